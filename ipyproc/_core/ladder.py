@@ -1,0 +1,92 @@
+"""The stop ladder: SIGINT, then SIGTERM, then SIGKILL, on the whole family of one program.
+
+The same ladder serves the Stop button, the kernel's interrupt, a timeout and `process.stop()`. Each press climbs one
+rung; time climbs too. It ends when the program and all of its family that can be found are gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .process import Process
+
+INTERRUPT_GRACE = 2.0  # seconds between SIGINT and SIGTERM, at most the grace before SIGKILL
+KILL_GRACE = 2.0  # seconds that a family may take to be gone after SIGKILL, before nobody waits for it any more
+
+if sys.platform == "win32":
+    RUNGS = (signal.CTRL_BREAK_EVENT, signal.SIGTERM)  # TerminateProcess cannot be refused: there is no third rung
+else:
+    RUNGS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+
+INTERRUPT, TERMINATE, KILL = 0, 1, len(RUNGS) - 1
+
+
+class StopLadder:
+    """How far the stopping of one program has come.
+
+    Attributes:
+        grace: seconds between SIGTERM and SIGKILL.
+        cause: who asked first: "stop", "kill", "interrupt" or "timeout"; empty while nobody has.
+        sent: the last signal that was sent, or None.
+        sent_at: when, of `time.monotonic()`.
+    """
+
+    def __init__(self, process: Process, grace: float) -> None:
+        self._process = process
+        self._rung = -1
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self.grace = grace
+        self.cause = ""
+        self.sent: signal.Signals | None = None
+        self.sent_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"<StopLadder: {self.sent.name} was sent>" if self.sent else "<StopLadder: nothing was sent>"
+
+    @property
+    def next_in(self) -> float | None:
+        """Seconds until the next signal goes out by itself; None when no further one will."""
+        return max(0.0, self.sent_at + self._wait - time.monotonic()) if self._timer else None
+
+    def climb(self, rung: int, cause: str) -> None:
+        """Send the next signal, at least that of `rung`, now. Idempotent once SIGKILL was sent or all is gone."""
+        if (self._watch and self._watch.done()) or self._rung == KILL:
+            return
+        self.cause = self.cause or cause
+        self._rung = min(max(rung, self._rung + 1), KILL)
+        self.sent, self.sent_at = RUNGS[self._rung], time.monotonic()
+        self._stop_timer()
+        if self._rung < KILL:
+            self._timer = asyncio.get_running_loop().call_later(self._wait, self.climb, self._rung + 1, cause)
+        self._process.family.send_signal(self.sent)
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().create_task(self._until_gone())
+
+    async def finished(self) -> None:
+        """Wait until the program has ended and, if it was stopped, its family too. Cancelling it stops no ladder."""
+        await self._process.wait()
+        if self._watch:
+            await asyncio.shield(self._watch)
+
+    async def _until_gone(self) -> None:
+        await self._process.wait()
+        while self._process.family.alive():
+            if self._rung == KILL and time.monotonic() > self.sent_at + KILL_GRACE:
+                break  # SIGKILL takes no effect: another user's process, or one stuck in the operating system
+            await asyncio.sleep(0.02)
+        self._stop_timer()
+
+    @property
+    def _wait(self) -> float:
+        return self.grace if self._rung >= TERMINATE else min(INTERRUPT_GRACE, self.grace)
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None

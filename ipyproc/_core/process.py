@@ -1,0 +1,304 @@
+"""`Process`: asyncio's, with a log, an exact exit and a family; and the two factories that make one.
+
+`create_subprocess_exec` and `create_subprocess_shell` replace those of asyncio: same arguments, same defaults, same
+rules (https://docs.python.org/3/library/asyncio-subprocess.html). What is different, and why:
+
+- `stdout=LOG`, `stderr=LOG`: the output goes to `process.log`, a file on disk. Nobody needs to read it, so the
+  deadlock of `wait()` with a full pipe, which asyncio documents for PIPE, does not exist.
+- `wait()` returns when the program ends. asyncio's waits until every pipe is closed too, which may take as long as a
+  grandchild that inherited one lives.
+- A signal after the end raises `ProcessLookupError` at once, so that it can never reach a stranger with the same pid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import signal as signals
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from . import status
+from .family import Family
+from .ladder import KILL, TERMINATE, StopLadder
+from .launch import portable
+from .log import STDERR_FD, STDOUT_FD, Log, LogReader
+
+__all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exec", "create_subprocess_shell"]
+
+LOG: Final = -100
+"""For `stdout` and `stderr`: write the output to `process.log`. (PIPE is -1, STDOUT -2, DEVNULL -3.)"""
+
+_DEFAULT_LIMIT = 2**16  # bytes; the documented default of asyncio's `limit`
+_CLOSE_GRACE = 0.05  # seconds that wait() gives the pipes to close after the end
+_DEFAULT_GRACE = 5.0  # seconds between SIGTERM and SIGKILL; as in execa, trio and processx
+
+
+class Process(asyncio.subprocess.Process):
+    """A program that was started. Made by `create_subprocess_exec` and `create_subprocess_shell`, never directly.
+
+    All members are those of `asyncio.subprocess.Process`: `wait`, `communicate`, `send_signal`, `terminate`, `kill`,
+    `stdin`, `stdout`, `stderr`, `pid`, `returncode`. It is not thread safe: use it on the event loop that made it.
+
+    Attributes:
+        args: the program and its arguments, or the command line of the shell.
+        log: the output on disk, when `stdout` or `stderr` is LOG; else None. A stream that goes to the log can be
+            read too: `process.stdout` is then a reader of the log.
+        family: the program and its descendants, as far as they can be found.
+        ladder: how far stopping it has come.
+        launcher: what started it: "portable".
+    """
+
+    _loop: asyncio.AbstractEventLoop
+    _protocol: _ProcessProtocol
+
+    def __init__(
+        self,
+        transport: asyncio.SubprocessTransport,
+        protocol: _ProcessProtocol,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        args: str | bytes | Sequence[Any],
+        own_session: bool = False,
+        launcher: str = portable.name,
+    ) -> None:
+        super().__init__(transport, protocol, loop)  # type: ignore[arg-type]  # typeshed names the base protocol
+        self._started_at = time.monotonic()
+        self.args = args
+        self.log: Log | None = protocol.log
+        self.family = Family(self.pid, own_session=own_session)
+        self.ladder = StopLadder(self, _DEFAULT_GRACE)
+        self.launcher = launcher
+
+    def __repr__(self) -> str:
+        return f"<Process {self.pid} ({status.command_line(self.args)}) {status.describe(self.returncode)}>"
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the start to the end, or to now while it runs."""
+        ended = self._protocol.ended
+        ended_at = ended.result() if ended.done() else time.monotonic()
+        return ended_at - self._started_at
+
+    async def wait(self) -> int:
+        """Wait for the program to end; the return code (`-N`: ended by signal N, POSIX only).
+
+        It returns when the program ends, even while a descendant holds a pipe open. With `stdout=PIPE` or
+        `stderr=PIPE` it waits for ever if the program fills the pipe and nobody reads: use `communicate()` or LOG.
+        There is no timeout: use `asyncio.wait_for(process.wait(), 10)`. Cancelling it leaves the program running.
+
+        Raises:
+            RuntimeError: called on another event loop than the one that made the process.
+        """
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(f"{self!r} belongs to another event loop; use it on the loop that started it")
+        if self.returncode is None:
+            await asyncio.shield(self._protocol.ended)
+            # the pipes of a program that has ended close by themselves, unless somebody else holds them
+            await asyncio.wait([self._protocol.closed], timeout=_CLOSE_GRACE)
+        code = self.returncode
+        assert code is not None
+        return code
+
+    async def communicate(self, input: bytes | bytearray | memoryview | None = None) -> tuple[Any, Any]:
+        """Send `input` to stdin, read stdout and stderr to their end, wait; `(stdout, stderr)` as bytes.
+
+        None stands for a stream that is not PIPE (also for LOG: read `process.log`). `BrokenPipeError` and
+        `ConnectionResetError` while sending are ignored: the program ended before it read everything. All data is
+        held in memory. Cancelling it leaves the program running.
+        """
+        if self.log is None:
+            return await super().communicate(input)
+        sending = self._feed_stdin(input) if self.stdin is not None else self._noop()  # type: ignore[attr-defined]
+        reading = [
+            self._read_stream(fd)  # type: ignore[attr-defined]
+            if isinstance(stream, asyncio.StreamReader)
+            else self._noop()  # type: ignore[attr-defined]
+            for fd, stream in ((1, self.stdout), (2, self.stderr))
+        ]
+        _, stdout, stderr = await asyncio.gather(sending, *reading)
+        await self.wait()
+        return stdout, stderr
+
+    def send_signal(self, signal: int, *, family: bool = False) -> None:
+        """Send a signal to the program, or with `family=True` to it and all its descendants.
+
+        Delivery is not awaited: only `wait()` says that the program has ended.
+        Windows: SIGTERM is `terminate()`; CTRL_C_EVENT and CTRL_BREAK_EVENT reach a program that was started with
+        `creationflags=subprocess.CREATE_NEW_PROCESS_GROUP`.
+
+        Raises:
+            ValueError, TypeError: there is no such signal.
+            ProcessLookupError: the program has ended.
+        """
+        _check_signal(signal)
+        if self.returncode is not None:
+            raise ProcessLookupError(f"{self!r}: it can get no signal any more")
+        if family:
+            self.family.send_signal(signal)
+        else:
+            super().send_signal(signal)
+
+    def terminate(self, *, family: bool = False) -> None:
+        """Ask it to end: SIGTERM on POSIX, `TerminateProcess()` on Windows. `family` as in `send_signal`."""
+        self.send_signal(signals.SIGTERM, family=family)
+
+    def kill(self, *, family: bool = False) -> None:
+        """End it: SIGKILL on POSIX, on Windows the same as `terminate()`. `family` as in `send_signal`."""
+        if sys.platform == "win32":
+            self.terminate(family=family)
+        else:
+            self.send_signal(signals.SIGKILL, family=family)
+
+    async def stop(self, grace: float = _DEFAULT_GRACE) -> int:
+        """End the whole family: SIGTERM, and SIGKILL `grace` seconds later to whatever is left; the return code.
+
+        It returns when all are gone. A program that has ended is no error. Cancelling it does not call off the
+        SIGKILL. Windows: the family is terminated at once.
+
+        Example:
+            >>> import asyncio, ipyproc
+            >>> async def main():
+            ...     process = await ipyproc.create_subprocess_exec("sleep", "60")
+            ...     return await process.stop()
+            >>> asyncio.run(main())
+            -15
+        """
+        if self.returncode is None:
+            self.ladder.grace = grace
+            self.ladder.climb(KILL if grace <= 0 else TERMINATE, "stop")
+        await self.ladder.finished()
+        return await self.wait()
+
+
+async def create_subprocess_exec(
+    program: Any,
+    *args: Any,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    limit: int = _DEFAULT_LIMIT,
+    **kwds: Any,
+) -> Process:
+    """Start a program; a drop-in replacement of `asyncio.create_subprocess_exec`, with LOG for stdout and stderr.
+
+    Args:
+        program: a name that is looked up in PATH, or a path.
+        args: its arguments, one word each.
+        stdin: None (inherit), PIPE, DEVNULL, a file or a descriptor.
+        stdout, stderr: the same, or LOG; `stderr=STDOUT` sends it where stdout goes.
+        limit: buffer of a PIPE reader in bytes; a pipe that nobody reads blocks the program when it is full.
+        kwds: keywords of `subprocess.Popen`.
+
+    Raises:
+        OSError: it cannot be started (`FileNotFoundError`, `PermissionError`, ...).
+        ValueError: `text`, `universal_newlines`, `encoding`, `errors` or `bufsize` was given: output is bytes only.
+
+    Cancelling it while it starts ends the program.
+
+    Example:
+        >>> import asyncio, ipyproc
+        >>> async def main():
+        ...     process = await ipyproc.create_subprocess_exec("echo", "hello", stdout=ipyproc.LOG)
+        ...     await process.stdout.read()
+        ...     return await process.wait(), process.log.read()
+        >>> asyncio.run(main())
+        (0, b'hello\\n')
+    """
+    return await _start(portable.exec, (program, *args), (program, *args), stdin, stdout, stderr, limit, kwds)
+
+
+async def create_subprocess_shell(
+    cmd: str | bytes,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    limit: int = _DEFAULT_LIMIT,
+    **kwds: Any,
+) -> Process:
+    """Start a command line with the shell; a drop-in replacement of `asyncio.create_subprocess_shell`, with LOG.
+
+    Arguments, errors and cancellation are those of `create_subprocess_exec`. `pid` is that of the shell. Quoting is
+    the caller's duty (`shlex.quote`): never put a value you do not trust into a command line.
+    """
+    return await _start(portable.shell, (cmd,), cmd, stdin, stdout, stderr, limit, kwds)
+
+
+async def _start(
+    launch: Callable[..., Awaitable[tuple[asyncio.SubprocessTransport, _ProcessProtocol]]],
+    command: tuple[Any, ...],
+    args: str | bytes | Sequence[Any],
+    stdin: Any,
+    stdout: Any,
+    stderr: Any,
+    limit: int,
+    popen: dict[str, Any],
+) -> Process:
+    if stdin == LOG:
+        raise ValueError("stdin=LOG: only stdout and stderr can go to the log")
+    loop = asyncio.get_running_loop()
+    streams = frozenset(fd for fd, to in ((STDOUT_FD, stdout), (STDERR_FD, stderr)) if to == LOG)
+    log = Log(streams) if streams else None
+    try:
+        transport, protocol = await launch(
+            lambda: _ProcessProtocol(limit, loop, log, streams),
+            *command,
+            stdin=stdin,
+            stdout=PIPE if stdout == LOG else stdout,
+            stderr=PIPE if stderr == LOG else stderr,
+            **popen,
+        )
+    except BaseException:
+        if log:
+            log.discard()
+        raise
+    return Process(transport, protocol, loop, args=args, own_session=bool(popen.get("start_new_session")))
+
+
+class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """asyncio's own protocol; a stream that goes to the log feeds a reader of the log instead of one in memory."""
+
+    def __init__(
+        self, limit: int, loop: asyncio.AbstractEventLoop, log: Log | None, log_streams: frozenset[int]
+    ) -> None:
+        super().__init__(limit=limit, loop=loop)
+        self.log = log
+        self.ended: asyncio.Future[float] = loop.create_future()
+        """Done when the program ends, with the `time.monotonic()` of that moment."""
+        self.closed: asyncio.Future[None] = loop.create_future()
+        """Done when it has ended and all its pipes are closed."""
+        self._log_streams = log_streams
+        self._made: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._made = transport
+        if self.log is not None:
+            if STDOUT_FD in self._log_streams:
+                self.stdout = LogReader(self.log, STDOUT_FD)  # type: ignore[assignment]  # has what asyncio feeds
+            if STDERR_FD in self._log_streams:
+                self.stderr = LogReader(self.log, STDERR_FD)  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)  # asyncio calls it for a closed stdin too, hence the question
+        if self._made is not None and self._made.is_closing() and not self.closed.done():
+            self.closed.set_result(None)
+
+    def process_exited(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(time.monotonic())
+        super().process_exited()
+
+
+def _check_signal(signal: int) -> None:
+    if isinstance(signal, str):
+        near = difflib.get_close_matches(signal.upper(), [member.name for member in signals.Signals], 1, 0.5)
+        hint = f"; did you mean signal.{near[0]}?" if near else ""
+        raise TypeError(f"{signal!r} is a string; a signal is a number or a member of signal.Signals{hint}")
+    if sys.platform != "win32" and signal != 0 and signal not in signals.valid_signals():
+        raise ValueError(f"{signal!r} is not a signal; see signal.valid_signals()")
+
+

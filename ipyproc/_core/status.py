@@ -1,0 +1,53 @@
+"""What an exit status says, in words."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Sequence
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal: 15 is `SIGTERM`; a number without a name is `signal 42`."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def describe(returncode: int | None) -> str:
+    """One clause for a return code: `is running`, `exited with status 3`, `was ended by SIGTERM`."""
+    if returncode is None:
+        return "is running"
+    if returncode < 0:
+        return f"was ended by {signal_name(-returncode)}"
+    return f"exited with status {returncode}"
+
+
+def command_line(args: str | bytes | Sequence[object]) -> str:
+    """A command as one would type it in a shell, on one line."""
+    if isinstance(args, bytes):
+        args = args.decode(errors="replace")
+    text = args if isinstance(args, str) else shlex.join(str(word) for word in args)
+    return " ⏎ ".join(text.splitlines())
+
+
+def duration_words(seconds: float) -> str:
+    """A span of time for people: `0.42 s`, `12.9 s`, `3:02`, `1:00:05`."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def size_words(count: int) -> str:
+    """A number of bytes for people, in decimal units: `783 B`, `9.4 kB`, `2.1 GB`."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

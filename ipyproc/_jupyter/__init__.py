@@ -1,0 +1,1 @@
+"""Everything that imports IPython, traitlets, ipywidgets or anywidget."""

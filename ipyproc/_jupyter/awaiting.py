@@ -1,0 +1,130 @@
+"""How a cell with `%aproc` or `%%aproc` comes to be awaited, though the user writes no `await`.
+
+A function in IPython's `input_transformers_post` sees the cell as Python code, where a magic is the call
+`get_ipython().run_cell_magic('aproc', ...)`. Where `await` is legal, the call becomes
+`(await get_ipython().run_cell_magic('aproc_awaited', ...))`; the magic of that name returns a coroutine, the plain
+`aproc` blocks until the program has ended. Where it is not legal (a plain function, a lambda, a class, a cell that
+another magic such as `%%time` runs, `%autoawait off`), the call stays as it is and blocks.
+
+A call that is a statement of its own gets a `;`, so that its value is not displayed as the cell's result.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+from IPython import get_ipython
+
+MAGIC = "aproc"
+AWAITED = "aproc_awaited"
+
+_METHODS = ("run_line_magic", "run_cell_magic")
+
+
+def transform(lines: list[str]) -> list[str]:
+    """The post transform: source lines in, source lines out."""
+    source = "".join(lines)
+    if f"_magic('{MAGIC}'" not in source and f'_magic("{MAGIC}"' not in source:
+        return lines
+    try:
+        tree = compile(source, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError):
+        return lines  # IPython shows what is wrong with it
+    shell = get_ipython()
+    finder = _Finder(await_at_top=bool(shell and shell.autoawait) and not _inside_another_magic())
+    finder.visit(tree)
+    return _edited(source, finder.edits).splitlines(keepends=True)
+
+
+class _Finder(ast.NodeVisitor):
+    """Collects the edits to make: (line, column in bytes, length in bytes, new text)."""
+
+    def __init__(self, *, await_at_top: bool) -> None:
+        self.edits: list[tuple[int, int, int, str]] = []
+        self._await_is_legal = [await_at_top]
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._enter(node, await_is_legal=False)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self._enter(node, await_is_legal=True)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self._enter(node, await_is_legal=False)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._enter(node, await_is_legal=False)
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
+        self._enter(node, await_is_legal=False)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        self.generic_visit(node)
+        call = node.value.value if isinstance(node.value, ast.Await) else node.value
+        if isinstance(call, ast.Call) and _is_ours(call):
+            self._insert(node.end_lineno, node.end_col_offset, ";")
+
+    def visit_Await(self, node: ast.Await) -> None:
+        if isinstance(node.value, ast.Call) and _is_ours(node.value):
+            self._rename(node.value)  # the user has written the await
+        else:
+            self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        if _is_ours(node) and self._await_is_legal[-1]:
+            self._insert(node.lineno, node.col_offset, "(await ")
+            self._rename(node)
+            self._insert(node.end_lineno, node.end_col_offset, ")")
+
+    def _enter(self, node: ast.AST, *, await_is_legal: bool) -> None:
+        self._await_is_legal.append(await_is_legal)
+        self.generic_visit(node)
+        self._await_is_legal.pop()
+
+    def _rename(self, call: ast.Call) -> None:
+        name = call.args[0]
+        assert name.end_col_offset is not None
+        self.edits.append((name.lineno, name.col_offset, name.end_col_offset - name.col_offset, repr(AWAITED)))
+
+    def _insert(self, line: int | None, column: int | None, text: str) -> None:
+        assert line is not None and column is not None
+        self.edits.append((line, column, 0, text))
+
+
+def _is_ours(call: ast.Call) -> bool:
+    """Is this `get_ipython().run_line_magic('aproc', ...)` or `run_cell_magic`?"""
+    function = call.func
+    return (
+        isinstance(function, ast.Attribute)
+        and function.attr in _METHODS
+        and isinstance(function.value, ast.Call)
+        and isinstance(function.value.func, ast.Name)
+        and function.value.func.id == "get_ipython"
+        and bool(call.args)
+        and isinstance(call.args[0], ast.Constant)
+        and call.args[0].value == MAGIC
+    )
+
+
+def _inside_another_magic() -> bool:
+    """Is this cell being run by another magic (`%%capture`, `%%time`, ...)? Such a magic cannot await it."""
+    frame = sys._getframe(1)
+    while frame:
+        code = frame.f_code
+        if code.co_name in (*_METHODS, "run_code") and code.co_filename.endswith("interactiveshell.py"):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+def _edited(source: str, edits: list[tuple[int, int, int, str]]) -> str:
+    # ast counts lines as the tokenizer does (only \n ends one here, unlike str.splitlines) and columns in UTF-8 bytes
+    lines = [line.encode() for line in source.split("\n")]
+    order = sorted(range(len(edits)), key=lambda number: (edits[number][:2], number))
+    for number in reversed(order):  # from the last to the first, so that earlier places stay right
+        line, column, length, text = edits[number]
+        raw = lines[line - 1]
+        lines[line - 1] = raw[:column] + text.encode() + raw[column + length :]
+    return b"\n".join(lines).decode()

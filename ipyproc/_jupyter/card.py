@@ -1,0 +1,170 @@
+"""The live card of one process: an anywidget that shows its state and last lines, with Stop and Kill.
+
+The kernel owns the text; the page gets the last lines in binary custom messages, at most ten a second, and never in
+a synced trait. State flows from kernel to page only: what a page sends to change a trait is ignored, and a message
+may carry nothing but an operation and the id of the card. A card that a page forges has no process and does nothing.
+
+Wire::
+
+    page -> kernel   {op: "ready", job, page}     a view was made; the answer is state and tail ("page": one per load)
+                     {op: "stop" | "kill", job}   a button
+                     {op: "bye", job}             a view has gone
+    kernel -> page   {op: "tail", elapsed, counts} + [rows joined by \\n, each with its stream before it]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import secrets
+import time
+from collections.abc import Collection
+from typing import Any
+
+import anywidget
+import traitlets
+from IPython.display import DisplayHandle
+
+from .._core import screen
+from .._core.ladder import KILL, TERMINATE
+from .._core.process import Process
+from . import state, transcript
+
+_TAIL_BYTES = 8192
+_TAIL_LINES = 100
+_STATIC = pathlib.Path(__file__).parent / "static"
+
+
+class Card(anywidget.AnyWidget):
+    """Shows one process in a cell while it runs, and its transcript in the same place when it has ended."""
+
+    _esm = _STATIC / "card.js"
+    _css = _STATIC / "card.css"
+    shown = traitlets.Dict().tag(sync=True)
+    period = 0.1  # seconds between two updates, at least
+
+    def __init__(
+        self,
+        process: Process | None = None,
+        title: str = "",
+        streams: Collection[int] = (),
+        note: str = "",
+        **_: object,
+    ) -> None:
+        super().__init__()
+        self._process = process
+        self._title = title
+        self._streams = streams
+        self._note = note
+        self._job = secrets.token_hex(16)
+        self._pages: set[str] = set()  # each load of the page has an id of its own
+        self._display = DisplayHandle()
+        self._sent = -1
+        self._finished = False
+        if process is not None:
+            self._loop = asyncio.get_running_loop()
+            self.on_msg(self._on_message)
+
+    def __repr__(self) -> str:
+        return repr(self._process) if self._process else "<Card without a process>"
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Nothing: no page may change what the kernel says."""
+
+    @property
+    def folded(self) -> bool:
+        """Whether the log is folded away: a part of the output goes to a variable and not into the cell."""
+        return len(self._streams) < 2
+
+    def show(self) -> None:
+        """Put the card into the cell that is running now."""
+        self._push_state()
+        view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
+        self._display.display(
+            {"application/vnd.jupyter.widget-view+json": view, "text/plain": repr(self)}, raw=True
+        )
+
+    def update(self) -> None:
+        """Send what has changed; costs nothing before a page is ready."""
+        self._push_state()
+        process = self._process
+        assert process is not None and process.log is not None
+        if process.log.bytes != self._sent:
+            self._push_tail()
+
+    def finish(self) -> None:
+        """The output has ended: put the transcript in the place of the card.
+
+        After a reload of the page nothing can be put there any more (the page has forgotten which output is ours):
+        then the card stays and shows the end.
+        """
+        process = self._process
+        assert process is not None
+        self._finished = True
+        self._push_state()
+        self._push_tail()
+        if len(self._pages) < 2:
+            self._display.update(transcript.bundle(process, self._title, self._streams, self._note), raw=True)
+
+    def _push_state(self) -> None:
+        process = self._process
+        assert process is not None
+        now, ladder = state.of(process), process.ladder
+        new = {
+            "job": self._job,
+            "name": now.name,
+            "label": now.label,
+            "title": self._title,
+            "note": self._note,
+            "pid": process.pid,
+            "folded": self.folded,
+            "sent": ladder.sent.name if ladder.sent else "",
+        }
+        if new != {key: self.shown.get(key) for key in new}:
+            self.shown = new | self._clock()
+
+    def _clock(self) -> dict[str, Any]:
+        """Times as spans that count from now: the clocks of kernel and page need not agree."""
+        process = self._process
+        assert process is not None
+        ladder = process.ladder
+        return {
+            "elapsed": round(process.duration, 3),
+            "sent_ago": round(time.monotonic() - ladder.sent_at, 3) if ladder.sent else 0,
+            "next_in": None if ladder.next_in is None else round(ladder.next_in, 3),
+        }
+
+    def _push_tail(self) -> None:
+        process = self._process
+        if not self._pages or process is None or process.log is None:
+            return
+        self._sent = process.log.bytes
+        pieces = list(process.log.pieces(-_TAIL_BYTES))
+        rows = screen.lines(pieces)[-_TAIL_LINES:]
+        if process.log.bytes > _TAIL_BYTES:
+            del rows[:1]  # its start is cut off
+        text = "\n".join(f"{stream}{row[:2000]}" for stream, row in rows)
+        message = {"op": "tail", "counts": transcript.counts(process, (1, 2)), **self._clock()}
+        self.send(message, [text.encode()])
+
+    def _on_message(self, _: object, content: object, __: object) -> None:
+        # ipykernel may call this in another thread (a subshell): only hand it to the loop of the process
+        if not isinstance(content, dict) or content.get("job") != self._job:
+            return
+        operation, page = content.get("op"), content.get("page")
+        self._loop.call_soon_threadsafe(self._handle, operation, page if isinstance(page, str) else "")
+
+    def _handle(self, operation: object, page: str) -> None:
+        process = self._process
+        assert process is not None
+        if operation == "ready" and len(page) <= 64 and len(self._pages) < 1000:
+            self._pages.add(page)
+            self._push_tail()
+        elif operation == "stop":
+            process.ladder.climb(TERMINATE, "stop")
+            self._push_state()
+        elif operation == "kill":
+            process.ladder.climb(KILL, "kill")
+            self._push_state()
+        elif operation == "bye" and self._finished and len(self._pages) < 2:
+            self.close()

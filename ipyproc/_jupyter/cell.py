@@ -1,0 +1,279 @@
+"""One run of a program for a cell: started, shown, waited for, its output handed over.
+
+Foreground: the cell awaits it; a kernel interrupt climbs the stop ladder. Background: the cell goes on, a task of
+the loop follows the program and keeps its view up to date.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from .._core import log, status
+from .._core.errors import ProcessTimeout
+from .._core.ladder import INTERRUPT, TERMINATE
+from .._core.process import DEVNULL, Process
+from .._core.run import CompletedProcess, start
+from . import interrupt, kernel
+from .card import Card
+from .options import Options
+from .stream import StreamView
+from .table import Table
+
+CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
+DRAIN_GRACE = 0.25  # seconds that the cell waits for the rest of the output after the end
+_IDLE = 0.25  # seconds between two looks at the state when there is no output
+
+
+class View(Protocol):
+    """What shows a process in its cell."""
+
+    period: float
+
+    def show(self) -> None: ...
+    def update(self) -> None: ...
+    def finish(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to start. `script` is put into a file whose name is the last argument; `input` is for standard input."""
+
+    args: tuple[str, ...]
+    title: str
+    input: bytes | None = None
+    script: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run went: what the cell's expression is worth, or the error that ends the cell."""
+
+    value: CompletedProcess | Process
+    error: BaseException | None = None
+
+    def unwrap(self) -> CompletedProcess | Process:
+        """The value; raises the error."""
+        __tracebackhide__ = True
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class Cell:
+    """One run. `options` are complete: `%config` defaults are filled in."""
+
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        command: Command,
+        options: Options,
+        env: Mapping[str, str],
+        table: Table,
+    ) -> None:
+        self._shell = shell
+        self._command = command
+        self._options = options
+        self._env = env
+        self._table = table
+        captured = {
+            stream
+            for stream, name in ((log.STDOUT_FD, options.out), (log.STDERR_FD, options.err))
+            if name and not options.tee
+        }
+        self._streams = log.BOTH - captured
+        self._interrupted = False
+        self._script: Path | None = None
+
+    async def run(self) -> Outcome:
+        """Start it and, in the foreground, wait for it.
+
+        Raises what `start` raises when it cannot be started. Cancelling it stops the program and waits for its end.
+        """
+        try:
+            process = await self._start()
+        except BaseException:
+            self._remove_script()
+            raise
+        if self._options.bg:
+            view = self._view(process)
+            view.show()
+            self._hand_over_readers(process)
+            self._table.follow(self._in_background(process, view))
+            return Outcome(process)
+        return await self._in_foreground(process)
+
+    async def _start(self) -> Process:
+        options, names = self._options, self._shell.user_ns
+        with contextlib.ExitStack() as files:
+            stdin: Any = DEVNULL
+            if options.stdin not in (None, "none"):
+                stdin = files.enter_context(open(options.stdin, "rb"))
+            args = self._command.args
+            if self._command.script is not None:
+                args += (str(self._write_script(self._command.script)),)
+            process = await start(*args, stdin=stdin, input=self._command.input, cwd=options.cwd, env=self._env)
+        self._table.add(process)
+        assert options.grace is not None
+        process.ladder.grace = options.grace
+        if options.proc:
+            names[options.proc] = process
+        return process
+
+    async def _in_foreground(self, process: Process) -> Outcome:
+        ending = asyncio.ensure_future(self._ended(process))
+        self._hand_over_text(None)
+        view: View = _NoView()
+        try:
+            with interrupt.on_interrupt(lambda: self._interrupt(process)):
+                async with kernel.deliver_comms(self._shell):
+                    if self._uses_card:  # a command that is over at once gets its output as plain text
+                        await asyncio.wait([ending], timeout=CARD_DELAY)
+                    view = self._view(process, plain=ending.done() and _log(process).ended)
+                    view.show()
+                    await _keep_updated(process, view, ending)
+        except asyncio.CancelledError:
+            await self._stop(process)
+            raise
+        finally:
+            ending.cancel()
+            self._remove_script()
+            self._hand_over_text(process)
+            if _log(process).ended:
+                view.finish()
+            else:  # a descendant holds the output open: what it writes goes on into this cell
+                self._table.follow(_until_end(process, view))
+        return Outcome(CompletedProcess(process), self._error(process))
+
+    @property
+    def _uses_card(self) -> bool:
+        return not (self._options.quiet or self._options.plain or kernel.is_headless(self._shell))
+
+    def _view(self, process: Process, *, plain: bool = False) -> View:
+        if self._options.quiet:
+            return _NoView()
+        if plain or not self._uses_card:
+            return StreamView(process, self._streams)
+        captured = [name for name in (self._options.out, self._options.err) if name and not self._options.tee]
+        note = f"output in {', '.join(captured)}" if captured else ""
+        return Card(process, self._command.title, self._streams, note)
+
+    async def _ended(self, process: Process) -> None:
+        """Wait for the end; the timeout counts here."""
+        timer = None
+        if self._options.timeout is not None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._options.timeout, process.ladder.climb, TERMINATE, "timeout")
+        try:
+            await process.ladder.finished()
+        finally:
+            if timer:
+                timer.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_GRACE):
+                while not _log(process).ended:
+                    await _log(process).changed(_log(process).bytes)
+
+    async def _in_background(self, process: Process, view: View) -> None:
+        ending = asyncio.ensure_future(self._ended(process))
+        try:
+            await _keep_updated(process, view, ending)
+        finally:
+            ending.cancel()
+            self._remove_script()
+        await _until_end(process, view)
+
+    def _interrupt(self, process: Process) -> None:
+        self._interrupted = True
+        process.ladder.climb(INTERRUPT, "interrupt")
+
+    async def _stop(self, process: Process) -> None:
+        """End it, however often we are cancelled meanwhile: each time climbs one rung."""
+        while process.returncode is None:
+            process.ladder.climb(TERMINATE, "stop")
+            with contextlib.suppress(asyncio.CancelledError):
+                await process.ladder.finished()
+
+    def _error(self, process: Process) -> BaseException | None:
+        if not self._options.raise_error:
+            return None
+        if self._interrupted:
+            return KeyboardInterrupt(f"`{self._command.title}` {status.describe(process.returncode)}")
+        if process.ladder.cause == "timeout":
+            assert self._options.timeout is not None
+            return ProcessTimeout(self._command.title, self._options.timeout)
+        completed = CompletedProcess(process)
+        return completed.exit_error(self._command.title) if process.returncode else None
+
+    def _hand_over_text(self, process: Process | None) -> None:
+        for name, stream in ((self._options.out, log.STDOUT_FD), (self._options.err, log.STDERR_FD)):
+            if name:
+                self._shell.user_ns[name] = _log(process).reader(stream).text if process else ""
+
+    def _hand_over_readers(self, process: Process) -> None:
+        for name, stream, own in (
+            (self._options.out, log.STDOUT_FD, process.stdout),
+            (self._options.err, log.STDERR_FD, process.stderr),
+        ):
+            if name:
+                self._shell.user_ns[name] = _log(process).reader(stream)
+            else:
+                own.consume()  # type: ignore[union-attr]  # the cell has read it, as with %%script
+
+    def _write_script(self, text: str) -> Path:
+        """A file and not standard input: a program in the script that reads its input must not eat the script."""
+        fd, self._script = log.create_file(".sh")
+        with open(fd, "wb") as file:
+            file.write(text.encode())
+        return self._script
+
+    def _remove_script(self) -> None:
+        if self._script:
+            self._script.unlink(missing_ok=True)
+
+
+class _NoView:
+    """The view of `--quiet`."""
+
+    period = _IDLE
+
+    def show(self) -> None:
+        """Nothing."""
+
+    update = finish = show
+
+
+async def _keep_updated(process: Process, view: View, ending: asyncio.Future[None]) -> None:
+    """Update the view when there is output, at once after silence, then at most once a period; until it has ended."""
+    output = _log(process)
+    while not ending.done():
+        seen = output.bytes
+        view.update()
+        await asyncio.wait([ending], timeout=view.period)
+        if output.bytes == seen and not ending.done():
+            change = asyncio.ensure_future(output.changed(seen))
+            try:
+                await asyncio.wait([ending, change], timeout=_IDLE, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                change.cancel()
+
+
+async def _until_end(process: Process, view: View) -> None:
+    """Follow what descendants still write, up to the end of the output."""
+    output = _log(process)
+    while not output.ended:
+        await output.changed(output.bytes)
+        view.update()
+        await asyncio.sleep(view.period)
+    view.finish()
+
+
+def _log(process: Process) -> log.Log:
+    assert process.log is not None  # `start` gives every process one
+    return process.log

@@ -1,0 +1,92 @@
+"""The only room that touches private parts of IPython and ipykernel. Each use says in which versions it was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection, Coroutine
+from typing import Any, TypeVar
+
+from IPython.core.interactiveshell import InteractiveShell
+
+T = TypeVar("T")
+
+_COMM_PERIOD = 0.02  # seconds
+
+
+def is_headless(shell: InteractiveShell) -> bool:
+    """Whether nobody can click here: a terminal, or a run by nbclient or papermill (they forbid input)."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return True
+    # get_parent: public in ipykernel 6.29 to 7.4; nbclient 0.11 sends allow_stdin=False with each cell
+    content = kernel.get_parent("shell").get("content", {})
+    return not content.get("allow_stdin", True)
+
+
+@contextlib.asynccontextmanager
+async def deliver_comms(shell: InteractiveShell) -> AsyncIterator[None]:
+    """While the body is awaited, let messages of widgets through to their handlers.
+
+    ipykernel 7 does so by itself. ipykernel 6 (6.29 to 6.31 seen) keeps every message of the shell channel in
+    `kernel.msg_queue` until the cell has ended: there the comm messages are taken out and handled; the order of all
+    other messages stays.
+    """
+    kernel = getattr(shell, "kernel", None)
+    queue = getattr(getattr(kernel, "msg_queue", None), "_queue", None)
+    if queue is None or not hasattr(kernel, "shell_handlers"):
+        yield
+        return
+    delivering = asyncio.get_running_loop().create_task(_deliver(kernel, queue))
+    try:
+        yield
+    finally:
+        delivering.cancel()
+        await asyncio.wait([delivering])
+
+
+async def _deliver(kernel: Any, queue: Any) -> None:
+    while True:
+        await asyncio.sleep(_COMM_PERIOD)
+        for item in list(queue):
+            with contextlib.suppress(Exception):  # whatever is not a message as we know it stays for the kernel
+                _, _, (message, *_) = item  # (number, dispatch function, its arguments)
+                idents, frames = kernel.session.feed_identities(message, copy=False)
+                if not kernel.session.unpack(frames[1].bytes)["msg_type"].startswith("comm_"):
+                    continue
+                queue.remove(item)
+                request = kernel.session.deserialize(frames, content=True, copy=False)
+                kernel.shell_handlers[request["msg_type"]](kernel.shell_stream, idents, request)
+
+
+def run_synchronously(work: Coroutine[Any, Any, T]) -> T:
+    """Run it to its end from plain code, on the event loop of this thread.
+
+    Where the loop is running already (a cell of a kernel), it is made re-entrant by nest_asyncio2, at the first use
+    of this path: the maintained successor of nest_asyncio, and what ipykernel 7.4 requires itself (nest_asyncio 1.6
+    loses queued cells there).
+
+    Raises:
+        RuntimeError: the loop cannot be made re-entrant (uvloop).
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        from IPython.core.async_helpers import get_asyncio_loop  # private, IPython 8.20 to 9.18: the loop of its cells
+
+        return get_asyncio_loop().run_until_complete(work)  # type: ignore[no-any-return]
+    import nest_asyncio2  # late: it patches asyncio, so it is loaded only where it is needed
+
+    try:
+        nest_asyncio2.apply(loop)
+    except ValueError as error:
+        work.close()
+        raise RuntimeError(f"{error}; a program cannot be waited for here without `await`") from None
+    return loop.run_until_complete(work)
+
+
+def remove_completers(shell: InteractiveShell, keys: Collection[str]) -> None:
+    """Undo `shell.set_hook("complete_command", ..., str_key=key)`, for which IPython (8.20 to 9.18) has no way."""
+    dispatcher = getattr(shell, "strdispatchers", {}).get("complete_command")
+    for key in keys:
+        getattr(dispatcher, "strs", {}).pop(key, None)

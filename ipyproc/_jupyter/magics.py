@@ -1,0 +1,176 @@
+"""`%%aproc` and `%aproc`: the magics, and what loading and unloading the extension does. Glue, no logic of its own."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import traitlets
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
+
+from .._core import status
+from .._core.process import Process
+from .._core.run import CompletedProcess
+from . import awaiting, interpolation, kernel, options
+from .cell import Cell, Command
+from .table import Table
+
+_STRICT = {  # what a shell is called with, by its name
+    **dict.fromkeys(("bash", "zsh", "ksh", "mksh"), ("-e", "-o", "pipefail")),
+    **dict.fromkeys(("sh", "dash", "ash"), ("-e",)),
+}
+
+
+@magics_class
+class AProcMagics(Magics):
+    """Defaults of `%aproc` and `%%aproc`; set them with `%config AProcMagics.NAME = VALUE`."""
+
+    raise_error = traitlets.Bool(True, help="Raise an error when a program fails.").tag(config=True)
+    timeout = traitlets.Float(None, allow_none=True, help="Stop a program after so many seconds.").tag(config=True)
+    grace = traitlets.Float(5.0, help="Seconds between SIGTERM and SIGKILL when a program is stopped.").tag(config=True)
+    shell_path = traitlets.Unicode("bash", help="The shell that runs the body of %%aproc.").tag(config=True)
+    strict = traitlets.Bool(True, help="Run scripts with -e -o pipefail.").tag(config=True)
+    plain = traitlets.Bool(False, help="No card: plain text output.").tag(config=True)
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self.table = Table()
+
+    @needs_local_scope
+    @no_var_expand
+    @line_cell_magic
+    def aproc(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
+        __tracebackhide__ = True
+        return kernel.run_synchronously(self._cell(line, cell, local_ns).run()).unwrap()
+
+    @needs_local_scope
+    @no_var_expand
+    @line_cell_magic
+    def aproc_awaited(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
+        """What `%aproc` and `%%aproc` become in a cell that can await them; see `%aproc?`."""
+        __tracebackhide__ = True
+        return _awaited(self._cell(line, cell, local_ns))
+
+    def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None) -> Cell:
+        """Everything that can be wrong with the line is an error here, before anything starts."""
+        __tracebackhide__ = True
+        assert self.shell is not None
+        names = {**self.shell.user_ns, **(local_ns or {})}
+        parsed = options.parse(line, names)
+        chosen = self._with_defaults(parsed.options)
+        if parsed.command:
+            command = _program(parsed.command, chosen, body, names)
+        else:
+            command = _script(chosen, body, names)
+        if chosen.stdin not in (None, "none") and not os.path.isfile(chosen.stdin):
+            raise UsageError(f"--stdin: no such file: {chosen.stdin!r}")
+        env = {**os.environ, **chosen.env}
+        env.setdefault("PYTHONUNBUFFERED", "1")  # else a Python program shows nothing before its end
+        return Cell(self.shell, command, chosen, env, self.table)
+
+    def _with_defaults(self, chosen: options.Options) -> options.Options:
+        return replace(
+            chosen,
+            raise_error=self.raise_error if chosen.raise_error is None else chosen.raise_error,
+            timeout=self.timeout if chosen.timeout is None else chosen.timeout,
+            grace=self.grace if chosen.grace is None else chosen.grace,
+            shell=chosen.shell or self.shell_path,
+            strict=self.strict if chosen.strict is None else chosen.strict,
+            plain=self.plain if chosen.plain is None else chosen.plain,
+        )
+
+
+AProcMagics.aproc.__doc__ = f"""Run a program; its output streams into the cell, and it can be stopped there.
+
+    %%aproc [options]                  the body is a script for bash, run with -e -o pipefail
+    %%aproc [options] PROGRAM [args]   the body is the program's standard input, as with %%script
+    %aproc  [options] PROGRAM [args]   one command, without a shell
+
+In a cell it is awaited: other tasks of the kernel go on, Stop and Kill on its card work, a kernel interrupt sends
+SIGINT, then SIGTERM, then SIGKILL. `x = %aproc ...` gives a CompletedProcess with returncode, stdout and stderr.
+
+Options come first; the first other word, or --, ends them:
+
+{options.describe()}
+
+{{name}} in the line is replaced by the value of a Python variable: one value is one argument, a list is many;
+{{{{name}}}} is the text {{name}}. Nothing else is expanded: there is no shell between you and the program.
+
+Defaults: `%config AProcMagics`. A failing program raises ipyproc.ProcessExitError (a CalledProcessError).
+
+Examples::
+
+    %aproc --timeout 5m tar -czf {{target}} {{files}}
+
+    %%aproc --bg --out log --proc server
+    python -m http.server 8001
+"""
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magics, the await transform and the completion; end the programs when the kernel ends."""
+    magics = AProcMagics(shell)
+    shell.register_magics(magics)
+    shell.input_transformers_post.append(awaiting.transform)
+    for key in _COMPLETED:
+        shell.set_hook("complete_command", options.complete, str_key=key)
+    atexit.register(magics.table.close)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Undo `load`, and end the programs that still run."""
+    magics = shell.magics_manager.registry.pop(AProcMagics.__name__, None)
+    if magics is None:
+        return
+    for kind in ("line", "cell"):
+        for name in magics.magics[kind]:
+            shell.magics_manager.magics[kind].pop(name, None)
+    shell.configurables.remove(magics)
+    shell.input_transformers_post.remove(awaiting.transform)
+    kernel.remove_completers(shell, _COMPLETED)
+    atexit.unregister(magics.table.close)
+    magics.table.close()
+
+
+_COMPLETED = ("%aproc", "%%aproc")
+
+
+async def _awaited(cell: Cell) -> CompletedProcess | Process:
+    __tracebackhide__ = True
+    return (await cell.run()).unwrap()
+
+
+def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:
+    title = chosen.name or status.command_line(args)
+    if body is None:
+        if chosen.expand:
+            raise UsageError("--expand goes with a %%aproc cell: a line is always expanded")
+        return Command(args, title)
+    if chosen.stdin is not None:
+        raise UsageError("--stdin: the body of the cell is the program's standard input already; use %aproc")
+    text = interpolation.body(body, names, quote=False) if chosen.expand else body
+    return Command(args, title, input=text.encode())
+
+
+def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:
+    if body is None:
+        raise UsageError("%aproc needs a program: %aproc [options] PROGRAM [args] (see %aproc?)")
+    if not body.strip():
+        raise UsageError("%%aproc: the cell is empty; write a script below the line, or use %aproc PROGRAM")
+    assert chosen.shell is not None
+    flags: tuple[str, ...] = ()
+    if chosen.strict:
+        name = os.path.basename(chosen.shell).removesuffix(".exe")
+        if name not in _STRICT:
+            raise UsageError(f"--shell {chosen.shell}: its strict options are not known; add --no-strict to run it without")
+        flags = _STRICT[name]
+    text = interpolation.body(body, names, quote=True) if chosen.expand else body
+    first, *more = text.strip().splitlines()
+    return Command(
+        (chosen.shell, *flags), chosen.name or (f"{first} …" if more else first), script=text if text.endswith("\n") else f"{text}\n"
+    )

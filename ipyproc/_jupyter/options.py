@@ -1,0 +1,194 @@
+"""The line of `%%aproc` and `%aproc`: its options, checked, and the words of the program behind them.
+
+Our options come first. The first word that is no option, or `--`, ends them: what follows is the program's, so
+that its own `--out` stays its own. Nothing is abbreviated. One table, `OPTIONS`, holds every option; the parser, the
+help and the completion are made of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import shlex
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from . import interpolation
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the line asked for; None stands for the default of `%config AProcMagics`."""
+
+    out: str | None = None
+    err: str | None = None
+    proc: str | None = None
+    bg: bool = False
+    raise_error: bool | None = None
+    timeout: float | None = None  # seconds
+    grace: float | None = None  # seconds
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: str | None = None  # a file name, or "none"
+    expand: bool = False
+    strict: bool | None = None
+    shell: str | None = None
+    tee: bool = False
+    plain: bool | None = None
+    quiet: bool = False
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A parsed line: the options, and the program with its arguments (none: the cell's body is a script)."""
+
+    options: Options
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One row of the table: what is written, what it sets in `Options`, what it means."""
+
+    flags: tuple[str, ...]
+    sets: str
+    help: str
+    metavar: str = ""  # empty: the option takes no value
+    read: Callable[[str, str], Any] = lambda flag, value: value
+    constant: Any = True  # what an option without a value sets
+
+    @property
+    def usage(self) -> str:
+        """`--out NAME, -o NAME`"""
+        return ", ".join(f"{flag} {self.metavar}".rstrip() for flag in self.flags)
+
+
+def read_duration(flag: str, text: str) -> float:
+    """Seconds from `90`, `1.5`, `30s`, `5m`, `2h` or `1d`; more than 0."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", text)
+    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"{flag}: {text!r} is not a duration; write seconds (90) or a number with s, m, h or d (5m)")
+    return seconds
+
+
+def _read_name(flag: str, text: str) -> str:
+    if not text.isidentifier():
+        raise UsageError(f"{flag}: {text!r} is not the name of a Python variable")
+    return text
+
+
+def _read_variable(flag: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[^\s=\0]+", name):
+        raise UsageError(f"{flag}: {text!r} is not NAME=VALUE")
+    return name, value
+
+
+OPTIONS = (
+    Option(("--out", "-o"), "out", "put standard output as text into this variable, not into the cell", "NAME", _read_name),
+    Option(("--err",), "err", "the same for standard error", "NAME", _read_name),
+    Option(("--tee",), "tee", "with --out or --err: show it in the cell as well"),
+    Option(("--proc",), "proc", "put the Process into this variable, at once", "NAME", _read_name),
+    Option(("--bg",), "bg", "do not wait: the cell ends at once, the program goes on, its output stays in this cell"),
+    Option(("--no-raise-error",), "raise_error", "no error when the program fails, is stopped or interrupted", constant=False),
+    Option(("--timeout",), "timeout", "stop the program after this time: seconds, or 90s, 5m, 2h, 1d", "DUR", read_duration),
+    Option(("--grace",), "grace", "time between SIGTERM and SIGKILL when it is stopped (default 5)", "DUR", read_duration),
+    Option(("--cwd",), "cwd", "directory to start in", "DIR"),
+    Option(("--env",), "env", "set an environment variable; may be given several times", "K=V", _read_variable),
+    Option(("--stdin",), "stdin", "standard input: a file, or none (the default)", "FILE|none"),
+    Option(("--expand",), "expand", "replace {name} in the body too (in a script each value is quoted as one word)"),
+    Option(("--no-strict",), "strict", "run the script without -e -o pipefail", constant=False),
+    Option(("--shell",), "shell", "the shell that runs the script (default bash)", "PATH"),
+    Option(("--plain",), "plain", "no card: plain text output, as headless"),
+    Option(("--quiet", "-q"), "quiet", "show nothing while it runs and when it succeeds"),
+    Option(("--name",), "name", "a label to show instead of the command", "LABEL"),
+)
+FLAGS: Mapping[str, Option] = {flag: option for option in OPTIONS for flag in option.flags}
+
+
+def parse(line: str, names: interpolation.Names) -> Line:
+    """Read a line; `{name}` is replaced by its value after the words are split.
+
+    Raises:
+        UsageError: an option is unknown, lacks its value or has a wrong one; quotes are open; a name is undefined.
+    """
+    words = _split(line)
+    values: dict[str, Any] = {"env": {}}
+    while words and words[0].startswith("-") and words[0] not in ("-", "--"):
+        flag, equals, value = words.pop(0).partition("=")
+        option = FLAGS.get(flag)
+        if option is None:
+            raise UsageError(_unknown(flag))
+        if not option.metavar:
+            if equals:
+                raise UsageError(f"{flag} takes no value, but got {value!r}")
+            values[option.sets] = option.constant
+            continue
+        if not equals:
+            if not words or words[0] in FLAGS or words[0] == "--":
+                raise UsageError(f"{flag} needs a value: {option.usage}")
+            value = words.pop(0)
+        read = option.read(flag, interpolation.one(value, names))
+        if option.sets == "env":
+            values["env"].update([read])
+        else:
+            values[option.sets] = read
+    if words[:1] == ["--"]:
+        del words[0]
+    command = tuple(word for raw in words for word in interpolation.many(raw, names))
+    options = Options(**values)
+    _check(options)
+    return Line(options, command)
+
+
+def describe() -> str:
+    """The options as the help of the magics shows them."""
+    rows = []
+    for option in OPTIONS:
+        text = textwrap.wrap(option.help, 72)
+        rows += [f"    {option.usage}", *(f"        {row}" for row in text)]
+    return "\n".join(rows)
+
+
+def complete(shell: Any, event: Any) -> list[str]:
+    """IPython's completer of `%aproc` and `%%aproc` lines: the options, up to the first word of the program."""
+    *before, last = event.text_until_cursor.split()[1:] + ([""] if event.text_until_cursor[-1:].isspace() else [])
+    words = iter(before)
+    for word in words:
+        option = FLAGS.get(word.partition("=")[0])
+        if option is None:
+            return []  # the program's own words: IPython completes file names
+        if option.metavar and "=" not in word and next(words, None) is None:
+            return ["none"] if option.sets == "stdin" and "none".startswith(last) else []
+    return [flag for flag in FLAGS if flag.startswith(last)] if not last or last.startswith("-") else []
+
+
+def _split(line: str) -> list[str]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    try:
+        return list(lexer)
+    except ValueError as error:
+        raise UsageError(f"cannot split {line!r} into words: {str(error).lower()}") from None
+
+
+def _unknown(flag: str) -> str:
+    near = difflib.get_close_matches(flag, FLAGS, 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are {' '.join(sorted(FLAGS))}"
+    return f"unknown option {flag}; {hint} (an option of the program goes behind its name)"
+
+
+def _check(options: Options) -> None:
+    if options.tee and not (options.out or options.err):
+        raise UsageError("--tee goes with --out NAME or --err NAME")
+    taken = [name for name in (options.out, options.err, options.proc) if name]
+    if len(set(taken)) < len(taken):
+        raise UsageError(f"--out, --err and --proc need different names, not {', '.join(taken)}")

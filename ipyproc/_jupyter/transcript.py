@@ -1,0 +1,95 @@
+"""What stays in the notebook when a program has ended: text/html and text/plain, static, without a script.
+
+It is bounded: the first and the last 32 KiB of the output, with a line between that says how much is not shown and
+where the whole log is. The text comes from the screen, so it is inert; in HTML all of it is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection
+
+from .._core import screen, status
+from .._core.log import STDERR_FD
+from .._core.process import Process
+from . import state
+
+HEAD = TAIL = 32 * 1024  # bytes
+
+_BORDER = "var(--jp-border-color2, #bdbdbd)"
+_DIM = "var(--jp-ui-font-color2, #616161)"
+_COLOURS = {
+    "ok": "var(--jp-success-color1, #388e3c)",
+    "failed": "var(--jp-error-color1, #d32f2f)",
+    "signaled": "var(--jp-warn-color1, #f57c00)",
+}
+
+
+def bundle(process: Process, title: str, streams: Collection[int], note: str = "") -> dict[str, str]:
+    """The MIME bundle of a process: its state, `title`, the output of these streams, and a note at the end."""
+    now = state.of(process)
+    lines = _lines(process, streams)
+    took = status.duration_words(process.duration)
+    return {
+        "text/plain": "\n".join([text for _, text in lines] + [f"{now.mark} {now.label} · {took} · {title}{_dotted(note)}"]),
+        "text/html": _html(now, title, took, lines, note),
+    }
+
+
+def counts(process: Process, streams: Collection[int]) -> str:
+    """What was written, in figures: `122 lines · 9.4 kB · 1.2 kB on stderr`."""
+    assert process.log is not None
+    size = sum(process.log.bytes_of[stream] for stream in streams)
+    on_stderr = process.log.bytes_of[STDERR_FD] if STDERR_FD in streams else 0
+    parts = [f"{process.log.lines} lines", status.size_words(size)]
+    if on_stderr:
+        parts.append(f"{status.size_words(on_stderr)} on stderr")
+    return " · ".join(parts)
+
+
+def _lines(process: Process, streams: Collection[int]) -> list[tuple[int, str]]:
+    log = process.log
+    assert log is not None
+    hidden = sum(log.bytes_of[stream] for stream in streams) - HEAD - TAIL
+    if hidden <= 0:
+        lines = screen.lines(log.pieces(streams=streams))
+    else:
+        log.keep()
+        gap = f"... {status.size_words(hidden)} not shown; full log: {log.path}"
+        lines = [*screen.lines(log.head(HEAD, streams)), (0, gap), *screen.lines(log.tail(TAIL, streams))]
+    if log.dropped:
+        lines.append((0, f"... {status.size_words(log.dropped)} were lost: the log could not be written"))
+    return lines
+
+
+def _html(now: state.State, title: str, took: str, lines: list[tuple[int, str]], note: str) -> str:
+    colour = _COLOURS.get(now.name, _DIM)
+    head = (
+        f'<div style="display:flex;gap:8px;padding:4px 8px;font-size:13px">'
+        f'<span style="color:{colour}">{now.mark}</span><b>{html.escape(now.label)}</b>'
+        f'<code style="flex:1;background:none;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
+        f"{html.escape(title)}</code>"
+        f'<span style="color:{_DIM}">{html.escape(note)}</span><span>{took}</span></div>'
+    )
+    rows = "\n".join(_row(stream, text) for stream, text in lines)
+    body = (
+        f'<pre style="margin:0;padding:4px 8px;border-top:1px solid {_BORDER};max-height:340px;overflow:auto;'
+        f'white-space:pre-wrap;text-align:left">{rows}</pre>'
+        if lines
+        else ""
+    )
+    return (
+        f'<div class="ipyproc-transcript" style="border:1px solid {_BORDER};border-left:3px solid {colour};'
+        f'border-radius:4px;margin:2px 0">{head}{body}</div>'
+    )
+
+
+def _row(stream: int, text: str) -> str:
+    escaped = html.escape(text)
+    if stream == STDERR_FD:
+        return f'<span style="background:rgba(211,47,47,.09);box-shadow:-2px 0 #d32f2f">{escaped}</span>'
+    return f'<span style="color:{_DIM}">{escaped}</span>' if stream == 0 else escaped
+
+
+def _dotted(note: str) -> str:
+    return f" · {note}" if note else ""
