@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CompletedProcess",
     "DEVNULL",
     "LOG",
     "PIPE",
-    "STDOUT",
-    "CompletedProcess",
     "Process",
     "ProcessError",
     "ProcessExitError",
     "ProcessLost",
     "ProcessTimeout",
+    "STDOUT",
     "create_subprocess_exec",
     "create_subprocess_shell",
 ]

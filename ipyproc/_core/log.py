@@ -42,8 +42,8 @@ class Log:
     """
 
     def __init__(self, streams: frozenset[int]) -> None:
-        self._fd, self.path = create_file(".log")
-        self._index_fd = -1
+        fd, self.path = create_file(".log")
+        self._fds = [fd]  # of the log, and of the index once there is one
         self._index_path = self.path.with_suffix(".index")
         self._runs = 0
         self._last_stream = 0
@@ -53,6 +53,7 @@ class Log:
         self.lines = 0
         self.bytes_of = {STDOUT_FD: 0, STDERR_FD: 0}
         self.dropped = 0
+        weakref.finalize(self, _close, self._fds)
         self._remove = weakref.finalize(self, _remove, os.getpid(), self.path, self._index_path)
 
     def __repr__(self) -> str:
@@ -146,7 +147,7 @@ class Log:
             if stream != self._last_stream:
                 self._begin_run(stream)
             while view:
-                written = os.write(self._fd, view)
+                written = os.write(self._fds[0], view)
                 self.bytes += written
                 self.bytes_of[stream] += written
                 self.lines += bytes(view[:written]).count(b"\n")
@@ -167,10 +168,7 @@ class Log:
     def close(self) -> None:
         """Close the descriptors; what is in the files stays. Idempotent."""
         self._open_streams.clear()
-        for fd in (self._fd, self._index_fd):
-            if fd >= 0:
-                os.close(fd)
-        self._fd = self._index_fd = -1
+        _close(self._fds)
 
     def discard(self) -> None:
         """Close it and remove the files at once: the program did not start."""
@@ -179,11 +177,11 @@ class Log:
 
     def _begin_run(self, stream: int) -> None:
         if self._last_stream:  # a log of one stream needs no index
-            if self._index_fd < 0:
-                self._index_fd = _open_new(self._index_path)
-                os.write(self._index_fd, _RUN.pack(0, self._last_stream))
+            if not self._runs:
+                self._fds.append(_open_new(self._index_path))
+                os.write(self._fds[1], _RUN.pack(0, self._last_stream))
                 self._runs = 1
-            os.write(self._index_fd, _RUN.pack(self.bytes, stream))
+            os.write(self._fds[1], _RUN.pack(self.bytes, stream))
             self._runs += 1
         self._last_stream = stream
 
@@ -325,6 +323,11 @@ class _Directory:
         self.path = Path(tempfile.mkdtemp(prefix="ipyproc-"))
         self.pid = os.getpid()
         weakref.finalize(self, _remove, self.pid, self.path)
+
+
+def _close(fds: list[int]) -> None:
+    while fds:
+        os.close(fds.pop())
 
 
 def _remove(pid: int, *paths: Path) -> None:

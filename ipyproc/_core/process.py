@@ -95,10 +95,10 @@ class Process(asyncio.subprocess.Process):
         """
         if self._loop is not asyncio.get_running_loop():
             raise RuntimeError(f"{self!r} belongs to another event loop; use it on the loop that started it")
-        if self.returncode is None:
-            await asyncio.shield(self._protocol.ended)
+        ended_at = await asyncio.shield(self._protocol.ended)
+        if not self._protocol.closed.done():
             # the pipes of a program that has ended close by themselves, unless somebody else holds them
-            await asyncio.wait([self._protocol.closed], timeout=_CLOSE_GRACE)
+            await asyncio.wait([self._protocol.closed], timeout=max(0.0, ended_at + _CLOSE_GRACE - time.monotonic()))
         code = self.returncode
         assert code is not None
         return code

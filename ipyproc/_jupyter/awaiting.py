@@ -6,7 +6,8 @@ A function in IPython's `input_transformers_post` sees the cell as Python code, 
 `aproc` blocks until the program has ended. Where it is not legal (a plain function, a lambda, a class, a cell that
 another magic such as `%%time` runs, `%autoawait off`), the call stays as it is and blocks.
 
-A call that is a statement of its own gets a `;`, so that its value is not displayed as the cell's result.
+A call that is a statement of its own gets ` and None`, so that its value is not displayed as the cell's result (a
+`;` would do so only at the end of a cell, and not under `%%time`).
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
         call = node.value.value if isinstance(node.value, ast.Await) else node.value
         if isinstance(call, ast.Call) and _is_ours(call):
-            self._insert(node.end_lineno, node.end_col_offset, ";")
+            self._insert(node.end_lineno, node.end_col_offset, " and None")
 
     def visit_Await(self, node: ast.Await) -> None:
         if isinstance(node.value, ast.Call) and _is_ours(node.value):

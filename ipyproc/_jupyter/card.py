@@ -28,7 +28,8 @@ from IPython.display import DisplayHandle
 from .._core import screen
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
-from . import state, transcript
+from . import state as states
+from . import transcript
 
 _TAIL_BYTES = 8192
 _TAIL_LINES = 100
@@ -66,7 +67,9 @@ class Card(anywidget.AnyWidget):
             self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
-        return repr(self._process) if self._process else "<Card without a process>"
+        if self._process is None:
+            return "<Card without a process>"
+        return f"{states.of(self._process).label}: {self._title} (pid {self._process.pid})"
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Nothing: no page may change what the kernel says."""
@@ -109,7 +112,7 @@ class Card(anywidget.AnyWidget):
     def _push_state(self) -> None:
         process = self._process
         assert process is not None
-        now, ladder = state.of(process), process.ladder
+        now, ladder = states.of(process), process.ladder
         new = {
             "job": self._job,
             "name": now.name,

@@ -60,7 +60,6 @@ class Outcome:
 
     def unwrap(self) -> CompletedProcess | Process:
         """The value; raises the error."""
-        __tracebackhide__ = True
         if self.error is not None:
             raise self.error
         return self.value

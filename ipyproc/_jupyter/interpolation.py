@@ -77,7 +77,7 @@ def _value(match: re.Match[str], names: Names) -> Any:
     if name not in names:
         near = difflib.get_close_matches(name, [known for known in names if not known.startswith("_")], 1)
         hint = f"did you mean {{{near[0]}}}? " if near else ""
-        raise UsageError(f"{match[0]}: the name {name!r} is not defined; {hint}(write {{{{{name}}}}} for the text {{{name}}})")
+        raise UsageError(f"{match[0]}: the name {name!r} is not defined. {hint}The text {{{name}}} is written {{{{{name}}}}}.")
     try:
         return _FORMATTER.get_field(match["field"], (), names)[0]
     except (LookupError, AttributeError, TypeError) as error:

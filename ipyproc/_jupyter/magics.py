@@ -16,7 +16,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from .._core import status
 from .._core.process import Process
 from .._core.run import CompletedProcess
-from . import awaiting, interpolation, kernel, options
+from . import awaiting, interpolation, kernel, options, traceback
 from .cell import Cell, Command
 from .table import Table
 
@@ -45,20 +45,24 @@ class AProcMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def aproc(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
-        __tracebackhide__ = True
-        return kernel.run_synchronously(self._cell(line, cell, local_ns).run()).unwrap()
+        assert self.shell is not None
+        with traceback.ends_in_cell(self.shell):
+            return kernel.run_synchronously(self._cell(line, cell, local_ns).run()).unwrap()
 
     @needs_local_scope
     @no_var_expand
     @line_cell_magic
     def aproc_awaited(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """What `%aproc` and `%%aproc` become in a cell that can await them; see `%aproc?`."""
-        __tracebackhide__ = True
-        return _awaited(self._cell(line, cell, local_ns))
+        return self._awaited(self._cell(line, cell, local_ns))
+
+    async def _awaited(self, cell: Cell) -> CompletedProcess | Process:
+        assert self.shell is not None
+        with traceback.ends_in_cell(self.shell):
+            return (await cell.run()).unwrap()
 
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None) -> Cell:
         """Everything that can be wrong with the line is an error here, before anything starts."""
-        __tracebackhide__ = True
         assert self.shell is not None
         names = {**self.shell.user_ns, **(local_ns or {})}
         parsed = options.parse(line, names)
@@ -138,11 +142,6 @@ def unload(shell: InteractiveShell) -> None:
 
 
 _COMPLETED = ("%aproc", "%%aproc")
-
-
-async def _awaited(cell: Cell) -> CompletedProcess | Process:
-    __tracebackhide__ = True
-    return (await cell.run()).unwrap()
 
 
 def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:

@@ -1,0 +1,38 @@
+"""A traceback that ends in the user's cell: where the program failed is no line of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from IPython.core.interactiveshell import InteractiveShell
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+@contextlib.contextmanager
+def ends_in_cell(shell: InteractiveShell) -> Iterator[None]:
+    """An error that leaves the body is shown by IPython without the frames of IPython and ipyproc behind the cell."""
+    try:
+        yield
+    except BaseException as error:
+        # the documented way for an exception to say how IPython shows it (used by ipyparallel)
+        error._render_traceback_ = functools.partial(_render, shell, error)  # type: ignore[attr-defined]
+        raise
+
+
+def _render(shell: InteractiveShell, error: BaseException) -> list[str]:
+    trimmed = _trim(error.__traceback__)
+    return shell.InteractiveTB.structured_traceback(type(error), error, trimmed)  # type: ignore[no-any-return]
+
+
+def _trim(tb: TracebackType | None) -> TracebackType | None:
+    """The same traceback up to the first frame that runs a magic."""
+    if tb is None or tb.tb_frame.f_code.co_name in ("run_line_magic", "run_cell_magic"):
+        return None
+    if tb.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        return None
+    return TracebackType(_trim(tb.tb_next), tb.tb_frame, tb.tb_lasti, tb.tb_lineno)

@@ -1,0 +1,204 @@
+// The process card: what one process looks like in a cell while it runs. The wire is described in card.py.
+// The kernel owns state and text; all of it is put into the page by textContent, never as markup.
+import type { AnyModel, Render } from '@anywidget/types';
+
+interface Shown {
+  job: string; // the id that every message of ours must carry
+  name: 'running' | 'stopping' | 'ok' | 'failed' | 'signaled';
+  label: string;
+  title: string;
+  note: string;
+  pid: number;
+  folded: boolean;
+  sent: string; // the signal that was sent last
+  elapsed: number; // the three times are seconds, at the moment when the kernel said so
+  sent_ago: number;
+  next_in: number | null;
+}
+interface Traits {
+  shown: Shown;
+}
+type Tail = Pick<Shown, 'elapsed' | 'sent_ago' | 'next_in'> & { op: 'tail'; counts: string };
+
+const TICK_MS = 200;
+const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
+const ICONS: Record<string, string> = {
+  ok: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM7.2 11L4.5 8.3l1-1 1.7 1.6 3.3-3.7 1.1 1z',
+  failed: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM10.8 11.8L8 9l-2.8 2.8-1-1L7 8 4.2 5.2l1-1L8 7l2.8-2.8 1 1L9 8l2.8 2.8z',
+  signaled: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM5.5 5.5h5v5h-5z',
+  stop: 'M4.5 3.5h7a1 1 0 011 1v7a1 1 0 01-1 1h-7a1 1 0 01-1-1v-7a1 1 0 011-1z',
+  kill: 'M9.5 1L3 9h4l-1 6 7-8.5H8.7z',
+};
+
+/** One id for each load of the page: by a second one the kernel knows that the page was reloaded. */
+function pageId(): string {
+  const page = globalThis as { __ipyproc_page__?: string };
+  return (page.__ipyproc_page__ ??= Math.random().toString(36).slice(2));
+}
+
+function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  name: string,
+  attributes: Record<string, string> = {},
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  made.className = `ipyproc-${name}`;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function icon(name: string): SVGSVGElement {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  for (const [key, value] of Object.entries({ viewBox: '0 0 16 16', width: '14', height: '14', 'aria-hidden': 'true' }))
+    svg.setAttribute(key, value);
+  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  path.setAttribute('d', ICONS[name] ?? '');
+  path.setAttribute('fill', 'currentColor');
+  path.setAttribute('fill-rule', 'evenodd');
+  svg.append(path);
+  return svg;
+}
+
+/** `0.4 s`, `12.9 s`, `3:02`, `1:00:05` */
+function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const part = (n: number) => String(Math.floor(n)).padStart(2, '0');
+  const hours = Math.floor(seconds / 3600);
+  return hours
+    ? `${hours}:${part((seconds / 60) % 60)}:${part(seconds % 60)}`
+    : `${Math.floor(seconds / 60)}:${part(seconds % 60)}`;
+}
+
+class Card {
+  readonly root = element('section', 'card', { 'data-lm-suppress-shortcuts': 'true' });
+  private readonly icon = element('span', 'icon');
+  private readonly label = element('span', 'label', { role: 'status' });
+  private readonly title = element('code', 'title');
+  private readonly note = element('span', 'note');
+  private readonly time = element('time', 'time');
+  private readonly stop = this.button('stop', 'Stop', 'Stop: send SIGTERM, and SIGKILL if it does not end');
+  private readonly kill = this.button('kill', 'Kill', 'Kill: send SIGKILL');
+  private readonly log = element('div', 'log', { role: 'log', 'aria-live': 'off', 'aria-label': 'Output', tabindex: '0' });
+  private readonly counts = element('span', 'counts');
+  private readonly fold = element('button', 'fold', { type: 'button' });
+  private open: boolean;
+  private heard = performance.now(); // when the kernel last told the times
+  private times: Pick<Shown, 'elapsed' | 'sent_ago' | 'next_in'>;
+
+  constructor(private readonly model: AnyModel<Traits>) {
+    const { folded } = this.shown;
+    this.open = !folded;
+    this.times = this.shown;
+    const head = element('div', 'head');
+    const buttons = element('span', 'buttons', { role: 'toolbar', 'aria-label': 'Process' });
+    const foot = element('div', 'foot');
+    buttons.append(this.stop, this.kill);
+    head.append(this.icon, this.label, this.title, this.note, this.time, buttons);
+    foot.append(this.counts, this.fold);
+    this.root.append(head, element('div', 'bar', { 'aria-hidden': 'true' }), this.log, foot);
+    this.fold.hidden = !folded;
+    this.fold.addEventListener('click', () => {
+      this.open = !this.open;
+      this.draw();
+    });
+    this.draw();
+  }
+
+  private get shown(): Shown {
+    return this.model.get('shown');
+  }
+
+  send(op: string, more: Record<string, string> = {}): void {
+    this.model.send({ op, job: this.shown.job, ...more });
+  }
+
+  /** The kernel has told a new state. */
+  change(): void {
+    this.hear(this.shown);
+    this.draw();
+  }
+
+  /** The kernel has sent the last lines. */
+  tail(message: Tail, text: string): void {
+    const atEnd = this.log.scrollTop + this.log.clientHeight >= this.log.scrollHeight - 4;
+    this.log.replaceChildren(
+      ...(text ? text.split('\n') : []).map((row) => {
+        const line = element('div', row[0] === '2' ? 'err' : 'out');
+        line.textContent = row.slice(1) || ' ';
+        return line;
+      }),
+    );
+    if (atEnd) this.log.scrollTop = this.log.scrollHeight;
+    this.counts.textContent = `${message.counts} · pid ${this.shown.pid}`;
+    this.hear(message);
+    this.draw();
+  }
+
+  /** What changes with time alone; false when nothing will change any more. */
+  tick(): boolean {
+    const { name, label, sent } = this.shown;
+    const running = name === 'running' || name === 'stopping';
+    const since = running ? (performance.now() - this.heard) / 1000 : 0;
+    this.time.textContent = duration(this.times.elapsed + since);
+    let text = label;
+    if (name === 'stopping') {
+      text = `Stopping (${sent} sent ${Math.floor(this.times.sent_ago + since)} s ago`;
+      if (this.times.next_in !== null) text += `, ${NEXT[sent]} in ${Math.max(0, Math.ceil(this.times.next_in - since))} s`;
+      text += ')';
+    }
+    if (this.label.textContent !== text) this.label.textContent = text;
+    return running;
+  }
+
+  private hear(times: Pick<Shown, 'elapsed' | 'sent_ago' | 'next_in'>): void {
+    this.times = times;
+    this.heard = performance.now();
+  }
+
+  private draw(): void {
+    const { name, title, note } = this.shown;
+    const running = name === 'running' || name === 'stopping';
+    if (this.root.dataset.state !== name) {
+      this.root.dataset.state = name;
+      this.icon.replaceChildren(running ? element('span', 'spinner', { 'aria-hidden': 'true' }) : icon(name));
+    }
+    this.root.setAttribute('aria-label', `Process ${title}`);
+    this.title.textContent = this.title.title = title;
+    this.note.textContent = note;
+    this.stop.hidden = this.kill.hidden = !running;
+    this.stop.disabled = name === 'stopping';
+    this.log.hidden = !this.open || !this.log.childElementCount;
+    this.fold.textContent = this.open ? 'Hide output' : 'Show output';
+    this.fold.setAttribute('aria-expanded', String(this.open));
+    this.tick();
+  }
+
+  private button(op: string, text: string, name: string): HTMLButtonElement {
+    const made = element('button', op, { type: 'button', 'aria-label': name, title: name });
+    made.append(icon(op), text);
+    made.addEventListener('click', () => this.send(op));
+    return made;
+  }
+}
+
+const render: Render<Traits> = ({ model, el }) => {
+  if (!model.get('shown')?.job) return; // a card without a process, which a page can forge: nothing to show
+  const card = new Card(model);
+  const onMessage = (message: Tail, buffers: DataView[]) => {
+    if (message?.op === 'tail' && buffers[0]) card.tail(message, new TextDecoder().decode(buffers[0]));
+  };
+  const onChange = () => card.change();
+  model.on('msg:custom', onMessage);
+  model.on('change:shown', onChange);
+  el.append(card.root);
+  card.send('ready', { page: pageId() });
+  const timer = setInterval(() => card.tick(), TICK_MS);
+  return () => {
+    clearInterval(timer);
+    model.off('msg:custom', onMessage);
+    model.off('change:shown', onChange);
+    card.send('bye');
+  };
+};
+
+export default { render };

@@ -1,0 +1,161 @@
+"""A real JupyterLab server and its page in headless Chromium, driven as a person would."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from playwright.sync_api import Browser, Locator, Page, expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM_ARGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS = 15_000  # how long a loaded machine may take to answer
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+class LabServer:
+    """One `jupyter lab` on a free port of this machine, in a directory of its own."""
+
+    def __init__(self, root: Path, port: int, token: str) -> None:
+        self.root = root
+        self.url = f"http://127.0.0.1:{port}"
+        self.token = token
+
+    def write(self, name: str, cells: list[str]) -> Path:
+        """A notebook with these code cells."""
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        path = self.root / name
+        nbformat.write(notebook, path)
+        return path
+
+    def request(self, path: str, method: str = "GET", **content: Any) -> Any:
+        """Call the server's REST interface."""
+        request = urllib.request.Request(
+            f"{self.url}/{path}",
+            method=method,
+            data=json.dumps(content).encode() if content else None,
+            headers={"Authorization": f"token {self.token}"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+
+class LabPage:
+    """One notebook, open in JupyterLab."""
+
+    def __init__(self, server: LabServer, page: Page, path: Path) -> None:
+        self.server = server
+        self.page = page
+        self.path = path
+        self.name = path.relative_to(server.root).as_posix()
+
+    def open(self) -> None:
+        """Load the page and wait for the notebook and its kernel."""
+        self.page.goto(f"{self.server.url}/lab/tree/{self.name}?token={self.server.token}&reset")
+        expect(self.page.locator(".jp-Notebook")).to_be_visible()
+        expect(self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible()
+
+    def cell(self, number: int) -> Locator:
+        """A cell, counted from 0."""
+        return self.page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{number}']")
+
+    def output(self, number: int) -> Locator:
+        """What stands below a cell."""
+        return self.cell(number).locator(".jp-OutputArea-output")
+
+    def run(self, number: int) -> None:
+        """Run one cell; does not wait for its end."""
+        self.cell(number).locator(".cm-content").click()
+        self.page.keyboard.press("Control+Enter")
+
+    def expect_done(self, number: int) -> None:
+        """Wait until the cell has its number again in its prompt."""
+        expect(self.cell(number).locator(".jp-InputPrompt")).not_to_have_text("[*]:")
+        expect(self.cell(number).locator(".jp-InputPrompt")).not_to_have_text("[ ]:")
+
+    def save(self) -> dict[str, Any]:
+        """Save with Ctrl+S; the notebook as it is on disk then."""
+        before = self.path.stat().st_mtime_ns
+        self.page.keyboard.press("Control+s")
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while self.path.stat().st_mtime_ns == before:
+            assert time.monotonic() < deadline, "the notebook was not saved"
+            self.page.wait_for_timeout(50)
+        return json.loads(self.path.read_text())
+
+    def interrupt(self) -> None:
+        """The kernel's interrupt, by the button of the toolbar."""
+        self.page.locator("[data-command='notebook:interrupt-kernel'], [title*='Interrupt']").first.click()
+
+
+@contextmanager
+def lab_server(root: Path) -> Iterator[LabServer]:
+    """Start a server, end it with all its kernels."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(root / ".settings"), "JUPYTER_TOKEN": token}
+    env.setdefault("JUPYTERLAB_WORKSPACES_DIR", str(root / ".workspaces"))
+    with open(root / ".server.log", "wb") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"),
+                *("--ServerApp.port_retries=0", "--LabApp.news_url=", "--ip=127.0.0.1", f"--notebook-dir={root}"),
+                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            ],
+            env=env,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    server = LabServer(root, port, token)
+    try:
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while True:
+            try:
+                server.request("api/status")
+                break
+            except OSError:
+                assert process.poll() is None, (root / ".server.log").read_text()
+                assert time.monotonic() < deadline, "the server does not answer"
+                time.sleep(0.1)
+        yield server
+    finally:
+        for kernel in server.request("api/kernels"):
+            server.request(f"api/kernels/{kernel['id']}", "DELETE")
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGS))
+        yield browser
+        browser.close()

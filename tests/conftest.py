@@ -1,0 +1,48 @@
+"""What all tests share: the program they start, and the check that nothing is left of it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROGRAM = Path(__file__).with_name("program.py")
+
+
+@pytest.fixture
+def program() -> Callable[..., tuple[str, ...]]:
+    """The command line of `program.py` with these words."""
+
+    def command(*words: object) -> tuple[str, ...]:
+        return (sys.executable, "-I", "-S", str(PROGRAM), *map(str, words))
+
+    return command
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Fails the test that leaves an open descriptor or a child behind."""
+    me = psutil.Process()
+    before = _descriptors(), set(me.children(recursive=True))
+    yield
+    gc.collect()
+    assert _descriptors() - before[0] == set(), "descriptors were left open"
+    assert set(me.children(recursive=True)) - before[1] == set(), "children were left"
+
+
+def _descriptors() -> set[tuple[int, str]]:
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        return set()
+    found = set()
+    for fd in os.listdir(folder):
+        try:
+            found.add((int(fd), os.readlink(folder / fd)))
+        except OSError:
+            continue  # the descriptor of the listing itself
+    return found
