@@ -74,7 +74,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         self.generic_visit(node)
-        if _is_ours(node) and self._await_is_legal[-1]:
+        if _is_ours(node) and self._await_is_legal[-1] and not _has_no_body(node):
             self._insert(node.lineno, node.col_offset, "(await ")
             self._rename(node)
             self._insert(node.end_lineno, node.end_col_offset, ")")
@@ -107,6 +107,11 @@ def _is_ours(call: ast.Call) -> bool:
         and isinstance(call.args[0], ast.Constant)
         and call.args[0].value == MAGIC
     )
+
+
+def _has_no_body(call: ast.Call) -> bool:
+    """Is this a `%%aproc` with nothing below it? IPython refuses that, in the name of the magic that is called."""
+    return len(call.args) == 3 and isinstance(call.args[2], ast.Constant) and call.args[2].value == ""
 
 
 def _inside_another_magic() -> bool:

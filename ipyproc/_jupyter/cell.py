@@ -88,6 +88,7 @@ class Cell:
         }
         self._streams = log.BOTH - captured
         self._interrupted = False
+        self._process: Process | None = None
         self._script: Path | None = None
 
     async def run(self) -> Outcome:
@@ -96,17 +97,18 @@ class Cell:
         Raises what `start` raises when it cannot be started. Cancelling it stops the program and waits for its end.
         """
         try:
+            if not self._options.bg:
+                with interrupt.on_interrupt(self._interrupt):
+                    return await self._in_foreground(await self._start())
             process = await self._start()
         except BaseException:
             self._remove_script()
             raise
-        if self._options.bg:
-            view = self._view(process)
-            view.show()
-            self._hand_over_readers(process)
-            self._table.follow(self._in_background(process, view))
-            return Outcome(process)
-        return await self._in_foreground(process)
+        view = self._view(process)
+        view.show()
+        self._hand_over_readers(process)
+        self._table.follow(self._in_background(process, view))
+        return Outcome(process)
 
     async def _start(self) -> Process:
         options, names = self._options, self._shell.user_ns
@@ -123,6 +125,9 @@ class Cell:
         process.ladder.grace = options.grace
         if options.proc:
             names[options.proc] = process
+        self._process = process
+        if self._interrupted:
+            self._interrupt()
         return process
 
     async def _in_foreground(self, process: Process) -> Outcome:
@@ -130,13 +135,12 @@ class Cell:
         self._hand_over_text(None)
         view: View = _NoView()
         try:
-            with interrupt.on_interrupt(lambda: self._interrupt(process)):
-                async with kernel.deliver_comms(self._shell):
-                    if self._uses_card:  # a command that is over at once gets its output as plain text
-                        await asyncio.wait([ending], timeout=CARD_DELAY)
-                    view = self._view(process, plain=ending.done() and _log(process).ended)
-                    view.show()
-                    await _keep_updated(process, view, ending)
+            async with kernel.deliver_comms(self._shell):
+                if self._uses_card:  # a command that is over at once gets its output as plain text
+                    await asyncio.wait([ending], timeout=CARD_DELAY)
+                view = self._view(process, plain=ending.done() and _log(process).ended)
+                view.show()
+                await _keep_updated(process, view, ending)
         except asyncio.CancelledError:
             await self._stop(process)
             raise
@@ -188,9 +192,10 @@ class Cell:
             self._remove_script()
         await _until_end(process, view)
 
-    def _interrupt(self, process: Process) -> None:
+    def _interrupt(self) -> None:
         self._interrupted = True
-        process.ladder.climb(INTERRUPT, "interrupt")
+        if self._process:  # else it is just being started, and gets the signal then
+            self._process.ladder.climb(INTERRUPT, "interrupt")
 
     async def _stop(self, process: Process) -> None:
         """End it, however often we are cancelled meanwhile: each time climbs one rung."""

@@ -1,8 +1,8 @@
 """`{name}` in a line (and with `--expand` in a body): the value of a Python variable, never split again.
 
 Understood are `{name}`, `{name.attribute}`, `{name[key]}` and both with `!r` or `:.3f` behind, as in `str.format`;
-nothing is called. Any other brace is left alone, so that `awk '{print $1}'`, JSON and `{a,b}` need no care;
-`{{name}}` is the text `{name}`.
+nothing is called. Any other brace is left alone, so that `awk '{print $1}'`, `${HOME}`, JSON and `{a,b}` need no
+care; `{{name}}` is the text `{name}`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from IPython.core.error import UsageError
 Names = Mapping[str, Any]
 
 _FIELD = re.compile(
-    r"\{\{(?P<literal>[^\W\d]\w*)\}\}"
-    r"|\{(?P<field>(?P<name>[^\W\d]\w*)(?:\.[^\W\d]\w*|\[[^\[\]{}]+\])*)(?:!(?P<conversion>[rsa]))?(?::(?P<format>[^{}]*))?\}"
+    r"(?<!\$)(?:\{\{(?P<literal>[^\W\d]\w*)\}\}"
+    r"|\{(?P<field>(?P<name>[^\W\d]\w*)(?:\.[^\W\d]\w*|\[[^\[\]{}]+\])*)(?:!(?P<conversion>[rsa]))?(?::(?P<format>[^{}]*))?\})"
 )
 _FORMATTER = string.Formatter()
 

@@ -16,10 +16,12 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from .._core import status
 from .._core.process import Process
 from .._core.run import CompletedProcess
+from .._core.screen import Filter
 from . import awaiting, interpolation, kernel, options, traceback
 from .cell import Cell, Command
 from .table import Table
 
+_TITLE = 300  # characters
 _STRICT = {  # what a shell is called with, by its name
     **dict.fromkeys(("bash", "zsh", "ksh", "mksh"), ("-e", "-o", "pipefail")),
     **dict.fromkeys(("sh", "dash", "ash"), ("-e",)),
@@ -145,7 +147,7 @@ _COMPLETED = ("%aproc", "%%aproc")
 
 
 def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:
-    title = chosen.name or status.command_line(args)
+    title = _title(chosen.name or status.command_line(args))
     if body is None:
         if chosen.expand:
             raise UsageError("--expand goes with a %%aproc cell: a line is always expanded")
@@ -170,6 +172,11 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
         flags = _STRICT[name]
     text = interpolation.body(body, names, quote=True) if chosen.expand else body
     first, *more = text.strip().splitlines()
-    return Command(
-        (chosen.shell, *flags), chosen.name or (f"{first} …" if more else first), script=text if text.endswith("\n") else f"{text}\n"
-    )
+    title = _title(chosen.name or (f"{first} …" if more else first))
+    return Command((chosen.shell, *flags), title, script=text if text.endswith("\n") else f"{text}\n")
+
+
+def _title(text: str) -> str:
+    """One line of inert text, bounded: it goes into the page and into the notebook."""
+    line = " ⏎ ".join(Filter().feed(text.encode(errors="replace"), final=True).splitlines())
+    return f"{line[:_TITLE - 1]}…" if len(line) > _TITLE else line

@@ -1,0 +1,149 @@
+"""A real kernel, driven by its messages, as a front end would."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+PATIENCE = 60  # seconds that a loaded machine may take to answer
+
+
+@dataclass
+class CellRun:
+    """What came back from one cell."""
+
+    request: str = ""  # the id of our request, which is the parent of what belongs to the cell
+    reply: dict[str, Any] = field(default_factory=dict)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)  # `time.monotonic()` of each message
+    ended_at: float = 0.0
+    strays: list[dict[str, Any]] = field(default_factory=list)  # what came meanwhile for other cells
+
+    def of_type(self, *types: str) -> list[dict[str, Any]]:
+        """The contents of the messages of these types."""
+        return [message["content"] for message in self.messages if message["msg_type"] in types]
+
+    def text(self, name: str = "stdout") -> str:
+        """What the cell wrote to this stream."""
+        return "".join(content["text"] for content in self.of_type("stream") if content["name"] == name)
+
+    @property
+    def status(self) -> str:
+        return self.reply["status"]
+
+    @property
+    def error(self) -> str:
+        """`Name: message` of the error that ended the cell, or nothing."""
+        return f"{self.reply['ename']}: {self.reply['evalue']}" if self.status == "error" else ""
+
+    @property
+    def value(self) -> str:
+        """The text of the cell's result."""
+        results = self.of_type("execute_result")
+        return results[-1]["data"]["text/plain"] if results else ""
+
+    @property
+    def displays(self) -> list[dict[str, Any]]:
+        """The data of what was displayed or replaced."""
+        return [content["data"] for content in self.of_type("display_data", "update_display_data")]
+
+    @property
+    def cards(self) -> list[str]:
+        """The ids of the widgets that were shown."""
+        kind = "application/vnd.jupyter.widget-view+json"
+        return [data[kind]["model_id"] for data in self.displays if kind in data]
+
+
+class KernelSession:
+    """A kernel and a client of it; `ipyproc` is loaded."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager = manager
+        self.client = client
+
+    def run(
+        self,
+        code: str,
+        *,
+        headless: bool = False,
+        on_message: Callable[[dict[str, Any]], None] | None = None,
+        stop_on_error: bool = True,
+    ) -> CellRun:
+        """Run a cell to its end. `headless`: without a person at the input, as nbclient asks for it."""
+        request = self.client.execute(code, allow_stdin=not headless, stop_on_error=stop_on_error)
+        done = CellRun(request)
+        while True:
+            message = self.client.get_iopub_msg(timeout=PATIENCE)
+            ours = message["parent_header"].get("msg_id") == request
+            if not ours and not message["msg_type"].startswith("comm_"):
+                done.strays.append(message)
+                continue
+            done.messages.append(message)
+            done.times.append(time.monotonic())
+            if on_message:
+                on_message(message)
+            if ours and message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                break
+        done.ended_at = time.monotonic()
+        while done.reply == {}:
+            reply = self.client.get_shell_msg(timeout=PATIENCE)
+            if reply["parent_header"].get("msg_id") == request:
+                done.reply = reply["content"]
+        return done
+
+    def interrupt_when(self, text: str, *, times: int = 1, every: float = 0.3) -> Callable[[dict[str, Any]], None]:
+        """For `on_message`: interrupt the kernel once the cell has shown this text."""
+        seen = threading.Event()
+
+        def interrupt() -> None:
+            for _ in range(times):
+                self.manager.interrupt_kernel()
+                time.sleep(every)
+
+        def look(message: dict[str, Any]) -> None:
+            shown = message["msg_type"] in ("stream", "display_data")
+            if shown and not seen.is_set() and text in json.dumps(message["content"], default=str):
+                seen.set()
+                threading.Thread(target=interrupt).start()
+
+        return look
+
+    def comm(self, card: str, **content: Any) -> None:
+        """Send what the page of this card would send."""
+        data = {"method": "custom", "content": content}
+        message = self.client.session.msg("comm_msg", {"comm_id": card, "data": data})
+        self.client.shell_channel.send(message)
+
+    def idle_messages(self, until: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """What comes while no cell runs, up to the message for which `until` says so."""
+        found = []
+        while not found or not until(found[-1]):
+            found.append(self.client.get_iopub_msg(timeout=PATIENCE))
+        return found
+
+
+@contextmanager
+def kernel_session() -> Iterator[KernelSession]:
+    """Start a kernel with `ipyproc` loaded; shut it down."""
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=PATIENCE)
+        session = KernelSession(manager, client)
+        loaded = session.run("%load_ext ipyproc")
+        assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), "loading prints nothing"
+        yield session
+    finally:
+        client.stop_channels()
+        if manager.has_kernel:
+            manager.shutdown_kernel(now=False)

@@ -1,0 +1,69 @@
+"""`--bg` returns at once; its output stays in its own cell; nothing of it outlives the kernel."""
+
+import time
+
+import psutil
+import pytest
+
+from .kernel_session import kernel_session
+
+
+def test_returns_at_once_and_the_output_stays_in_its_cell(kernel):
+    started = time.monotonic()
+    first = kernel.run("%aproc --bg --proc p {program} out a sleep 1.5 out b")
+    assert first.status == "ok" and time.monotonic() - started < 1.2
+    assert len(first.cards) == 1
+    display = first.of_type("display_data")[0]["transient"]["display_id"]
+    second = kernel.run("await p.wait()")
+    assert second.value == "0"
+    later = second.messages + second.strays
+    if not [m for m in later if m["msg_type"] == "update_display_data"]:
+        later += kernel.idle_messages(lambda m: m["msg_type"] == "update_display_data")
+    swap = next(m["content"] for m in later if m["msg_type"] == "update_display_data")
+    assert swap["transient"]["display_id"] == display
+    assert swap["data"]["text/plain"].startswith("a\nb\n✔ Done, exit 0 · 1.")
+    assert second.text() == "", "output of the background landed in another cell"
+
+
+def test_a_live_reader(kernel):
+    kernel.run("%%aproc --bg --out x --err y --proc p\necho one; echo err >&2; read; ", headless=True)
+    done = kernel.run("[await x.readline(), await x.read(), x.at_eof(), x.text, y.text, await y.read(), y.at_eof()]")
+    assert done.value == "[b'one\\n', b'', True, 'one\\n', 'err\\n', b'err\\n', True]"
+
+
+def test_text_is_what_is_there_now(kernel):
+    kernel.run("%aproc --bg --out x --proc p {program} out now stall")
+    assert kernel.run("await x.readline(); x.text, p.returncode, x.at_eof()").value == "('now\\n', None, False)"
+    assert kernel.run("await p.stop()").value == "-15"
+
+
+def test_headless_output_goes_to_the_starters_cell(kernel):
+    first = kernel.run("%aproc --bg --proc p {program} sleep 0.5 out late", headless=True)
+    assert first.status == "ok" and not first.displays
+    second = kernel.run("await p.wait()")
+    late = [m for m in second.messages + second.strays if m["msg_type"] == "stream"]
+    late = late or kernel.idle_messages(lambda m: m["msg_type"] == "stream")[-1:]
+    assert [(m["content"]["text"], m["parent_header"]["msg_id"]) for m in late] == [("late\n", first.request)]
+
+
+def test_output_after_the_end_of_the_program(kernel):
+    started = time.monotonic()
+    first = kernel.run("%%aproc\n(sleep 1.5; echo late) &\necho now")
+    assert first.status == "ok" and time.monotonic() - started < 1.4
+    assert len(first.cards) == 1
+    swap = kernel.idle_messages(lambda m: m["msg_type"] == "update_display_data")[-1]
+    assert swap["content"]["data"]["text/plain"].startswith("now\nlate\n✔ Done")
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_nothing_outlives_the_kernel(restart):
+    with kernel_session() as session:
+        done = session.run("%%aproc --bg --out x --proc p\ntrap '' TERM\nsleep 600 & sleep 600\n")
+        pid = int(session.run("import asyncio; await asyncio.sleep(0.2); p.pid").value)
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        assert done.status == "ok" and len(family) == 3
+        if restart:
+            session.manager.restart_kernel(now=False)
+        else:
+            session.manager.shutdown_kernel(now=False)
+        assert psutil.wait_procs(family, timeout=5)[1] == []

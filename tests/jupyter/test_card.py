@@ -1,0 +1,208 @@
+"""The card by its messages: what the kernel tells the page, what the page may say, and what it leaves behind."""
+
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+
+def shown(messages, card):
+    """The states that a card was given, in order."""
+    states = []
+    for message in messages:
+        content = message["content"]
+        if message["msg_type"] not in ("comm_open", "comm_msg") or content["comm_id"] != card:
+            continue
+        state = content["data"].get("state", {})
+        if "shown" in state:
+            states.append(state["shown"])
+    return states
+
+
+def tails(messages, card):
+    """(message, text) of each tail that a card was sent."""
+    return [
+        (message["content"]["data"]["content"], bytes(message["buffers"][0]).decode())
+        for message in messages
+        if message["msg_type"] == "comm_msg"
+        and message["content"]["comm_id"] == card
+        and message["content"]["data"].get("method") == "custom"
+    ]
+
+
+class Page:
+    """Does what the front end does: answers a card that is shown."""
+
+    def __init__(self, kernel, *, then="", page="page-1"):
+        self.kernel, self.then, self.page = kernel, then, page
+        self.card = self.job = ""
+        self.clicked_at = 0.0
+
+    def __call__(self, message):
+        content = message["content"]
+        if message["msg_type"] == "comm_open" and "shown" in content["data"]["state"]:
+            self.card, self.job = content["comm_id"], content["data"]["state"]["shown"].get("job", "")
+        if message["msg_type"] == "comm_msg" and content["comm_id"] == self.card:
+            self.job = self.job or content["data"].get("state", {}).get("shown", {}).get("job", "")
+        if message["msg_type"] == "display_data" and self.card:
+            self.send("ready", page=self.page)
+        if self.then and not self.clicked_at and tails([message], self.card):
+            self.clicked_at = time.monotonic()
+            self.send(self.then)
+
+    def send(self, op, **more):
+        self.kernel.comm(self.card, op=op, job=self.job, **more)
+
+
+def test_states_tails_and_transcript(kernel):
+    page = Page(kernel)
+    done = kernel.run("%%aproc\necho out; sleep 0.6; echo err >&2; exit 3", on_message=page)
+    states = shown(done.messages, page.card)
+    assert [state["name"] for state in states if state] == ["running", "failed"]
+    assert states[-1]["label"] == "Failed, exit 3" and states[-1]["title"] == "echo out; sleep 0.6; echo err >&2; exit 3"
+    message, text = tails(done.messages, page.card)[-1]
+    assert text == "1out\n2err"
+    assert message["counts"] == "2 lines · 8 B · 4 B on stderr"
+    swap = done.of_type("update_display_data")[-1]["data"]
+    assert set(swap) == {"text/plain", "text/html"}
+    assert swap["text/plain"].startswith("out\nerr\n✘ Failed, exit 3 · 0.")
+    assert "<script" not in swap["text/html"] and "Failed, exit 3" in swap["text/html"]
+
+
+@pytest.mark.parametrize(("op", "signal", "label"), [("stop", "SIGTERM", "Stopped by you"), ("kill", "SIGKILL", "Killed by you")])
+def test_buttons_work_while_the_cell_is_awaited(kernel, op, signal, label):
+    page = Page(kernel, then=op)
+    done = kernel.run("%aproc {program} out ready stall", on_message=page)
+    assert done.error.startswith("ProcessExitError: ") and done.error.endswith(f"was ended by {signal}")
+    assert done.ended_at - page.clicked_at < 1
+    print(f"click to the end of the cell: {(done.ended_at - page.clicked_at) * 1000:.0f} ms")
+    assert shown(done.messages, page.card)[-1]["label"] == f"{label} ({signal})"
+
+
+def test_stop_counts_down_and_kills(kernel):
+    page = Page(kernel, then="stop")
+    done = kernel.run("%aproc --grace 0.4 {program} ignore TERM out ready stall", on_message=page)
+    assert done.error.endswith("was ended by SIGKILL")
+    states = shown(done.messages, page.card)
+    stopping = [(state["sent"], state["next_in"]) for state in states if state.get("name") == "stopping"]
+    assert stopping[0][0] == "SIGTERM" and 0.3 < stopping[0][1] <= 0.4
+    assert states[-1]["label"] == "Stopped by you (SIGKILL)"
+
+
+def test_other_cells_are_not_needed_for_a_background_card(kernel):
+    page = Page(kernel, then="stop")
+    done = kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
+    messages = done.messages
+    if not page.clicked_at:
+        messages = kernel.idle_messages(lambda m: page(m) or bool(page.clicked_at))
+    assert kernel.run("await p.wait()").value == "-15"
+
+
+def test_folded_while_the_output_goes_to_a_variable(kernel):
+    page = Page(kernel)
+    done = kernel.run("%%aproc --out x\necho captured; sleep 0.5; echo told >&2", on_message=page)
+    assert shown(done.messages, page.card)[-1]["folded"] is True
+    assert shown(done.messages, page.card)[-1]["note"] == "output in x"
+    swap = done.of_type("update_display_data")[-1]["data"]["text/plain"]
+    assert swap.startswith("told\n✔ Done, exit 0") and swap.endswith("output in x")
+    assert kernel.run("x").value == "'captured\\n'"
+
+
+def test_after_a_reload_the_card_goes_on_and_stays(kernel):
+    page = Page(kernel)
+    seen = []
+
+    def reload(message):
+        page(message)
+        if tails([message], page.card):
+            seen.append(message)
+            if len(seen) == 1:
+                page.send("ready", page="page-2")
+
+    done = kernel.run("%%aproc\necho a; sleep 0.8; echo b", on_message=reload)
+    assert [text for _, text in tails(done.messages, page.card)][:2] == ["1a", "1a"]
+    assert tails(done.messages, page.card)[-1][1] == "1a\n1b"
+    assert not done.of_type("update_display_data")
+    assert shown(done.messages, page.card)[-1]["name"] == "ok"
+
+
+def test_a_card_that_is_gone_is_closed(kernel):
+    page = Page(kernel)
+    kernel.run("%aproc sleep 0.5", on_message=page)
+    page.send("bye")
+    kernel.idle_messages(lambda m: m["msg_type"] == "comm_close" and m["content"]["comm_id"] == page.card)
+
+
+def test_a_flood_is_few_messages(kernel):
+    page = Page(kernel)
+    started = time.monotonic()
+    done = kernel.run("%aproc {program} out start sleep 0.5 lines 300000 sleep 0.5", on_message=page)
+    took = time.monotonic() - started
+    sent = [m for m in done.messages if m["msg_type"] == "comm_msg"]
+    assert len(sent) <= 12 * took + 5
+    assert sum(len(m["buffers"][0]) for m in sent if m["buffers"]) <= 0.3e6 * took
+    swap = done.of_type("update_display_data")[-1]["data"]
+    assert len(swap["text/plain"]) < 80_000 and "not shown; full log: " in swap["text/plain"]
+
+
+def test_hostile_output_and_titles_are_inert(kernel):
+    hostile = "<img src=x onerror=alert(1)>&\x1b]0;t\x07\x1b[48m"
+    kernel.run(f"hostile = {hostile!r}")
+    done = kernel.run("%aproc --name {hostile} {program} out {hostile} err {hostile} sleep 0.5")
+    html = done.of_type("update_display_data")[-1]["data"]["text/html"]
+    assert "<img" not in html and html.count("&lt;img") == 3
+    assert "\x1b" not in html + done.of_type("update_display_data")[-1]["data"]["text/plain"]
+
+
+def test_saved_output_exports(kernel):
+    import nbformat
+    from nbconvert import HTMLExporter, LatexExporter
+
+    data = kernel.run("%%aproc\nprintf '\\033[48mbare\\033[0m €\\n'; sleep 0.5").of_type("update_display_data")[-1]["data"]
+    output = nbformat.v4.new_output("display_data", data=data)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x", outputs=[output])])
+    assert "bare €" in HTMLExporter().from_notebook_node(notebook)[0]
+    assert "bare" in LatexExporter().from_notebook_node(notebook)[0]
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers(-10, 10) | st.text(max_size=8) | st.sampled_from(["stop", "kill", "ready"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["op", "job", "page", "x"]), inner, max_size=4),
+    max_leaves=6,
+)
+
+
+def test_forged_messages_do_nothing(kernel):
+    page = Page(kernel)
+    kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
+
+    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(json)
+    def forge(content):
+        data = {"method": "custom", "content": content}
+        message = kernel.client.session.msg("comm_msg", {"comm_id": page.card, "data": data})
+        kernel.client.shell_channel.send(message)
+
+    forge()
+    update = {"method": "update", "state": {"shown": {"pid": 1, "job": "x"}}, "buffer_paths": []}
+    kernel.client.shell_channel.send(kernel.client.session.msg("comm_msg", {"comm_id": page.card, "data": update}))
+    done = kernel.run("p.returncode is None, p.ladder.sent, p.pid > 1")
+    assert done.value == "(True, None, True)" and not done.of_type("stream")
+    assert kernel.run("await p.stop()").value == "-15"
+
+
+def test_a_forged_card_starts_nothing(kernel):
+    state = {
+        "_model_module": "anywidget",
+        "_model_name": "AnyModel",
+        "_view_module": "anywidget",
+        "_view_name": "AnyView",
+        "shown": {"pid": 1, "job": "forged", "name": "running"},
+        "process": ["touch", "/tmp/ipyproc-forged"],
+    }
+    content = {"comm_id": "forged", "target_name": "jupyter.widget", "data": {"state": state, "buffer_paths": []}}
+    message = kernel.client.session.msg("comm_open", content, metadata={"version": "2.1.0"})
+    kernel.client.shell_channel.send(message)
+    kernel.comm("forged", op="kill", job="forged")
+    assert kernel.run("import psutil; psutil.Process().children()").value == "[]"

@@ -1,0 +1,233 @@
+"""`%%aproc` and `%aproc` in a real kernel: what a cell shows, hands over, awaits and refuses."""
+
+import re
+
+import pytest
+
+
+def test_a_script_streams_and_shows_no_card_when_it_is_over_at_once(kernel):
+    done = kernel.run("%%aproc\necho out\necho err >&2")
+    assert (done.status, done.text(), done.text("stderr"), done.cards) == ("ok", "out\n", "err\n", [])
+
+
+def test_a_child_that_reads_stdin_cannot_eat_the_script(kernel):
+    assert kernel.run("%%aproc\necho before; cat; echo after").text() == "before\nafter\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "status", "text"),
+    [
+        ("", "false | true\necho on", "error", ""),
+        ("", "false; echo on", "error", ""),
+        ("--no-strict", "false | true; false; echo on", "ok", "on\n"),
+        ("--shell sh", "echo $0 | grep -c ipyproc; false; echo on", "error", "1\n"),
+        ("--shell /bin/sh --no-strict", "false; echo on", "ok", "on\n"),
+    ],
+)
+def test_scripts_are_strict_unless_told(kernel, line, body, status, text):
+    done = kernel.run(f"%%aproc {line}\n{body}")
+    assert (done.status, done.text()) == (status, text)
+
+
+def test_the_body_is_the_programs_input(kernel):
+    assert kernel.run("%%aproc {sys.executable}\nprint('{sys}')").text() == "{sys}\n"
+    assert kernel.run("x = 'a b'\nl = [1, 2]").status == "ok"
+    assert kernel.run("%%aproc --expand\nprintf '<%s>' {x} {l} {{x}}").text() == "<a b><1><2><{x}>"
+    assert kernel.run("%%aproc --expand cat\n{x}").text() == "a b\n"
+
+
+def test_a_line_is_one_command_without_a_shell(kernel):
+    assert kernel.run("v = 'a; echo $HOME'\n%aproc printf <%s> {v} $HOME * ~ '{v}'").text() == (
+        "<a; echo $HOME><$HOME><*><~><a; echo $HOME>"
+    )
+
+
+def test_variables(kernel):
+    done = kernel.run("%%aproc --out o --err e --proc p\necho out; echo err >&2; exit 3")
+    assert done.error == "ProcessExitError: `echo out; echo err >&2; exit 3` exited with status 3\nerr"
+    assert done.text() == done.text("stderr") == ""
+    assert kernel.run("o, e, p.returncode").value == "('out\\n', 'err\\n', 3)"
+    done = kernel.run("%%aproc --out o --tee\necho both")
+    assert done.text() == "both\n" and kernel.run("o").value == "'both\\n'"
+
+
+def test_options_reach_the_program(kernel):
+    done = kernel.run("%%aproc --cwd / --env A=1 --env B={sys.version_info[0]} --stdin /etc/hostname\npwd; echo $A$B; cat")
+    assert done.text().splitlines()[:2] == ["/", "13"] and len(done.text().splitlines()) == 3
+
+
+def test_result_of_the_line_magic(kernel):
+    done = kernel.run("r = %aproc {program} out hi err there\n(r.stdout, r.stderr, r.returncode, type(r).__name__)")
+    assert done.value == "('hi\\n', 'there\\n', 0, 'CompletedProcess')"
+
+
+def test_nothing_is_displayed_for_a_magic_of_its_own(kernel):
+    for code in ("%aproc true", "%%aproc\ntrue", "1\n%aproc true", "%time %aproc true", "%%time\n%aproc true"):
+        done = kernel.run(code)
+        assert (done.status, done.value) == ("ok", ""), code
+
+
+def test_the_cell_is_truly_awaited(kernel):
+    done = kernel.run(
+        "import asyncio\n"
+        "ticks = []\n"
+        "async def tick():\n"
+        "    while True:\n"
+        "        ticks.append(1)\n"
+        "        await asyncio.sleep(0.01)\n"
+        "ticking = asyncio.create_task(tick())\n"
+        "%aproc --quiet sleep 0.5\n"
+        "ticking.cancel()\n"
+        "len(ticks) > 10"
+    )
+    assert done.value == "True"
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("for i in range(3):\n    %aproc echo {i}", "0\n1\n2\n"),
+        ("if True:\n    %aproc echo if", "if\n"),
+        ("%aproc echo a\n%aproc echo b", "a\nb\n"),
+        ("async def f(x):\n    %aproc echo {x}\nawait f('async')", "async\n"),
+        ("await asyncio.gather(f('1'), f('1'))", "1\n1\n"),
+        ("def g(x):\n    %aproc echo {x}\ng('plain')", "plain\n"),
+        ("%time %aproc echo timed", "timed\n"),
+        ("%%time\n%aproc echo timed", "timed\n"),
+        ("%timeit -n1 -r1 %aproc echo timed", "timed\n"),
+        ("%%capture c\n%aproc echo captured", ""),
+        ("print(c.stdout, end='')", "captured\n"),
+        ("get_ipython().run_line_magic('aproc', 'echo called')", "called\n"),
+        ("ip = get_ipython(); r = ip.run_line_magic('aproc', 'echo called'); print(r.returncode)", "called\n0\n"),
+    ],
+)
+def test_awaited_and_synchronous(kernel, code, text):
+    done = kernel.run(code)
+    assert done.status == "ok", done.error
+    assert done.text().startswith(text)
+
+
+def test_without_autoawait(kernel):
+    kernel.run("%autoawait off")
+    try:
+        assert kernel.run("%aproc echo off").text() == "off\n"
+    finally:
+        kernel.run("%autoawait on")
+
+
+def test_queued_cells_all_run_around_a_synchronous_one(fresh_kernel):
+    requests = [fresh_kernel.client.execute(code) for code in ("g = 1\ndef f():\n    %aproc sleep 0.3\nf()", *["g += 1"] * 5)]
+    replies = {}
+    while len(replies) < len(requests):
+        reply = fresh_kernel.client.get_shell_msg(timeout=60)
+        replies[reply["parent_header"]["msg_id"]] = reply["content"]["status"]
+    assert [replies[request] for request in requests] == ["ok"] * 6
+    assert fresh_kernel.run("g").value == "6"
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("%%aproc --otu x\necho", "UsageError: unknown option --otu; did you mean --out?"),
+        ("%aproc --timeout 5x ls", "UsageError: --timeout: '5x' is not a duration"),
+        ("%aproc --out", "UsageError: --out needs a value: --out NAME, -o NAME"),
+        ("%aproc", "UsageError: %aproc needs a program"),
+        ("%aproc --bg", "UsageError: %aproc needs a program"),
+        ("%%aproc\n\n  \n", "UsageError: %%aproc: the cell is empty"),
+        ("%%aproc", "UsageError: %%aproc is a cell magic, but the cell body is empty"),
+        ("%aproc nosuchprogram", "FileNotFoundError: [Errno 2] no such program in PATH: 'nosuchprogram'"),
+        ("%%aproc --shell nosuchshell --no-strict\nls", "FileNotFoundError: [Errno 2] no such program in PATH: 'nosuchshell'"),
+        ("%%aproc --shell fish\nls", "UsageError: --shell fish: its strict options are not known; add --no-strict"),
+        ("%aproc --cwd /nosuch ls", "FileNotFoundError: [Errno 2] cwd: no such directory: '/nosuch'"),
+        ("%aproc --stdin /nosuch cat", "UsageError: --stdin: no such file: '/nosuch'"),
+        ("%%aproc --stdin none cat\nx", "UsageError: --stdin: the body of the cell is the program's standard input"),
+        ("%aproc --expand ls", "UsageError: --expand goes with a %%aproc cell"),
+        ("%aproc /etc/passwd", "PermissionError: [Errno 13] not executable"),
+        ("%aproc ls a\0b", "ValueError: "),
+        ("n = 'a\\0b'\n%aproc ls {n}", "ValueError: argument 1 ('a\\x00b') holds a NUL character"),
+        ("big = 'x' * 140_000\n%aproc ls {big}", "OSError: [Errno 7] the arguments are too long"),
+        ("%aproc ls {undefinedq}", "UsageError: {undefinedq}: the name 'undefinedq' is not defined."),
+    ],
+)
+def test_bad_input_is_one_clear_error_and_nothing_starts(kernel, code, error):
+    done = kernel.run(code)
+    assert done.error.startswith(error) or ("\0" in code and done.status == "error")
+    assert not done.displays
+    assert kernel.run("import psutil; psutil.Process().children()").value == "[]"
+    assert kernel.run("from ipyproc._core import log; sorted(log.directory().glob('*.sh'))").value == "[]"
+
+
+def test_a_failure_is_told_in_the_users_own_lines(kernel):
+    done = kernel.run("print(1)\n%aproc {program} err 'what happened' exit 2\nprint(2)")
+    assert done.text() == "1\n"
+    assert re.match(r"ProcessExitError: `.*` exited with status 2\nwhat happened", done.error)
+    traceback = "\n".join(done.reply["traceback"])
+    assert "aproc_awaited" in traceback and "ipyproc/_jupyter" not in traceback and "interactiveshell" not in traceback
+
+
+def test_a_signal_is_named(kernel):
+    assert kernel.run("%%aproc\nkill -SEGV $$").error.endswith("was ended by SIGSEGV")
+
+
+def test_no_raise_error(kernel):
+    assert kernel.run("%aproc --no-raise-error false").status == "ok"
+    assert kernel.run("r = %aproc --no-raise-error {program} exit 4\nr.returncode").value == "4"
+    kernel.run("%config AProcMagics.raise_error = False")
+    assert kernel.run("%aproc false").status == "ok"
+    kernel.run("%config AProcMagics.raise_error = True")
+
+
+def test_timeout(kernel):
+    done = kernel.run("%aproc --timeout 0.3 {program} stall")
+    assert done.error.startswith("ProcessTimeout: ") and done.error.endswith("was stopped after its timeout of 0.3 s")
+    done = kernel.run("%aproc --timeout 0.5 --grace 0.2 --proc p {program} ignore TERM stall")
+    assert done.error.startswith("ProcessTimeout: ")
+    assert kernel.run("p.returncode, p.family.alive()").value == "(-9, set())"
+
+
+def test_quiet(kernel):
+    done = kernel.run("%%aproc -q\necho shown; sleep 0.5")
+    assert (done.status, done.text(), done.displays) == ("ok", "", [])
+    assert "last words" in kernel.run("%%aproc -q\necho last words >&2; exit 1").error
+
+
+def test_plain(kernel):
+    done = kernel.run("%%aproc --plain\necho a; sleep 0.5; echo b")
+    assert (done.text(), done.displays) == ("a\nb\n", [])
+
+
+def test_large_output_is_bounded_in_the_cell_and_whole_in_the_log(kernel):
+    done = kernel.run("r = %aproc --plain {program} lines 200000")
+    assert 60_000 < len(done.text()) < 70_000
+    path = re.search(r"\.\.\. 2\.\d MB not shown; full log: (\S+)", done.text())[1]
+    assert done.text().startswith("line 0\n") and done.text().endswith("line 199999\n")
+    with open(path) as log:
+        assert sum(1 for _ in log) == 200_000
+    assert kernel.run("len(r.stdout.splitlines()), r.log.lines").value == "(200000, 200000)"
+
+
+def test_python_programs_are_not_buffered(kernel):
+    assert kernel.run("%aproc {program} env PYTHONUNBUFFERED").text() == "1\n"
+    assert kernel.run("%aproc --env PYTHONUNBUFFERED= {program} env PYTHONUNBUFFERED").text() == "\n"
+
+
+def test_help_config_and_completion(kernel):
+    told = kernel.client.inspect("%aproc", reply=True, timeout=60)["content"]["data"]["text/plain"]
+    assert "--timeout DUR" in told and "standard input" in told
+    assert "grace" in kernel.run("%config AProcMagics").text()
+    matches = kernel.client.complete("%aproc --ti", reply=True, timeout=60)["content"]["matches"]
+    assert "--timeout" in matches
+
+
+def test_unload_undoes_all(fresh_kernel):
+    fresh_kernel.run("%aproc --bg --proc p {program} stall")
+    assert fresh_kernel.run("p.returncode").value == ""
+    assert fresh_kernel.run("%unload_ext ipyproc").status == "ok"
+    assert fresh_kernel.run("await p.wait()").value == "-15"
+    assert "not found" in fresh_kernel.run("%aproc echo x").error
+    assert fresh_kernel.run("get_ipython().input_transformers_post").value == "[]"
+    assert "AProcMagics" not in fresh_kernel.run("%config").text()
+    assert fresh_kernel.run("%load_ext ipyproc\n1").status == "ok"
+    assert fresh_kernel.run("%aproc echo again").text() == "again\n"
+    assert fresh_kernel.run("%reload_ext ipyproc").status == "ok"
+    assert fresh_kernel.run("%aproc echo again").text() == "again\n"

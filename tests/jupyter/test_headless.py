@@ -1,0 +1,76 @@
+"""The same cells with nobody watching: nbclient, papermill, a terminal."""
+
+import subprocess
+import sys
+
+import nbclient
+import nbformat
+import papermill
+import pytest
+
+
+def notebook(*cells):
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in ("%load_ext ipyproc", *cells)])
+    made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return made
+
+
+def execute(made, **keywords):
+    return nbclient.NotebookClient(made, timeout=60, **keywords).execute()
+
+
+def text(cell, name="stdout"):
+    return "".join(output["text"] for output in cell["outputs"] if output["output_type"] == "stream" and output["name"] == name)
+
+
+def test_text_and_no_widget():
+    done = execute(notebook("%%aproc\necho a; sleep 0.6; echo b >&2", "%aproc --timeout 1m echo c"))
+    assert (text(done.cells[1]), text(done.cells[1], "stderr"), text(done.cells[2])) == ("a\n", "b\n", "c\n")
+    assert all(output["output_type"] == "stream" for cell in done.cells for output in cell["outputs"])
+    assert "widgets" not in done.metadata
+
+
+def test_a_progress_bar_and_a_flood_are_bounded():
+    done = execute(notebook("%%aproc\nfor i in $(seq 300); do printf \"\\r$i %%\"; sleep 0.005; done; echo; seq 100000"))
+    outputs = done.cells[1]["outputs"]
+    assert len(outputs) < 40 and sum(len(output["text"]) for output in outputs) < 70_000
+    assert text(done.cells[1]).endswith("99999\n100000\n")
+
+
+def test_a_failing_program_fails_the_notebook(tmp_path):
+    made = notebook("%%aproc\necho last words >&2; exit 3", "print('not reached')")
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="last words"):
+        execute(made)
+    assert not made.cells[2]["outputs"]
+    nbformat.write(notebook("%aproc false"), tmp_path / "in.ipynb")
+    with pytest.raises(papermill.exceptions.PapermillExecutionError, match="exited with status 1"):
+        papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", progress_bar=False)
+
+
+def test_nothing_waits_for_input():
+    done = execute(notebook("%%aproc --no-strict\nread x; echo \"got $x\"", "%aproc cat"))
+    assert text(done.cells[1]) == "got \n"
+
+
+def test_a_cell_that_is_given_up_leaves_nothing(tmp_path):
+    marker = tmp_path / "pid"
+    made = notebook(f"%%aproc\necho $$ > {marker}; sleep 600")
+    with pytest.raises(nbclient.exceptions.CellTimeoutError):
+        nbclient.NotebookClient(made, timeout=3).execute()
+    import psutil
+
+    assert not psutil.pid_exists(int(marker.read_text()))
+
+
+def test_terminal_ipython():
+    code = "%load_ext ipyproc\nx = %aproc echo hi\nx.returncode\n%aproc --bg --out y echo bg\nawait y.read()\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner", "--colors=nocolor", "--HistoryManager.enabled=False"],
+        input=code,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "hi\n" in done.stdout and "Out[3]: 0" in done.stdout and "b'bg\\n'" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr

@@ -1,0 +1,84 @@
+"""The kernel's interrupt ends the program of the cell, by the ladder, and nothing else."""
+
+import time
+
+import pytest
+
+SHOWN = "Running"  # the card is there
+
+
+def test_a_silent_program_is_interrupted_at_once(kernel):
+    kernel.run("%aproc --bg --proc other {program} stall")
+    for _ in range(3):
+        done = kernel.run("%aproc {program} stall\nprint('next line')", on_message=kernel.interrupt_when(SHOWN))
+        assert done.error.startswith("KeyboardInterrupt: ") and done.error.endswith("was ended by SIGINT")
+        assert done.text() == ""
+        swapped = next(t for m, t in zip(done.messages, done.times, strict=True) if m["msg_type"] == "update_display_data")
+        assert done.ended_at - swapped < 0.3, "the cell did not end soon after the program"
+    assert kernel.run("other.returncode").value == ""
+    assert kernel.run("await other.stop()").value == "-15"
+
+
+def test_each_interrupt_climbs_one_rung(kernel):
+    started = time.monotonic()
+    done = kernel.run(
+        "%aproc --grace 30 --plain {program} ignore INT ignore TERM out ready stall",
+        on_message=kernel.interrupt_when("ready", times=3),
+    )
+    assert done.error.endswith("was ended by SIGKILL")
+    assert time.monotonic() - started < 15
+
+
+def test_time_climbs_too(kernel):
+    done = kernel.run(
+        "%aproc --grace 0.3 --plain {program} ignore INT ignore TERM out ready stall",
+        on_message=kernel.interrupt_when("ready"),
+    )
+    assert done.error.endswith("was ended by SIGKILL")
+
+
+def test_the_family_is_interrupted(kernel):
+    done = kernel.run(
+        "%%aproc --plain --proc p --grace 0.3 --expand\n"
+        "{program} ignore INT ignore TERM out one stall &\n{program} setsid out two stall & wait",
+        on_message=kernel.interrupt_when("two"),
+    )
+    assert done.error.startswith("KeyboardInterrupt")
+    assert kernel.run("p.family.alive()").value == "set()"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f():\n    %aproc --plain {program} out ready stall\nf()\nprint('next line')",
+        "%%time\n%aproc --plain {program} out ready stall\nprint('next line')",
+    ],
+)
+def test_synchronous_cells_too(kernel, code):
+    done = kernel.run(code, on_message=kernel.interrupt_when("ready"))
+    assert done.error.startswith("KeyboardInterrupt") and "next line" not in done.text()
+
+
+def test_no_raise_error_covers_the_interrupt_as_with_script(kernel):
+    done = kernel.run(
+        "%aproc --no-raise-error --plain {program} out ready stall", on_message=kernel.interrupt_when("ready")
+    )
+    assert done.status == "ok"
+
+
+def test_pythons_own_interrupt_works_afterwards(kernel):
+    done = kernel.run("print('ready', flush=True)\nwhile True: pass", on_message=kernel.interrupt_when("ready"))
+    assert done.error == "KeyboardInterrupt: "
+
+
+def test_a_cancelled_await_stops_the_program(kernel):
+    done = kernel.run(
+        "import asyncio\n"
+        "async def f():\n"
+        "    %aproc --quiet --proc p {program} stall\n"
+        "try:\n"
+        "    await asyncio.wait_for(f(), 0.3)\n"
+        "except TimeoutError:\n"
+        "    print('timed out', p.returncode)"
+    )
+    assert done.text() == "timed out -15\n"

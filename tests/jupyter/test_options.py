@@ -1,0 +1,167 @@
+"""The line: options first, the program's own left alone, values interpolated after the split, errors that help."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from IPython.core.error import UsageError
+
+from ipyproc._jupyter import interpolation
+from ipyproc._jupyter.options import FLAGS, OPTIONS, Options, complete, describe, parse
+
+
+def test_options_end_at_the_first_plain_word():
+    line = parse("--out a -q tool --out b -q --timeout 5", {})
+    assert line.options == Options(out="a", quiet=True)
+    assert line.command == ("tool", "--out", "b", "-q", "--timeout", "5")
+
+
+def test_two_dashes_end_the_options():
+    assert parse("--bg -- --out x", {}).command == ("--out", "x")
+    assert parse("-- tool", {}).options == Options()
+    assert parse("- x", {}).command == ("-", "x")
+
+
+def test_every_option():
+    line = parse(
+        "--out a --err b --proc c --bg --no-raise-error --timeout 5m --grace 1.5 --cwd /tmp --env A=1 --env B=x=y "
+        "--stdin none --expand --no-strict --shell sh --tee --plain --quiet --name 'a label'",
+        {},
+    )
+    assert line.command == ()
+    assert line.options == Options(
+        **{"out": "a", "err": "b", "proc": "c", "bg": True, "raise_error": False, "timeout": 300.0, "grace": 1.5},
+        **{"cwd": "/tmp", "env": {"A": "1", "B": "x=y"}, "stdin": "none", "expand": True, "strict": False},
+        **{"shell": "sh", "tee": True, "plain": True, "quiet": True, "name": "a label"},
+    )
+    assert {option.sets for option in OPTIONS} == set(Options.__dataclass_fields__)
+    assert parse("--out=a --timeout=1h -o b", {}).options == Options(out="b", timeout=3600.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--otu x", "unknown option --otu; did you mean --out?"),
+        ("--ou x", "unknown option --ou; did you mean --out?"),
+        ("--xyzzy", "unknown option --xyzzy; there are --bg --cwd"),
+        ("-x", "unknown option -x"),
+        ("--out", "--out needs a value: --out NAME, -o NAME"),
+        ("--out --err", "--out needs a value"),
+        ("--out 1a ls", "--out: '1a' is not the name of a Python variable"),
+        ("--bg=yes", "--bg takes no value, but got 'yes'"),
+        ("--timeout 5x ls", "--timeout: '5x' is not a duration; write seconds (90) or a number with s, m, h or d (5m)"),
+        ("--timeout 0 ls", "--timeout: '0' is not a duration"),
+        ("--timeout -5 ls", "--timeout: '-5' is not a duration"),
+        ("--timeout nan ls", "is not a duration"),
+        ("--grace '' ls", "--grace: '' is not a duration"),
+        ("--env A ls", "--env: 'A' is not NAME=VALUE"),
+        ("--env =A ls", "--env: '=A' is not NAME=VALUE"),
+        ("--tee ls", "--tee goes with --out NAME or --err NAME"),
+        ("--out a --err a ls", "need different names"),
+        ("ls 'open", "cannot split"),
+        ("{nosuch}", "the name 'nosuch' is not defined"),
+        ("--cwd {fils} ls", "did you mean {files}?"),
+        ("a{files}", "{files} is a list (list)"),
+        ("{files[9]}", "{files[9]}: IndexError"),
+        ("{files.nope}", "{files.nope}: AttributeError"),
+        ("{none}", "{none} is None"),
+        ("{mapping}", "{mapping} is a mapping"),
+        ("{number:zz}", "{number:zz}: "),
+    ],
+)
+def test_bad_input_is_one_clear_error(line, words):
+    names = {"files": ["a"], "none": None, "mapping": {}, "number": 3}
+    with pytest.raises(UsageError) as caught:
+        parse(line, names)
+    assert words in str(caught.value)
+
+
+INJECTIONS = [
+    "a; touch PWNED",
+    "$(touch PWNED)",
+    "`touch PWNED`",
+    "' ; touch PWNED ; '",
+    '" ; touch PWNED ; "',
+    "a\ntouch PWNED",
+    "-rf",
+    "--",
+    "*",
+    "~",
+    "{__import__('os')}",
+    "$HOME",
+    "${HOME}",
+    "'",
+    "\u2028",
+    "x" * 140_000,
+    "--out=stolen",
+]
+
+
+@pytest.mark.parametrize("value", INJECTIONS, ids=range(len(INJECTIONS)))
+def test_a_value_is_always_one_argument(value):
+    names = {"x": value}
+    assert parse("tool {x} --a={x} '{x}' {x[0]}", names).command == ("tool", value, f"--a={value}", value, value[0])
+    assert parse("{x}", names) == parse("-- {x}", names)
+    assert parse("{x}", names).options == Options()
+
+
+def test_values():
+    from pathlib import Path
+
+    names = {"many": ["a b", 1, Path("/p")], "one": 2.5, "path": Path("/x y"), "raw": b"by", "none": [], "d": {"k": "v"}}
+    assert parse("t {many} {one} {path} {raw} {none} {d[k]} {one:.2f} {one!r}", names).command == (
+        *("t", "a b", "1", "/p", "2.5", "/x y", "by", "v", "2.50", "2.5"),
+    )
+    assert parse("--cwd {path} --env X={one} t", names).options == Options(cwd="/x y", env={"X": "2.5"})
+
+
+def test_other_braces_are_left_alone():
+    line = """awk '{print $1}' '{"a":{"b":1}}' {a,b} {1..3} {} '{{x}}' {{y}} ${x}"""
+    assert parse(line, {}).command == ("awk", "{print $1}", '{"a":{"b":1}}', "{a,b}", "{1..3}", "{}", "{x}", "{y}", "${x}")
+
+
+def test_nothing_is_called():
+    class Trap:
+        def __call__(self):
+            raise AssertionError
+
+    assert parse("{x()} {x}", {"x": "v"}).command == ("{x()}", "v")
+
+
+@given(st.text(max_size=60))
+def test_any_line_is_read_or_refused(line):
+    try:
+        parse(line, {})
+    except UsageError as error:
+        assert str(error)
+
+
+def test_body():
+    names = {"x": "a; b", "l": ["1 2", "3"]}
+    assert interpolation.body("echo {x} {l} {{x}} ${y}", names, quote=True) == "echo 'a; b' '1 2' 3 {x} ${y}"
+    assert interpolation.body("print('{x}')", names, quote=False) == "print('a; b')"
+
+
+class Event:
+    def __init__(self, text):
+        self.text_until_cursor = text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("%aproc --ti", ["--timeout"]),
+        ("%%aproc --bg --n", ["--no-raise-error", "--no-strict", "--name"]),
+        ("%aproc --stdin ", ["none"]),
+        ("%aproc --cwd ", []),
+        ("%aproc ls --o", []),
+        ("%aproc --out x --o", ["--out"]),
+        ("%aproc ", list(FLAGS)),
+    ],
+)
+def test_completion(text, expected):
+    assert complete(None, Event(text)) == expected
+
+
+def test_help_holds_every_option():
+    text = describe()
+    assert all(option.usage in text and option.help.split()[0] in text for option in OPTIONS)
