@@ -60,13 +60,17 @@ class Family:
         reached: set[psutil.Process] = set()
         for _ in range(_ROUNDS):
             new = self.alive() - reached
-            reached |= {member for member in new if _send(member, number)}
+            # the program first: a shell whose child has gone would end with a status of its own, and not by the signal
+            reached |= {member for member in sorted(new, key=self._is_descendant) if _send(member, number)}
             if not new or number != getattr(signal, "SIGKILL", None):
                 break
         if sys.platform != "win32" and number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
             for member in reached:
                 _send(member, signal.SIGCONT)
         return len(reached)
+
+    def _is_descendant(self, member: psutil.Process) -> bool:
+        return bool(member.pid != self.pid)
 
 
 def _send(member: psutil.Process, number: int) -> bool:

@@ -48,7 +48,7 @@ class AProcMagics(Magics):
     @line_cell_magic
     def aproc(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         assert self.shell is not None
-        with traceback.ends_in_cell(self.shell):
+        with traceback.ends_in_cell(self.shell, whole_cell=cell is not None):
             return kernel.run_synchronously(self._cell(line, cell, local_ns).run()).unwrap()
 
     @needs_local_scope
@@ -56,11 +56,11 @@ class AProcMagics(Magics):
     @line_cell_magic
     def aproc_awaited(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """What `%aproc` and `%%aproc` become in a cell that can await them; see `%aproc?`."""
-        return self._awaited(self._cell(line, cell, local_ns))
+        return self._awaited(self._cell(line, cell, local_ns), whole_cell=cell is not None)
 
-    async def _awaited(self, cell: Cell) -> CompletedProcess | Process:
+    async def _awaited(self, cell: Cell, *, whole_cell: bool) -> CompletedProcess | Process:
         assert self.shell is not None
-        with traceback.ends_in_cell(self.shell):
+        with traceback.ends_in_cell(self.shell, whole_cell=whole_cell):
             return (await cell.run()).unwrap()
 
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None) -> Cell:

@@ -14,19 +14,23 @@ _PACKAGE = str(Path(__file__).parent)
 
 
 @contextlib.contextmanager
-def ends_in_cell(shell: InteractiveShell) -> Iterator[None]:
-    """An error that leaves the body is shown by IPython without the frames of IPython and ipyproc behind the cell."""
+def ends_in_cell(shell: InteractiveShell, *, whole_cell: bool) -> Iterator[None]:
+    """An error that leaves the body is shown by IPython without the frames of IPython and ipyproc behind the cell.
+
+    `whole_cell`: the cell is nothing but this magic, so there is no line of it to show.
+    """
     try:
         yield
     except BaseException as error:
         # the documented way for an exception to say how IPython shows it (used by ipyparallel)
-        error._render_traceback_ = functools.partial(_render, shell, error)  # type: ignore[attr-defined]
+        error._render_traceback_ = functools.partial(_render, shell, error, whole_cell)  # type: ignore[attr-defined]
         raise
 
 
-def _render(shell: InteractiveShell, error: BaseException) -> list[str]:
-    trimmed = _trim(error.__traceback__)
-    return shell.InteractiveTB.structured_traceback(type(error), error, trimmed)  # type: ignore[no-any-return]
+def _render(shell: InteractiveShell, error: BaseException, whole_cell: bool) -> list[str]:
+    if whole_cell:
+        return [f"{type(error).__name__}: {error}"]
+    return shell.InteractiveTB.structured_traceback(type(error), error, _trim(error.__traceback__))
 
 
 def _trim(tb: TracebackType | None) -> TracebackType | None:

@@ -41,7 +41,8 @@ def counts(process: Process, streams: Collection[int]) -> str:
     assert process.log is not None
     size = sum(process.log.bytes_of[stream] for stream in streams)
     on_stderr = process.log.bytes_of[STDERR_FD] if STDERR_FD in streams else 0
-    parts = [f"{process.log.lines} lines", status.size_words(size)]
+    lines = process.log.lines
+    parts = [f"{lines} line" if lines == 1 else f"{lines} lines", status.size_words(size)]
     if on_stderr:
         parts.append(f"{status.size_words(on_stderr)} on stderr")
     return " · ".join(parts)
@@ -67,13 +68,13 @@ def _html(now: state.State, title: str, took: str, lines: list[tuple[int, str]],
     head = (
         f'<div style="display:flex;gap:8px;padding:4px 8px;font-size:13px">'
         f'<span style="color:{colour}">{now.mark}</span><b>{html.escape(now.label)}</b>'
-        f'<code style="flex:1;background:none;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
+        f'<code style="flex:1;background:none;font-size:12.5px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
         f"{html.escape(title)}</code>"
         f'<span style="color:{_DIM}">{html.escape(note)}</span><span>{took}</span></div>'
     )
     rows = "\n".join(_row(stream, text) for stream, text in lines)
     body = (
-        f'<pre style="margin:0;padding:4px 8px;border-top:1px solid {_BORDER};max-height:340px;overflow:auto;'
+        f'<pre style="margin:0;padding:4px 8px;border-top:1px solid {_BORDER};max-height:340px;overflow:auto;font-size:12.5px;line-height:18px;'
         f'white-space:pre-wrap;text-align:left">{rows}</pre>'
         if lines
         else ""

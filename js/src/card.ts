@@ -70,7 +70,7 @@ function duration(seconds: number): string {
 }
 
 class Card {
-  readonly root = element('section', 'card', { 'data-lm-suppress-shortcuts': 'true' });
+  readonly root = element('section', 'card');
   private readonly icon = element('span', 'icon');
   private readonly label = element('span', 'label', { role: 'status' });
   private readonly title = element('code', 'title');
@@ -190,11 +190,19 @@ const render: Render<Traits> = ({ model, el }) => {
   const onChange = () => card.change();
   model.on('msg:custom', onMessage);
   model.on('change:shown', onChange);
+  // A key pressed on a button is for the button: JupyterLab takes keys on the document ("x" would cut the cell), so it
+  // is kept from there on the window. Keys with a modifier (Ctrl+S) and Escape go on to JupyterLab.
+  const onKey = (event: KeyboardEvent) => {
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey && event.key !== 'Escape';
+    if (plain && card.root.contains(event.target as Node)) event.stopPropagation();
+  };
+  window.addEventListener('keydown', onKey, true);
   el.append(card.root);
   card.send('ready', { page: pageId() });
   const timer = setInterval(() => card.tick(), TICK_MS);
   return () => {
     clearInterval(timer);
+    window.removeEventListener('keydown', onKey, true);
     model.off('msg:custom', onMessage);
     model.off('change:shown', onChange);
     card.send('bye');

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -29,7 +30,7 @@ CHROMIUM_ARGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_MS = 15_000  # how long a loaded machine may take to answer
+PATIENCE_MS = 60_000  # how long a loaded machine may take to answer
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -72,11 +73,22 @@ class LabPage:
         self.path = path
         self.name = path.relative_to(server.root).as_posix()
 
-    def open(self) -> None:
+    def open(self) -> LabPage:
         """Load the page and wait for the notebook and its kernel."""
         self.page.goto(f"{self.server.url}/lab/tree/{self.name}?token={self.server.token}&reset")
         expect(self.page.locator(".jp-Notebook")).to_be_visible()
-        expect(self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible()
+        expect(self.page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
+        self.page.locator(".jp-SideBar .lm-mod-current[title^='File Browser']").click()  # room for the notebook
+        return self
+
+    @property
+    def cards(self) -> Locator:
+        """All process cards of the page."""
+        return self.page.locator(".ipyproc-card")
+
+    def value(self, code: str) -> Any:
+        """Evaluate JavaScript in the page."""
+        return self.page.evaluate(code)
 
     def cell(self, number: int) -> Locator:
         """A cell, counted from 0."""
@@ -87,9 +99,20 @@ class LabPage:
         return self.cell(number).locator(".jp-OutputArea-output")
 
     def run(self, number: int) -> None:
-        """Run one cell; does not wait for its end."""
-        self.cell(number).locator(".cm-content").click()
-        self.page.keyboard.press("Control+Enter")
+        """Run one cell; does not wait for its end. A page that has just been loaded may lose the first key: press again."""
+        prompt = self.cell(number).locator(".jp-InputPrompt")
+        expect(prompt).to_have_text(re.compile(r"\[.*\]:"))
+        before = prompt.inner_text()
+        for patience in (5_000, 5_000, PATIENCE_MS):
+            self.cell(number).locator(".cm-content").click()
+            self.page.keyboard.press("Control+Enter")
+            try:
+                expect(prompt).not_to_have_text(before, timeout=patience)
+            except AssertionError:
+                if patience == PATIENCE_MS:
+                    raise
+            else:
+                break
 
     def expect_done(self, number: int) -> None:
         """Wait until the cell has its number again in its prompt."""
@@ -118,14 +141,21 @@ def lab_server(root: Path) -> Iterator[LabServer]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
-    env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(root / ".settings"), "JUPYTER_TOKEN": token}
-    env.setdefault("JUPYTERLAB_WORKSPACES_DIR", str(root / ".workspaces"))
+    settings = root / ".settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    env = {
+        **os.environ,
+        "JUPYTERLAB_SETTINGS_DIR": str(root / ".settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(root / ".workspaces"),
+        "JUPYTER_TOKEN": token,
+    }
     with open(root / ".server.log", "wb") as log:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"),
-                *("--ServerApp.port_retries=0", "--LabApp.news_url=", "--ip=127.0.0.1", f"--notebook-dir={root}"),
-                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                *("--ServerApp.port_retries=0", "--ip=127.0.0.1", f"--notebook-dir={root}"),
             ],
             env=env,
             stdout=log,
