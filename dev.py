@@ -6,7 +6,6 @@ python3 dev.py test [pytest args...]    run all tests, and tests/core and tests/
 What they install goes to .venv and .venv-ipykernel6, made anew when pyproject.toml has changed.
 A part that this machine cannot run is left out and named; with CI set in the environment that is a failure.
 """
-# ruff: noqa: S603, S606, T201  - it starts programs and prints: that is its work
 
 from __future__ import annotations
 

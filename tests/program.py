@@ -1,13 +1,13 @@
 """The one program that the tests start: what it does is said by its arguments, one after the other.
 
-    out TEXT    write TEXT and a line end to standard output    err TEXT    the same to standard error
-    raw HEX     write these bytes to standard output            lines N     write N numbered lines
-    cat         copy standard input to standard output          env NAME    write the value of a variable
-    ignore SIG  ignore a signal (INT, TERM, ...)                signals     write which signals are ignored
-    stall       wait for ever                                   sleep S     wait S seconds
-    fork ...    the rest in a child; the parent goes on with nothing more and ends
-    setsid      go on in a session of its own
-    close       close standard output and error                 exit N      end with this status
+out TEXT    write TEXT and a line end to standard output    err TEXT    the same to standard error
+raw HEX     write these bytes to standard output            lines N     write N numbered lines
+cat         copy standard input to standard output          env NAME    write the value of a variable
+ignore SIG  ignore a signal (INT, TERM, ...)                signals     write which signals are ignored
+stall       wait for ever                                   sleep S     wait S seconds
+fork ...    the rest in a child; the parent goes on with nothing more and ends
+setsid      go on in a session of its own
+close       close standard output and error                 exit N      end with this status
 """
 
 import os

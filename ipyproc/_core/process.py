@@ -45,6 +45,7 @@ class Process(asyncio.subprocess.Process):
 
     Attributes:
         args: the program and its arguments, or the command line of the shell.
+        name: what to call it instead of that, for people; may be set.
         log: the output on disk, when `stdout` or `stderr` is LOG; else None. A stream that goes to the log can be
             read too: `process.stdout` is then a reader of the log.
         family: the program and its descendants, as far as they can be found.
@@ -65,16 +66,17 @@ class Process(asyncio.subprocess.Process):
         own_session: bool = False,
         launcher: str = portable.name,
     ) -> None:
-        super().__init__(transport, protocol, loop)  # type: ignore[arg-type]  # typeshed names the base protocol
+        super().__init__(transport, protocol, loop)
         self._started_at = time.monotonic()
         self.args = args
+        self.name = status.command_line(args)
         self.log: Log | None = protocol.log
         self.family = Family(self.pid, own_session=own_session)
         self.ladder = StopLadder(self, _DEFAULT_GRACE)
         self.launcher = launcher
 
     def __repr__(self) -> str:
-        return f"<Process {self.pid} ({status.command_line(self.args)}) {status.describe(self.returncode)}>"
+        return f"<Process {self.pid} ({self.name}) {status.describe(self.returncode)}>"
 
     @property
     def duration(self) -> float:
@@ -183,7 +185,7 @@ async def create_subprocess_exec(
     limit: int = _DEFAULT_LIMIT,
     **kwds: Any,
 ) -> Process:
-    """Start a program; a drop-in replacement of `asyncio.create_subprocess_exec`, with LOG for stdout and stderr.
+    r"""Start a program; a drop-in replacement of `asyncio.create_subprocess_exec`, with LOG for stdout and stderr.
 
     Args:
         program: a name that is looked up in PATH, or a path.
@@ -206,7 +208,7 @@ async def create_subprocess_exec(
         ...     await process.stdout.read()
         ...     return await process.wait(), process.log.read()
         >>> asyncio.run(main())
-        (0, b'hello\\n')
+        (0, b'hello\n')
     """
     return await _start(portable.exec, (program, *args), (program, *args), stdin, stdout, stderr, limit, kwds)
 
@@ -293,12 +295,10 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         super().process_exited()
 
 
-def _check_signal(signal: int) -> None:
+def _check_signal(signal: object) -> None:
     if isinstance(signal, str):
         near = difflib.get_close_matches(signal.upper(), [member.name for member in signals.Signals], 1, 0.5)
         hint = f"; did you mean signal.{near[0]}?" if near else ""
         raise TypeError(f"{signal!r} is a string; a signal is a number or a member of signal.Signals{hint}")
     if sys.platform != "win32" and signal != 0 and signal not in signals.valid_signals():
         raise ValueError(f"{signal!r} is not a signal; see signal.valid_signals()")
-
-

@@ -34,21 +34,23 @@ class CompletedProcess(subprocess.CompletedProcess[str]):
     `stdout` and `stderr` are text, decoded from the log when they are asked for (UTF-8, bad bytes become U+FFFD).
 
     Attributes:
+        name: what to call it, for people: the command, unless a name was given.
         duration: seconds from start to end.
         log: the output on disk.
     """
 
     def __init__(self, ended: process.Process) -> None:
-        assert ended.log is not None and ended.returncode is not None
+        assert ended.log is not None
+        assert ended.returncode is not None
         self.args = ended.args
+        self.name = ended.name
         self.returncode = ended.returncode
         self.duration = ended.duration
         self.log = ended.log
 
     def __repr__(self) -> str:
-        command = status.command_line(self.args)
         took = status.duration_words(self.duration)
-        return f"<CompletedProcess ({command}) {status.describe(self.returncode)} after {took}>"
+        return f"<CompletedProcess ({self.name}) {status.describe(self.returncode)} after {took}>"
 
     @property
     def stdout(self) -> str:  # type: ignore[override]  # the base class sets an attribute
@@ -61,13 +63,13 @@ class CompletedProcess(subprocess.CompletedProcess[str]):
         return self.log.reader(log.STDERR_FD).text
 
     def check_returncode(self) -> None:
-        """Raise `ProcessExitError`, with the last lines of standard error, if the status is not 0."""
+        """Raise `exit_error()` if the status is not 0."""
         if self.returncode:
-            raise self.exit_error(self.args)
+            raise self.exit_error()
 
-    def exit_error(self, cmd: str | bytes | Sequence[Any]) -> ProcessExitError:
-        """The error that says how it ended, in the name of this command."""
-        return ProcessExitError(self.returncode, cmd, stderr=self.last_stderr())
+    def exit_error(self) -> ProcessExitError:
+        """The error that says how it ended, with the last lines of standard error."""
+        return ProcessExitError(self.returncode, self.name, stderr=self.last_stderr())
 
     def last_stderr(self, lines: int = LAST_STDERR_LINES) -> str:
         """The last lines of standard error, as a terminal would leave them; a note says if there is more."""

@@ -101,7 +101,7 @@ def lines(pieces: Iterable[tuple[int, bytes]]) -> list[tuple[int, str]]:
 
 
 def _overwrite(line: str, stream: _Stream, text: str) -> str:
-    """The line after this was written in it: \\r goes to its start, \\b one to the left, characters replace."""
+    r"""The line after this was written in it: \r goes to its start, \b one to the left, characters replace."""
     for part in re.split(r"([\r\b])", text):
         if part == "\r":
             stream.column = 0

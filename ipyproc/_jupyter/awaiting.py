@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from types import FrameType
 
 from IPython import get_ipython
 
@@ -90,7 +91,8 @@ class _Finder(ast.NodeVisitor):
         self.edits.append((name.lineno, name.col_offset, name.end_col_offset - name.col_offset, repr(AWAITED)))
 
     def _insert(self, line: int | None, column: int | None, text: str) -> None:
-        assert line is not None and column is not None
+        assert line is not None
+        assert column is not None
         self.edits.append((line, column, 0, text))
 
 
@@ -116,12 +118,12 @@ def _has_no_body(call: ast.Call) -> bool:
 
 def _inside_another_magic() -> bool:
     """Is this cell being run by another magic (`%%capture`, `%%time`, ...)? Such a magic cannot await it."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame:
         code = frame.f_code
         if code.co_name in (*_METHODS, "run_code") and code.co_filename.endswith("interactiveshell.py"):
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 

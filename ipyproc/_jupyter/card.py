@@ -1,4 +1,4 @@
-"""The live card of one process: an anywidget that shows its state and last lines, with Stop and Kill.
+r"""The live card of one process: an anywidget that shows its state and last lines, with Stop and Kill.
 
 The kernel owns the text; the page gets the last lines in binary custom messages, at most ten a second, and never in
 a synced trait. State flows from kernel to page only: what a page sends to change a trait is ignored, and a message
@@ -9,7 +9,7 @@ Wire::
     page -> kernel   {op: "ready", job, page}     a view was made; the answer is state and tail ("page": one per load)
                      {op: "stop" | "kill", job}   a button
                      {op: "bye", job}             a view has gone
-    kernel -> page   {op: "tail", elapsed, counts} + [rows joined by \\n, each with its stream before it]
+    kernel -> page   {op: "tail", elapsed, counts} + [rows joined by \n, each with its stream before it]
 """
 
 from __future__ import annotations
@@ -47,14 +47,12 @@ class Card(anywidget.AnyWidget):
     def __init__(
         self,
         process: Process | None = None,
-        title: str = "",
         streams: Collection[int] = (),
         note: str = "",
         **_: object,
     ) -> None:
         super().__init__()
         self._process = process
-        self._title = title
         self._streams = streams
         self._note = note
         self._job = secrets.token_hex(16)
@@ -69,7 +67,7 @@ class Card(anywidget.AnyWidget):
     def __repr__(self) -> str:
         if self._process is None:
             return "<Card without a process>"
-        return f"{states.of(self._process).label}: {self._title} (pid {self._process.pid})"
+        return f"{states.of(self._process).label}: {self._process.name} (pid {self._process.pid})"
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Nothing: no page may change what the kernel says."""
@@ -83,17 +81,12 @@ class Card(anywidget.AnyWidget):
         """Put the card into the cell that is running now."""
         self._push_state()
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
-        self._display.display(
-            {"application/vnd.jupyter.widget-view+json": view, "text/plain": repr(self)}, raw=True
-        )
+        self._display.display({"application/vnd.jupyter.widget-view+json": view, "text/plain": repr(self)}, raw=True)
 
     def update(self) -> None:
         """Send what has changed; costs nothing before a page is ready."""
         self._push_state()
-        process = self._process
-        assert process is not None and process.log is not None
-        if process.log.bytes != self._sent:
-            self._push_tail()
+        self._push_tail()
 
     def finish(self) -> None:
         """The output has ended: put the transcript in the place of the card.
@@ -107,7 +100,7 @@ class Card(anywidget.AnyWidget):
         self._push_state()
         self._push_tail()
         if len(self._pages) < 2:
-            self._display.update(transcript.bundle(process, self._title, self._streams, self._note), raw=True)
+            self._display.update(transcript.bundle(process, self._streams, self._note), raw=True)
 
     def _push_state(self) -> None:
         process = self._process
@@ -117,7 +110,7 @@ class Card(anywidget.AnyWidget):
             "job": self._job,
             "name": now.name,
             "label": now.label,
-            "title": self._title,
+            "title": process.name,
             "note": self._note,
             "pid": process.pid,
             "folded": self.folded,
@@ -139,7 +132,7 @@ class Card(anywidget.AnyWidget):
 
     def _push_tail(self) -> None:
         process = self._process
-        if not self._pages or process is None or process.log is None:
+        if not self._pages or process is None or process.log is None or process.log.bytes == self._sent:
             return
         self._sent = process.log.bytes
         pieces = list(process.log.pieces(-_TAIL_BYTES))
@@ -162,6 +155,7 @@ class Card(anywidget.AnyWidget):
         assert process is not None
         if operation == "ready" and len(page) <= 64 and len(self._pages) < 1000:
             self._pages.add(page)
+            self._sent = -1  # this view has nothing yet
             self._push_tail()
         elif operation == "stop":
             process.ladder.climb(TERMINATE, "stop")

@@ -115,7 +115,7 @@ class Cell:
         with contextlib.ExitStack() as files:
             stdin: Any = DEVNULL
             if options.stdin not in (None, "none"):
-                stdin = files.enter_context(open(options.stdin, "rb"))
+                stdin = files.enter_context(Path(options.stdin).open("rb"))  # noqa: ASYNC230 -- opens at once, or fails
             args = self._command.args
             if self._command.script is not None:
                 args += (str(self._write_script(self._command.script)),)
@@ -125,6 +125,7 @@ class Cell:
         process.ladder.grace = options.grace
         if options.proc:
             names[options.proc] = process
+        process.name = self._command.title
         self._process = process
         if self._interrupted:
             self._interrupt()
@@ -165,7 +166,7 @@ class Cell:
             return StreamView(process, self._streams)
         captured = [name for name in (self._options.out, self._options.err) if name and not self._options.tee]
         note = f"output in {', '.join(captured)}" if captured else ""
-        return Card(process, self._command.title, self._streams, note)
+        return Card(process, self._streams, note)
 
     async def _ended(self, process: Process) -> None:
         """Wait for the end; the timeout counts here."""
@@ -208,12 +209,11 @@ class Cell:
         if not self._options.raise_error:
             return None
         if self._interrupted:
-            return KeyboardInterrupt(f"`{self._command.title}` {status.describe(process.returncode)}")
+            return KeyboardInterrupt(f"`{process.name}` {status.describe(process.returncode)}")
         if process.ladder.cause == "timeout":
             assert self._options.timeout is not None
-            return ProcessTimeout(self._command.title, self._options.timeout)
-        completed = CompletedProcess(process)
-        return completed.exit_error(self._command.title) if process.returncode else None
+            return ProcessTimeout(process.name, self._options.timeout)
+        return CompletedProcess(process).exit_error() if process.returncode else None
 
     def _hand_over_text(self, process: Process | None) -> None:
         for name, stream in ((self._options.out, log.STDOUT_FD), (self._options.err, log.STDERR_FD)):

@@ -77,7 +77,9 @@ def _value(match: re.Match[str], names: Names) -> Any:
     if name not in names:
         near = difflib.get_close_matches(name, [known for known in names if not known.startswith("_")], 1)
         hint = f"did you mean {{{near[0]}}}? " if near else ""
-        raise UsageError(f"{match[0]}: the name {name!r} is not defined. {hint}The text {{{name}}} is written {{{{{name}}}}}.")
+        raise UsageError(
+            f"{match[0]}: the name {name!r} is not defined. {hint}The text {{{name}}} is written {{{{{name}}}}}."
+        )
     try:
         return _FORMATTER.get_field(match["field"], (), names)[0]
     except (LookupError, AttributeError, TypeError) as error:
@@ -90,7 +92,9 @@ def _is_many(value: Any) -> bool:
 
 def _word(value: Any, field: str) -> str:
     if value is None or isinstance(value, Mapping):
-        raise UsageError(f"{{{field}}} is {'None' if value is None else 'a mapping'}; that is no argument for a program")
+        raise UsageError(
+            f"{{{field}}} is {'None' if value is None else 'a mapping'}; that is no argument for a program"
+        )
     if isinstance(value, bytes | os.PathLike):
         return os.fsdecode(value)
     return str(value)

@@ -74,7 +74,8 @@ def run_synchronously(work: Coroutine[Any, Any, T]) -> T:
     except RuntimeError:
         from IPython.core.async_helpers import get_asyncio_loop  # private, IPython 8.20 to 9.18: the loop of its cells
 
-        return get_asyncio_loop().run_until_complete(work)  # type: ignore[no-any-return]
+        own: asyncio.AbstractEventLoop = get_asyncio_loop()
+        return own.run_until_complete(work)
     import nest_asyncio2  # late: it patches asyncio, so it is loaded only where it is needed
 
     try:

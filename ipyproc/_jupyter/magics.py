@@ -69,10 +69,7 @@ class AProcMagics(Magics):
         names = {**self.shell.user_ns, **(local_ns or {})}
         parsed = options.parse(line, names)
         chosen = self._with_defaults(parsed.options)
-        if parsed.command:
-            command = _program(parsed.command, chosen, body, names)
-        else:
-            command = _script(chosen, body, names)
+        command = _program(parsed.command, chosen, body, names) if parsed.command else _script(chosen, body, names)
         if chosen.stdin not in (None, "none") and not os.path.isfile(chosen.stdin):
             raise UsageError(f"--stdin: no such file: {chosen.stdin!r}")
         env = {**os.environ, **chosen.env}
@@ -168,7 +165,9 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
     if chosen.strict:
         name = os.path.basename(chosen.shell).removesuffix(".exe")
         if name not in _STRICT:
-            raise UsageError(f"--shell {chosen.shell}: its strict options are not known; add --no-strict to run it without")
+            raise UsageError(
+                f"--shell {chosen.shell}: its strict options are not known; add --no-strict to run it without"
+            )
         flags = _STRICT[name]
     text = interpolation.body(body, names, quote=True) if chosen.expand else body
     first, *more = text.strip().splitlines()
@@ -179,4 +178,4 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
 def _title(text: str) -> str:
     """One line of inert text, bounded: it goes into the page and into the notebook."""
     line = " ⏎ ".join(Filter().feed(text.encode(errors="replace"), final=True).splitlines())
-    return f"{line[:_TITLE - 1]}…" if len(line) > _TITLE else line
+    return f"{line[: _TITLE - 1]}…" if len(line) > _TITLE else line

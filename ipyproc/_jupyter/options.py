@@ -65,7 +65,7 @@ class Option:
 
     @property
     def usage(self) -> str:
-        """`--out NAME, -o NAME`"""
+        """`--out NAME, -o NAME`."""
         return ", ".join(f"{flag} {self.metavar}".rstrip() for flag in self.flags)
 
 
@@ -92,14 +92,25 @@ def _read_variable(flag: str, text: str) -> tuple[str, str]:
 
 
 OPTIONS = (
-    Option(("--out", "-o"), "out", "put standard output as text into this variable, not into the cell", "NAME", _read_name),
+    Option(
+        ("--out", "-o"), "out", "put standard output as text into this variable, not into the cell", "NAME", _read_name
+    ),
     Option(("--err",), "err", "the same for standard error", "NAME", _read_name),
     Option(("--tee",), "tee", "with --out or --err: show it in the cell as well"),
     Option(("--proc",), "proc", "put the Process into this variable, at once", "NAME", _read_name),
     Option(("--bg",), "bg", "do not wait: the cell ends at once, the program goes on, its output stays in this cell"),
-    Option(("--no-raise-error",), "raise_error", "no error when the program fails, is stopped or interrupted", constant=False),
-    Option(("--timeout",), "timeout", "stop the program after this time: seconds, or 90s, 5m, 2h, 1d", "DUR", read_duration),
-    Option(("--grace",), "grace", "time between SIGTERM and SIGKILL when it is stopped (default 5)", "DUR", read_duration),
+    Option(
+        ("--no-raise-error",),
+        "raise_error",
+        "no error when the program fails, is stopped or interrupted",
+        constant=False,
+    ),
+    Option(
+        ("--timeout",), "timeout", "stop the program after this time: seconds, or 90s, 5m, 2h, 1d", "DUR", read_duration
+    ),
+    Option(
+        ("--grace",), "grace", "time between SIGTERM and SIGKILL when it is stopped (default 5)", "DUR", read_duration
+    ),
     Option(("--cwd",), "cwd", "directory to start in", "DIR"),
     Option(("--env",), "env", "set an environment variable; may be given several times", "K=V", _read_variable),
     Option(("--stdin",), "stdin", "standard input: a file, or none (the default)", "FILE|none"),

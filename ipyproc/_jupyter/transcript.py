@@ -25,14 +25,16 @@ _COLOURS = {
 }
 
 
-def bundle(process: Process, title: str, streams: Collection[int], note: str = "") -> dict[str, str]:
-    """The MIME bundle of a process: its state, `title`, the output of these streams, and a note at the end."""
+def bundle(process: Process, streams: Collection[int], note: str = "") -> dict[str, str]:
+    """The MIME bundle of a process: its state and name, the output of these streams, and a note at the end."""
     now = state.of(process)
     lines = _lines(process, streams)
     took = status.duration_words(process.duration)
     return {
-        "text/plain": "\n".join([text for _, text in lines] + [f"{now.mark} {now.label} · {took} · {title}{_dotted(note)}"]),
-        "text/html": _html(now, title, took, lines, note),
+        "text/plain": "\n".join(
+            [text for _, text in lines] + [f"{now.mark} {now.label} · {took} · {process.name}{_dotted(note)}"]
+        ),
+        "text/html": _html(now, process.name, took, lines, note),
     }
 
 
@@ -74,8 +76,10 @@ def _html(now: state.State, title: str, took: str, lines: list[tuple[int, str]],
     )
     rows = "\n".join(_row(stream, text) for stream, text in lines)
     body = (
-        f'<pre style="margin:0;padding:4px 8px;border-top:1px solid {_BORDER};max-height:340px;overflow:auto;font-size:12.5px;line-height:18px;'
-        f'white-space:pre-wrap;text-align:left">{rows}</pre>'
+        # column-reverse: it opens at its end, as the card stood, without a script
+        f'<div style="display:flex;flex-direction:column-reverse;max-height:340px;overflow:auto;'
+        f'border-top:1px solid {_BORDER}"><pre style="margin:0;padding:4px 8px;font-size:12.5px;line-height:18px;'
+        f'white-space:pre-wrap;text-align:left">{rows}</pre></div>'
         if lines
         else ""
     )

@@ -82,6 +82,7 @@ class Card {
   private readonly counts = element('span', 'counts');
   private readonly fold = element('button', 'fold', { type: 'button' });
   private open: boolean;
+  private follow = true; // keep the last line in sight; not while the user has scrolled up
   private heard = performance.now(); // when the kernel last told the times
   private times: Pick<Shown, 'elapsed' | 'sent_ago' | 'next_in'>;
 
@@ -96,6 +97,9 @@ class Card {
     head.append(this.icon, this.label, this.title, this.note, this.time, buttons);
     foot.append(this.counts, this.fold);
     this.root.append(head, element('div', 'bar', { 'aria-hidden': 'true' }), this.log, foot);
+    this.log.addEventListener('scroll', () => {
+      this.follow = this.log.scrollTop + this.log.clientHeight >= this.log.scrollHeight - 4;
+    });
     this.fold.hidden = !folded;
     this.fold.addEventListener('click', () => {
       this.open = !this.open;
@@ -120,7 +124,6 @@ class Card {
 
   /** The kernel has sent the last lines. */
   tail(message: Tail, text: string): void {
-    const atEnd = this.log.scrollTop + this.log.clientHeight >= this.log.scrollHeight - 4;
     this.log.replaceChildren(
       ...(text ? text.split('\n') : []).map((row) => {
         const line = element('div', row[0] === '2' ? 'err' : 'out');
@@ -128,7 +131,6 @@ class Card {
         return line;
       }),
     );
-    if (atEnd) this.log.scrollTop = this.log.scrollHeight;
     this.counts.textContent = `${message.counts} · pid ${this.shown.pid}`;
     this.hear(message);
     this.draw();
@@ -168,6 +170,7 @@ class Card {
     this.stop.hidden = this.kill.hidden = !running;
     this.stop.disabled = name === 'stopping';
     this.log.hidden = !this.open || !this.log.childElementCount;
+    if (this.follow) this.log.scrollTop = this.log.scrollHeight;
     this.fold.textContent = this.open ? 'Hide output' : 'Show output';
     this.fold.setAttribute('aria-expanded', String(this.open));
     this.tick();

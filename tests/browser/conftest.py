@@ -13,13 +13,13 @@ from playwright.sync_api import Browser, Page
 from .lab import LabPage, LabServer, chromium, lab_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     with lab_server(tmp_path_factory.mktemp("lab")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # not session: its event loop must be gone when other tests run
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running

@@ -27,11 +27,16 @@ def test_it_streams_and_stop_ends_the_program(notebook, picture):
     picture("card-stopped")
     saved = lab.save()
     assert not saved["metadata"].get("widgets")
-    assert [sorted(output.get("data", {})) for output in saved["cells"][1]["outputs"]] == [["text/html", "text/plain"], []]
+    assert [sorted(output.get("data", {})) for output in saved["cells"][1]["outputs"]] == [
+        ["text/html", "text/plain"],
+        [],
+    ]
 
 
 def test_from_click_to_signal(notebook):
-    lab = notebook("%%aproc --out stamps\ntrap 'date +%s%3N; exit 0' TERM\nwhile true; do sleep 0.01; done", "print(stamps)")
+    lab = notebook(
+        "%%aproc --out stamps\ntrap 'date +%s%3N; exit 0' TERM\nwhile true; do sleep 0.01; done", "print(stamps)"
+    )
     took = []
     for _ in range(5):
         lab.run(1)
@@ -179,7 +184,9 @@ def test_keys_reach_the_button_and_not_the_notebook(notebook, page):
 
 @pytest.mark.parametrize("text", ["<img src=x onerror='window.pwned=1'>", "\x1b]0;title\x07\x1b[2J"])
 def test_hostile_output_is_inert(notebook, text):
-    lab = notebook(f"text = {text!r}", "%aproc --name {text} printf %s {text}", "%%aproc --expand\nprintf %s {text}; sleep 1")
+    lab = notebook(
+        f"text = {text!r}", "%aproc --name {text} printf %s {text}", "%%aproc --expand\nprintf %s {text}; sleep 1"
+    )
     for number in (1, 2, 3):
         lab.run(number)
         lab.expect_done(number)

@@ -61,7 +61,16 @@ def test_no_import_cycles():
 def test_import_is_light():
     code = "import ipyproc, sys; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
-    assert not loaded & {"IPython", "traitlets", "ipywidgets", "anywidget", "ipykernel", "zmq", "psutil", "nest_asyncio2"}
+    assert not loaded & {
+        "IPython",
+        "traitlets",
+        "ipywidgets",
+        "anywidget",
+        "ipykernel",
+        "zmq",
+        "psutil",
+        "nest_asyncio2",
+    }
 
 
 def test_private_parts_of_ipykernel_are_touched_in_one_room():

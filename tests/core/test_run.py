@@ -105,7 +105,7 @@ def test_completed_process(program):
 
 def test_a_short_stderr_is_told_whole(program):
     done = completed(*program("err", "a\x1b[31mb", "exit", 1))
-    assert done.exit_error("cmd").stderr == "ab"
+    assert done.exit_error().stderr == "ab"
     assert not list(done.log.path.parent.glob("*.sh"))
 
 
@@ -113,5 +113,3 @@ def test_duration_counts_from_start_to_end(program):
     began = time.monotonic()
     done = completed(*program("sleep", 0.1))
     assert 0.1 <= done.duration <= time.monotonic() - began
-
-

@@ -50,7 +50,11 @@ def test_cut_at_every_offset():
     assert lines([(1, bytes([byte])) for byte in SAMPLE]) == whole
 
 
-@given(st.lists(st.sampled_from([b"\x1b", b"[", b"]", b"3", b";", b"m", b"\r", b"\n", b"\b", b"a", b"\xe2", b"\x82", b"\x07"])))
+@given(
+    st.lists(
+        st.sampled_from([b"\x1b", b"[", b"]", b"3", b";", b"m", b"\r", b"\n", b"\b", b"a", b"\xe2", b"\x82", b"\x07"])
+    )
+)
 def test_any_cut_of_anything_gives_the_same_and_is_inert(parts):
     pieces = Screen()
     pieces.feed((1, part) for part in parts)

@@ -32,7 +32,10 @@ PLAIN = "get_ipython().run_line_magic('aproc', 'x')"
         ("for i in y:\n    r = %aproc x", f"for i in y:\n    r = {AWAITED}\n"),
         ("async def f():\n    return 1\n    %aproc x", f"async def f():\n    return 1\n    {AWAITED} and None\n"),
         ("def f():\n    %aproc x", f"def f():\n    {PLAIN} and None\n"),
-        ("def f():\n    async def g():\n        %aproc x", f"def f():\n    async def g():\n        {AWAITED} and None\n"),
+        (
+            "def f():\n    async def g():\n        %aproc x",
+            f"def f():\n    async def g():\n        {AWAITED} and None\n",
+        ),
         ("class C:\n    r = %aproc x", f"class C:\n    r = {PLAIN}\n"),
         (f"'\f\u2028'\nr = {PLAIN}", f"'\f\u2028'\nr = {AWAITED}\n"),
         (f"f = lambda: {PLAIN}", f"f = lambda: {PLAIN}\n"),

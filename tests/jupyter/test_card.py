@@ -60,7 +60,9 @@ def test_states_tails_and_transcript(kernel):
     done = kernel.run("%%aproc\necho out; sleep 0.6; echo err >&2; exit 3", on_message=page)
     states = shown(done.messages, page.card)
     assert [state["name"] for state in states if state] == ["running", "failed"]
-    assert states[-1]["label"] == "Failed, exit 3" and states[-1]["title"] == "echo out; sleep 0.6; echo err >&2; exit 3"
+    assert (
+        states[-1]["label"] == "Failed, exit 3" and states[-1]["title"] == "echo out; sleep 0.6; echo err >&2; exit 3"
+    )
     message, text = tails(done.messages, page.card)[-1]
     assert text == "1out\n2err"
     assert message["counts"] == "2 lines · 8 B · 4 B on stderr"
@@ -70,7 +72,9 @@ def test_states_tails_and_transcript(kernel):
     assert "<script" not in swap["text/html"] and "Failed, exit 3" in swap["text/html"]
 
 
-@pytest.mark.parametrize(("op", "signal", "label"), [("stop", "SIGTERM", "Stopped by you"), ("kill", "SIGKILL", "Killed by you")])
+@pytest.mark.parametrize(
+    ("op", "signal", "label"), [("stop", "SIGTERM", "Stopped by you"), ("kill", "SIGKILL", "Killed by you")]
+)
 def test_buttons_work_while_the_cell_is_awaited(kernel, op, signal, label):
     page = Page(kernel, then=op)
     done = kernel.run("%aproc {program} out ready stall", on_message=page)
@@ -92,10 +96,9 @@ def test_stop_counts_down_and_kills(kernel):
 
 def test_other_cells_are_not_needed_for_a_background_card(kernel):
     page = Page(kernel, then="stop")
-    done = kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
-    messages = done.messages
+    kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
     if not page.clicked_at:
-        messages = kernel.idle_messages(lambda m: page(m) or bool(page.clicked_at))
+        kernel.idle_messages(lambda m: page(m) or bool(page.clicked_at))
     assert kernel.run("await p.wait()").value == "-15"
 
 
@@ -159,7 +162,9 @@ def test_saved_output_exports(kernel):
     import nbformat
     from nbconvert import HTMLExporter, LatexExporter
 
-    data = kernel.run("%%aproc\nprintf '\\033[48mbare\\033[0m €\\n'; sleep 0.5").of_type("update_display_data")[-1]["data"]
+    data = kernel.run("%%aproc\nprintf '\\033[48mbare\\033[0m €\\n'; sleep 0.5").of_type("update_display_data")[-1][
+        "data"
+    ]
     output = nbformat.v4.new_output("display_data", data=data)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x", outputs=[output])])
     assert "bare €" in HTMLExporter().from_notebook_node(notebook)[0]
@@ -168,7 +173,9 @@ def test_saved_output_exports(kernel):
 
 json = st.recursive(
     st.none() | st.booleans() | st.integers(-10, 10) | st.text(max_size=8) | st.sampled_from(["stop", "kill", "ready"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["op", "job", "page", "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["op", "job", "page", "x"]), inner, max_size=4)
+    ),
     max_leaves=6,
 )
 

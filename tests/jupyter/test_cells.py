@@ -52,7 +52,9 @@ def test_variables(kernel):
 
 
 def test_options_reach_the_program(kernel):
-    done = kernel.run("%%aproc --cwd / --env A=1 --env B={sys.version_info[0]} --stdin /etc/hostname\npwd; echo $A$B; cat")
+    done = kernel.run(
+        "%%aproc --cwd / --env A=1 --env B={sys.version_info[0]} --stdin /etc/hostname\npwd; echo $A$B; cat"
+    )
     assert done.text().splitlines()[:2] == ["/", "13"] and len(done.text().splitlines()) == 3
 
 
@@ -116,7 +118,9 @@ def test_without_autoawait(kernel):
 
 
 def test_queued_cells_all_run_around_a_synchronous_one(fresh_kernel):
-    requests = [fresh_kernel.client.execute(code) for code in ("g = 1\ndef f():\n    %aproc sleep 0.3\nf()", *["g += 1"] * 5)]
+    requests = [
+        fresh_kernel.client.execute(code) for code in ("g = 1\ndef f():\n    %aproc sleep 0.3\nf()", *["g += 1"] * 5)
+    ]
     replies = {}
     while len(replies) < len(requests):
         reply = fresh_kernel.client.get_shell_msg(timeout=60)
@@ -136,7 +140,10 @@ def test_queued_cells_all_run_around_a_synchronous_one(fresh_kernel):
         ("%%aproc\n\n  \n", "UsageError: %%aproc: the cell is empty"),
         ("%%aproc", "UsageError: %%aproc is a cell magic, but the cell body is empty"),
         ("%aproc nosuchprogram", "FileNotFoundError: [Errno 2] no such program in PATH: 'nosuchprogram'"),
-        ("%%aproc --shell nosuchshell --no-strict\nls", "FileNotFoundError: [Errno 2] no such program in PATH: 'nosuchshell'"),
+        (
+            "%%aproc --shell nosuchshell --no-strict\nls",
+            "FileNotFoundError: [Errno 2] no such program in PATH: 'nosuchshell'",
+        ),
         ("%%aproc --shell fish\nls", "UsageError: --shell fish: its strict options are not known; add --no-strict"),
         ("%aproc --cwd /nosuch ls", "FileNotFoundError: [Errno 2] cwd: no such directory: '/nosuch'"),
         ("%aproc --stdin /nosuch cat", "UsageError: --stdin: no such file: '/nosuch'"),

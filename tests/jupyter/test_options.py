@@ -1,5 +1,7 @@
 """The line: options first, the program's own left alone, values interpolated after the split, errors that help."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,9 +31,23 @@ def test_every_option():
     )
     assert line.command == ()
     assert line.options == Options(
-        **{"out": "a", "err": "b", "proc": "c", "bg": True, "raise_error": False, "timeout": 300.0, "grace": 1.5},
-        **{"cwd": "/tmp", "env": {"A": "1", "B": "x=y"}, "stdin": "none", "expand": True, "strict": False},
-        **{"shell": "sh", "tee": True, "plain": True, "quiet": True, "name": "a label"},
+        out="a",
+        err="b",
+        proc="c",
+        bg=True,
+        raise_error=False,
+        timeout=300.0,
+        grace=1.5,
+        cwd="/tmp",
+        env={"A": "1", "B": "x=y"},
+        stdin="none",
+        expand=True,
+        strict=False,
+        shell="sh",
+        tee=True,
+        plain=True,
+        quiet=True,
+        name="a label",
     )
     assert {option.sets for option in OPTIONS} == set(Options.__dataclass_fields__)
     assert parse("--out=a --timeout=1h -o b", {}).options == Options(out="b", timeout=3600.0)
@@ -107,7 +123,14 @@ def test_a_value_is_always_one_argument(value):
 def test_values():
     from pathlib import Path
 
-    names = {"many": ["a b", 1, Path("/p")], "one": 2.5, "path": Path("/x y"), "raw": b"by", "none": [], "d": {"k": "v"}}
+    names = {
+        "many": ["a b", 1, Path("/p")],
+        "one": 2.5,
+        "path": Path("/x y"),
+        "raw": b"by",
+        "none": [],
+        "d": {"k": "v"},
+    }
     assert parse("t {many} {one} {path} {raw} {none} {d[k]} {one:.2f} {one!r}", names).command == (
         *("t", "a b", "1", "/p", "2.5", "/x y", "by", "v", "2.50", "2.5"),
     )
@@ -116,7 +139,17 @@ def test_values():
 
 def test_other_braces_are_left_alone():
     line = """awk '{print $1}' '{"a":{"b":1}}' {a,b} {1..3} {} '{{x}}' {{y}} ${x}"""
-    assert parse(line, {}).command == ("awk", "{print $1}", '{"a":{"b":1}}', "{a,b}", "{1..3}", "{}", "{x}", "{y}", "${x}")
+    assert parse(line, {}).command == (
+        "awk",
+        "{print $1}",
+        '{"a":{"b":1}}',
+        "{a,b}",
+        "{1..3}",
+        "{}",
+        "{x}",
+        "{y}",
+        "${x}",
+    )
 
 
 def test_nothing_is_called():
@@ -129,10 +162,8 @@ def test_nothing_is_called():
 
 @given(st.text(max_size=60))
 def test_any_line_is_read_or_refused(line):
-    try:
-        parse(line, {})
-    except UsageError as error:
-        assert str(error)
+    with contextlib.suppress(UsageError):
+        assert isinstance(parse(line, {}).command, tuple)
 
 
 def test_body():

@@ -21,8 +21,6 @@ async def exec(
     return await asyncio.get_running_loop().subprocess_exec(protocol, program, *args, **popen)
 
 
-async def shell(
-    protocol: Callable[[], P], cmd: str | bytes, **popen: Any
-) -> tuple[asyncio.SubprocessTransport, P]:
+async def shell(protocol: Callable[[], P], cmd: str | bytes, **popen: Any) -> tuple[asyncio.SubprocessTransport, P]:
     """Start a command line with the shell, as a child of this process."""
     return await asyncio.get_running_loop().subprocess_shell(protocol, cmd, **popen)
