@@ -15,6 +15,7 @@ Wire::
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pathlib
 import secrets
 import time
@@ -30,7 +31,9 @@ from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from . import state as states
 from . import transcript
+from .stream import StreamView
 
+PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
 _TAIL_BYTES = 8192
 _TAIL_LINES = 100
 _STATIC = pathlib.Path(__file__).parent / "static"
@@ -43,6 +46,8 @@ class Card(anywidget.AnyWidget):
     _css = _STATIC / "card.css"
     shown = traitlets.Dict().tag(sync=True)
     period = 0.1  # seconds between two updates, at least
+    has_page: bool | None = None
+    """Whether this kernel has a page that shows cards (`jupyter console` has none); None: not known yet."""
 
     def __init__(
         self,
@@ -58,6 +63,9 @@ class Card(anywidget.AnyWidget):
         self._job = secrets.token_hex(16)
         self._pages: set[str] = set()  # each load of the page has an id of its own
         self._display = DisplayHandle()
+        self._ready = asyncio.Event()
+        self._shown_at = 0.0
+        self._text: StreamView | None = None  # stands in for a page that does not come
         self._sent = -1
         self._finished = False
         if process is not None:
@@ -79,14 +87,33 @@ class Card(anywidget.AnyWidget):
 
     def show(self) -> None:
         """Put the card into the cell that is running now."""
+        self._shown_at = time.monotonic()
         self._push_state()
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
         self._display.display({"application/vnd.jupyter.widget-view+json": view, "text/plain": repr(self)}, raw=True)
 
     def update(self) -> None:
-        """Send what has changed; costs nothing before a page is ready."""
+        """Send what has changed; costs nothing before a page is ready. Without a page, write text instead."""
         self._push_state()
         self._push_tail()
+        if Card.has_page is None and time.monotonic() > self._shown_at + PAGE_PATIENCE:
+            self._write_text()
+        if self._text:
+            self._text.update()
+
+    async def settle(self) -> None:
+        """Give the first page of this kernel the time to say that it is there."""
+        if Card.has_page is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._shown_at + PAGE_PATIENCE - time.monotonic())):
+                    await self._ready.wait()
+            if Card.has_page is None:
+                self._write_text()
+
+    def _write_text(self) -> None:
+        assert self._process is not None
+        Card.has_page = False
+        self._text = StreamView(self._process, self._streams)
 
     def finish(self) -> None:
         """The output has ended: put the transcript in the place of the card.
@@ -94,12 +121,14 @@ class Card(anywidget.AnyWidget):
         After a reload of the page nothing can be put there any more (the page has forgotten which output is ours):
         then the card stays and shows the end.
         """
+        if self._text:
+            self._text.finish()
         process = self._process
         assert process is not None
         self._finished = True
         self._push_state()
         self._push_tail()
-        if len(self._pages) < 2:
+        if len(self._pages) < 2 and not self._text:
             self._display.update(transcript.bundle(process, self._streams, self._note), raw=True)
 
     def _push_state(self) -> None:
@@ -154,6 +183,8 @@ class Card(anywidget.AnyWidget):
         process = self._process
         assert process is not None
         if operation == "ready" and len(page) <= 64 and len(self._pages) < 1000:
+            Card.has_page = True
+            self._ready.set()
             self._pages.add(page)
             self._sent = -1  # this view has nothing yet
             self._push_tail()

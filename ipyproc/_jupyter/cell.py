@@ -38,6 +38,7 @@ class View(Protocol):
 
     def show(self) -> None: ...
     def update(self) -> None: ...
+    async def settle(self) -> None: ...
     def finish(self) -> None: ...
 
 
@@ -97,18 +98,15 @@ class Cell:
         Raises what `start` raises when it cannot be started. Cancelling it stops the program and waits for its end.
         """
         try:
-            if not self._options.bg:
-                with interrupt.on_interrupt(self._interrupt):
-                    return await self._in_foreground(await self._start())
-            process = await self._start()
+            if self._options.bg:
+                return self._in_background(await self._start())
+            with interrupt.on_interrupt(self._interrupt):
+                return await self._in_foreground(await self._start())
         except BaseException:
+            if self._process:  # nobody would know of it any more
+                await self._stop(self._process)
             self._remove_script()
             raise
-        view = self._view(process)
-        view.show()
-        self._hand_over_readers(process)
-        self._table.follow(self._in_background(process, view))
-        return Outcome(process)
 
     async def _start(self) -> Process:
         options, names = self._options, self._shell.user_ns
@@ -142,7 +140,7 @@ class Cell:
                 view = self._view(process, plain=ending.done() and _log(process).ended)
                 view.show()
                 await _keep_updated(process, view, ending)
-        except asyncio.CancelledError:
+        except BaseException:
             await self._stop(process)
             raise
         finally:
@@ -155,9 +153,17 @@ class Cell:
                 self._table.follow(_until_end(process, view))
         return Outcome(CompletedProcess(process), self._error(process))
 
+    def _in_background(self, process: Process) -> Outcome:
+        view = self._view(process)
+        view.show()
+        self._hand_over_readers(process)
+        self._table.follow(self._follow(process, view))
+        return Outcome(process)
+
     @property
     def _uses_card(self) -> bool:
-        return not (self._options.quiet or self._options.plain or kernel.is_headless(self._shell))
+        no_page = self._options.quiet or self._options.plain or kernel.is_headless(self._shell)
+        return not no_page and Card.has_page is not False
 
     def _view(self, process: Process, *, plain: bool = False) -> View:
         if self._options.quiet:
@@ -184,7 +190,8 @@ class Cell:
                 while not _log(process).ended:
                     await _log(process).changed(_log(process).bytes)
 
-    async def _in_background(self, process: Process, view: View) -> None:
+    async def _follow(self, process: Process, view: View) -> None:
+        """What goes on behind a cell with `--bg`."""
         ending = asyncio.ensure_future(self._ended(process))
         try:
             await _keep_updated(process, view, ending)
@@ -252,6 +259,9 @@ class _NoView:
 
     update = finish = show
 
+    async def settle(self) -> None:
+        """Nothing."""
+
 
 async def _keep_updated(process: Process, view: View, ending: asyncio.Future[None]) -> None:
     """Update the view when there is output, at once after silence, then at most once a period; until it has ended."""
@@ -266,6 +276,7 @@ async def _keep_updated(process: Process, view: View, ending: asyncio.Future[Non
                 await asyncio.wait([ending, change], timeout=_IDLE, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 change.cancel()
+    await view.settle()
 
 
 async def _until_end(process: Process, view: View) -> None:

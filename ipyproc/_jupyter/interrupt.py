@@ -12,6 +12,10 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
+
+_actions: list[Callable[[], None]] = []  # several programs may be awaited at once (asyncio.gather)
+_before: Any = None  # the handler in whose place ours stands
 
 
 @contextlib.contextmanager
@@ -20,12 +24,22 @@ def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
 
     Python allows signal handlers in the main thread only: elsewhere (a subshell) an interrupt does what it did.
     """
+    global _before
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(action))  # wakes any loop
+
+    def act() -> None:
+        for each in tuple(_actions):
+            each()
+
+    if not _actions:
+        _before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(act))  # wakes any loop
+    _actions.append(action)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+        _actions.remove(action)
+        if not _actions:
+            signal.signal(signal.SIGINT, signal.SIG_DFL if _before is None else _before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -66,11 +67,11 @@ class AProcMagics(Magics):
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None) -> Cell:
         """Everything that can be wrong with the line is an error here, before anything starts."""
         assert self.shell is not None
-        names = {**self.shell.user_ns, **(local_ns or {})}
+        names = ChainMap(dict(local_ns or {}), self.shell.user_ns)
         parsed = options.parse(line, names)
         chosen = self._with_defaults(parsed.options)
         command = _program(parsed.command, chosen, body, names) if parsed.command else _script(chosen, body, names)
-        if chosen.stdin not in (None, "none") and not os.path.isfile(chosen.stdin):
+        if chosen.stdin not in (None, "none") and (not os.path.exists(chosen.stdin) or os.path.isdir(chosen.stdin)):
             raise UsageError(f"--stdin: no such file: {chosen.stdin!r}")
         env = {**os.environ, **chosen.env}
         env.setdefault("PYTHONUNBUFFERED", "1")  # else a Python program shows nothing before its end

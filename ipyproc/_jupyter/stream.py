@@ -40,6 +40,9 @@ class StreamView:
         """Write what has come since, up to the bound."""
         self._write_new(HEAD - self._shown)
 
+    async def settle(self) -> None:
+        """Text needs nobody who is ready for it."""
+
     def finish(self) -> None:
         """Write the rest, or only the last part of it."""
         self._write_new(HEAD - self._shown)

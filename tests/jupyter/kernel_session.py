@@ -68,16 +68,21 @@ class KernelSession:
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self.manager = manager
         self.client = client
+        self.jobs: dict[str, str] = {}  # of each card
 
     def run(
         self,
         code: str,
         *,
         headless: bool = False,
+        page: str = "page-1",
         on_message: Callable[[dict[str, Any]], None] | None = None,
         stop_on_error: bool = True,
     ) -> CellRun:
-        """Run a cell to its end. `headless`: without a person at the input, as nbclient asks for it."""
+        """Run a cell to its end. `headless`: without a person at the input, as nbclient asks for it.
+
+        A card that is shown is answered as by a page of this name; none: there is no page.
+        """
         request = self.client.execute(code, allow_stdin=not headless, stop_on_error=stop_on_error)
         done = CellRun(request)
         while True:
@@ -88,6 +93,8 @@ class KernelSession:
                 continue
             done.messages.append(message)
             done.times.append(time.monotonic())
+            if page:
+                self.answer(message, page)
             if on_message:
                 on_message(message)
             if ours and message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
@@ -115,6 +122,15 @@ class KernelSession:
                 threading.Thread(target=interrupt).start()
 
         return look
+
+    def answer(self, message: dict[str, Any], page: str) -> None:
+        """Say that the view of a card is ready, once it was told its job."""
+        content = message["content"]
+        if message["msg_type"] in ("comm_open", "comm_msg"):
+            job = content["data"].get("state", {}).get("shown", {}).get("job")
+            if job and content["comm_id"] not in self.jobs:
+                self.jobs[content["comm_id"]] = job
+                self.comm(content["comm_id"], op="ready", job=job, page=page)
 
     def comm(self, card: str, **content: Any) -> None:
         """Send what the page of this card would send."""

@@ -88,3 +88,22 @@ def test_a_cancelled_await_stops_the_program(kernel):
         "    print('timed out', p.returncode)"
     )
     assert done.text() == "timed out -15\n"
+
+
+def test_several_at_once_are_all_interrupted(kernel):
+    code = (
+        "import asyncio, signal\n"
+        "before = signal.getsignal(signal.SIGINT)\n"
+        "async def f(seconds):\n"
+        "    %aproc --plain --no-raise-error {program} out ready sleep {seconds}\n"
+        "await asyncio.gather(f(0.5), f(600), f(600))\n"
+        "signal.getsignal(signal.SIGINT) is before"
+    )
+    seen = []
+
+    def interrupt_at_the_third(message):
+        seen.append(message["content"].get("text", "") if message["msg_type"] == "stream" else "")
+        if "".join(seen).count("ready") == 3 and message["msg_type"] == "stream":
+            kernel.interrupt_when("ready")(message)
+
+    assert kernel.run(code, on_message=interrupt_at_the_third).value == "True"
