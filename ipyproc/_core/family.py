@@ -4,12 +4,14 @@ Found are the descendants that are still linked to the program by parent, and (w
 session) everything in that session, also when the program itself has ended. A descendant that has made a session
 of its own *and* lost its parent is not found: that takes a supervisor.
 
-A process is remembered by pid and start time (`psutil`), so that a signal never hits a stranger that was given the
-same pid later.
+A signal never hits a stranger that was given a pid of the family later: the program's own pid counts only while the
+program has not ended, every other process is remembered by pid and start time (`psutil`), and a session whose number
+is a living process that is not the program is not ours any more.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -18,36 +20,43 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
+    from .process import Process
+
 _ROUNDS = 10  # how often a kill looks again for processes forked meanwhile
 
 
 class Family:
-    """The program with this pid and its descendants. `own_session`: it was started in a session of its own."""
+    """A program and its descendants. `own_session`: it was started in a session of its own."""
 
-    def __init__(self, pid: int, *, own_session: bool) -> None:
-        self.pid = pid
+    def __init__(self, process: Process, *, own_session: bool) -> None:
+        self._process = process
         self._own_session = own_session
         self._known: set[psutil.Process] = set()
 
     def __repr__(self) -> str:
-        return f"<Family of process {self.pid}: {len(self.alive())} alive>"
+        return f"<Family of process {self._process.pid}: {len(self.alive())} alive>"
 
     def alive(self) -> set[psutil.Process]:
         """Look for the family now: all its processes that still run (zombies do not)."""
         import psutil  # late: the import of ipyproc loads the standard library only
 
         found = {member for member in self._known if _runs(member)}
-        for pid in psutil.pids():
-            try:
-                if pid == self.pid or (self._own_session and os.getsid(pid) == self.pid):
-                    found.add(psutil.Process(pid))
-            except (psutil.Error, OSError):
-                continue  # it has just ended
-        for member in tuple(found):
-            try:
-                found.update(member.children(recursive=True))
-            except psutil.Error:
-                continue
+        children: dict[int, list[psutil.Process]] = {}
+        pid, pids = self._process.pid, psutil.pids()
+        ours = self._process.returncode is None
+        session = pid if self._own_session and (ours or pid not in pids) else None
+        for process in psutil.process_iter(["ppid"]):
+            children.setdefault(process.info["ppid"], []).append(process)
+            if (process.pid == pid and ours) or (session is not None and session_of(process.pid) == session):
+                found.add(process)
+        parents = list(found)
+        while parents:
+            parent = parents.pop()
+            with contextlib.suppress(psutil.Error):
+                born = parent.create_time()
+                new = [child for child in children.get(parent.pid, ()) if child.create_time() >= born]
+                parents += [child for child in new if child not in found]
+                found.update(new)
         self._known = {member for member in found if _runs(member)}
         return self._known
 
@@ -70,7 +79,22 @@ class Family:
         return len(reached)
 
     def _is_descendant(self, member: psutil.Process) -> bool:
-        return bool(member.pid != self.pid)
+        return bool(member.pid != self._process.pid)
+
+
+def session_of(pid: int) -> int | None:
+    """The session of a process; None when it has just ended, or where there are no sessions."""
+    try:
+        return os.getsid(pid) if sys.platform != "win32" else None
+    except OSError:
+        return None
+
+
+def sessions() -> set[int | None]:
+    """The sessions that any process is in."""
+    import psutil  # late: the import of ipyproc loads the standard library only
+
+    return {session_of(pid) for pid in psutil.pids()}
 
 
 def _send(member: psutil.Process, number: int) -> bool:

@@ -31,7 +31,7 @@ class StopLadder:
 
     Attributes:
         grace: seconds between SIGTERM and SIGKILL.
-        cause: who asked first: "stop", "kill", "interrupt" or "timeout"; empty while nobody has.
+        cause: who asked first: "stop", "kill", "interrupt", "timeout" or "cancel"; empty while nobody has.
         sent: the last signal that was sent, or None.
         sent_at: when, of `time.monotonic()`.
     """
@@ -56,10 +56,19 @@ class StopLadder:
 
     def climb(self, rung: int, cause: str) -> None:
         """Send the next signal, at least that of `rung`, now. Idempotent once SIGKILL was sent or all is gone."""
-        if (self._watch and self._watch.done()) or self._rung == KILL:
+        self.reach(min(max(rung, self._rung + 1), KILL), cause)
+
+    def reach(self, rung: int, cause: str) -> None:
+        """Send the signal of `rung` now, unless that one or a higher one was sent, or all is gone.
+
+        Raises:
+            RuntimeError: called on another event loop than that of the process.
+        """
+        self._process.check_loop()
+        if (self._watch and self._watch.done()) or self._rung >= rung:
             return
         self.cause = self.cause or cause
-        self._rung = min(max(rung, self._rung + 1), KILL)
+        self._rung = rung
         self.sent, self.sent_at = RUNGS[self._rung], time.monotonic()
         self._stop_timer()
         if self._rung < KILL:

@@ -21,6 +21,7 @@ import warnings
 import weakref
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 STDOUT_FD = 1
 STDERR_FD = 2
@@ -54,7 +55,7 @@ class Log:
         self.bytes_of = {STDOUT_FD: 0, STDERR_FD: 0}
         self.dropped = 0
         weakref.finalize(self, _close, self._fds)
-        self._remove = weakref.finalize(self, _remove, os.getpid(), self.path, self._index_path)
+        self._remove = remove_with(self, self.path, self._index_path)
 
     def __repr__(self) -> str:
         state = "complete" if self.ended else "still growing"
@@ -128,9 +129,13 @@ class Log:
         """A reader of one stream, from its start."""
         return LogReader(self, stream)
 
-    async def changed(self, seen: int) -> None:
-        """Wait until there is more than the `seen` bytes, or the log has ended. Cancelling it has no effect on the log."""
-        while self.bytes <= seen and not self.ended:
+    def is_open(self, stream: int) -> bool:
+        """Whether more of this stream may come."""
+        return stream in self._open_streams
+
+    async def changed(self, seen: int, stream: int | None = None) -> None:
+        """Wait until there is more than the `seen` bytes, or the log (or this stream of it) has ended."""
+        while self.bytes <= seen and not self.ended and (stream is None or self.is_open(stream)):
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.add(waiter)
             try:
@@ -267,7 +272,7 @@ class LogReader:
 
     def at_eof(self) -> bool:
         """Whether the stream has ended and all of it was read."""
-        return self._log.ended and not self._load()
+        return not self._log.is_open(self._stream) and not self._load()
 
     def consume(self) -> None:
         """Say that the stream is read elsewhere (it is shown in the cell): from here it is only its end."""
@@ -293,9 +298,9 @@ class LogReader:
     async def _fill(self) -> bool:
         """Wait for bytes of this stream; False at its end."""
         while not self._load():
-            if self._log.ended:
+            if not self._log.is_open(self._stream):
                 return False
-            await self._log.changed(self._position)
+            await self._log.changed(self._position, self._stream)
         return True
 
     def _load(self) -> bool:
@@ -328,6 +333,11 @@ class _Directory:
 def _close(fds: list[int]) -> None:
     while fds:
         os.close(fds.pop())
+
+
+def remove_with(owner: object, *paths: Path) -> weakref.finalize[..., Any]:
+    """Remove these files when `owner` goes, at the latest when this process ends; or now, by a call of the result."""
+    return weakref.finalize(owner, _remove, os.getpid(), *paths)
 
 
 def _remove(pid: int, *paths: Path) -> None:

@@ -63,15 +63,16 @@ class Process(asyncio.subprocess.Process):
         loop: asyncio.AbstractEventLoop,
         *,
         args: str | bytes | Sequence[Any],
+        started_at: float,
         own_session: bool = False,
         launcher: str = portable.name,
     ) -> None:
         super().__init__(transport, protocol, loop)
-        self._started_at = time.monotonic()
+        self._started_at = started_at
         self.args = args
         self.name = status.command_line(args)
         self.log: Log | None = protocol.log
-        self.family = Family(self.pid, own_session=own_session)
+        self.family = Family(self, own_session=own_session)
         self.ladder = StopLadder(self, _DEFAULT_GRACE)
         self.launcher = launcher
 
@@ -95,8 +96,7 @@ class Process(asyncio.subprocess.Process):
         Raises:
             RuntimeError: called on another event loop than the one that made the process.
         """
-        if self._loop is not asyncio.get_running_loop():
-            raise RuntimeError(f"{self!r} belongs to another event loop; use it on the loop that started it")
+        self.check_loop()
         ended_at = await asyncio.shield(self._protocol.ended)
         if not self._protocol.closed.done():
             # the pipes of a program that has ended close by themselves, unless somebody else holds them
@@ -104,6 +104,11 @@ class Process(asyncio.subprocess.Process):
         code = self.returncode
         assert code is not None
         return code
+
+    def check_loop(self) -> None:
+        """Raise RuntimeError if the running event loop is not the one that made the process: it is not thread safe."""
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(f"{self!r} belongs to another event loop; use it on the loop that started it")
 
     async def communicate(self, input: bytes | bytearray | memoryview | None = None) -> tuple[Any, Any]:
         """Send `input` to stdin, read stdout and stderr to their end, wait; `(stdout, stderr)` as bytes.
@@ -114,7 +119,9 @@ class Process(asyncio.subprocess.Process):
         """
         if self.log is None:
             return await super().communicate(input)
-        sending = self._feed_stdin(input) if self.stdin is not None else self._noop()  # type: ignore[attr-defined]
+        if self.stdin is not None and input is None:
+            self.stdin.close()
+        sending = self._noop() if input is None else self._feed_stdin(input)  # type: ignore[attr-defined]
         reading = [
             self._read_stream(fd)  # type: ignore[attr-defined]
             if isinstance(stream, asyncio.StreamReader)
@@ -158,8 +165,8 @@ class Process(asyncio.subprocess.Process):
     async def stop(self, grace: float = _DEFAULT_GRACE) -> int:
         """End the whole family: SIGTERM, and SIGKILL `grace` seconds later to whatever is left; the return code.
 
-        It returns when all are gone. A program that has ended is no error. Cancelling it does not call off the
-        SIGKILL. Windows: the family is terminated at once.
+        It returns when all are gone. That the program has ended is no error: what is left of its family is ended.
+        Cancelling it does not call off the SIGKILL. Windows: the family is terminated at once.
 
         Example:
             >>> import asyncio, ipyproc
@@ -169,9 +176,10 @@ class Process(asyncio.subprocess.Process):
             >>> asyncio.run(main())
             -15
         """
-        if self.returncode is None:
+        self.check_loop()
+        if self.returncode is None or self.family.alive():
             self.ladder.grace = grace
-            self.ladder.climb(KILL if grace <= 0 else TERMINATE, "stop")
+            self.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop")
         await self.ladder.finished()
         return await self.wait()
 
@@ -244,6 +252,7 @@ async def _start(
     loop = asyncio.get_running_loop()
     streams = frozenset(fd for fd, to in ((STDOUT_FD, stdout), (STDERR_FD, stderr)) if to == LOG)
     log = Log(streams) if streams else None
+    started_at = time.monotonic()
     try:
         transport, protocol = await launch(
             lambda: _ProcessProtocol(limit, loop, log, streams),
@@ -257,7 +266,8 @@ async def _start(
         if log:
             log.discard()
         raise
-    return Process(transport, protocol, loop, args=args, own_session=bool(popen.get("start_new_session")))
+    own_session = bool(popen.get("start_new_session"))
+    return Process(transport, protocol, loop, args=args, started_at=started_at, own_session=own_session)
 
 
 class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):

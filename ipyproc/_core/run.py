@@ -79,7 +79,7 @@ class CompletedProcess(subprocess.CompletedProcess[str]):
         if len(shown) <= lines and self.log.bytes_of[log.STDERR_FD] <= _STDERR_TAIL:
             return "\n".join(shown)
         self.log.keep()
-        return "\n".join([f"... (the last {lines} lines of stderr; full log: {self.log.path})", *shown[-lines:]])
+        return "\n".join([f"... (the end of stderr; full log: {self.log.path})", *shown[-lines:]])
 
 
 async def start(
@@ -111,7 +111,7 @@ async def start(
             stdin = files.enter_context(tempfile.TemporaryFile(dir=log.directory(), buffering=0))
             stdin.write(input)
             stdin.seek(0)
-        files.enter_context(_default_interrupt())
+        files.enter_context(_default_signals())
         try:
             return await process.create_subprocess_exec(
                 *words,
@@ -140,17 +140,21 @@ def _own_session() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _default_interrupt() -> Iterator[None]:
-    """While a program is started, SIGINT is not *ignored* here: what is ignored would stay ignored in the program."""
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if not ignored or threading.current_thread() is not threading.main_thread():
+def _default_signals() -> Iterator[None]:
+    """While a program is started, no signal is *ignored* here: what is ignored would stay ignored in the program."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGINT, lambda *_: None)  # the same for us; a handler becomes the default in the program
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)  # the same for us; a handler becomes the default in the program
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _check_text(words: Sequence[str], env: Mapping[str, str] | None) -> None:

@@ -57,7 +57,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.lines: list[tuple[int, str]] = []
-        """(stream, text) of each line, in the order in which the lines were begun."""
+        """(stream, text) of each line, in the order in which the lines were begun; see `forget`."""
         self._streams: dict[int, _Stream] = {}
 
     def feed(self, pieces: Iterable[tuple[int, bytes]]) -> None:
@@ -65,6 +65,14 @@ class Screen:
         for number, data in pieces:
             stream = self._streams.setdefault(number, _Stream())
             self._write(number, stream, stream.filter.feed(data))
+
+    def forget(self, keep: int) -> None:
+        """Drop all but the last `keep` lines; a line that is still open and was dropped is begun anew."""
+        dropped = max(0, len(self.lines) - keep)
+        del self.lines[:dropped]
+        for stream in self._streams.values():
+            if stream.line is not None:
+                stream.line = stream.line - dropped if stream.line >= dropped else None
 
     def finish(self) -> list[tuple[int, str]]:
         """Nothing will follow: the lines as they are left."""

@@ -34,8 +34,9 @@ from . import transcript
 from .stream import StreamView
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
-_TAIL_BYTES = 8192
+_FEED_BYTES = 64 * 1024  # of a flood only so many of the last bytes go through the screen at a time
 _TAIL_LINES = 100
+_ROW, _TAIL = 2000, 10_000  # characters of a row, and of all rows
 _STATIC = pathlib.Path(__file__).parent / "static"
 
 
@@ -63,9 +64,12 @@ class Card(anywidget.AnyWidget):
         self._job = secrets.token_hex(16)
         self._pages: set[str] = set()  # each load of the page has an id of its own
         self._display = DisplayHandle()
+        self._views = 0  # of the page that was loaded last
         self._ready = asyncio.Event()
-        self._shown_at = 0.0
+        self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
         self._text: StreamView | None = None  # stands in for a page that does not come
+        self._screen = screen.Screen()
+        self._fed = 0  # how far into the log the screen has come
         self._sent = -1
         self._finished = False
         if process is not None:
@@ -87,7 +91,7 @@ class Card(anywidget.AnyWidget):
 
     def show(self) -> None:
         """Put the card into the cell that is running now."""
-        self._shown_at = time.monotonic()
+        self._looked_at = time.monotonic()
         self._push_state()
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
         self._display.display({"application/vnd.jupyter.widget-view+json": view, "text/plain": repr(self)}, raw=True)
@@ -96,7 +100,10 @@ class Card(anywidget.AnyWidget):
         """Send what has changed; costs nothing before a page is ready. Without a page, write text instead."""
         self._push_state()
         self._push_tail()
-        if Card.has_page is None and time.monotonic() > self._shown_at + PAGE_PATIENCE:
+        now = time.monotonic()
+        self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
+        self._looked_at = now
+        if Card.has_page is None and self._waited > PAGE_PATIENCE:
             self._write_text()
         if self._text:
             self._text.update()
@@ -105,7 +112,7 @@ class Card(anywidget.AnyWidget):
         """Give the first page of this kernel the time to say that it is there."""
         if Card.has_page is None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, self._shown_at + PAGE_PATIENCE - time.monotonic())):
+                async with asyncio.timeout(max(0.0, PAGE_PATIENCE - self._waited)):
                     await self._ready.wait()
             if Card.has_page is None:
                 self._write_text()
@@ -121,15 +128,19 @@ class Card(anywidget.AnyWidget):
         After a reload of the page nothing can be put there any more (the page has forgotten which output is ours):
         then the card stays and shows the end.
         """
+        streams = self._streams
         if self._text:
             self._text.finish()
+            streams = ()  # it stands there already
         process = self._process
         assert process is not None
         self._finished = True
         self._push_state()
         self._push_tail()
-        if len(self._pages) < 2 and not self._text:
-            self._display.update(transcript.bundle(process, self._streams, self._note), raw=True)
+        if len(self._pages) < 2:
+            self._display.update(transcript.bundle(process, streams, self._note), raw=True)
+            if self._pages and not self._views:
+                self.close()
 
     def _push_state(self) -> None:
         process = self._process
@@ -164,11 +175,18 @@ class Card(anywidget.AnyWidget):
         if not self._pages or process is None or process.log is None or process.log.bytes == self._sent:
             return
         self._sent = process.log.bytes
-        pieces = list(process.log.pieces(-_TAIL_BYTES))
-        rows = screen.lines(pieces)[-_TAIL_LINES:]
-        if process.log.bytes > _TAIL_BYTES:
-            del rows[:1]  # its start is cut off
-        text = "\n".join(f"{stream}{row[:2000]}" for stream, row in rows)
+        if self._sent - self._fed > _FEED_BYTES:  # a flood: what is between was never in sight
+            self._screen, self._fed = screen.Screen(), self._sent - _FEED_BYTES
+        self._screen.feed(process.log.pieces(self._fed))
+        self._fed = self._sent
+        self._screen.forget(_TAIL_LINES)
+        rows, size = [], 0
+        for stream, row in reversed(self._screen.lines):
+            rows.append(f"{stream}{row[:_ROW]}")
+            size += len(rows[-1])
+            if size > _TAIL:
+                break
+        text = "\n".join(reversed(rows))
         message = {"op": "tail", "counts": transcript.counts(process, (1, 2)), **self._clock()}
         self.send(message, [text.encode()])
 
@@ -185,14 +203,17 @@ class Card(anywidget.AnyWidget):
         if operation == "ready" and len(page) <= 64 and len(self._pages) < 1000:
             Card.has_page = True
             self._ready.set()
+            self._views = self._views + 1 if page in self._pages or not self._pages else 1  # a reload says no "bye"
             self._pages.add(page)
             self._sent = -1  # this view has nothing yet
             self._push_tail()
         elif operation == "stop":
-            process.ladder.climb(TERMINATE, "stop")
+            process.ladder.reach(TERMINATE, "stop")
             self._push_state()
         elif operation == "kill":
-            process.ladder.climb(KILL, "kill")
+            process.ladder.reach(KILL, "kill")
             self._push_state()
-        elif operation == "bye" and self._finished and len(self._pages) < 2:
-            self.close()
+        elif operation == "bye":
+            self._views -= 1
+            if self._finished and self._views <= 0 and len(self._pages) < 2:
+                self.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -58,9 +58,12 @@ class Outcome:
 
     value: CompletedProcess | Process
     error: BaseException | None = None
+    interrupted: str = ""  # how it ended, after an interrupt
 
     def unwrap(self) -> CompletedProcess | Process:
-        """The value; raises the error."""
+        """The value; raises the error. Called where the cell's own code waits, and not in a task of ours."""
+        if self.interrupted:
+            raise interrupt.error(self.interrupted)
         if self.error is not None:
             raise self.error
         return self.value
@@ -76,12 +79,15 @@ class Cell:
         options: Options,
         env: Mapping[str, str],
         table: Table,
+        *,
+        awaited: bool,
     ) -> None:
         self._shell = shell
         self._command = command
         self._options = options
         self._env = env
         self._table = table
+        self._awaited = awaited  # else the kernel is busy, and can hear neither page nor button
         captured = {
             stream
             for stream, name in ((log.STDOUT_FD, options.out), (log.STDERR_FD, options.err))
@@ -90,7 +96,7 @@ class Cell:
         self._streams = log.BOTH - captured
         self._interrupted = False
         self._process: Process | None = None
-        self._script: Path | None = None
+        self._remove_script: Callable[[], object] = lambda: None
 
     async def run(self) -> Outcome:
         """Start it and, in the foreground, wait for it.
@@ -151,6 +157,10 @@ class Cell:
                 view.finish()
             else:  # a descendant holds the output open: what it writes goes on into this cell
                 self._table.follow(_until_end(process, view))
+        if self._interrupted and self._options.raise_error:
+            return Outcome(
+                CompletedProcess(process), interrupted=f"`{process.name}` {status.describe(process.returncode)}"
+            )
         return Outcome(CompletedProcess(process), self._error(process))
 
     def _in_background(self, process: Process) -> Outcome:
@@ -163,7 +173,7 @@ class Cell:
     @property
     def _uses_card(self) -> bool:
         no_page = self._options.quiet or self._options.plain or kernel.is_headless(self._shell)
-        return not no_page and Card.has_page is not False
+        return (self._awaited or self._options.bg) and not no_page and Card.has_page is not False
 
     def _view(self, process: Process, *, plain: bool = False) -> View:
         if self._options.quiet:
@@ -179,7 +189,7 @@ class Cell:
         timer = None
         if self._options.timeout is not None:
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(self._options.timeout, process.ladder.climb, TERMINATE, "timeout")
+            timer = loop.call_later(self._options.timeout, process.ladder.reach, TERMINATE, "timeout")
         try:
             await process.ladder.finished()
         finally:
@@ -208,15 +218,13 @@ class Cell:
     async def _stop(self, process: Process) -> None:
         """End it, however often we are cancelled meanwhile: each time climbs one rung."""
         while process.returncode is None:
-            process.ladder.climb(TERMINATE, "stop")
+            process.ladder.climb(TERMINATE, "cancel")
             with contextlib.suppress(asyncio.CancelledError):
                 await process.ladder.finished()
 
     def _error(self, process: Process) -> BaseException | None:
         if not self._options.raise_error:
             return None
-        if self._interrupted:
-            return KeyboardInterrupt(f"`{process.name}` {status.describe(process.returncode)}")
         if process.ladder.cause == "timeout":
             assert self._options.timeout is not None
             return ProcessTimeout(process.name, self._options.timeout)
@@ -239,14 +247,11 @@ class Cell:
 
     def _write_script(self, text: str) -> Path:
         """A file and not standard input: a program in the script that reads its input must not eat the script."""
-        fd, self._script = log.create_file(".sh")
+        fd, path = log.create_file(".sh")
+        self._remove_script = log.remove_with(self, path)
         with open(fd, "wb") as file:
             file.write(text.encode())
-        return self._script
-
-    def _remove_script(self) -> None:
-        if self._script:
-            self._script.unlink(missing_ok=True)
+        return path
 
 
 class _NoView:

@@ -19,9 +19,10 @@ from IPython.core.error import UsageError
 
 Names = Mapping[str, Any]
 
+_REST = r"(?:\.[^\W\d]\w*|\[[^\[\]{}]+\])*"
 _FIELD = re.compile(
-    r"(?<!\$)(?:\{\{(?P<literal>[^\W\d]\w*)\}\}"
-    r"|\{(?P<field>(?P<name>[^\W\d]\w*)(?:\.[^\W\d]\w*|\[[^\[\]{}]+\])*)(?:!(?P<conversion>[rsa]))?(?::(?P<format>[^{}]*))?\})"
+    rf"(?<!\$)(?:\{{(?P<literal>\{{[^\W\d]\w*{_REST}\}})\}}"
+    rf"|\{{(?P<field>(?P<name>[^\W\d]\w*){_REST})(?:!(?P<conversion>[rsa]))?(?::(?P<format>[^{{}}]*))?\}})"
 )
 _FORMATTER = string.Formatter()
 
@@ -56,7 +57,7 @@ def body(text: str, names: Names, *, quote: bool) -> str:
 
 def _text(match: re.Match[str], names: Names) -> str:
     if match["literal"]:
-        return "{" + match["literal"] + "}"
+        return match["literal"]
     value = _value(match, names)
     if match["conversion"]:
         value = _FORMATTER.convert_field(value, match["conversion"])
@@ -78,7 +79,7 @@ def _value(match: re.Match[str], names: Names) -> Any:
         near = difflib.get_close_matches(name, [known for known in names if not known.startswith("_")], 1)
         hint = f"did you mean {{{near[0]}}}? " if near else ""
         raise UsageError(
-            f"{match[0]}: the name {name!r} is not defined. {hint}The text {{{name}}} is written {{{{{name}}}}}."
+            f"{match[0]}: the name {name!r} is not defined. {hint}As plain text it is written {{{match[0]}}}."
         )
     try:
         return _FORMATTER.get_field(match["field"], (), names)[0]
@@ -87,7 +88,7 @@ def _value(match: re.Match[str], names: Names) -> Any:
 
 
 def _is_many(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes | os.PathLike | Mapping)
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | os.PathLike | Mapping)
 
 
 def _word(value: Any, field: str) -> str:
@@ -95,6 +96,8 @@ def _word(value: Any, field: str) -> str:
         raise UsageError(
             f"{{{field}}} is {'None' if value is None else 'a mapping'}; that is no argument for a program"
         )
+    if isinstance(value, bytearray):
+        value = bytes(value)
     if isinstance(value, bytes | os.PathLike):
         return os.fsdecode(value)
     return str(value)

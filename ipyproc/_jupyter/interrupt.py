@@ -10,36 +10,72 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
-_actions: list[Callable[[], None]] = []  # several programs may be awaited at once (asyncio.gather)
-_before: Any = None  # the handler in whose place ours stands
+
+class _Handler:
+    """Stands in the place of another handler of SIGINT, for as long as programs are awaited (gather: several)."""
+
+    def __init__(self, before: Any) -> None:
+        self.before = before
+        self.actions: list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = []
+
+    def __call__(self, *_: object) -> None:
+        for loop, action in tuple(self.actions):
+            loop.call_soon_threadsafe(action)  # wakes any loop, however quiet
 
 
 @contextlib.contextmanager
 def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
     """While the body runs, SIGINT calls `action` on the running loop, and nothing else happens.
 
+    Each cell of a kernel brings a handler of its own: a program that a task of an earlier cell still awaits is not hit.
     Python allows signal handlers in the main thread only: elsewhere (a subshell) an interrupt does what it did.
     """
-    global _before
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    loop = asyncio.get_running_loop()
-
-    def act() -> None:
-        for each in tuple(_actions):
-            each()
-
-    if not _actions:
-        _before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(act))  # wakes any loop
-    _actions.append(action)
+    current = signal.getsignal(signal.SIGINT)
+    ours = current if isinstance(current, _Handler) else _Handler(current)
+    if ours is not current:
+        signal.signal(signal.SIGINT, ours)
+    entry = (asyncio.get_running_loop(), action)
+    ours.actions.append(entry)
     try:
         yield
     finally:
-        _actions.remove(action)
-        if not _actions:
-            signal.signal(signal.SIGINT, signal.SIG_DFL if _before is None else _before)
+        ours.actions.remove(entry)
+        if not ours.actions and signal.getsignal(signal.SIGINT) is ours:
+            signal.signal(signal.SIGINT, signal.SIG_DFL if ours.before is None else ours.before)
+
+
+def error(message: str) -> BaseException:
+    """What ends the work after an interrupt: KeyboardInterrupt in the cell's own task.
+
+    In another task (gather, create_task) a KeyboardInterrupt would leave the event loop and end the kernel: there it is
+    CancelledError, and the cell is interrupted as the kernel would do it.
+    """
+    if _in_cell():
+        return KeyboardInterrupt(message)
+    handler = signal.getsignal(signal.SIGINT)
+    before: Any = getattr(handler, "before", handler)
+    if callable(before) and before is not signal.default_int_handler:
+        before(signal.SIGINT, None)
+    return asyncio.CancelledError(message)
+
+
+def _in_cell() -> bool:
+    """Whether plain code or the cell's task calls us, and not a task that the event loop runs beside it."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame:
+        name, file = frame.f_code.co_name, frame.f_code.co_filename
+        if name == "run_code" and file.endswith("interactiveshell.py"):
+            return True
+        if name == "_run" and file.endswith("events.py"):
+            return False
+        frame = frame.f_back
+    return True

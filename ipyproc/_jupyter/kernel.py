@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Collection, Coroutine
 from typing import Any, TypeVar
 
@@ -59,19 +60,28 @@ async def _deliver(kernel: Any, queue: Any) -> None:
                 kernel.shell_handlers[request["msg_type"]](kernel.shell_stream, idents, request)
 
 
-def run_synchronously(work: Coroutine[Any, Any, T]) -> T:
+def run_synchronously(shell: InteractiveShell, work: Coroutine[Any, Any, T]) -> T:
     """Run it to its end from plain code, on the event loop of this thread.
 
     Where the loop is running already (a cell of a kernel), it is made re-entrant by nest_asyncio2, at the first use
     of this path: the maintained successor of nest_asyncio, and what ipykernel 7.4 requires itself (nest_asyncio 1.6
     loses queued cells there).
 
+    A thread of the user's own has no loop: there the kernel's does it, and the thread waits.
+
     Raises:
-        RuntimeError: the loop cannot be made re-entrant (uvloop).
+        RuntimeError: the loop cannot be made re-entrant (uvloop), or there is none for this thread.
     """
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
+        if threading.current_thread() is not threading.main_thread():
+            kernel = getattr(shell, "kernel", None)
+            if kernel is None:
+                work.close()
+                raise RuntimeError("%aproc works in the main thread of IPython, or in a kernel") from None
+            kernels = kernel.io_loop.asyncio_loop  # ipykernel 6.29 to 7.4: tornado's loop around asyncio's
+            return asyncio.run_coroutine_threadsafe(work, kernels).result()
         from IPython.core.async_helpers import get_asyncio_loop  # private, IPython 8.20 to 9.18: the loop of its cells
 
         own: asyncio.AbstractEventLoop = get_asyncio_loop()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
+import stat
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,6 +25,7 @@ from .cell import Cell, Command
 from .table import Table
 
 _TITLE = 300  # characters
+_SHELL_WORDS = ("cd", "export", "source", ".", "alias", "set", "unset", "ulimit", "umask", "exec", "eval", "type")
 _STRICT = {  # what a shell is called with, by its name
     **dict.fromkeys(("bash", "zsh", "ksh", "mksh"), ("-e", "-o", "pipefail")),
     **dict.fromkeys(("sh", "dash", "ash"), ("-e",)),
@@ -50,32 +53,33 @@ class AProcMagics(Magics):
     def aproc(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         assert self.shell is not None
         with traceback.ends_in_cell(self.shell, whole_cell=cell is not None):
-            return kernel.run_synchronously(self._cell(line, cell, local_ns).run()).unwrap()
+            return kernel.run_synchronously(self.shell, self._cell(line, cell, local_ns, awaited=False).run()).unwrap()
 
     @needs_local_scope
     @no_var_expand
     @line_cell_magic
     def aproc_awaited(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """What `%aproc` and `%%aproc` become in a cell that can await them; see `%aproc?`."""
-        return self._awaited(self._cell(line, cell, local_ns), whole_cell=cell is not None)
+        return self._awaited(self._cell(line, cell, local_ns, awaited=True), whole_cell=cell is not None)
 
     async def _awaited(self, cell: Cell, *, whole_cell: bool) -> CompletedProcess | Process:
         assert self.shell is not None
         with traceback.ends_in_cell(self.shell, whole_cell=whole_cell):
             return (await cell.run()).unwrap()
 
-    def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None) -> Cell:
+    def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell:
         """Everything that can be wrong with the line is an error here, before anything starts."""
         assert self.shell is not None
         names = ChainMap(dict(local_ns or {}), self.shell.user_ns)
         parsed = options.parse(line, names)
+        if parsed.command and (parsed.options.shell or parsed.options.strict is not None):
+            raise UsageError("--shell and --no-strict go with a script: a %%aproc cell that names no program")
         chosen = self._with_defaults(parsed.options)
         command = _program(parsed.command, chosen, body, names) if parsed.command else _script(chosen, body, names)
-        if chosen.stdin not in (None, "none") and (not os.path.exists(chosen.stdin) or os.path.isdir(chosen.stdin)):
-            raise UsageError(f"--stdin: no such file: {chosen.stdin!r}")
+        _check_stdin(chosen.stdin)
         env = {**os.environ, **chosen.env}
         env.setdefault("PYTHONUNBUFFERED", "1")  # else a Python program shows nothing before its end
-        return Cell(self.shell, command, chosen, env, self.table)
+        return Cell(self.shell, command, chosen, env, self.table, awaited=awaited)
 
     def _with_defaults(self, chosen: options.Options) -> options.Options:
         return replace(
@@ -85,6 +89,8 @@ class AProcMagics(Magics):
             grace=self.grace if chosen.grace is None else chosen.grace,
             shell=chosen.shell or self.shell_path,
             strict=self.strict if chosen.strict is None else chosen.strict,
+            cwd=chosen.cwd and os.path.expanduser(chosen.cwd),
+            stdin=chosen.stdin and os.path.expanduser(chosen.stdin),
             plain=self.plain if chosen.plain is None else chosen.plain,
         )
 
@@ -146,6 +152,8 @@ _COMPLETED = ("%aproc", "%%aproc")
 
 def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:
     title = _title(chosen.name or status.command_line(args))
+    if shutil.which(args[0]) is None and (args[0] in _SHELL_WORDS or "=" in args[0]):
+        raise UsageError(f"{args[0]!r} is for a shell, and there is none here; write the line below %%aproc")
     if body is None:
         if chosen.expand:
             raise UsageError("--expand goes with a %%aproc cell: a line is always expanded")
@@ -154,6 +162,17 @@ def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, n
         raise UsageError("--stdin: the body of the cell is the program's standard input already; use %aproc")
     text = interpolation.body(body, names, quote=False) if chosen.expand else body
     return Command(args, title, input=text.encode())
+
+
+def _check_stdin(name: str | None) -> None:
+    if name in (None, "none"):
+        return
+    try:
+        mode = os.stat(name).st_mode
+    except OSError:
+        raise UsageError(f"--stdin: no such file: {name!r}") from None
+    if stat.S_ISDIR(mode) or stat.S_ISFIFO(mode):  # to open a FIFO waits for a writer, and the kernel with it
+        raise UsageError(f"--stdin: {name!r} is a {'directory' if stat.S_ISDIR(mode) else 'FIFO'}, not a file")
 
 
 def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:

@@ -153,6 +153,11 @@ def parse(line: str, names: interpolation.Names) -> Line:
             values[option.sets] = read
     if words[:1] == ["--"]:
         del words[0]
+    unquoted = _QUOTED.sub("_", line).split()
+    if operator := next((word for word in unquoted if word in _OPERATORS), None):
+        raise UsageError(
+            f"{operator} is for a shell, and there is none here: write the line below %%aproc; as an argument, quote it"
+        )
     command = tuple(word for raw in words for word in interpolation.many(raw, names))
     options = Options(**values)
     _check(options)
@@ -181,6 +186,10 @@ def complete(shell: Any, event: Any) -> list[str]:
     return [flag for flag in FLAGS if flag.startswith(last)] if not last or last.startswith("-") else []
 
 
+_OPERATORS = ("|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1")
+_QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.""")
+
+
 def _split(line: str) -> list[str]:
     lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
     lexer.whitespace_split = True
@@ -192,6 +201,8 @@ def _split(line: str) -> list[str]:
 
 
 def _unknown(flag: str) -> str:
+    if flag in ("--help", "-h"):
+        return "%aproc? shows the help"
     near = difflib.get_close_matches(flag, FLAGS, 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are {' '.join(sorted(FLAGS))}"
     return f"unknown option {flag}; {hint} (an option of the program goes behind its name)"

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from .._core import status
 from .._core.process import Process
 
-_WHO = {"stop": "Stopped by you", "kill": "Killed by you", "interrupt": "Interrupted", "timeout": "Timed out"}
+_WHO = {
+    "stop": "Stopped by you",
+    "kill": "Killed by you",
+    "interrupt": "Interrupted",
+    "timeout": "Timed out",
+    "cancel": "Cancelled",
+}
 
 
 @dataclass(frozen=True)

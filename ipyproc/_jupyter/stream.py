@@ -7,7 +7,6 @@ part is written at the end, with a line that says how much is between and where 
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Collection
 
@@ -16,8 +15,6 @@ from .._core.log import STDERR_FD, STDOUT_FD
 from .._core.process import Process
 
 HEAD = TAIL = 32 * 1024  # bytes
-
-_OVERWRITTEN = re.compile(r"(?:[^\n\r]*\r)+(?=[^\n\r]*\r)")  # what a later carriage return in the same line replaces
 
 
 class StreamView:
@@ -77,5 +74,17 @@ class StreamView:
             text = self._filters.setdefault(stream, screen.Filter()).feed(data, final=final)
             if text:
                 file = sys.stderr if stream == STDERR_FD else sys.stdout
-                file.write(_OVERWRITTEN.sub("\r", text))
+                file.write(_last_frames(text))
                 file.flush()
+
+
+def _last_frames(text: str) -> str:
+    """The text without what a carriage return later in the same line replaces."""
+    if "\r" not in text:
+        return text
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        last = line.rfind("\r", 0, len(line.rstrip("\r")))
+        if last > 0:
+            lines[number] = line[last:]
+    return "\n".join(lines)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Coroutine
 from typing import Any
 
+from .._core import family
 from .._core.process import Process
 
+MOST = 1000  # ended processes that are known, for what may be left of their families
 CLOSE_GRACE = 0.3  # seconds between SIGTERM and SIGKILL when the kernel ends
 
 
 class Table:
-    """Knows each process until it has ended, so that none outlives a kernel that ends in an orderly way."""
+    """Knows each process, so that nothing of its family outlives a kernel that ends in an orderly way."""
 
     def __init__(self) -> None:
+        self._pid = os.getpid()
         self._processes: set[Process] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -25,7 +29,9 @@ class Table:
 
     def add(self, process: Process) -> None:
         """Know this process from now on."""
-        self._processes = {known for known in self._processes if not _is_over(known)} | {process}
+        self._processes.add(process)
+        if len(self._processes) > MOST:
+            self._processes = set(self._with_family())
 
     def running(self) -> list[Process]:
         """The processes that have not ended."""
@@ -39,17 +45,19 @@ class Table:
 
     def close(self) -> None:
         """End every family: SIGTERM, and SIGKILL to what is left 0.3 s later. Blocks so long; needs no event loop."""
-        families = [process.family for process in self._processes if not _is_over(process)]
-        for family in families:
-            family.send_signal(signal.SIGTERM)
+        if os.getpid() != self._pid:
+            return  # a forked child must not end its parent's programs
+        families = [process.family for process in self._with_family()]
+        for each in families:
+            each.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + CLOSE_GRACE
         while families and time.monotonic() < deadline:
             time.sleep(0.01)
-            families = [family for family in families if family.alive()]
-        for family in families:
-            family.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+            families = [each for each in families if each.alive()]
+        for each in families:
+            each.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
 
-
-def _is_over(process: Process) -> bool:
-    """It has ended, and nobody holds its output open."""
-    return process.returncode is not None and (process.log is None or process.log.ended)
+    def _with_family(self) -> list[Process]:
+        """The processes that have not ended, and those of whose session something is left."""
+        left = family.sessions()
+        return [process for process in self._processes if process.returncode is None or process.pid in left]

@@ -1,12 +1,14 @@
 """What stays in the notebook when a program has ended: text/html and text/plain, static, without a script.
 
-It is bounded: the first and the last 32 KiB of the output, with a line between that says how much is not shown and
-where the whole log is. The text comes from the screen, so it is inert; in HTML all of it is escaped.
+It is bounded: the first and the last 16 KiB of the output and at most 500 lines of each, with a line between that says
+how much is not shown and where the whole log is; twice that, for there are two forms of it, is what a cell can add to
+a notebook. The text comes from the screen, so it is inert; in HTML all of it is escaped.
 """
 
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Collection
 
 from .._core import screen, status
@@ -14,7 +16,8 @@ from .._core.log import STDERR_FD
 from .._core.process import Process
 from . import state
 
-HEAD = TAIL = 32 * 1024  # bytes
+HEAD = TAIL = 16 * 1024  # bytes
+HEAD_LINES = TAIL_LINES = 500
 
 _BORDER = "var(--jp-border-color2, #bdbdbd)"
 _DIM = "var(--jp-ui-font-color2, #616161)"
@@ -53,13 +56,15 @@ def counts(process: Process, streams: Collection[int]) -> str:
 def _lines(process: Process, streams: Collection[int]) -> list[tuple[int, str]]:
     log = process.log
     assert log is not None
-    hidden = sum(log.bytes_of[stream] for stream in streams) - HEAD - TAIL
-    if hidden <= 0:
-        lines = screen.lines(log.pieces(streams=streams))
-    else:
+    size = sum(log.bytes_of[stream] for stream in streams)
+    lines = screen.lines(log.pieces(streams=streams)) if size <= HEAD + TAIL else []
+    if size > HEAD + TAIL or len(lines) > HEAD_LINES + TAIL_LINES:
         log.keep()
-        gap = f"... {status.size_words(hidden)} not shown; full log: {log.path}"
-        lines = [*screen.lines(log.head(HEAD, streams)), (0, gap), *screen.lines(log.tail(TAIL, streams))]
+        head = (lines or screen.lines(log.head(HEAD, streams)))[:HEAD_LINES]
+        tail = (lines or screen.lines(log.tail(TAIL, streams)))[-TAIL_LINES:]
+        hidden = size - sum(len(text.encode()) + 1 for _, text in head + tail)
+        gap = f"... {status.size_words(max(0, hidden))} not shown; full log: {log.path}"
+        lines = [*head, (0, gap), *tail]
     if log.dropped:
         lines.append((0, f"... {status.size_words(log.dropped)} were lost: the log could not be written"))
     return lines
@@ -74,12 +79,13 @@ def _html(now: state.State, title: str, took: str, lines: list[tuple[int, str]],
         f"{html.escape(title)}</code>"
         f'<span style="color:{_DIM}">{html.escape(note)}</span><span>{took}</span></div>'
     )
-    rows = "\n".join(_row(stream, text) for stream, text in lines)
+    runs = itertools.groupby(lines, key=lambda line: line[0])
+    rows = "".join(_rows(stream, [text for _, text in run]) for stream, run in runs)
     body = (
         # column-reverse: it opens at its end, as the card stood, without a script
         f'<div style="display:flex;flex-direction:column-reverse;max-height:340px;overflow:auto;'
-        f'border-top:1px solid {_BORDER}"><pre style="margin:0;padding:4px 8px;font-size:12.5px;line-height:18px;'
-        f'white-space:pre-wrap;text-align:left">{rows}</pre></div>'
+        f'border-top:1px solid {_BORDER}"><pre style="flex:none;overflow:visible;margin:0;padding:4px 0;'
+        f'font-size:12.5px;line-height:18px;white-space:pre-wrap;text-align:left">{rows}</pre></div>'
         if lines
         else ""
     )
@@ -89,11 +95,14 @@ def _html(now: state.State, title: str, took: str, lines: list[tuple[int, str]],
     )
 
 
-def _row(stream: int, text: str) -> str:
-    escaped = html.escape(text)
-    if stream == STDERR_FD:
-        return f'<span style="background:rgba(211,47,47,.09);box-shadow:-2px 0 #d32f2f">{escaped}</span>'
-    return f'<span style="color:{_DIM}">{escaped}</span>' if stream == 0 else escaped
+def _rows(stream: int, texts: list[str]) -> str:
+    """Lines of one stream that follow one another."""
+    look = {
+        STDERR_FD: "background:rgba(211,47,47,.09);box-shadow:inset 2px 0 #d32f2f",
+        0: f"color:{_DIM};border:1px dashed {_BORDER};border-width:1px 0",  # a note of ours
+    }.get(stream, "")
+    text = html.escape("\n".join(texts)) or " "
+    return f'<span style="display:block;padding:0 8px;{look}">{text}</span>'
 
 
 def _dotted(note: str) -> str:

@@ -4,7 +4,7 @@ import type { AnyModel, Render } from '@anywidget/types';
 
 interface Shown {
   job: string; // the id that every message of ours must carry
-  name: 'running' | 'stopping' | 'ok' | 'failed' | 'signaled';
+  name: 'running' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'lost';
   label: string;
   title: string;
   note: string;
@@ -26,6 +26,7 @@ const ICONS: Record<string, string> = {
   ok: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM7.2 11L4.5 8.3l1-1 1.7 1.6 3.3-3.7 1.1 1z',
   failed: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM10.8 11.8L8 9l-2.8 2.8-1-1L7 8 4.2 5.2l1-1L8 7l2.8-2.8 1 1L9 8l2.8 2.8z',
   signaled: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM5.5 5.5h5v5h-5z',
+  lost: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM8 3a5 5 0 110 10A5 5 0 018 3zM7.2 4.8h1.6v4H7.2zM7.2 10h1.6v1.6H7.2z',
   stop: 'M4.5 3.5h7a1 1 0 011 1v7a1 1 0 01-1 1h-7a1 1 0 01-1-1v-7a1 1 0 011-1z',
   kill: 'M9.5 1L3 9h4l-1 6 7-8.5H8.7z',
 };
@@ -82,6 +83,7 @@ class Card {
   private readonly counts = element('span', 'counts');
   private readonly fold = element('button', 'fold', { type: 'button' });
   private open: boolean;
+  private lost = false;
   private follow = true; // keep the last line in sight; not while the user has scrolled up
   private heard = performance.now(); // when the kernel last told the times
   private times: Pick<Shown, 'elapsed' | 'sent_ago' | 'next_in'>;
@@ -109,15 +111,34 @@ class Card {
   }
 
   private get shown(): Shown {
-    return this.model.get('shown');
+    const shown = this.model.get('shown');
+    const over = !this.lost || (shown.name !== 'running' && shown.name !== 'stopping');
+    return over ? shown : { ...shown, name: 'lost', label: 'Lost: the kernel that ran it is gone' };
   }
 
   send(op: string, more: Record<string, string> = {}): void {
-    this.model.send({ op, job: this.shown.job, ...more });
+    try {
+      this.model.send({ op, job: this.shown.job, ...more });
+    } catch {
+      this.lose(); // there is no kernel any more that could hear it
+    }
+  }
+
+  /** The kernel was restarted or has died, or is there again. */
+  lose(lost = true): void {
+    this.tick(); // the time stands still from here
+    this.lost = lost;
+    this.draw();
+  }
+
+  /** The connection to the kernel has changed: gone, or back. */
+  turn(): void {
+    this.lose(!this.lost);
   }
 
   /** The kernel has told a new state. */
   change(): void {
+    this.lost = false;
     this.hear(this.shown);
     this.draw();
   }
@@ -131,6 +152,7 @@ class Card {
         return line;
       }),
     );
+    this.lost = false;
     this.counts.textContent = `${message.counts} · pid ${this.shown.pid}`;
     this.hear(message);
     this.draw();
@@ -141,7 +163,7 @@ class Card {
     const { name, label, sent } = this.shown;
     const running = name === 'running' || name === 'stopping';
     const since = running ? (performance.now() - this.heard) / 1000 : 0;
-    this.time.textContent = duration(this.times.elapsed + since);
+    if (name !== 'lost') this.time.textContent = duration(this.times.elapsed + since);
     let text = label;
     if (name === 'stopping') {
       text = `Stopping (${sent} sent ${Math.floor(this.times.sent_ago + since)} s ago`;
@@ -191,6 +213,12 @@ const render: Render<Traits> = ({ model, el }) => {
     if (message?.op === 'tail' && buffers[0]) card.tail(message, new TextDecoder().decode(buffers[0]));
   };
   const onChange = () => card.change();
+  // ipywidgets says so when the kernel restarts or dies; not one of anywidget's own events, hence the cast
+  const live = model as unknown as { on(event: string, call: () => void): void; off(event: string, call: () => void): void };
+  const onLive = () => card.turn();
+  const onClose = () => card.lose();
+  live.on('comm_live_update', onLive);
+  live.on('comm:close', onClose);
   model.on('msg:custom', onMessage);
   model.on('change:shown', onChange);
   // A key pressed on a button is for the button: JupyterLab takes keys on the document ("x" would cut the cell), so it
@@ -206,6 +234,8 @@ const render: Render<Traits> = ({ model, el }) => {
   return () => {
     clearInterval(timer);
     window.removeEventListener('keydown', onKey, true);
+    live.off('comm_live_update', onLive);
+    live.off('comm:close', onClose);
     model.off('msg:custom', onMessage);
     model.off('change:shown', onChange);
     card.send('bye');

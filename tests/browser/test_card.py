@@ -25,6 +25,10 @@ def test_it_streams_and_stop_ends_the_program(notebook, picture):
     expect(lab.output(1).last).to_contain_text("was ended by SIGTERM")
     expect(lab.cards).to_have_count(0)
     picture("card-stopped")
+    scroller = lab.output(1).first.locator("pre").locator("..")
+    assert scroller.evaluate("e => e.scrollHeight > e.clientHeight && e.scrollTop === 0"), (
+        "column-reverse: 0 is the end"
+    )
     saved = lab.save()
     assert not saved["metadata"].get("widgets")
     assert [sorted(output.get("data", {})) for output in saved["cells"][1]["outputs"]] == [
@@ -93,6 +97,18 @@ def test_a_reload_in_the_middle(notebook, picture):
     lab.run(2)
     lab.expect_done(2)
     expect(lab.output(2)).to_have_text("-15")
+
+
+def test_a_kernel_that_is_gone(notebook, page, picture):
+    lab = notebook(f"%%aproc --bg\n{COUNT}")
+    lab.run(1)
+    expect(lab.cards.get_by_role("log")).to_contain_text("line 5")
+    page.locator("[data-command='notebook:restart-kernel']").or_(page.get_by_title("Restart the kernel")).first.click()
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    expect(lab.cards).to_have_attribute("data-state", "lost")
+    expect(lab.cards.get_by_role("status")).to_have_text("Lost: the kernel that ran it is gone")
+    expect(lab.cards.get_by_role("button", name=re.compile("^Stop"))).to_be_hidden()
+    picture("card-lost")
 
 
 def test_background_beside_other_cells(notebook, picture):

@@ -116,6 +116,29 @@ def test_wait_does_not_hang_for_unread_output(program):
     assert run(main()) == -signal.SIGKILL
 
 
+def test_a_reader_ends_with_its_own_stream(program):
+    async def main():
+        process = await ipyproc.create_subprocess_shell(
+            "echo hi; exec 1>&-; read x", stdin=ipyproc.PIPE, stdout=ipyproc.LOG, stderr=ipyproc.LOG
+        )
+        assert await process.stdout.read() == b"hi\n"
+        assert process.stdout.at_eof() and not process.stderr.at_eof()
+        assert await process.communicate() == (None, None)
+        return process.stderr.at_eof()
+
+    assert run(main()) is True
+
+
+def test_duration_is_never_negative():
+    async def main():
+        for _ in range(30):
+            process = await ipyproc.create_subprocess_exec("true")
+            await process.wait()
+            assert process.duration > 0
+
+    run(main())
+
+
 def test_signals_after_the_end_are_refused(program):
     async def main():
         process = await ipyproc.create_subprocess_exec(*program())
@@ -307,6 +330,54 @@ class TestStop:
             return [*codes, await process.stop()]
 
         assert len(set(run(main()))) == 1
+
+    def test_ends_what_the_program_has_left_behind(self, program):
+        async def main():
+            process = await ipyproc.create_subprocess_exec(
+                *program("fork", "out", "ready", "stall"), stdout=ipyproc.LOG, start_new_session=True
+            )
+            await process.stdout.readline()
+            await process.wait()
+            await process.stop()
+            assert await process.stdout.read() == b""
+            return process.family.alive()
+
+        assert run(main()) == set()
+
+    def test_twice_is_no_second_press(self, program):
+        async def main():
+            script = "trap 'sleep 0.3; exit 5' TERM; echo ready; while true; do sleep 0.01; done"
+            process = await ipyproc.create_subprocess_shell(script, stdout=ipyproc.LOG, start_new_session=True)
+            await process.stdout.readline()
+            return await asyncio.gather(process.stop(10), process.stop(10)), process.ladder.sent
+
+        assert run(main()) == ([5, 5], signal.SIGTERM)
+
+    def test_another_loop_is_refused_and_breaks_nothing(self, program):
+        async def main():
+            process = await ipyproc.create_subprocess_exec(*program("stall"))
+            with pytest.raises(RuntimeError, match="belongs to another event loop"):
+                await asyncio.to_thread(lambda: asyncio.run(process.stop()))
+            return await process.stop()
+
+        assert run(main()) == -15
+
+    def test_many_children_at_once(self, program):
+        async def main():
+            process = await ipyproc.create_subprocess_shell(
+                "for i in $(seq 150); do sleep 600 & done; echo ready; wait",
+                stdout=ipyproc.LOG,
+                start_new_session=True,
+            )
+            await process.stdout.readline()
+            started = time.monotonic()
+            assert len(process.family.alive()) >= 150
+            took = time.monotonic() - started
+            await process.stop()
+            return took, len(process.family.alive())
+
+        took, left = run(main())
+        assert took < 0.3 and left == 0
 
     def test_finds_the_family_after_the_program_has_ended(self, program):
         async def main():

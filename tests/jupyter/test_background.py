@@ -1,6 +1,7 @@
 """`--bg` returns at once; its output stays in its own cell; nothing of it outlives the kernel."""
 
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -59,11 +60,15 @@ def test_output_after_the_end_of_the_program(kernel):
 def test_nothing_outlives_the_kernel(restart):
     with kernel_session() as session:
         done = session.run("%%aproc --bg --out x --proc p\ntrap '' TERM\nsleep 600 & sleep 600\n")
+        silent = session.run("%%aproc\nsleep 600 >/dev/null 2>&1 &\necho $!")
+        folder = session.run("from ipyproc._core import log; str(log.directory())").value.strip("'")
         pid = int(session.run("import asyncio; await asyncio.sleep(0.2); p.pid").value)
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         assert done.status == "ok" and len(family) == 3
+        family.append(psutil.Process(int(silent.text())))
         if restart:
             session.manager.restart_kernel(now=False)
         else:
             session.manager.shutdown_kernel(now=False)
         assert psutil.wait_procs(family, timeout=5)[1] == []
+        assert not Path(folder).exists(), "logs or scripts were left"

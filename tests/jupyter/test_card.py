@@ -136,9 +136,33 @@ def test_without_a_page_there_is_text(fresh_kernel):
     started = time.monotonic()
     done = fresh_kernel.run("%%aproc\necho a; sleep 0.5; echo b", page="")
     assert done.text() == "a\nb\n" and 4 < time.monotonic() - started < 15
-    assert not done.of_type("update_display_data")
+    assert [data["text/plain"].split(" · ")[0] for data in done.displays[1:]] == ["✔ Done, exit 0"]  # no text twice
     done = fresh_kernel.run("%%aproc\necho c; sleep 0.5; echo d", page="")
     assert (done.text(), done.displays) == ("c\nd\n", [])
+
+
+def test_a_progress_bar_does_not_push_other_lines_away(kernel):
+    page = Page(kernel)
+    done = kernel.run(
+        "%%aproc {sys.executable}\nimport time\nprint('first')\n"
+        "for i in range(2000):\n    print(f'\\r{i:6} of 2000 and some words', end='', flush=True); time.sleep(0.0005)",
+        on_message=page,
+    )
+    assert {text.split("\n")[0] for _, text in tails(done.messages, page.card) if text} == {"1first"}
+    assert tails(done.messages, page.card)[-1][1] == "1first\n1  1999 of 2000 and some words"
+
+
+def test_the_saved_text_is_bounded_whatever_is_written(kernel):
+    page = Page(kernel)
+    done = kernel.run("%%aproc\nfor i in $(seq 25000); do echo e >&2; done; sleep 0.3; seq 25000", on_message=page)
+    swap = done.of_type("update_display_data")[-1]["data"]
+    assert len(swap["text/html"]) < 70_000 and len(swap["text/plain"]) < 40_000
+
+
+def test_a_card_whose_view_went_before_the_end_is_closed(kernel):
+    page = Page(kernel, then="bye")
+    done = kernel.run("%aproc {program} out ready sleep 0.6", on_message=page)
+    assert [m for m in done.messages if m["msg_type"] == "comm_close" and m["content"]["comm_id"] == page.card]
 
 
 def test_a_flood_is_few_messages(kernel):

@@ -153,6 +153,16 @@ def test_queued_cells_all_run_around_a_synchronous_one(fresh_kernel):
         ("%aproc ls a\0b", "ValueError: "),
         ("n = 'a\\0b'\n%aproc ls {n}", "ValueError: argument 1 ('a\\x00b') holds a NUL character"),
         ("big = 'x' * 140_000\n%aproc ls {big}", "OSError: [Errno 7] the arguments are too long"),
+        ("%aproc --shell sh ls", "UsageError: --shell and --no-strict go with a script"),
+        ("%aproc cd /tmp", "UsageError: 'cd' is for a shell, and there is none here; write the line below %%aproc"),
+        ("%aproc A=1 env", "UsageError: 'A=1' is for a shell"),
+        ("%aproc ls | wc -l", "UsageError: | is for a shell, and there is none here: write the line below %%aproc"),
+        ("%aproc --help", "UsageError: %aproc? shows the help"),
+        ("%aproc --stdin /tmp cat", "UsageError: --stdin: '/tmp' is a directory, not a file"),
+        (
+            "import os; os.mkfifo('/tmp/f.fifo')\n%aproc --stdin /tmp/f.fifo cat",
+            "UsageError: --stdin: '/tmp/f.fifo' is a FIFO",
+        ),
         ("%aproc ls {undefinedq}", "UsageError: {undefinedq}: the name 'undefinedq' is not defined."),
     ],
 )
@@ -238,3 +248,31 @@ def test_unload_undoes_all(fresh_kernel):
     assert fresh_kernel.run("%aproc echo again").text() == "again\n"
     assert fresh_kernel.run("%reload_ext ipyproc").status == "ok"
     assert fresh_kernel.run("%aproc echo again").text() == "again\n"
+
+
+def test_operators_may_be_arguments_when_quoted(kernel):
+    assert kernel.run("""%aproc printf <%s> '|' "a > b" x='a | b'""").text() == "<|><a > b><x=a | b>"
+    assert kernel.run("%aproc --cwd ~ pwd").text() == kernel.run("import os; print(os.path.expanduser('~'))").text()
+
+
+def test_a_long_line_is_no_burden(kernel):
+    import time
+
+    kernel.run("%aproc --out warm {program} lines 1")
+    started = time.monotonic()
+    done = kernel.run("%%aproc {sys.executable}\nprint('x' * 2_000_000)")
+    assert time.monotonic() - started < 1.5 and 60_000 < len(done.text()) < 70_000
+
+
+def test_from_a_thread_of_the_users_own(kernel):
+    done = kernel.run(
+        "import asyncio, threading\n"
+        "ip, got = get_ipython(), []\n"
+        "def work():\n"
+        "    got.append(ip.run_line_magic('aproc', '--quiet echo from a thread').stdout)\n"
+        "threads = [threading.Thread(target=work) for _ in range(3)]\n"
+        "for thread in threads: thread.start()\n"
+        "while any(thread.is_alive() for thread in threads): await asyncio.sleep(0.01)\n"
+        "got"
+    )
+    assert done.value == str(["from a thread\n"] * 3)

@@ -107,3 +107,35 @@ def test_several_at_once_are_all_interrupted(kernel):
             kernel.interrupt_when("ready")(message)
 
     assert kernel.run(code, on_message=interrupt_at_the_third).value == "True"
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        "await asyncio.create_task(f())",
+        "await asyncio.gather(f(), f())",
+        "await asyncio.wait_for(f(), 60)",
+        "async with asyncio.TaskGroup() as group:\n    group.create_task(f())",
+    ],
+)
+def test_a_task_beside_the_cell_ends_it_and_not_the_kernel(kernel, waiting):
+    code = f"import asyncio\nasync def f():\n    %aproc --plain {{program}} out ready stall\n{waiting}\nprint('next')"
+    done = kernel.run(code, on_message=kernel.interrupt_when("ready"))
+    assert done.status == "error" and "next" not in done.text()
+    assert kernel.run("1 + 1").value == "2" and kernel.manager.is_alive()
+    assert kernel.run("await asyncio.sleep(0.2)\nimport psutil; psutil.Process().children()").value == "[]"
+
+
+def test_a_program_of_an_earlier_cells_task_is_left_alone(kernel):
+    kernel.run(
+        "async def g():\n    %aproc --plain --proc early {program} sleep 4\n"
+        "task = asyncio.create_task(g())\nawait asyncio.sleep(0.3)"
+    )
+    done = kernel.run("%aproc --plain {program} out ready stall", on_message=kernel.interrupt_when("ready"))
+    assert done.error.startswith("KeyboardInterrupt")
+    assert kernel.run("early.returncode").value == ""
+    done = kernel.run(
+        "print('ready', flush=True)\nwhile True: await asyncio.sleep(0.05)", on_message=kernel.interrupt_when("ready")
+    )
+    assert done.error.startswith("CancelledError"), "ipykernel's own handler is in place again"
+    assert kernel.run("await task; early.returncode").value == "0"
