@@ -8,6 +8,7 @@ Wire::
 
     page -> kernel   {op: "ready", job, page}     a view was made; the answer is state and tail ("page": one per load)
                      {op: "stop" | "kill", job}   a button
+                     {op: "ping", job}            are you there? the answer is a tail
                      {op: "bye", job}             a view has gone
     kernel -> page   {op: "tail", elapsed, counts} + [rows joined by \n, each with its stream before it]
 """
@@ -206,6 +207,9 @@ class Card(anywidget.AnyWidget):
             self._views = self._views + 1 if page in self._pages or not self._pages else 1  # a reload says no "bye"
             self._pages.add(page)
             self._sent = -1  # this view has nothing yet
+            self._push_tail()
+        elif operation == "ping":
+            self._sent = -1  # it may have missed something
             self._push_tail()
         elif operation == "stop":
             process.ladder.reach(TERMINATE, "stop")

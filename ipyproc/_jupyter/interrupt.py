@@ -40,17 +40,20 @@ def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
         yield
         return
     current = signal.getsignal(signal.SIGINT)
-    ours = current if isinstance(current, _Handler) else _Handler(current)
-    if ours is not current:
+    if isinstance(current, _Handler):
+        ours = current
+    else:
+        ours = _Handler(signal.SIG_DFL if current is None else current)
         signal.signal(signal.SIGINT, ours)
     entry = (asyncio.get_running_loop(), action)
     ours.actions.append(entry)
     try:
         yield
     finally:
+        before = ours.before
         ours.actions.remove(entry)
         if not ours.actions and signal.getsignal(signal.SIGINT) is ours:
-            signal.signal(signal.SIGINT, signal.SIG_DFL if ours.before is None else ours.before)
+            signal.signal(signal.SIGINT, before)
 
 
 def error(message: str) -> BaseException:

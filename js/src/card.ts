@@ -124,16 +124,11 @@ class Card {
     }
   }
 
-  /** The kernel was restarted or has died, or is there again. */
-  lose(lost = true): void {
+  /** The kernel was restarted or has died; should it be there all the same, its next message says so. */
+  lose(): void {
     this.tick(); // the time stands still from here
-    this.lost = lost;
+    this.lost = true;
     this.draw();
-  }
-
-  /** The connection to the kernel has changed: gone, or back. */
-  turn(): void {
-    this.lose(!this.lost);
   }
 
   /** The kernel has told a new state. */
@@ -213,12 +208,13 @@ const render: Render<Traits> = ({ model, el }) => {
     if (message?.op === 'tail' && buffers[0]) card.tail(message, new TextDecoder().decode(buffers[0]));
   };
   const onChange = () => card.change();
-  // ipywidgets says so when the kernel restarts or dies; not one of anywidget's own events, hence the cast
+  // ipywidgets says when the connection to the kernel goes or comes; not one of anywidget's own events, hence the cast
   const live = model as unknown as { on(event: string, call: () => void): void; off(event: string, call: () => void): void };
-  const onLive = () => card.turn();
-  const onClose = () => card.lose();
+  const onLive = () => {
+    card.lose();
+    card.send('ping');
+  };
   live.on('comm_live_update', onLive);
-  live.on('comm:close', onClose);
   model.on('msg:custom', onMessage);
   model.on('change:shown', onChange);
   // A key pressed on a button is for the button: JupyterLab takes keys on the document ("x" would cut the cell), so it
@@ -235,7 +231,6 @@ const render: Render<Traits> = ({ model, el }) => {
     clearInterval(timer);
     window.removeEventListener('keydown', onKey, true);
     live.off('comm_live_update', onLive);
-    live.off('comm:close', onClose);
     model.off('msg:custom', onMessage);
     model.off('change:shown', onChange);
     card.send('bye');
