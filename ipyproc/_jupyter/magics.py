@@ -97,21 +97,29 @@ class AProcMagics(Magics):
 
 AProcMagics.aproc.__doc__ = f"""Run a program; its output streams into the cell, and it can be stopped there.
 
-    %%aproc [options]                  the body is a script for bash, run with -e -o pipefail
-    %%aproc [options] PROGRAM [args]   the body is the program's standard input, as with %%script
+    %%aproc [options]                  the body is a script for bash, run with
+                                       -e -o pipefail
+    %%aproc [options] PROGRAM [args]   the body is the program's standard
+                                       input, as with %%script
     %aproc  [options] PROGRAM [args]   one command, without a shell
 
-In a cell it is awaited: other tasks of the kernel go on, Stop and Kill on its card work, a kernel interrupt sends
-SIGINT, then SIGTERM, then SIGKILL. `x = %aproc ...` gives a CompletedProcess with returncode, stdout and stderr.
+In a cell it is awaited: other tasks of the kernel go on, Stop and Kill on its
+card work, a kernel interrupt sends SIGINT, then SIGTERM, then SIGKILL.
+`x = %aproc ...` gives a CompletedProcess with returncode, stdout and stderr.
 
 Options come first; the first other word, or --, ends them:
 
 {options.describe()}
 
-{{name}} in the line is replaced by the value of a Python variable: one value is one argument, a list is many;
-{{{{name}}}} is the text {{name}}. Nothing else is expanded: there is no shell between you and the program.
+{{name}} in the line is replaced by the value of a Python variable: one value
+is one argument, a list is many; {{{{name}}}} is the text {{name}}. Nothing else
+is expanded: no *.txt, no $HOME, no pipe; for those write a %%aproc script.
 
-Defaults: `%config AProcMagics`. A failing program raises ipyproc.ProcessExitError (a CalledProcessError).
+PYTHONUNBUFFERED=1 is set, unless it is set already: else a Python program
+would show nothing before its end.
+
+Defaults: `%config AProcMagics`. A failing program raises
+ipyproc.ProcessExitError (a subprocess.CalledProcessError), except with --bg.
 
 Examples::
 

