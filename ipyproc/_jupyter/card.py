@@ -35,6 +35,7 @@ from . import transcript
 from .stream import StreamView
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
+PAGE_RETRY = 600.0  # seconds without cards after that; a page may be opened later
 _FEED_BYTES = 64 * 1024  # of a flood only so many of the last bytes go through the screen at a time
 _TAIL_LINES = 100
 _ROW, _TAIL = 2000, 10_000  # characters of a row, and of all rows
@@ -48,8 +49,10 @@ class Card(anywidget.AnyWidget):
     _css = _STATIC / "card.css"
     shown = traitlets.Dict().tag(sync=True)
     period = 0.1  # seconds between two updates, at least
-    has_page: bool | None = None
-    """Whether this kernel has a page that shows cards (`jupyter console` has none); None: not known yet."""
+    has_page = False
+    """Whether a page of this kernel has ever shown a card; `jupyter console` never does."""
+    no_page_until = 0.0
+    """Up to this `time.monotonic()` no card is tried, for the last one met no page."""
 
     def __init__(
         self,
@@ -104,23 +107,23 @@ class Card(anywidget.AnyWidget):
         now = time.monotonic()
         self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
         self._looked_at = now
-        if Card.has_page is None and self._waited > PAGE_PATIENCE:
+        if not (Card.has_page or self._text) and self._waited > PAGE_PATIENCE:
             self._write_text()
         if self._text:
             self._text.update()
 
     async def settle(self) -> None:
         """Give the first page of this kernel the time to say that it is there."""
-        if Card.has_page is None:
+        if not (Card.has_page or self._text):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, PAGE_PATIENCE - self._waited)):
                     await self._ready.wait()
-            if Card.has_page is None:
+            if not Card.has_page:
                 self._write_text()
 
     def _write_text(self) -> None:
         assert self._process is not None
-        Card.has_page = False
+        Card.no_page_until = time.monotonic() + PAGE_RETRY
         self._text = StreamView(self._process, self._streams)
 
     def finish(self) -> None:
@@ -202,7 +205,7 @@ class Card(anywidget.AnyWidget):
         process = self._process
         assert process is not None
         if operation == "ready" and len(page) <= 64 and len(self._pages) < 1000:
-            Card.has_page = True
+            Card.has_page, Card.no_page_until = True, 0.0
             self._ready.set()
             self._views = self._views + 1 if page in self._pages or not self._pages else 1  # a reload says no "bye"
             self._pages.add(page)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +174,7 @@ class Cell:
     @property
     def _uses_card(self) -> bool:
         no_page = self._options.quiet or self._options.plain or kernel.is_headless(self._shell)
-        return (self._awaited or self._options.bg) and not no_page and Card.has_page is not False
+        return (self._awaited or self._options.bg) and not no_page and time.monotonic() >= Card.no_page_until
 
     def _view(self, process: Process, *, plain: bool = False) -> View:
         if self._options.quiet:
