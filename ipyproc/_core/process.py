@@ -25,6 +25,7 @@ from . import status
 from .family import Family
 from .ladder import KILL, TERMINATE, StopLadder
 from .launch import portable
+from .launch.base import Launcher
 from .log import STDERR_FD, STDOUT_FD, Log, LogReader
 
 __all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exec", "create_subprocess_shell"]
@@ -32,6 +33,7 @@ __all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exe
 LOG: Final = -100
 """For `stdout` and `stderr`: write the output to `process.log`. (PIPE is -1, STDOUT -2, DEVNULL -3.)"""
 
+_LAUNCHER: Launcher = portable  # the two factories are drop-ins: it is always this one
 _DEFAULT_LIMIT = 2**16  # bytes; the documented default of asyncio's `limit`
 _CLOSE_GRACE = 0.05  # seconds that wait() gives the pipes to close after the end
 _DEFAULT_GRACE = 5.0  # seconds between SIGTERM and SIGKILL; as in execa, trio and processx
@@ -65,7 +67,7 @@ class Process(asyncio.subprocess.Process):
         args: str | bytes | Sequence[Any],
         started_at: float,
         own_session: bool = False,
-        launcher: str = portable.name,
+        launcher: str = _LAUNCHER.name,
     ) -> None:
         super().__init__(transport, protocol, loop)
         self._started_at = started_at
@@ -218,7 +220,7 @@ async def create_subprocess_exec(
         >>> asyncio.run(main())
         (0, b'hello\n')
     """
-    return await _start(portable.exec, (program, *args), (program, *args), stdin, stdout, stderr, limit, kwds)
+    return await _start(_LAUNCHER.exec, (program, *args), (program, *args), stdin, stdout, stderr, limit, kwds)
 
 
 async def create_subprocess_shell(
@@ -234,7 +236,7 @@ async def create_subprocess_shell(
     Arguments, errors and cancellation are those of `create_subprocess_exec`. `pid` is that of the shell. Quoting is
     the caller's duty (`shlex.quote`): never put a value you do not trust into a command line.
     """
-    return await _start(portable.shell, (cmd,), cmd, stdin, stdout, stderr, limit, kwds)
+    return await _start(_LAUNCHER.shell, (cmd,), cmd, stdin, stdout, stderr, limit, kwds)
 
 
 async def _start(
