@@ -15,6 +15,7 @@ import contextlib
 import os
 import signal
 import sys
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,12 +30,19 @@ class Family:
     """A program and its descendants. `own_session`: it was started in a session of its own."""
 
     def __init__(self, process: Process, *, own_session: bool) -> None:
-        self._process = process
+        self.pid = process.pid
+        self._process = weakref.ref(process)  # a family may be known longer than its process, and must not hold its log
         self._own_session = own_session
         self._known: set[psutil.Process] = set()
 
     def __repr__(self) -> str:
-        return f"<Family of process {self._process.pid}: {len(self.alive())} alive>"
+        return f"<Family of process {self.pid}: {len(self.alive())} alive>"
+
+    @property
+    def has_program(self) -> bool:
+        """Whether the program itself has not ended, so that its pid is its own."""
+        process = self._process()
+        return process is not None and process.returncode is None
 
     def alive(self) -> set[psutil.Process]:
         """Look for the family now: all its processes that still run (zombies do not)."""
@@ -42,12 +50,11 @@ class Family:
 
         found = {member for member in self._known if _runs(member)}
         children: dict[int, list[psutil.Process]] = {}
-        pid, pids = self._process.pid, psutil.pids()
-        ours = self._process.returncode is None
-        session = pid if self._own_session and (ours or pid not in pids) else None
+        ours = self.has_program
+        session = self.pid if self._own_session and (ours or not psutil.pid_exists(self.pid)) else None
         for process in psutil.process_iter(["ppid"]):
             children.setdefault(process.info["ppid"], []).append(process)
-            if (process.pid == pid and ours) or (session is not None and session_of(process.pid) == session):
+            if (process.pid == self.pid and ours) or (session is not None and session_of(process.pid) == session):
                 found.add(process)
         parents = list(found)
         while parents:
@@ -79,7 +86,7 @@ class Family:
         return len(reached)
 
     def _is_descendant(self, member: psutil.Process) -> bool:
-        return bool(member.pid != self._process.pid)
+        return bool(member.pid != self.pid)
 
 
 def session_of(pid: int) -> int | None:

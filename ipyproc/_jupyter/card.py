@@ -45,8 +45,9 @@ _STATIC = pathlib.Path(__file__).parent / "static"
 class Card(anywidget.AnyWidget):
     """Shows one process in a cell while it runs, and its transcript in the same place when it has ended."""
 
-    _esm = _STATIC / "card.js"
-    _css = _STATIC / "card.css"
+    # text and not a path: anywidget 0.11 holds every widget whose code is a file, to reload it when the file changes
+    _esm = (_STATIC / "card.js").read_text(encoding="utf-8")
+    _css = (_STATIC / "card.css").read_text(encoding="utf-8")
     shown = traitlets.Dict().tag(sync=True)
     period = 0.1  # seconds between two updates, at least
     has_page = False
@@ -87,6 +88,12 @@ class Card(anywidget.AnyWidget):
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Nothing: no page may change what the kernel says."""
+
+    def close(self) -> None:
+        """End the widget, and the layout that ipywidgets gives each one."""
+        layout = self.layout
+        super().close()
+        layout.close()
 
     @property
     def folded(self) -> bool:

@@ -12,26 +12,28 @@ from typing import Any
 from .._core import family
 from .._core.process import Process
 
-MOST = 1000  # ended processes that are known, for what may be left of their families
+MOST = 1000  # families that are known, for what may be left of them
 CLOSE_GRACE = 0.3  # seconds between SIGTERM and SIGKILL when the kernel ends
 
 
 class Table:
-    """Knows each process, so that nothing of its family outlives a kernel that ends in an orderly way."""
+    """Knows each process, and its family for longer, so that nothing outlives a kernel that ends in an orderly way."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._processes: set[Process] = set()
+        self._families: list[family.Family] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<Table of {len(self.running())} running processes>"
 
     def add(self, process: Process) -> None:
-        """Know this process from now on."""
-        self._processes.add(process)
-        if len(self._processes) > MOST:
-            self._processes = set(self._with_family())
+        """Know this process from now on; its log goes with the last other reference when it has ended."""
+        self._processes = {*self.running(), process}
+        self._families.append(process.family)
+        if len(self._families) > MOST:
+            self._families = self._left()
 
     def running(self) -> list[Process]:
         """The processes that have not ended."""
@@ -47,7 +49,7 @@ class Table:
         """End every family: SIGTERM, and SIGKILL to what is left 0.3 s later. Blocks so long; needs no event loop."""
         if os.getpid() != self._pid:
             return  # a forked child must not end its parent's programs
-        families = [process.family for process in self._with_family()]
+        families = self._left()
         for each in families:
             each.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + CLOSE_GRACE
@@ -57,7 +59,7 @@ class Table:
         for each in families:
             each.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    def _with_family(self) -> list[Process]:
-        """The processes that have not ended, and those of whose session something is left."""
-        left = family.sessions()
-        return [process for process in self._processes if process.returncode is None or process.pid in left]
+    def _left(self) -> list[family.Family]:
+        """The families whose program has not ended, and those of whose session something is left."""
+        sessions = family.sessions()
+        return [each for each in self._families if each.has_program or each.pid in sessions]

@@ -1,5 +1,6 @@
 """`%%aproc` and `%aproc` in a real kernel: what a cell shows, hands over, awaits and refuses."""
 
+import json
 import re
 
 import pytest
@@ -276,3 +277,21 @@ def test_from_a_thread_of_the_users_own(kernel):
         "got"
     )
     assert done.value == str(["from a thread\n"] * 3)
+
+
+def test_many_runs_leave_nothing_behind(fresh_kernel):
+    count = (
+        "import os, asyncio, gc, ipywidgets, psutil; from ipyproc._core import log; gc.collect(); "
+        "[len(os.listdir('/proc/self/fd')), len(asyncio.all_tasks()), len(psutil.Process().children()), "
+        "len(list(log.directory().iterdir())), len(ipywidgets.Widget.widgets)]"
+    )
+
+    def run_some(times):
+        fresh_kernel.run(f"for i in range({times}):\n    %aproc --out x echo hi")
+        for _ in range(times // 10):
+            for card in fresh_kernel.run("%aproc sleep 0.25").cards:
+                fresh_kernel.comm(card, op="bye", job=fresh_kernel.jobs[card])
+        return fresh_kernel.run(count).value
+
+    before, after = json.loads(run_some(20)), json.loads(run_some(100))
+    assert all(more - less <= 1 for less, more in zip(before, after, strict=True)), (before, after)
