@@ -34,7 +34,9 @@ def transform(lines: list[str]) -> list[str]:
     except (SyntaxError, ValueError):
         return lines  # IPython shows what is wrong with it
     shell = get_ipython()
-    finder = _Finder(await_at_top=bool(shell and shell.autoawait) and not _inside_another_magic())
+    switched_here = "_magic('autoawait'" in source  # it takes effect after this cell was compiled
+    await_at_top = bool(shell and shell.autoawait) and not switched_here and not _inside_another_magic()
+    finder = _Finder(await_at_top=await_at_top)
     finder.visit(tree)
     return _edited(source, finder.edits).splitlines(keepends=True)
 

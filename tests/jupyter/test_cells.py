@@ -114,6 +114,8 @@ def test_without_autoawait(kernel):
     kernel.run("%autoawait off")
     try:
         assert kernel.run("%aproc echo off").text() == "off\n"
+        assert kernel.run("%autoawait on\n%aproc echo on").text() == "on\n"
+        assert kernel.run("%autoawait off\n%aproc echo off").text() == "off\n"
     finally:
         kernel.run("%autoawait on")
 
