@@ -23,6 +23,8 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from . import status
+
 STDOUT_FD = 1
 STDERR_FD = 2
 BOTH = frozenset((STDOUT_FD, STDERR_FD))
@@ -70,6 +72,15 @@ class Log:
         """Keep the file when this object goes: a view has told the user where it is."""
         self._remove.detach()
 
+    def leave_out(self, count: int) -> str:
+        """What a view says that does not show `count` bytes; the file is kept, for the view has told where it is."""
+        self.keep()
+        return f"... {status.size_words(max(0, count))} not shown; full log: {self.path}"
+
+    def size(self, streams: Collection[int] = BOTH) -> int:
+        """How many bytes of these streams there are now."""
+        return sum(self.bytes_of[stream] for stream in streams)
+
     def read(self, start: int = 0, size: int = 1 << 20) -> bytes:
         """At most `size` bytes from offset `start` on, both streams as they arrived; a negative start counts from the end."""
         return b"".join(data for _, data in self.pieces(start, size))
@@ -111,7 +122,7 @@ class Log:
 
     def tail(self, size: int, streams: Collection[int] = BOTH) -> list[tuple[int, bytes]]:
         """The last `size` bytes of these streams together, as pieces."""
-        window, total = size, sum(self.bytes_of[stream] for stream in streams)
+        window, total = size, self.size(streams)
         while True:
             found = list(self.pieces(-window, streams=streams))
             length = sum(len(data) for _, data in found)

@@ -89,12 +89,9 @@ class Cell:
         self._env = env
         self._table = table
         self._awaited = awaited  # else the kernel is busy, and can hear neither page nor button
-        captured = {
-            stream
-            for stream, name in ((log.STDOUT_FD, options.out), (log.STDERR_FD, options.err))
-            if name and not options.tee
-        }
-        self._streams = log.BOTH - captured
+        names = {log.STDOUT_FD: options.out, log.STDERR_FD: options.err}
+        self._variables = {stream: name for stream, name in names.items() if name}
+        self._streams = log.BOTH if options.tee else log.BOTH - self._variables.keys()
         self._interrupted = False
         self._process: Process | None = None
         self._remove_script: Callable[[], object] = lambda: None
@@ -181,8 +178,8 @@ class Cell:
             return _NoView()
         if plain or not self._uses_card:
             return StreamView(process, self._streams)
-        captured = [name for name in (self._options.out, self._options.err) if name and not self._options.tee]
-        note = f"output in {', '.join(captured)}" if captured else ""
+        captured = self._variables.keys() - self._streams
+        note = f"output in {', '.join(self._variables[stream] for stream in sorted(captured))}" if captured else ""
         return Card(process, self._streams, note)
 
     async def _ended(self, process: Process) -> None:
@@ -232,17 +229,13 @@ class Cell:
         return CompletedProcess(process).exit_error() if process.returncode else None
 
     def _hand_over_text(self, process: Process | None) -> None:
-        for name, stream in ((self._options.out, log.STDOUT_FD), (self._options.err, log.STDERR_FD)):
-            if name:
-                self._shell.user_ns[name] = _log(process).reader(stream).text if process else ""
+        for stream, name in self._variables.items():
+            self._shell.user_ns[name] = _log(process).reader(stream).text if process else ""
 
     def _hand_over_readers(self, process: Process) -> None:
-        for name, stream, own in (
-            (self._options.out, log.STDOUT_FD, process.stdout),
-            (self._options.err, log.STDERR_FD, process.stderr),
-        ):
-            if name:
-                self._shell.user_ns[name] = _log(process).reader(stream)
+        for stream, own in ((log.STDOUT_FD, process.stdout), (log.STDERR_FD, process.stderr)):
+            if stream in self._variables:
+                self._shell.user_ns[self._variables[stream]] = _log(process).reader(stream)
             else:
                 own.consume()  # type: ignore[union-attr]  # the cell has read it, as with %%script
 

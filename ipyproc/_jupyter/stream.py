@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection
 
-from .._core import screen, status
+from .._core import screen
 from .._core.log import STDERR_FD, STDOUT_FD
 from .._core.process import Process
 
@@ -43,17 +43,12 @@ class StreamView:
     def finish(self) -> None:
         """Write the rest, or only the last part of it."""
         self._write_new(HEAD - self._shown)
-        if (hidden := self._visible - self._shown - TAIL) <= 0:
+        if (hidden := self._log.size(self._streams) - self._shown - TAIL) <= 0:
             self._write_new(TAIL)
         else:
-            self._log.keep()
-            note = f"\n... {status.size_words(hidden)} not shown; full log: {self._log.path}\n"
+            note = f"\n{self._log.leave_out(hidden)}\n"
             self._write([(STDOUT_FD, note.encode()), *self._log.tail(TAIL, self._streams)])
         self._write([(stream, b"") for stream in self._filters], final=True)
-
-    @property
-    def _visible(self) -> int:
-        return sum(self._log.bytes_of[stream] for stream in self._streams)
 
     def _write_new(self, limit: int) -> None:
         """Write at most `limit` bytes of what was not written yet."""

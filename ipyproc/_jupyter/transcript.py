@@ -44,7 +44,7 @@ def bundle(process: Process, streams: Collection[int], note: str = "") -> dict[s
 def counts(process: Process, streams: Collection[int]) -> str:
     """What was written, in figures: `122 lines · 9.4 kB · 1.2 kB on stderr`."""
     assert process.log is not None
-    size = sum(process.log.bytes_of[stream] for stream in streams)
+    size = process.log.size(streams)
     on_stderr = process.log.bytes_of[STDERR_FD] if STDERR_FD in streams else 0
     lines = process.log.lines
     parts = [f"{lines} line" if lines == 1 else f"{lines} lines", status.size_words(size)]
@@ -56,15 +56,13 @@ def counts(process: Process, streams: Collection[int]) -> str:
 def _lines(process: Process, streams: Collection[int]) -> list[tuple[int, str]]:
     log = process.log
     assert log is not None
-    size = sum(log.bytes_of[stream] for stream in streams)
+    size = log.size(streams)
     lines = screen.lines(log.pieces(streams=streams)) if size <= HEAD + TAIL else []
     if size > HEAD + TAIL or len(lines) > HEAD_LINES + TAIL_LINES:
-        log.keep()
         head = (lines or screen.lines(log.head(HEAD, streams)))[:HEAD_LINES]
         tail = (lines or screen.lines(log.tail(TAIL, streams)))[-TAIL_LINES:]
         hidden = size - sum(len(text.encode()) + 1 for _, text in head + tail)
-        gap = f"... {status.size_words(max(0, hidden))} not shown; full log: {log.path}"
-        lines = [*head, (0, gap), *tail]
+        lines = [*head, (0, log.leave_out(hidden)), *tail]
     if log.dropped:
         lines.append((0, f"... {status.size_words(log.dropped)} were lost: the log could not be written"))
     return lines
