@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ipyproc._core import storage
+
 PROGRAM = Path(__file__).with_name("program.py")
 
 
@@ -27,6 +29,7 @@ def program() -> Callable[..., tuple[str, ...]]:
 @pytest.fixture
 def nothing_left() -> Iterator[None]:
     """Fails the test that leaves an open descriptor or a child behind."""
+    storage.directory()  # this process keeps a lock on it
     me = psutil.Process()
     before = _descriptors(), set(me.children(recursive=True))
     yield

@@ -79,12 +79,12 @@ class StopLadder:
 
     async def finished(self) -> None:
         """Wait until the program has ended and, if it was stopped, its family too. Cancelling it stops no ladder."""
-        await self._process.wait()
+        await self._process.exited()
         if self._watch:
             await asyncio.shield(self._watch)
 
     async def _until_gone(self) -> None:
-        await self._process.wait()
+        await self._process.exited()
         while self._process.family.alive():
             if self._rung == KILL and time.monotonic() > self.sent_at + KILL_GRACE:
                 break  # SIGKILL takes no effect: another user's process, or one stuck in the operating system

@@ -1,63 +1,141 @@
 """The output of one process on disk: complete, byte-exact, both streams told apart.
 
-A log is one file that holds what the program wrote, in the order in which it arrived, and beside it (only when the
-program wrote to both streams) an index that says from which offset on the bytes belong to which stream.
-Nothing is kept in memory but a few numbers; whoever reads says how much.
+A log is one file that holds what the program wrote, in the order in which it arrived, and beside it (only when there is
+much of it, or both streams) an index: at which offset another stream goes on, and how many lines end before it.
+So line N is found at once, and nothing is kept in memory but a few numbers; whoever reads says how much.
 
-The directory is private to this process (`tempfile.mkdtemp`: mode 0700, unpredictable name), the files are created
-with O_EXCL and mode 0600 whatever the umask. A log goes with its last reference, unless a view left out a part of
-it and points the user to the file: then it is kept, also after the end of this process.
+A log of ours takes at most `LIMIT` bytes on disk, or half of what is free when it starts, if that is less: its first and
+its last half are kept, and what is between is dropped and counted (`dropped`); offsets stay as they are. Where a file
+system cannot give back the middle of a file, the log ends at its limit. A file of the user's own (`--log FILE`) has no
+limit. A log of ours goes with its last reference, unless a view left out a part of it and points the user to the
+file: then it is kept, also after the end of this process, as `storage` says how long.
 """
 
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
+import errno
+import operator
 import os
-import secrets
 import struct
-import tempfile
 import warnings
 import weakref
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, NamedTuple
 
-from . import status
+from . import screen, storage
 
 STDOUT_FD = 1
 STDERR_FD = 2
 BOTH = frozenset((STDOUT_FD, STDERR_FD))
+LIMIT = 4 * 10**9
+"""Bytes on disk of one log."""
 
-_RUN = struct.Struct("<QB")  # one record of the index: from this offset on, this stream
-_BLOCK = 1 << 16
+_BLOCK = 1 << 16  # bytes that are read at a time
+_MARK_EVERY = 1 << 16  # bytes between two records of the index, at most, but for what one write brings
+_MOST_TAIL = 1 << 24  # bytes looked at for the last lines
+
+
+class _Mark(NamedTuple):
+    """One record of the index: from this offset on it is this stream; so many lines of each end before it."""
+
+    offset: int
+    stream: int
+    stdout_lines: int
+    stderr_lines: int
+
+    def lines(self, streams: Collection[int]) -> int:
+        return (STDOUT_FD in streams) * self.stdout_lines + (STDERR_FD in streams) * self.stderr_lines
+
+
+_RECORD = struct.Struct("<QBQQ")
+_offset = operator.attrgetter("offset")
+
+
+class _Index:
+    """The records of an index; only the first, where there is none, or no more (somebody has removed it)."""
+
+    def __init__(self, path: Path, first: _Mark) -> None:
+        self._first = first
+        self._file: BinaryIO | None = None
+        with contextlib.suppress(FileNotFoundError):
+            self._file = open(path, "rb")  # noqa: SIM115  -- closed by __exit__
+
+    def __enter__(self) -> _Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def __len__(self) -> int:
+        return max(1, os.fstat(self._file.fileno()).st_size // _RECORD.size) if self._file else 1
+
+    def __getitem__(self, number: int) -> _Mark:
+        if self._file:
+            self._file.seek(number * _RECORD.size)
+            data = self._file.read(_RECORD.size)
+            if len(data) == _RECORD.size:
+                return _Mark(*_RECORD.unpack(data))
+        return self._first
 
 
 class Log:
     """All output of one process, on disk. Made by `stdout=ipyproc.LOG`; found as `process.log`.
 
+    `async for line in log` gives the lines as bytes, from the first one on and up to the end of the output, as they
+    come; `log.reader(start=log.bytes)` gives those that come from now on.
+
     Attributes:
         path: the file, which holds both streams in order of arrival.
-        bytes: how many bytes are in it now; `bytes_of`: the same for stream 1 and stream 2.
-        lines: how many line ends are in it now.
-        dropped: how many bytes could not be written (0, unless the disk is full).
+        bytes: how many bytes were written to it; `bytes_of`: the same for stream 1 and stream 2.
+        lines_of: how many lines have ended in each stream.
+        dropped: how many bytes are not there: beyond the limit, or the disk was full.
+        gap: the offsets between which bytes were dropped to keep the limit.
+        moved_at: at or before this offset a sequence begins that may change earlier lines; None: there is none.
         ended: whether every stream has come to its end.
+        watchers: called at every change; they must be quick.
     """
 
-    def __init__(self, streams: frozenset[int]) -> None:
-        fd, self.path = create_file(".log")
+    def __init__(
+        self,
+        streams: frozenset[int] = BOTH,
+        *,
+        file: str | os.PathLike[str] | None = None,
+        append: bool = False,
+        limit: int = LIMIT,
+    ) -> None:
+        self._limit = 0  # none
+        self._base = 0  # where in the file the log begins
+        if file is None:
+            fd, self.path = storage.create_file(".log")
+            self._limit = min(limit, storage.free_bytes() // 2)
+        else:
+            fd, self.path = storage.open_own(file, append=append), Path(file).absolute()
+            self._base = os.fstat(fd).st_size
+        self._own = file is not None
+        self._kept = self._own
         self._fds = [fd]  # of the log, and of the index once there is one
-        self._index_path = self.path.with_suffix(".index")
-        self._runs = 0
-        self._last_stream = 0
+        self._index_path = storage.new_path(".index")
+        self._marks = 0
+        self._mark: _Mark | None = None  # the last one
+        self._beginnings: dict[int, bytes] = {}  # of a sequence, at the end of what a stream wrote last
         self._open_streams = set(streams)
         self._waiters: set[asyncio.Future[None]] = set()
+        self.watchers: set[Callable[[], None]] = set()
         self.bytes = 0
-        self.lines = 0
         self.bytes_of = {STDOUT_FD: 0, STDERR_FD: 0}
+        self.lines_of = {STDOUT_FD: 0, STDERR_FD: 0}
         self.dropped = 0
+        self.gap = (0, 0)
+        self.moved_at: int | None = None
+        self._full = False
         weakref.finalize(self, _close, self._fds)
-        self._remove = remove_with(self, self.path, self._index_path)
+        self._remove_index = storage.remove_with(self, self._index_path)
+        self._remove = storage.remove_with(self, *(() if self._own else (self.path,)))
 
     def __repr__(self) -> str:
         state = "complete" if self.ended else "still growing"
@@ -68,85 +146,99 @@ class Log:
         """Whether every stream has come to its end."""
         return not self._open_streams
 
+    @property
+    def lines(self) -> int:
+        """How many lines have ended."""
+        return sum(self.lines_of.values())
+
     def keep(self) -> None:
         """Keep the file when this object goes: a view has told the user where it is."""
-        self._remove.detach()
-
-    def leave_out(self, count: int) -> str:
-        """What a view says that does not show `count` bytes; the file is kept, for the view has told where it is."""
-        self.keep()
-        return f"... {status.size_words(max(0, count))} not shown; full log: {self.path}"
+        if not self._kept:
+            self._kept = True
+            self._remove.detach()
+            if self.ended:
+                storage.keep(self.path)
 
     def size(self, streams: Collection[int] = BOTH) -> int:
         """How many bytes of these streams there are now."""
         return sum(self.bytes_of[stream] for stream in streams)
 
-    def read(self, start: int = 0, size: int = 1 << 20) -> bytes:
-        """At most `size` bytes from offset `start` on, both streams as they arrived; a negative start counts from the end."""
-        return b"".join(data for _, data in self.pieces(start, size))
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def read(self, start: int = 0, size: int = 1 << 20, stream: int | None = None) -> bytes:
+        """The bytes from offset `start` on, at most `size` of both streams as they arrived; or one stream of them.
+
+        A negative start counts from the end.
+        """
+        return b"".join(data for _, data in self.pieces(start, size, BOTH if stream is None else {stream}))
+
+    def tail(self, lines: int = 10, stream: int | None = None) -> str:
+        r"""The last lines, as a terminal would leave them, joined by `\n`; of both streams, or of one."""
+        streams = BOTH if stream is None else {stream}
+        window = 4096
+        while True:
+            start = max(0, self.bytes - window)
+            found = screen.rows(self.pieces(start, streams=streams))
+            if len(found) > lines or start == 0 or window >= _MOST_TAIL:
+                return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
+            window *= 4
+
+    def text(self, stream: int) -> str:
+        """All of one stream that is there now, as a terminal would leave it; see `screen.text`."""
+        return screen.text(b"".join(data for _, data in self.pieces(streams={stream})))
+
+    def reader(self, stream: int | None = None, start: int = 0) -> LogReader:
+        """A reader of both streams as they arrived, or of one, from this offset on."""
+        return LogReader(self, BOTH if stream is None else frozenset((stream,)), start)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The lines, as they come."""
+        async for line in self.reader():
+            yield line
 
     def pieces(
         self, start: int = 0, size: int | None = None, streams: Collection[int] = BOTH
     ) -> Iterator[tuple[int, bytes]]:
-        """The same, told apart: pairs of stream (1 or 2) and at most 64 KiB; only of these streams. No size: to the end."""
+        """The bytes told apart: pairs of stream (1 or 2) and at most 64 KiB; only of these streams. No size: to the end."""
         for _, stream, data in self.spans(start, size, streams):
             yield stream, data
 
     def spans(
         self, start: int = 0, size: int | None = None, streams: Collection[int] = BOTH
     ) -> Iterator[tuple[int, int, bytes]]:
-        """The same with the offset of each piece: (offset, stream, bytes)."""
+        """The same with the offset of each piece: (offset, stream, bytes). What was dropped is not among them."""
         if start < 0:
             start = max(0, self.bytes + start)
         stop = self.bytes if size is None else min(self.bytes, start + size)
         if start >= stop:
             return
-        with open(self.path, "rb", buffering=0) as file:
+        with contextlib.ExitStack() as files:
+            try:
+                fd = os.dup(self._fds[0]) if self._fds and _HAS_PREAD else os.open(self.path, _READ)
+            except FileNotFoundError:
+                return
+            files.callback(os.close, fd)  # our own: the log may end while somebody reads
             for stream, end in self._runs_between(start, stop):
-                if stream in streams:
-                    file.seek(start)
-                    while start < end and (data := file.read(min(_BLOCK, end - start))):
+                while start < end:
+                    if self.gap[0] <= start < self.gap[1]:
+                        start = min(end, self.gap[1])
+                        continue
+                    length = min(_BLOCK, end - start, self.gap[0] - start if start < self.gap[0] else _BLOCK)
+                    if stream in streams:
+                        data = _read_at(fd, length, self._base + start)
+                        if not data:
+                            return  # somebody has cut the file
+                        length = len(data)
                         yield start, stream, data
-                        start += len(data)
-                start = end
-
-    def head(self, size: int, streams: Collection[int] = BOTH) -> list[tuple[int, bytes]]:
-        """The first `size` bytes of these streams together, as pieces."""
-        found = []
-        for stream, data in self.pieces(streams=streams):
-            found.append((stream, data[:size]))
-            size -= len(data)
-            if size <= 0:
-                break
-        return found
-
-    def tail(self, size: int, streams: Collection[int] = BOTH) -> list[tuple[int, bytes]]:
-        """The last `size` bytes of these streams together, as pieces."""
-        window, total = size, self.size(streams)
-        while True:
-            found = list(self.pieces(-window, streams=streams))
-            length = sum(len(data) for _, data in found)
-            if length >= min(size, total) or window >= self.bytes:
-                break
-            window *= 4
-        surplus = length - size
-        while surplus > 0:
-            stream, data = found[0]
-            found[0:1] = [(stream, data[surplus:])] if len(data) > surplus else []
-            surplus -= len(data)
-        return found
-
-    def reader(self, stream: int) -> LogReader:
-        """A reader of one stream, from its start."""
-        return LogReader(self, stream)
+                    start += length
 
     def is_open(self, stream: int) -> bool:
         """Whether more of this stream may come."""
         return stream in self._open_streams
 
-    async def changed(self, seen: int, stream: int | None = None) -> None:
-        """Wait until there is more than the `seen` bytes, or the log (or this stream of it) has ended."""
-        while self.bytes <= seen and not self.ended and (stream is None or self.is_open(stream)):
+    async def changed(self, seen: int, streams: Collection[int] = BOTH) -> None:
+        """Wait until there is more than the `seen` bytes, or the log (or these streams of it) has ended."""
+        while self.bytes <= seen and not self._open_streams.isdisjoint(streams):
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.add(waiter)
             try:
@@ -154,24 +246,86 @@ class Log:
             finally:
                 self._waiters.discard(waiter)
 
+    async def finished(self) -> None:
+        """Wait until every stream has come to its end."""
+        while not self.ended:
+            await self.changed(self.bytes)
+
+    # --- lines ---------------------------------------------------------------------------------------------------
+
+    def line_count(self, streams: Collection[int] = BOTH) -> int:
+        """How many lines of these streams have ended."""
+        return sum(self.lines_of[stream] for stream in streams)
+
+    def lines_before(self, offset: int, streams: Collection[int] = BOTH) -> int:
+        """How many lines of these streams end before this offset."""
+        mark = self._last_mark(_offset, offset)
+        count = mark.lines(streams)
+        return count + sum(data.count(b"\n") for _, data in self.pieces(mark.offset, offset - mark.offset, streams))
+
+    def offset_of(self, line: int, streams: Collection[int] = BOTH) -> int:
+        """The offset behind the end of this many lines of these streams: where line `line`, counted from 0, goes on."""
+        if line <= 0:
+            return 0
+        mark = self._last_mark(lambda mark: mark.lines(streams), line - 1)
+        if self.gap[0] <= mark.offset < self.gap[1]:
+            return self.gap[1]
+        missing = line - mark.lines(streams)
+        for offset, _, data in self.spans(mark.offset, streams=streams):
+            here = data.count(b"\n")
+            if here >= missing:
+                return offset + _end_of_line(data, missing)
+            missing -= here
+        return self.bytes
+
+    def _index(self) -> _Index:
+        return _Index(self._index_path, _Mark(0, self._mark.stream if self._mark else STDOUT_FD, 0, 0))
+
+    def _last_mark(self, key: Callable[[_Mark], int], most: int) -> _Mark:
+        """The last record of the index whose key is at most this; or the first."""
+        with self._index() as index:
+            return index[max(0, bisect.bisect_right(index, most, key=key) - 1)]
+
+    def _runs_between(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """(stream, end offset) of each run of one stream that has a part in start..stop."""
+        with self._index() as index:
+            low = max(0, bisect.bisect_right(index, start, key=_offset) - 1)
+            mark = index[low]
+            for number in range(low + 1, len(index)):
+                following = index[number]
+                if following.offset >= stop:
+                    break
+                if following.stream != mark.stream:
+                    yield mark.stream, following.offset
+                    mark = following
+            yield mark.stream, stop
+
     # --- the side of the writer ----------------------------------------------------------------------------------
 
-    def write(self, stream: int, data: bytes) -> None:
-        """Append what the program wrote. A full disk is warned of once and counted in `dropped`; the program goes on."""
-        view = memoryview(data)
+    def write(self, stream: int, data: bytes | bytearray, size: int | None = None) -> None:
+        """Append what the program wrote: the first `size` bytes of `data`.
+
+        A full disk is warned of once and counted in `dropped`; the program goes on.
+        """
+        size = len(data) if size is None else size
+        done = 0
         try:
-            if stream != self._last_stream:
-                self._begin_run(stream)
-            while view:
-                written = os.write(self._fds[0], view)
-                self.bytes += written
-                self.bytes_of[stream] += written
-                self.lines += bytes(view[:written]).count(b"\n")
-                view = view[written:]
+            self._look_for_moves(stream, data, size)
+            self._mark_place(stream)
+            with memoryview(data) as view:
+                while done < size and not self._full:
+                    written = os.write(self._fds[0], view[done:size])
+                    lines = data.count(b"\n", done, done + written)
+                    done += written
+                    self.bytes += written
+                    self.bytes_of[stream] += written
+                    self.lines_of[stream] += lines
         except OSError as error:
             if not self.dropped:
                 warnings.warn(f"{self.path}: {error.strerror}: output is being lost", RuntimeWarning, stacklevel=2)
-            self.dropped += len(view)
+        self.dropped += size - done
+        if self._limit and self.bytes - (self.gap[1] - self.gap[0]) > self._limit:
+            self._keep_limit()
         self._wake()
 
     def end(self, stream: int) -> None:
@@ -184,76 +338,93 @@ class Log:
     def close(self) -> None:
         """Close the descriptors; what is in the files stays. Idempotent."""
         self._open_streams.clear()
+        if self._fds and self._kept and not self._own:
+            storage.keep(self.path)
         _close(self._fds)
 
     def discard(self) -> None:
-        """Close it and remove the files at once: the program did not start."""
+        """Close it and remove the files at once: the program did not start. A file of the user's own stays."""
         self.close()
         self._remove()
+        self._remove_index()
 
-    def _begin_run(self, stream: int) -> None:
-        if self._last_stream:  # a log of one stream needs no index
-            if not self._runs:
-                self._fds.append(_open_new(self._index_path))
-                os.write(self._fds[1], _RUN.pack(0, self._last_stream))
-                self._runs = 1
-            os.write(self._fds[1], _RUN.pack(self.bytes, stream))
-            self._runs += 1
-        self._last_stream = stream
+    def _mark_place(self, stream: int) -> None:
+        """Write a record of the index where it is due: another stream, or much since the last one."""
+        last = self._mark
+        if last and last.stream == stream and self.bytes - last.offset < _MARK_EVERY:
+            return
+        mark = _Mark(self.bytes, stream, self.lines_of[STDOUT_FD], self.lines_of[STDERR_FD])
+        if last and self.bytes:  # a short log of one stream needs no index
+            if len(self._fds) == 1:
+                self._fds.append(storage.open_new(self._index_path))
+            data = _RECORD.pack(*mark) if self._marks else _RECORD.pack(*last) + _RECORD.pack(*mark)
+            if os.write(self._fds[1], data) < len(data):  # the disk is full
+                os.ftruncate(self._fds[1], self._marks * _RECORD.size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._marks += len(data) // _RECORD.size
+        self._mark = mark
+
+    def _look_for_moves(self, stream: int, data: bytes | bytearray, size: int) -> None:
+        """Find the first sequence that may change earlier lines, also where it is cut by the end of a piece."""
+        if self.moved_at is not None:
+            return
+        begun = self._beginnings.pop(stream, b"")
+        if not begun and data.find(b"\x1b", 0, size) < 0:
+            return
+        piece = begun + data[:size]
+        if screen.MOVES.search(piece):
+            self.moved_at = self.bytes
+        elif start := screen.STARTS_MOVE.search(piece, max(0, len(piece) - _LONGEST_MOVE)):
+            self._beginnings[stream] = start[0]
+
+    def _keep_limit(self) -> None:
+        """Drop from the middle; the ends of the gap are those of records, so that the lines in it are known."""
+        half, slack = self._limit // 2, max(self._limit // 16, _MARK_EVERY)
+        start = self.gap[0] or self._last_mark(_offset, half).offset
+        stop = self._last_mark(_offset, self.bytes - half).offset
+        if stop - max(start, self.gap[1]) < slack:
+            return
+        if not storage.punch(self._fds[0], self._base + max(start, self.gap[1]), self._base + stop):
+            self._full = True
+            return
+        self.dropped += stop - max(start, self.gap[1])
+        self.gap = (start, stop)
 
     def _wake(self) -> None:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+        for changed in self.watchers:
+            changed()
 
-    def _runs_between(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """(stream, end offset) of each run of one stream that has a part in start..stop."""
-        if not self._runs:
-            yield self._last_stream, stop
-            return
-        with open(self._index_path, "rb") as index:
 
-            def run(number: int) -> tuple[int, int]:
-                index.seek(number * _RUN.size)
-                offset, stream = _RUN.unpack(index.read(_RUN.size))
-                return offset, stream
-
-            low, high = 0, self._runs - 1  # the last run that starts at or before `start`
-            while low < high:
-                middle = (low + high + 1) // 2
-                low, high = (middle, high) if run(middle)[0] <= start else (low, middle - 1)
-            stream = run(low)[1]
-            for number in range(low + 1, self._runs):
-                offset, next_stream = run(number)
-                if offset >= stop:
-                    break
-                yield stream, offset
-                stream = next_stream
-            yield stream, stop
+_HAS_PREAD = hasattr(os, "pread")  # POSIX
+_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_LONGEST_MOVE = 64  # bytes of a sequence that is known although it was cut
 
 
 class LogReader:
-    """Reads one stream of a log with the methods of `asyncio.StreamReader`, live: it waits for what is not there yet.
+    """Reads a log with the methods of `asyncio.StreamReader`, live: it waits for what is not there yet.
 
     Unlike a pipe, a log that nobody reads never blocks the program.
     """
 
-    def __init__(self, log: Log, stream: int) -> None:
+    def __init__(self, log: Log, streams: frozenset[int], start: int = 0) -> None:
         self._log = log
-        self._stream = stream
-        self._position = 0  # in the log
+        self._streams = streams
+        self._position = start  # in the log
         self._buffer = b""  # one piece of this stream, at most _BLOCK bytes ...
         self._used = 0  # ... of which so many were read
         self._consumed = False
 
     def __repr__(self) -> str:
-        name = "stdout" if self._stream == STDOUT_FD else "stderr"
-        return f"<LogReader of {name}, {self._log.bytes_of[self._stream]} bytes so far>"
+        name = {frozenset((1,)): "stdout", frozenset((2,)): "stderr"}.get(self._streams, "a log")
+        return f"<LogReader of {name}, {self._log.size(self._streams)} bytes so far>"
 
     @property
     def text(self) -> str:
-        """All of this stream that is there now, decoded as UTF-8 (bad bytes become U+FFFD)."""
-        return b"".join(data for _, data in self._log.pieces(streams={self._stream})).decode(errors="replace")
+        """All that is there now, decoded as UTF-8 (bad bytes become U+FFFD)."""
+        return b"".join(data for _, data in self._log.pieces(streams=self._streams)).decode(errors="replace")
 
     async def read(self, n: int = -1) -> bytes:
         """Up to `n` bytes, at least one unless at the end; -1: all up to the end (held in memory)."""
@@ -283,47 +454,54 @@ class LogReader:
 
     def at_eof(self) -> bool:
         """Whether the stream has ended and all of it was read."""
-        return not self._log.is_open(self._stream) and not self._load()
+        return not self._is_open and not self._load()
 
     def consume(self) -> None:
         """Say that the stream is read elsewhere (it is shown in the cell): from here it is only its end."""
         self._consumed = True
 
-    # --- asyncio's subprocess protocol feeds a reader by these names ----------------------------------------------
+    # --- asyncio's subprocess protocol feeds a reader by these names, where a pipe is asyncio's -------------------
 
     def set_transport(self, transport: asyncio.BaseTransport) -> None:
         """Nothing to pause: the log takes everything."""
 
     def feed_data(self, data: bytes) -> None:
         """The program wrote this."""
-        self._log.write(self._stream, data)
+        self._log.write(next(iter(self._streams)), data)
 
     def feed_eof(self) -> None:
         """The program closed this stream."""
-        self._log.end(self._stream)
+        self._log.end(next(iter(self._streams)))
 
     def set_exception(self, exc: BaseException) -> None:
         """Reading the pipe failed; what came before is in the log."""
-        self._log.end(self._stream)
+        self.feed_eof()
+
+    @property
+    def _is_open(self) -> bool:
+        return any(self._log.is_open(stream) for stream in self._streams)
 
     async def _fill(self) -> bool:
-        """Wait for bytes of this stream; False at its end."""
+        """Wait for bytes; False at the end."""
         while not self._load():
-            if not self._log.is_open(self._stream):
+            if not self._is_open:
                 return False
-            await self._log.changed(self._position, self._stream)
+            await self._log.changed(self._position, self._streams)
         return True
 
     def _load(self) -> bool:
-        """Put the next bytes of this stream that are there now, if any, into the buffer; steps over the other stream."""
+        """Put the next bytes that are there now, if any, into the buffer; steps over the other stream."""
         if self._consumed:
             self._position, self._buffer = self._log.bytes, b""
         while self._used >= len(self._buffer) and self._position < self._log.bytes:
-            for stream, data in self._log.pieces(self._position, _BLOCK):
-                self._position += len(data)
-                if stream == self._stream:
-                    self._buffer, self._used = data, 0
+            self._buffer, self._used = b"", 0
+            for offset, stream, data in self._log.spans(self._position, _BLOCK):
+                self._position = offset + len(data)
+                if stream in self._streams:
+                    self._buffer = data
                     break
+            else:  # dropped, or cut by somebody
+                self._position = min(self._log.bytes, max(self._position + _BLOCK, self._log.gap[1]))
         return self._used < len(self._buffer)
 
     def _take(self, count: int) -> bytes:
@@ -332,54 +510,28 @@ class LogReader:
         return taken
 
 
-class _Directory:
-    """The private directory of this process; goes last, after the logs in it (finalizers run in reverse order)."""
+def _read_at(fd: int, length: int, offset: int) -> bytes:
+    if _HAS_PREAD:
+        return os.pread(fd, length, offset)
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.read(fd, length)
 
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="ipyproc-"))
-        self.pid = os.getpid()
-        weakref.finalize(self, _remove, self.pid, self.path)
+
+def _end_of_line(data: bytes, number: int) -> int:
+    """The offset behind the `number`-th line end, which is there."""
+    start, stop = 0, len(data)
+    while stop - start > 256:
+        middle = (start + stop) // 2
+        here = data.count(b"\n", start, middle)
+        if here >= number:
+            stop = middle
+        else:
+            start, number = middle, number - here
+    for _ in range(number):
+        start = data.index(b"\n", start) + 1
+    return start
 
 
 def _close(fds: list[int]) -> None:
     while fds:
         os.close(fds.pop())
-
-
-def remove_with(owner: object, *paths: Path) -> weakref.finalize[..., Any]:
-    """Remove these files when `owner` goes, at the latest when this process ends; or now, by a call of the result."""
-    return weakref.finalize(owner, _remove, os.getpid(), *paths)
-
-
-def _remove(pid: int, *paths: Path) -> None:
-    if pid != os.getpid():
-        return  # a forked child must not remove what is its parent's
-    for path in paths:
-        with contextlib.suppress(OSError):
-            path.rmdir() if path.is_dir() else path.unlink()
-
-
-_directory: _Directory | None = None
-
-
-def directory() -> Path:
-    """The private directory of this process, made at first use and removed at exit when it is empty."""
-    global _directory
-    if _directory is None or _directory.pid != os.getpid() or not _directory.path.is_dir():
-        _directory = _Directory()
-    return _directory.path
-
-
-def create_file(suffix: str) -> tuple[int, Path]:
-    """A new private file (open for appending and reading, mode 0600, unpredictable name) and its path."""
-    path = directory() / (secrets.token_hex(8) + suffix)
-    return _open_new(path), path
-
-
-def _open_new(path: Path) -> int:
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    fd = os.open(path, flags, 0o600)
-    if hasattr(os, "fchmod"):
-        os.fchmod(fd, 0o600)  # a umask can take bits away from what was asked for
-    return fd

@@ -13,6 +13,7 @@ rules (https://docs.python.org/3/library/asyncio-subprocess.html). What is diffe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 import signal as signals
 import sys
@@ -26,7 +27,8 @@ from .family import Family
 from .ladder import KILL, TERMINATE, StopLadder
 from .launch import portable
 from .launch.base import Launcher
-from .log import STDERR_FD, STDOUT_FD, Log, LogReader
+from .log import STDERR_FD, STDOUT_FD, Log
+from .pipe import LogPipe
 
 __all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exec", "create_subprocess_shell"]
 
@@ -53,6 +55,7 @@ class Process(asyncio.subprocess.Process):
         family: the program and its descendants, as far as they can be found.
         ladder: how far stopping it has come.
         launcher: what started it: "portable".
+        on_wait: what a view does where the process is waited for, up to its end; None: nothing.
     """
 
     _loop: asyncio.AbstractEventLoop
@@ -77,6 +80,7 @@ class Process(asyncio.subprocess.Process):
         self.family = Family(self, own_session=own_session)
         self.ladder = StopLadder(self, _DEFAULT_GRACE)
         self.launcher = launcher
+        self.on_wait: Callable[[], Awaitable[None]] | None = None
 
     def __repr__(self) -> str:
         return f"<Process {self.pid} ({self.name}) {status.describe(self.returncode)}>"
@@ -98,11 +102,22 @@ class Process(asyncio.subprocess.Process):
         Raises:
             RuntimeError: called on another event loop than the one that made the process.
         """
+        if self.on_wait:
+            self.check_loop()
+            await self.on_wait()
+        return await self.exited()
+
+    async def exited(self) -> int:
+        """`wait()`, but without what a view does where the process is waited for."""
         self.check_loop()
         ended_at = await asyncio.shield(self._protocol.ended)
-        if not self._protocol.closed.done():
+        if not self._protocol.closed.done() or (self.log and not self.log.ended):
             # the pipes of a program that has ended close by themselves, unless somebody else holds them
-            await asyncio.wait([self._protocol.closed], timeout=max(0.0, ended_at + _CLOSE_GRACE - time.monotonic()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, ended_at + _CLOSE_GRACE - time.monotonic())):
+                    await asyncio.wait([self._protocol.closed])
+                    if self.log:
+                        await self.log.finished()
         code = self.returncode
         assert code is not None
         return code
@@ -203,7 +218,7 @@ async def create_subprocess_exec(
         stdin: None (inherit), PIPE, DEVNULL, a file or a descriptor.
         stdout, stderr: the same, or LOG; `stderr=STDOUT` sends it where stdout goes.
         limit: buffer of a PIPE reader in bytes; a pipe that nobody reads blocks the program when it is full.
-        kwds: keywords of `subprocess.Popen`.
+        kwds: keywords of `subprocess.Popen`; and `log`, a `Log` to use instead of a new one.
 
     Raises:
         OSError: it cannot be started (`FileNotFoundError`, `PermissionError`, ...).
@@ -252,22 +267,36 @@ async def _start(
     if stdin == LOG:
         raise ValueError("stdin=LOG: only stdout and stderr can go to the log")
     loop = asyncio.get_running_loop()
-    streams = frozenset(fd for fd, to in ((STDOUT_FD, stdout), (STDERR_FD, stderr)) if to == LOG)
-    log = Log(streams) if streams else None
+    targets = {STDOUT_FD: stdout, STDERR_FD: stderr}
+    streams = frozenset(stream for stream, target in targets.items() if target == LOG)
+    log: Log | None = popen.pop("log", None)
+    pipes: list[LogPipe] = []
     started_at = time.monotonic()
     try:
+        if streams and log is None:
+            log = Log(streams)
+        for stream in streams:
+            assert log
+            targets[stream] = PIPE
+            if sys.platform != "win32":
+                pipes.append(LogPipe(log, stream, loop))
+                targets[stream] = pipes[-1].write_end
         transport, protocol = await launch(
             lambda: _ProcessProtocol(limit, loop, log, streams),
             *command,
             stdin=stdin,
-            stdout=PIPE if stdout == LOG else stdout,
-            stderr=PIPE if stderr == LOG else stderr,
+            stdout=targets[STDOUT_FD],
+            stderr=targets[STDERR_FD],
             **popen,
         )
     except BaseException:
+        for pipe in pipes:
+            pipe.close()
         if log:
             log.discard()
         raise
+    for pipe in pipes:
+        pipe.connect()
     own_session = bool(popen.get("start_new_session"))
     return Process(transport, protocol, loop, args=args, started_at=started_at, own_session=own_session)
 
@@ -292,9 +321,9 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         self._made = transport
         if self.log is not None:
             if STDOUT_FD in self._log_streams:
-                self.stdout = LogReader(self.log, STDOUT_FD)  # type: ignore[assignment]  # has what asyncio feeds
+                self.stdout = self.log.reader(STDOUT_FD)  # type: ignore[assignment]  # has what asyncio feeds
             if STDERR_FD in self._log_streams:
-                self.stderr = LogReader(self.log, STDERR_FD)  # type: ignore[assignment]
+                self.stderr = self.log.reader(STDERR_FD)  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)  # asyncio calls it for a closed stdin too, hence the question

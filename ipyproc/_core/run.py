@@ -18,14 +18,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from . import log, process, screen, status
+from . import log, process, status, storage
 from .errors import ProcessExitError
 
 LAST_STDERR_LINES = 10
-_STDERR_TAIL = 8192  # bytes looked at to find them
 
 
 class CompletedProcess(subprocess.CompletedProcess[str]):
@@ -73,13 +72,11 @@ class CompletedProcess(subprocess.CompletedProcess[str]):
 
     def last_stderr(self, lines: int = LAST_STDERR_LINES) -> str:
         """The last lines of standard error, as a terminal would leave them; a note says if there is more."""
-        shown = [text for _, text in screen.lines(self.log.tail(_STDERR_TAIL, {log.STDERR_FD}))]
-        while shown and not shown[-1].strip():
-            shown.pop()
-        if len(shown) <= lines and self.log.bytes_of[log.STDERR_FD] <= _STDERR_TAIL:
-            return "\n".join(shown)
+        shown = self.log.tail(lines, log.STDERR_FD).rstrip()
+        if self.log.lines_of[log.STDERR_FD] <= lines:
+            return shown
         self.log.keep()
-        return "\n".join([f"... (the end of stderr; full log: {self.log.path})", *shown[-lines:]])
+        return f"... (the end of stderr; full log: {self.log.path})\n{shown}"
 
 
 async def start(
@@ -88,6 +85,7 @@ async def start(
     input: bytes | None = None,
     cwd: str | os.PathLike[str] | None = None,
     env: Mapping[str, str] | None = None,
+    make_log: Callable[[], log.Log] = log.Log,
 ) -> process.Process:
     """Start a program in its own session, its output in a log.
 
@@ -97,6 +95,7 @@ async def start(
         input: bytes for its standard input, instead of `stdin`.
         cwd: the directory to start in; None: that of this process.
         env: the whole environment; None: that of this process.
+        make_log: makes the log, when all else is checked.
 
     Raises:
         OSError, ValueError: it cannot be started; the message names the program, the directory or the argument.
@@ -108,7 +107,7 @@ async def start(
     with contextlib.ExitStack() as files:
         if input is not None:
             # a file and not a pipe: no size blocks, and there is no task that feeds it
-            stdin = files.enter_context(tempfile.TemporaryFile(dir=log.directory(), buffering=0))
+            stdin = files.enter_context(tempfile.TemporaryFile(dir=storage.directory(), buffering=0))
             stdin.write(input)
             stdin.seek(0)
         files.enter_context(_default_signals())
@@ -120,6 +119,7 @@ async def start(
                 stderr=process.LOG,
                 cwd=cwd,
                 env=env,
+                log=make_log(),
                 **_own_session(),
             )
         except OSError as error:

@@ -103,7 +103,6 @@ def test_completed_process(program):
     assert told[1] == f"... (the end of stderr; full log: {done.log.path})"
     assert told[2:] == [f"e{n}" for n in range(2, 12)]
     done.log.path.unlink()
-    done.log.path.with_suffix(".index").unlink()
 
 
 def test_a_short_stderr_is_told_whole(program):

@@ -1,0 +1,97 @@
+"""The pipe from a program to its log, read on the event loop.
+
+Our own pipe and not asyncio's transport: it is large, it is read with one buffer for all pipes of a thread, and what
+is read goes to the file as it is, without a StreamReader, a bytes object per piece, or a pause and resume of reading.
+A program that floods gets the loop for `_SLICE` at a time, so the loop stays alive; a log takes everything, so a
+program never waits for a reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+import time
+import warnings
+import weakref
+
+from .log import Log
+
+_PIPE_BYTES = 1 << 20  # what Linux grants an ordinary user for one pipe
+_BUFFER_BYTES = 1 << 18
+_SLICE = 0.001  # seconds
+
+_thread = threading.local()
+
+
+class LogPipe:
+    """Made before the program starts, which gets `write_end` as one of its streams; then `connect`.
+
+    POSIX only: asyncio's loop of Windows has no `add_reader`; there the log is fed by asyncio's own pipe.
+    """
+
+    def __init__(self, log: Log, stream: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._log = log
+        self._stream = stream
+        self._loop = loop
+        self._read_end, self.write_end = os.pipe()
+        self._fds = [self._read_end, self.write_end]
+        self._finalizer = weakref.finalize(self, _close, self._fds)
+        os.set_blocking(self._read_end, False)
+        if sys.platform == "linux":
+            import fcntl  # late: POSIX only
+
+            with contextlib.suppress(OSError):  # the user's share of memory for pipes is used up: it stays at 64 KiB
+                fcntl.fcntl(self.write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+    def __repr__(self) -> str:
+        return f"<LogPipe of stream {self._stream}, {'open' if self._fds else 'closed'}>"
+
+    def connect(self) -> None:
+        """The program has its end: close ours of it, and read."""
+        self._fds.remove(self.write_end)
+        os.close(self.write_end)
+        self._loop.add_reader(self._read_end, self._drain)
+
+    def close(self) -> None:
+        """Close what is open; the program was not started."""
+        _close(self._fds)
+
+    def _drain(self) -> None:
+        """Take what is there. An error that left this callback would come again for ever, the program waiting."""
+        buffer = _buffer()
+        deadline = time.perf_counter() + _SLICE
+        try:
+            while True:
+                count = os.readv(self._read_end, [buffer])
+                if not count:
+                    self._end()
+                    return
+                self._log.write(self._stream, buffer, count)
+                if count < _BUFFER_BYTES // 4 or time.perf_counter() > deadline:
+                    return  # it is empty, or will be called again
+        except BlockingIOError:
+            return
+        except Exception as error:  # noqa: BLE001
+            self._end()
+            warnings.warn(f"reading output has failed: {error!r}", RuntimeWarning, stacklevel=1)
+
+    def _end(self) -> None:
+        self._loop.remove_reader(self._read_end)
+        _close(self._fds)
+        self._log.end(self._stream)
+
+
+def _buffer() -> bytearray:
+    """The one buffer of this thread: what is read is written at once."""
+    if not hasattr(_thread, "buffer"):
+        _thread.buffer = bytearray(_BUFFER_BYTES)
+    found: bytearray = _thread.buffer
+    return found
+
+
+def _close(fds: list[int]) -> None:
+    while fds:
+        os.close(fds.pop())

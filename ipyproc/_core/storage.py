@@ -1,0 +1,213 @@
+"""Where logs are kept: a private directory of this process, cleared of what earlier ones left.
+
+Each process has a directory of its own (`tempfile.mkdtemp`: mode 0700, unpredictable name), whose files are created with
+O_EXCL and mode 0600 whatever the umask. It goes with the process, unless a log in it was kept. Policy for kept logs of
+processes that have ended: those older than `KEEP_DAYS` go, and the oldest go first while all together are larger than
+`KEEP_BYTES`. That is looked after whenever a process makes its directory. A directory in use is known by the lock on
+it, and never touched; its own process sees to it that its kept logs are not larger than `KEEP_BYTES` either.
+
+The place is $IPYPROC_LOG_DIR, or else the usual one for temporary files; where that is in memory (tmpfs, on Linux),
+/var/tmp, for a log may be larger than the memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+KEEP_DAYS = 7.0
+KEEP_BYTES = 16 * 10**9
+_PREFIX = "ipyproc-"
+_LOCK = "lock"
+
+
+class _Directory:
+    """The private directory of this process; goes last, after the logs in it (finalizers run in reverse order)."""
+
+    def __init__(self) -> None:
+        parent = _parent()
+        clear(parent)
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        self.path.chmod(0o700)  # a umask can take bits away from that
+        self.pid = os.getpid()
+        self._lock = open_new(self.path / _LOCK)
+        _try_lock(self._lock)
+        weakref.finalize(self, _leave, self.pid, self.path, self._lock)
+
+
+_directory: _Directory | None = None
+_kept: list[Path] = []  # logs of this process that have ended, the oldest first
+
+
+def directory() -> Path:
+    """The private directory of this process, made at first use and removed at exit when no log in it was kept."""
+    global _directory
+    if _directory is None or _directory.pid != os.getpid() or not _directory.path.is_dir():
+        _directory = _Directory()
+    return _directory.path
+
+
+def create_file(suffix: str) -> tuple[int, Path]:
+    """A new private file (open for appending and reading, mode 0600, unpredictable name) and its path."""
+    path = new_path(suffix)
+    return open_new(path), path
+
+
+def new_path(suffix: str) -> Path:
+    """A name that nobody can guess, in the private directory; there is no file yet."""
+    return directory() / (secrets.token_hex(8) + suffix)
+
+
+def open_new(path: Path) -> int:
+    """Create this file, and only if there is none of that name."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    fd = os.open(path, flags, 0o600)
+    if hasattr(os, "fchmod"):
+        os.fchmod(fd, 0o600)  # a umask can take bits away from what was asked for
+    return fd
+
+
+def open_own(path: str | os.PathLike[str], *, append: bool) -> int:
+    """Open a file of the user's for a log, and lock it.
+
+    Raises:
+        OSError: it cannot be opened, is no regular file, or another log is being written to it.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)  # to open a FIFO must not wait
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(None, "not a regular file", os.fspath(path))
+        if not _try_lock(fd):
+            raise OSError(None, "the log of another program is being written to it", os.fspath(path))
+        if not append:
+            os.truncate(fd, 0)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def remove_with(owner: object, *paths: Path) -> weakref.finalize[..., Any]:
+    """Remove these files when `owner` goes, at the latest when this process ends; or now, by a call of the result."""
+    return weakref.finalize(owner, _remove, os.getpid(), *paths)
+
+
+def keep(path: Path) -> None:
+    """A log that has ended stays when its object goes; the oldest of such logs go where they become too many bytes."""
+    _kept.append(path)
+    while len(_kept) > 1 and sum(map(_size, _kept)) > KEEP_BYTES:
+        _remove(os.getpid(), _kept.pop(0))
+
+
+def free_bytes() -> int:
+    """How much there is room for where logs are kept."""
+    return shutil.disk_usage(directory()).free
+
+
+def clear(parent: Path) -> None:
+    """Remove what ended processes of this user left in `parent`, by the policy above."""
+    left = []
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            known = folder.lstat()
+            ours = stat.S_ISDIR(known.st_mode) and stat.S_IMODE(known.st_mode) == 0o700
+            if ours and (not hasattr(os, "getuid") or known.st_uid == os.getuid()) and not _in_use(folder):
+                left.append((known.st_mtime, sum(map(_size, folder.iterdir())), folder))
+    total = sum(size for _, size, _ in left)
+    for changed, size, folder in sorted(left):
+        if changed < time.time() - KEEP_DAYS * 86400 or total > KEEP_BYTES:
+            shutil.rmtree(folder, ignore_errors=True)
+            total -= size
+
+
+def punch(fd: int, start: int, stop: int) -> bool:
+    """Give the disk space of these bytes of a file back; they read as zeros then. False where that is not possible."""
+    if sys.platform != "linux":
+        return False
+    import ctypes  # late: needed by the few logs that reach their limit
+
+    keep_size, punch_hole = 1, 2  # linux/falloc.h
+    libc = ctypes.CDLL(None, use_errno=True)
+    length = ctypes.c_int64(stop - start)
+    done: int = libc.fallocate64(fd, keep_size | punch_hole, ctypes.c_int64(start), length)
+    return done == 0
+
+
+def _parent() -> Path:
+    if chosen := os.environ.get("IPYPROC_LOG_DIR"):
+        return Path(chosen)
+    usual = Path(tempfile.gettempdir())
+    on_disk = Path("/var/tmp")  # noqa: S108  -- a name in it cannot be guessed
+    if sys.platform == "linux" and _filesystem(usual) == "tmpfs" and _filesystem(on_disk) != "tmpfs":
+        return on_disk if os.access(on_disk, os.W_OK | os.X_OK) else usual
+    return usual
+
+
+def _filesystem(path: Path) -> str:
+    """Its type, by the last of the longest mount points it lies in (proc_pid_mountinfo(5))."""
+    found, longest = "", -1
+    with contextlib.suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+        for line in mounts:
+            fields, _, rest = line.partition(" - ")
+            point = fields.split()[4]
+            if len(point) >= longest and path.resolve().is_relative_to(point):
+                found, longest = rest.split()[0], len(point)
+    return found
+
+
+def _size(path: Path) -> int:
+    """Bytes on disk: a hole in a log takes none."""
+    with contextlib.suppress(OSError):
+        known = path.lstat()
+        return getattr(known, "st_blocks", known.st_size // 512) * 512
+    return 0
+
+
+def _in_use(folder: Path) -> bool:
+    try:
+        fd = os.open(folder / _LOCK, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return time.time() - folder.lstat().st_mtime < 60  # perhaps it is just being made
+    try:
+        return not _try_lock(fd)
+    finally:
+        os.close(fd)
+
+
+def _try_lock(fd: int) -> bool:
+    """Lock a file for as long as it is open here; False if another process or log has it. No locks on Windows."""
+    if sys.platform == "win32":
+        return True  # a file that is open cannot be removed there
+    import fcntl  # late: POSIX only
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove(pid: int, *paths: Path) -> None:
+    if pid != os.getpid():
+        return  # a forked child must not remove what is its parent's
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _leave(pid: int, path: Path, lock: int) -> None:
+    os.close(lock)
+    with contextlib.suppress(OSError):
+        if pid == os.getpid() and set(os.listdir(path)) <= {_LOCK}:
+            shutil.rmtree(path, ignore_errors=True)

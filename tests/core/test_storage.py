@@ -1,0 +1,251 @@
+"""Logs are private, and what ended processes left is cleared by a policy; what is in use is never touched."""
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ipyproc._core import log, storage
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+DAY = 86400
+
+
+@pytest.fixture
+def parent(tmp_path, monkeypatch):
+    """An empty place for logs; this process has no directory in it yet."""
+    monkeypatch.setenv("IPYPROC_LOG_DIR", str(tmp_path))
+    monkeypatch.setattr(storage, "_directory", None)
+    monkeypatch.setattr(storage, "_kept", [])
+    return tmp_path
+
+
+def left_behind(parent, name, *, size=0, days=0.0, mode=0o700):
+    """What a process left that has ended."""
+    folder = parent / f"ipyproc-{name}"
+    folder.mkdir()
+    (folder / "lock").touch()
+    (folder / "x.log").write_bytes(os.urandom(size))
+    folder.chmod(mode)
+    os.utime(folder, (time.time() - days * DAY,) * 2)
+    return folder
+
+
+def names(parent):
+    return sorted(path.name.removeprefix("ipyproc-") for path in parent.iterdir())
+
+
+def python(code, **env):
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **env},
+    )
+
+
+# --- private -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("umask", [0, 0o777])
+def test_all_is_private_whatever_the_umask(umask, parent):
+    before = os.umask(umask)
+    try:
+        made = log.Log()
+        made.write(1, b"x")
+        made.write(2, b"y")
+    finally:
+        os.umask(before)
+    folder = made.path.parent
+    assert folder.parent == parent and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()] == [0o600] * 3
+    made.close()
+    storage._directory = None
+
+
+def test_names_cannot_be_guessed_and_links_are_not_followed(tmp_path, monkeypatch):
+    assert storage.new_path(".log") != storage.new_path(".log") and len(storage.new_path(".log").stem) == 16
+    (tmp_path / "victim").write_text("precious")
+    monkeypatch.setattr(storage.secrets, "token_hex", lambda _: "known")
+    link = storage.directory() / "known.log"
+    link.symlink_to(tmp_path / "victim")
+    with pytest.raises(FileExistsError):
+        log.Log()
+    assert (tmp_path / "victim").read_text() == "precious"
+    link.unlink()
+
+
+def test_a_directory_that_somebody_removed_is_made_again(parent):
+    before = storage.directory()
+    assert storage.directory() == before
+    (before / "lock").unlink()
+    before.rmdir()
+    assert storage.directory() != before and storage.directory().is_dir()
+    storage._directory = None
+
+
+# --- the policy --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_too_old_goes(parent):
+    for name, days in [("new", 0), ("week", 6.9), ("old", 7.1)]:
+        left_behind(parent, name, days=days)
+    storage.clear(parent)
+    assert names(parent) == ["new", "week"]
+
+
+def test_the_oldest_go_first_while_all_are_too_large(parent, monkeypatch):
+    for name, days in [("c", 1), ("a", 3), ("b", 2), ("d", 0.5)]:
+        left_behind(parent, name, size=100_000, days=days)
+    monkeypatch.setattr(storage, "KEEP_BYTES", 250_000)
+    storage.clear(parent)
+    assert names(parent) == ["c", "d"]
+
+
+def test_what_is_not_ours_stays(parent):
+    left_behind(parent, "open", days=9, mode=0o755)
+    (parent / "ipyproc-file").touch()
+    (parent / "ipyproc-link").symlink_to(left_behind(parent, "linked", days=1))
+    (parent / "other").mkdir()
+    storage.clear(parent)
+    assert names(parent) == ["file", "link", "linked", "open", "other"]
+
+
+def test_a_directory_without_a_lock_is_perhaps_just_being_made(parent):
+    for name, days in [("now", 0), ("old", 8)]:
+        (left_behind(parent, name) / "lock").unlink()
+        os.utime(parent / f"ipyproc-{name}", (time.time() - days * DAY,) * 2)
+    storage.clear(parent)
+    assert names(parent) == ["now"]
+
+
+def test_a_directory_in_use_is_not_touched_and_goes_with_its_process(parent, monkeypatch):
+    code = "from ipyproc._core.log import Log; log = Log(); log.write(1, b'x' * 10000); print(log.path, flush=True); input()"
+    monkeypatch.setattr(storage, "KEEP_BYTES", 0)
+    with python(code) as process:
+        path = Path(process.stdout.readline().strip())
+        os.utime(path.parent, (0, 0))
+        storage.clear(parent)
+        assert path.exists()
+        process.communicate("\n")
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_a_process_leaves_is_what_it_kept(parent, kept):
+    code = f"from ipyproc._core.log import Log; log = Log(); log.write(1, b'x'); {kept} and log.keep(); print(log.path)"
+    with python(code) as process:
+        path = Path(process.communicate()[0].strip())
+    assert path.exists() == path.parent.exists() == kept
+    if kept:
+        os.utime(path.parent, (0, 0))
+        assert storage.directory() != path.parent and not path.parent.exists(), "it is cleared by the next process"
+        storage._directory = None
+
+
+def test_a_killed_process_leaves_what_the_next_one_clears(parent):
+    with python("from ipyproc._core.log import Log; log = Log(); print(log.path, flush=True); input()") as process:
+        path = Path(process.stdout.readline().strip())
+        process.kill()
+    assert path.exists()
+    os.utime(path.parent, (0, 0))
+    storage.clear(parent)
+    assert names(parent) == []
+
+
+def test_the_oldest_kept_logs_of_this_process_go_when_they_are_too_large(parent, monkeypatch):
+    monkeypatch.setattr(storage, "KEEP_BYTES", 250_000)
+    paths = []
+    for _ in range(4):
+        made = log.Log(frozenset({1}))
+        made.write(1, os.urandom(100_000))
+        made.keep()
+        made.end(1)
+        paths.append(made.path)
+    assert [path.exists() for path in paths] == [False, False, True, True]
+    storage._directory = None
+
+
+# --- the place ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filesystems", "platform", "expected"),
+    [
+        ({"/tmp": "tmpfs", "/var/tmp": "ext4"}, "linux", "/var/tmp"),
+        ({"/tmp": "ext4", "/var/tmp": "ext4"}, "linux", "/tmp"),
+        ({"/tmp": "tmpfs", "/var/tmp": "tmpfs"}, "linux", "/tmp"),
+        ({"/tmp": "tmpfs", "/var/tmp": "apfs"}, "darwin", "/tmp"),
+    ],
+)
+def test_a_log_is_not_kept_in_memory(monkeypatch, filesystems, platform, expected):
+    monkeypatch.delenv("IPYPROC_LOG_DIR", raising=False)
+    monkeypatch.setattr(storage.tempfile, "gettempdir", lambda: "/tmp")
+    monkeypatch.setattr(storage.sys, "platform", platform)
+    monkeypatch.setattr(storage, "_filesystem", lambda path: filesystems[str(path)])
+    assert storage._parent() == Path(expected)
+
+
+def test_where_var_tmp_cannot_be_written_the_usual_place_will_do(monkeypatch):
+    monkeypatch.delenv("IPYPROC_LOG_DIR", raising=False)
+    monkeypatch.setattr(storage, "_filesystem", lambda path: "ext4" if path == Path("/var/tmp") else "tmpfs")
+    monkeypatch.setattr(storage.os, "access", lambda *_: False)
+    assert storage._parent() == Path(storage.tempfile.gettempdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mountinfo")
+def test_the_type_of_a_filesystem():
+    assert storage._filesystem(Path("/proc/self")) == "proc"
+    assert storage._filesystem(Path("/dev/shm")) == "tmpfs"
+    assert storage._filesystem(Path("/no/such/place")) == storage._filesystem(Path("/"))
+
+
+def test_a_place_that_cannot_be_used_is_an_error_that_names_it(parent, monkeypatch):
+    monkeypatch.setenv("IPYPROC_LOG_DIR", str(parent / "none"))
+    with pytest.raises(FileNotFoundError, match="none"):
+        log.Log()
+
+
+# --- holes and forks ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fallocate")
+def test_a_punched_hole_gives_its_space_back(tmp_path):
+    fd = storage.open_new(tmp_path / "file")
+    os.write(fd, b"x" * (1 << 20))
+    assert storage.punch(fd, 1 << 16, 1 << 19)
+    assert os.fstat(fd).st_size == 1 << 20 and storage._size(tmp_path / "file") == (1 << 20) - (1 << 19) + (1 << 16)
+    assert os.pread(fd, 1 << 20, 0) == b"x" * (1 << 16) + bytes((1 << 19) - (1 << 16)) + b"x" * (1 << 19)
+    os.close(fd)
+    read_end, write_end = os.pipe()
+    assert not storage.punch(write_end, 0, 10)
+    os.close(read_end), os.close(write_end)
+
+
+def test_a_forked_child_removes_nothing_of_its_parent(parent):
+    code = """if True:
+        import os, gc, sys
+        from ipyproc._core import storage
+        from ipyproc._core.log import Log
+        log = Log()
+        log.write(1, b"mine"), log.write(2, b"too")
+        folder = log.path.parent
+        if not os.fork():
+            path, index = log.path, log._index_path
+            del log
+            gc.collect()
+            other = Log()
+            assert path.exists() and index.exists() and other.path.parent != folder
+            sys.exit()
+        os.wait()
+        print(log.read(), folder.exists(), len(list(folder.parent.iterdir())))
+    """
+    with python(code) as process:
+        assert process.communicate()[0] == "b'minetoo' True 1\n"
+    assert names(parent) == []
