@@ -1,16 +1,30 @@
-r"""The live card of one process: an anywidget that shows its state and last lines, with Stop and Kill.
+r"""The live card of one process: an anywidget that shows its state and its output, with Stop and Kill.
 
-The kernel owns the text; the page gets the last lines in binary custom messages, at most ten a second, and never in
-a synced trait. State flows from kernel to page only: what a page sends to change a trait is ignored, and a message
-may carry nothing but an operation and the id of the card. A card that a page forges has no process and does nothing.
+The kernel owns the text; the page gets the last rows, and any others when it asks for them, in binary custom messages
+and never in a synced trait. State flows from kernel to page only: what a page sends to change a trait is ignored, and
+a message may carry nothing but an operation, the id of the card, and numbers and text that are checked here. A card
+that a page forges has no process and does nothing.
 
-Wire::
+Wire, in the order of who speaks first. Rows are counted from 0; a buffer of rows is UTF-8, each row behind the digit of
+its stream (0: a note of ours), joined by \n, with styles in the canonical form of `screen.Row.ansi`::
 
     page -> kernel   {op: "ready", job, page}     a view was made; the answer is state and tail ("page": one per load)
                      {op: "stop" | "kill", job}   a button
                      {op: "ping", job}            are you there? the answer is a tail
                      {op: "bye", job}             a view has gone
-    kernel -> page   {op: "tail", elapsed, counts} + [rows joined by \n, each with its stream before it]
+    kernel -> page   {op: "tail", total, first, settled, counts, elapsed, sent_ago, next_in} + [the rows from `first` on]
+                                                  rows below `settled` will never change
+    page -> kernel   {op: "rows", job, first, count}
+    kernel -> page   {op: "rows", first} + [rows]                  fewer than asked for, if they are long
+    page -> kernel   {op: "find", job, id, text, case}
+    kernel -> page   {op: "found", id, total, more} + [numbers of rows, 4 bytes each, little end first]
+    page -> kernel   {op: "text", job, id, first, last, first_column, last_column}     to copy it; -1: to the end
+    kernel -> page   {op: "text", id, size, more} + [UTF-8]         in pieces; or {op: "text", id, too_big: true}
+    page -> kernel   {op: "download", job, id, at}
+    kernel -> page   {op: "piece", id, at, size, name, more} + [bytes of the log]
+
+Tails and rows wait for their turn on the `Wire` of all cards. What a person asked for in one piece (found, text, piece)
+is sent at once, the download one piece for each request.
 """
 
 from __future__ import annotations
@@ -19,26 +33,33 @@ import asyncio
 import contextlib
 import pathlib
 import secrets
+import struct
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine, Iterable
 from typing import Any
 
 import anywidget
 import traitlets
 from IPython.display import DisplayHandle
 
-from .._core import screen
+from .._core import log as logs
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
+from .._core.rows import Rows
+from .._core.screen import Row
 from . import state as states
 from . import transcript
 from .stream import StreamView
+from .wire import Wire
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
 PAGE_RETRY = 600.0  # seconds without cards after that; a page may be opened later
-_FEED_BYTES = 64 * 1024  # of a flood only so many of the last bytes go through the screen at a time
-_TAIL_LINES = 100
-_ROW, _TAIL = 2000, 10_000  # characters of a row, and of all rows
+_TAIL_ROWS, _TAIL_BYTES = 40, 16_000  # twice what is in sight at once
+_MOST_ROWS, _ROWS_BYTES = 200, 48 * 1024  # of one answer
+_MOST_WAITING = 8  # answers
+_MOST_FOUND = 10_000  # rows
+_MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
+_SLICE = 0.005  # seconds of work, then others have their turn
 _STATIC = pathlib.Path(__file__).parent / "static"
 
 
@@ -49,7 +70,8 @@ class Card(anywidget.AnyWidget):
     _esm = (_STATIC / "card.js").read_text(encoding="utf-8")
     _css = (_STATIC / "card.css").read_text(encoding="utf-8")
     shown = traitlets.Dict().tag(sync=True)
-    period = 0.1  # seconds between two updates, at least
+    wire = Wire()  # of all cards
+    period = 0.05  # seconds between two updates, at least
     has_page = False
     """Whether a page of this kernel has ever shown a card; `jupyter console` never does."""
     no_page_until = 0.0
@@ -60,6 +82,8 @@ class Card(anywidget.AnyWidget):
         process: Process | None = None,
         streams: Collection[int] = (),
         note: str = "",
+        transcript_limit: int = transcript.LIMIT,
+        display: DisplayHandle | None = None,
         **_: object,
     ) -> None:
         super().__init__()
@@ -68,16 +92,22 @@ class Card(anywidget.AnyWidget):
         self._note = note
         self._job = secrets.token_hex(16)
         self._pages: set[str] = set()  # each load of the page has an id of its own
-        self._display = DisplayHandle()
+        self._display = display or DisplayHandle()
+        self._in_place = display is not None  # of what stands there
         self._views = 0  # of the page that was loaded last
         self._ready = asyncio.Event()
         self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
         self._text: StreamView | None = None  # stands in for a page that does not come
-        self._screen = screen.Screen()
-        self._fed = 0  # how far into the log the screen has come
-        self._sent = -1
+        self._sent = -1  # up to this byte of the log the page knows it ...
+        self._known = 0  # ... and these rows for good
+        self._answers: list[tuple[int, int]] = []  # (first, count) of rows that the page waits for
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # of each operation that takes long, the last
+        self._download = ("", 0)  # id and size
+        self._limit = transcript_limit
         self._finished = False
         if process is not None:
+            assert process.log is not None
+            self._rows = Rows(process.log, logs.BOTH)
             self._loop = asyncio.get_running_loop()
             self.on_msg(self._on_message)
 
@@ -91,6 +121,10 @@ class Card(anywidget.AnyWidget):
 
     def close(self) -> None:
         """End the widget, and the layout that ipywidgets gives each one."""
+        for task in self._tasks.values():
+            task.cancel()
+        Card.wire.forget(self._send_tail)
+        Card.wire.forget(self._send_rows)
         layout = self.layout
         super().close()
         layout.close()
@@ -101,16 +135,20 @@ class Card(anywidget.AnyWidget):
         return len(self._streams) < 2
 
     def show(self) -> None:
-        """Put the card into the cell that is running now."""
+        """Put the card into the cell that is running now, or in the place of what stands there already."""
         self._looked_at = time.monotonic()
         self._push_state()
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
-        self._display.display({"application/vnd.jupyter.widget-view+json": view, "text/plain": repr(self)}, raw=True)
+        bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": repr(self)}
+        if self._in_place:
+            self._display.update(bundle, raw=True)
+        else:
+            self._display.display(bundle, raw=True)
 
     def update(self) -> None:
-        """Send what has changed; costs nothing before a page is ready. Without a page, write text instead."""
-        self._push_state()
+        """Send what has changed. Without a page, write text instead."""
         self._push_tail()
+        self._push_state()
         now = time.monotonic()
         self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
         self._looked_at = now
@@ -120,7 +158,9 @@ class Card(anywidget.AnyWidget):
             self._text.update()
 
     async def settle(self) -> None:
-        """Give the first page of this kernel the time to say that it is there."""
+        """Take in all of the output; give the first page of this kernel the time to say that it is there."""
+        while self._rows.follow():  # noqa: ASYNC110  -- it is our own work that goes on
+            await asyncio.sleep(0)
         if not (Card.has_page or self._text):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, PAGE_PATIENCE - self._waited)):
@@ -131,7 +171,7 @@ class Card(anywidget.AnyWidget):
     def _write_text(self) -> None:
         assert self._process is not None
         Card.no_page_until = time.monotonic() + PAGE_RETRY
-        self._text = StreamView(self._process, self._streams)
+        self._text = StreamView(self._process, self._streams, live=False)
 
     def finish(self) -> None:
         """The output has ended: put the transcript in the place of the card.
@@ -139,17 +179,21 @@ class Card(anywidget.AnyWidget):
         After a reload of the page nothing can be put there any more (the page has forgotten which output is ours):
         then the card stays and shows the end.
         """
-        streams = self._streams
-        if self._text:
-            self._text.finish()
-            streams = ()  # it stands there already
         process = self._process
         assert process is not None
+        assert process.log is not None
+        rows: Rows | None = self._rows if self._streams == logs.BOTH else Rows(process.log, self._streams)
+        if self._text:
+            self._text.finish()
+            rows = None  # it stands there already
+        while rows and rows.follow():
+            pass
         self._finished = True
         self._push_state()
         self._push_tail()
         if len(self._pages) < 2:
-            self._display.update(transcript.bundle(process, streams, self._note), raw=True)
+            Card.wire.forget(self._send_tail)
+            self._display.update(transcript.bundle(process, rows, self._note, self._limit), raw=True)
             if self._pages and not self._views:
                 self.close()
 
@@ -169,6 +213,7 @@ class Card(anywidget.AnyWidget):
         }
         if new != {key: self.shown.get(key) for key in new}:
             self.shown = new | self._clock()
+            Card.wire.spend(len(str(new)))
 
     def _clock(self) -> dict[str, Any]:
         """Times as spans that count from now: the clocks of kernel and page need not agree."""
@@ -181,46 +226,62 @@ class Card(anywidget.AnyWidget):
             "next_in": None if ladder.next_in is None else round(ladder.next_in, 3),
         }
 
-    def _push_tail(self) -> None:
-        process = self._process
-        if not self._pages or process is None or process.log is None or process.log.bytes == self._sent:
-            return
-        self._sent = process.log.bytes
-        if self._sent - self._fed > _FEED_BYTES:  # a flood: what is between was never in sight
-            self._screen, self._fed = screen.Screen(), self._sent - _FEED_BYTES
-        self._screen.feed(process.log.pieces(self._fed))
-        self._fed = self._sent
-        self._screen.forget(_TAIL_LINES)
-        rows, size = [], 0
-        for stream, row in reversed(self._screen.lines):
-            rows.append(f"{stream}{row[:_ROW]}")
-            size += len(rows[-1])
-            if size > _TAIL:
-                break
-        text = "\n".join(reversed(rows))
-        message = {"op": "tail", "counts": transcript.counts(process, (1, 2)), **self._clock()}
-        self.send(message, [text.encode()])
+    def _push_tail(self, *, anew: bool = False) -> None:
+        """Take in what is new, and ask for a turn to tell the page; `anew`: as if it knew nothing."""
+        if anew:
+            self._sent, self._known = -1, 0
+        more = self._rows.follow()
+        if self._pages and (more or self._rows.log.bytes != self._sent):
+            self._sent = -1 if more else self._rows.log.bytes
+            Card.wire.ask(self._send_tail)
+
+    def _send_tail(self) -> int:
+        rows, total = self._rows, self._rows.total
+        last = rows.read_all(max(0, total - _TAIL_ROWS, min(self._known, total - 1)), total)
+        self._known = rows.settled
+        buffer = _buffer(reversed(last), _TAIL_BYTES, backwards=True)
+        count = buffer.count(b"\n") + 1 if buffer else 0
+        message = {
+            "op": "tail",
+            "total": total,
+            "first": total - count,
+            "settled": rows.settled,
+            "counts": transcript.counts(rows),
+            **self._clock(),
+        }
+        self.send(message, [buffer])
+        return len(buffer) + 300
+
+    def _send_rows(self) -> int:
+        """The answer to what was asked for last; the others wait for their own turn."""
+        first, count = self._answers.pop()
+        if self._answers:
+            self._loop.call_soon(self._ask_for_rows)
+        buffer = _buffer(self._rows.read(first, count), _ROWS_BYTES)
+        self.send({"op": "rows", "first": first}, [buffer])
+        return len(buffer) + 300
+
+    def _ask_for_rows(self) -> None:
+        Card.wire.ask(self._send_rows, first=True)
 
     def _on_message(self, _: object, content: object, __: object) -> None:
         # ipykernel may call this in another thread (a subshell): only hand it to the loop of the process
         if not isinstance(content, dict) or content.get("job") != self._job:
             return
-        operation, page = content.get("op"), content.get("page")
-        self._loop.call_soon_threadsafe(self._handle, operation, page if isinstance(page, str) else "")
+        self._loop.call_soon_threadsafe(self._handle, content)
 
-    def _handle(self, operation: object, page: str) -> None:
+    def _handle(self, content: dict[str, Any]) -> None:
         process = self._process
         assert process is not None
-        if operation == "ready" and len(page) <= 64 and len(self._pages) < 1000:
+        operation, page = content.get("op"), content.get("page")
+        if operation == "ready" and isinstance(page, str) and len(page) <= 64 and len(self._pages) < 1000:
             Card.has_page, Card.no_page_until = True, 0.0
             self._ready.set()
             self._views = self._views + 1 if page in self._pages or not self._pages else 1  # a reload says no "bye"
             self._pages.add(page)
-            self._sent = -1  # this view has nothing yet
-            self._push_tail()
+            self._push_tail(anew=True)  # this view has nothing yet
         elif operation == "ping":
-            self._sent = -1  # it may have missed something
-            self._push_tail()
+            self._push_tail(anew=True)  # it may have missed something
         elif operation == "stop":
             process.ladder.reach(TERMINATE, "stop")
             self._push_state()
@@ -231,3 +292,100 @@ class Card(anywidget.AnyWidget):
             self._views -= 1
             if self._finished and self._views <= 0 and len(self._pages) < 2:
                 self.close()
+        elif operation in ("rows", "find", "text", "download"):
+            self._look_up(operation, content)
+
+    def _look_up(self, operation: str, asked: dict[str, Any]) -> None:
+        """What the page asks of the output; anything that is not as it should be is ignored."""
+        whole = {key: value for key, value in asked.items() if type(value) is int and -1 <= value < 1 << 53}
+        name, text = asked.get("id"), asked.get("text")
+        match operation, whole:
+            case "rows", {"first": first, "count": count} if first >= 0 and 0 < count <= _MOST_ROWS:
+                if (first, count) not in self._answers:
+                    self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
+                self._ask_for_rows()
+                return
+        if not isinstance(name, str) or len(name) > 64:
+            return
+        match operation, whole:
+            case "find", _ if isinstance(text, str) and 0 < len(text) <= 1000:
+                self._do(operation, self._find(name, text, case=asked.get("case") is True))
+            case "text", {"first": first, "last": last, "first_column": start, "last_column": end} if (
+                0 <= first <= last
+            ):
+                self._do(operation, self._copy(name, first, last, max(0, start), end))
+            case "download", {"at": at} if at >= 0:
+                self._send_piece(name, at)
+
+    def _do(self, operation: str, work: Coroutine[Any, Any, None]) -> None:
+        """Begin what takes long; it takes the place of what was asked for before."""
+        if before := self._tasks.get(operation):
+            before.cancel()
+        self._tasks[operation] = self._loop.create_task(work)
+
+    async def _find(self, name: str, text: str, *, case: bool) -> None:
+        found: list[int] = []
+        total, deadline = self._rows.total, time.monotonic() + _SLICE
+        for number in self._rows.find(text, case=case):
+            if number is not None:
+                found.append(number)
+            if len(found) > _MOST_FOUND:
+                break
+            if time.monotonic() > deadline:
+                await asyncio.sleep(0)
+                deadline = time.monotonic() + _SLICE
+        numbers = found[:_MOST_FOUND]
+        message = {"op": "found", "id": name, "total": total, "more": len(found) > _MOST_FOUND}
+        self.send(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
+        Card.wire.spend(4 * len(numbers))
+
+    async def _copy(self, name: str, first: int, last: int, start: int, end: int) -> None:
+        lines: list[str] = []
+        size = 0
+        last = min(last, self._rows.total - 1)
+        while first + len(lines) <= last and size <= _MOST_COPIED:
+            number = first + len(lines)
+            for row in self._rows.read(number, min(_MOST_ROWS, last + 1 - number)):
+                lines.append(row.plain)
+                size += len(lines[-1]) + 1
+            if first + len(lines) == number:
+                break
+            await asyncio.sleep(0)
+        if first + len(lines) > last and lines and end >= 0:
+            lines[-1] = lines[-1][:end]
+        if lines:
+            lines[0] = lines[0][start:]
+        whole = "\n".join(lines).encode()
+        if len(whole) > _MOST_COPIED:
+            self.send({"op": "text", "id": name, "too_big": True})
+            return
+        for at in range(0, len(whole) or 1, _PIECE):
+            piece = whole[at : at + _PIECE]
+            self.send({"op": "text", "id": name, "size": len(whole), "more": at + _PIECE < len(whole)}, [piece])
+            Card.wire.spend(len(piece))
+
+    def _send_piece(self, name: str, at: int) -> None:
+        log = self._rows.log
+        if at == 0:
+            self._download = name, log.bytes
+        size = self._download[1]
+        if name != self._download[0] or at > size:
+            return
+        if log.gap[0] <= at < log.gap[1]:
+            at = log.gap[1]  # what was dropped is not there
+        end = min(at + _PIECE, size, log.gap[0] if at < log.gap[0] else size)
+        message = {"op": "piece", "id": name, "at": at, "size": size, "name": log.path.name, "more": end < size}
+        self.send(message, [log.read(at, end - at)])
+        Card.wire.spend(0)
+
+
+def _buffer(rows: Iterable[Row], size: int, *, backwards: bool = False) -> bytes:
+    """The rows as the page takes them, as many as are no more than so many bytes, but one at least."""
+    found: list[bytes] = []
+    for row in rows:
+        found.append(f"{row.stream}{row.ansi}".encode())
+        size -= len(found[-1]) + 1
+        if size < 0 and len(found) > 1:
+            found.pop()
+            break
+    return b"\n".join(reversed(found) if backwards else found)

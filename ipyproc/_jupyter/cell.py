@@ -8,39 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import DisplayHandle
 
-from .._core import log, status
+from .._core import log, status, storage
 from .._core.errors import ProcessTimeout
 from .._core.ladder import INTERRUPT, TERMINATE
 from .._core.process import DEVNULL, Process
 from .._core.run import CompletedProcess, start
 from . import interrupt, kernel
 from .card import Card
+from .first import FirstText
 from .options import Options
 from .stream import StreamView
 from .table import Table
+from .view import NoView, View, keep_updated
 
 CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
+_MOMENT = 0.007  # seconds; most commands end within that when they have written
 DRAIN_GRACE = 0.25  # seconds that the cell waits for the rest of the output after the end
-_IDLE = 0.25  # seconds between two looks at the state when there is no output
-
-
-class View(Protocol):
-    """What shows a process in its cell."""
-
-    period: float
-
-    def show(self) -> None: ...
-    def update(self) -> None: ...
-    async def settle(self) -> None: ...
-    def finish(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,14 @@ class Command:
     title: str
     input: bytes | None = None
     script: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """In bytes: of what a cell adds to the notebook, and of a log on disk."""
+
+    transcript: int
+    log: int
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Cell:
         options: Options,
         env: Mapping[str, str],
         table: Table,
+        limits: Limits,
         *,
         awaited: bool,
     ) -> None:
@@ -88,6 +93,7 @@ class Cell:
         self._options = options
         self._env = env
         self._table = table
+        self._limits = limits
         self._awaited = awaited  # else the kernel is busy, and can hear neither page nor button
         names = {log.STDOUT_FD: options.out, log.STDERR_FD: options.err}
         self._variables = {stream: name for stream, name in names.items() if name}
@@ -121,7 +127,9 @@ class Cell:
             args = self._command.args
             if self._command.script is not None:
                 args += (str(self._write_script(self._command.script)),)
-            process = await start(*args, stdin=stdin, input=self._command.input, cwd=options.cwd, env=self._env)
+            process = await start(
+                *args, stdin=stdin, input=self._command.input, cwd=options.cwd, env=self._env, make_log=self._make_log
+            )
         self._table.add(process)
         assert options.grace is not None
         process.ladder.grace = options.grace
@@ -133,17 +141,24 @@ class Cell:
             self._interrupt()
         return process
 
+    def _make_log(self) -> log.Log:
+        name = self._options.log
+        if name is None:
+            return log.Log(limit=self._limits.log)
+        path = os.path.expanduser(name.removeprefix(">>"))
+        try:
+            return log.Log(file=path, append=name.startswith(">>"))
+        except OSError as error:
+            raise UsageError(f"--log: cannot write to {path!r}: {error.strerror}") from None
+
     async def _in_foreground(self, process: Process) -> Outcome:
         ending = asyncio.ensure_future(self._ended(process))
         self._hand_over_text(None)
-        view: View = _NoView()
+        view: View = NoView()
         try:
             async with kernel.deliver_comms(self._shell):
-                if self._uses_card:  # a command that is over at once gets its output as plain text
-                    await asyncio.wait([ending], timeout=CARD_DELAY)
-                view = self._view(process, plain=ending.done() and _log(process).ended)
-                view.show()
-                await _keep_updated(process, view, ending)
+                view = await self._first_view(process, ending)
+                await keep_updated(view, _log(process), ending)
         except BaseException:
             await self._stop(process)
             raise
@@ -161,26 +176,68 @@ class Cell:
             )
         return Outcome(CompletedProcess(process), self._error(process))
 
+    async def _first_view(self, process: Process, ending: asyncio.Future[None]) -> View:
+        """The view, shown: a command that is over soon gets its output as text, any other a card."""
+        output = _log(process)
+        text: FirstText | None = None
+        if self._uses_card:
+            card_at = time.monotonic() + CARD_DELAY
+            first = asyncio.ensure_future(output.changed(0))
+            await asyncio.wait([ending, first], timeout=CARD_DELAY, return_when=asyncio.FIRST_COMPLETED)
+            first.cancel()
+            await asyncio.wait([ending], timeout=min(_MOMENT, max(0.0, card_at - time.monotonic())))
+            if output.size(self._streams) and not ending.done() and time.monotonic() < card_at:
+                text = FirstText(process, self._streams, self._limits.transcript)
+                text.show()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, card_at - time.monotonic())):
+                        await keep_updated(text, output, ending)
+        if ending.done() and output.ended and text:
+            return text
+        view = self._view(process, plain=ending.done() and output.ended, display=text.display if text else None)
+        view.show()
+        return view
+
     def _in_background(self, process: Process) -> Outcome:
         view = self._view(process)
-        view.show()
         self._hand_over_readers(process)
+        if isinstance(view, StreamView) and kernel.drops_late_output(self._shell):
+            if self._streams:
+                _log(process).keep()
+                note = f"... in the background: {process.name}; shown where it is awaited; log: {_log(process).path}"
+                sys.stdout.write(f"{note}\n")
+            process.on_wait = functools.partial(self._show_where_awaited, process, view)
+            view = NoView()
+        view.show()
         self._table.follow(self._follow(process, view))
         return Outcome(process)
+
+    async def _show_where_awaited(self, process: Process, view: StreamView) -> None:
+        """A run that nobody watches drops what comes for a cell that has ended: the first cell that waits shows it."""
+        process.on_wait = None
+        ending = asyncio.ensure_future(_ended(process))
+        try:
+            await keep_updated(view, _log(process), ending)
+            view.finish()
+        except asyncio.CancelledError:
+            process.on_wait = functools.partial(self._show_where_awaited, process, view)
+            raise
+        finally:
+            ending.cancel()
 
     @property
     def _uses_card(self) -> bool:
         no_page = self._options.quiet or self._options.plain or kernel.is_headless(self._shell)
         return (self._awaited or self._options.bg) and not no_page and time.monotonic() >= Card.no_page_until
 
-    def _view(self, process: Process, *, plain: bool = False) -> View:
+    def _view(self, process: Process, *, plain: bool = False, display: DisplayHandle | None = None) -> View:
         if self._options.quiet:
-            return _NoView()
+            return NoView()
         if plain or not self._uses_card:
-            return StreamView(process, self._streams)
+            return StreamView(process, self._streams, live=not kernel.drops_late_output(self._shell))
         captured = self._variables.keys() - self._streams
         note = f"output in {', '.join(self._variables[stream] for stream in sorted(captured))}" if captured else ""
-        return Card(process, self._streams, note)
+        return Card(process, self._streams, note, self._limits.transcript, display)
 
     async def _ended(self, process: Process) -> None:
         """Wait for the end; the timeout counts here."""
@@ -189,20 +246,16 @@ class Cell:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(self._options.timeout, process.ladder.reach, TERMINATE, "timeout")
         try:
-            await process.ladder.finished()
+            await _ended(process)
         finally:
             if timer:
                 timer.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_GRACE):
-                while not _log(process).ended:
-                    await _log(process).changed(_log(process).bytes)
 
     async def _follow(self, process: Process, view: View) -> None:
         """What goes on behind a cell with `--bg`."""
         ending = asyncio.ensure_future(self._ended(process))
         try:
-            await _keep_updated(process, view, ending)
+            await keep_updated(view, _log(process), ending)
         finally:
             ending.cancel()
             self._remove_script()
@@ -230,7 +283,7 @@ class Cell:
 
     def _hand_over_text(self, process: Process | None) -> None:
         for stream, name in self._variables.items():
-            self._shell.user_ns[name] = _log(process).reader(stream).text if process else ""
+            self._shell.user_ns[name] = _log(process).text(stream) if process else ""
 
     def _hand_over_readers(self, process: Process) -> None:
         for stream, own in ((log.STDOUT_FD, process.stdout), (log.STDERR_FD, process.stderr)):
@@ -241,50 +294,28 @@ class Cell:
 
     def _write_script(self, text: str) -> Path:
         """A file and not standard input: a program in the script that reads its input must not eat the script."""
-        fd, path = log.create_file(".sh")
-        self._remove_script = log.remove_with(self, path)
+        fd, path = storage.create_file(".sh")
+        self._remove_script = storage.remove_with(self, path)
         with open(fd, "wb") as file:
             file.write(text.encode())
         return path
 
 
-class _NoView:
-    """The view of `--quiet`."""
-
-    period = _IDLE
-
-    def show(self) -> None:
-        """Nothing."""
-
-    update = finish = show
-
-    async def settle(self) -> None:
-        """Nothing."""
-
-
-async def _keep_updated(process: Process, view: View, ending: asyncio.Future[None]) -> None:
-    """Update the view when there is output, at once after silence, then at most once a period; until it has ended."""
-    output = _log(process)
-    while not ending.done():
-        seen = output.bytes
-        view.update()
-        await asyncio.wait([ending], timeout=view.period)
-        if output.bytes == seen and not ending.done():
-            change = asyncio.ensure_future(output.changed(seen))
-            try:
-                await asyncio.wait([ending, change], timeout=_IDLE, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                change.cancel()
-    await view.settle()
+async def _ended(process: Process) -> None:
+    """Wait for the end, and a moment for the rest of the output."""
+    await process.ladder.finished()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_GRACE):
+            await _log(process).finished()
 
 
 async def _until_end(process: Process, view: View) -> None:
     """Follow what descendants still write, up to the end of the output."""
-    output = _log(process)
-    while not output.ended:
-        await output.changed(output.bytes)
-        view.update()
-        await asyncio.sleep(view.period)
+    ending = asyncio.ensure_future(_log(process).finished())
+    try:
+        await keep_updated(view, _log(process), ending)
+    finally:
+        ending.cancel()
     view.finish()
 
 

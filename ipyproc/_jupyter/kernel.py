@@ -25,6 +25,11 @@ def is_headless(shell: InteractiveShell) -> bool:
     return not content.get("allow_stdin", True)
 
 
+def drops_late_output(shell: InteractiveShell) -> bool:
+    """Whether what is written for a cell that has ended is lost: so in a run by nbclient or papermill (0.11, 2.7 seen)."""
+    return getattr(shell, "kernel", None) is not None and is_headless(shell)
+
+
 @contextlib.asynccontextmanager
 async def deliver_comms(shell: InteractiveShell) -> AsyncIterator[None]:
     """While the body is awaited, let messages of widgets through to their handlers.

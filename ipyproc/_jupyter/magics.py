@@ -16,12 +16,12 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
-from .._core import status
+from .._core import log, status
 from .._core.process import Process
 from .._core.run import CompletedProcess
-from .._core.screen import Filter
-from . import awaiting, interpolation, kernel, options, traceback
-from .cell import Cell, Command
+from .._core.screen import inert
+from . import awaiting, interpolation, kernel, options, traceback, transcript
+from .cell import Cell, Command, Limits
 from .table import Table
 
 _TITLE = 300  # characters
@@ -42,6 +42,12 @@ class AProcMagics(Magics):
     shell_path = traitlets.Unicode("bash", help="The shell that runs the body of %%aproc.").tag(config=True)
     strict = traitlets.Bool(True, help="Run scripts with -e -o pipefail.").tag(config=True)
     plain = traitlets.Bool(False, help="No card: plain text output.").tag(config=True)
+    transcript_limit = traitlets.Int(
+        transcript.LIMIT, min=1024, help="Bytes of output that one cell adds to the notebook."
+    ).tag(config=True)
+    log_limit = traitlets.Int(
+        log.LIMIT, min=1 << 20, help="Bytes on disk of one log; its middle is dropped. Not for --log FILE."
+    ).tag(config=True)
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
@@ -79,7 +85,8 @@ class AProcMagics(Magics):
         _check_stdin(chosen.stdin)
         env = {**os.environ, **chosen.env}
         env.setdefault("PYTHONUNBUFFERED", "1")  # else a Python program shows nothing before its end
-        return Cell(self.shell, command, chosen, env, self.table, awaited=awaited)
+        limits = Limits(transcript=self.transcript_limit, log=self.log_limit)
+        return Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
 
     def _with_defaults(self, chosen: options.Options) -> options.Options:
         return replace(
@@ -205,5 +212,5 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
 
 def _title(text: str) -> str:
     """One line of inert text, bounded: it goes into the page and into the notebook."""
-    line = " ⏎ ".join(Filter().feed(text.encode(errors="replace"), final=True).splitlines())
+    line = " ⏎ ".join(inert(text.encode(errors="replace").decode()).splitlines())
     return f"{line[: _TITLE - 1]}…" if len(line) > _TITLE else line

@@ -35,6 +35,7 @@ class Options:
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: str | None = None  # a file name, or "none"
+    log: str | None = None  # a file name, behind ">>" to append
     expand: bool = False
     strict: bool | None = None
     shell: str | None = None
@@ -91,6 +92,12 @@ def _read_variable(flag: str, text: str) -> tuple[str, str]:
     return name, value
 
 
+def _read_log(flag: str, text: str) -> str:
+    if not text.removeprefix(">>"):
+        raise UsageError(f"{flag}: {text!r} names no file")
+    return text
+
+
 OPTIONS = (
     Option(
         ("--out", "-o"), "out", "put standard output as text into this variable, not into the cell", "NAME", _read_name
@@ -114,6 +121,13 @@ OPTIONS = (
     Option(("--cwd",), "cwd", "directory to start in", "DIR"),
     Option(("--env",), "env", "set an environment variable; may be given several times", "K=V", _read_variable),
     Option(("--stdin",), "stdin", "standard input: a file, or none (the default)", "FILE|none"),
+    Option(
+        ("--log",),
+        "log",
+        "write the log (all output, byte by byte) to this file; '>>FILE' appends to it",
+        "FILE",
+        _read_log,
+    ),
     Option(("--expand",), "expand", "replace {name} in the body too (in a script each value is quoted as one word)"),
     Option(("--no-strict",), "strict", "run the script without -e -o pipefail", constant=False),
     Option(("--shell",), "shell", "the shell that runs the script (default bash)", "PATH"),

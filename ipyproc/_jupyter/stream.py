@@ -1,85 +1,120 @@
-"""The view without a page: native stream text, bounded, as `%%bash` shows it.
+r"""The view without a card: native stream text, bounded, as `%%bash` shows it.
 
-Headless runs (nbclient, papermill), terminals, `--plain`, and commands that end before a card would appear. The
-first part of the output is written as it comes, at most five times a second; of what is beyond the bound, the last
-part is written at the end, with a line that says how much is between and where the whole log is.
+For headless runs (nbclient, papermill), terminals, `--plain`, and commands that end before a card would appear. The
+first rows of the output are written as they come, at most five times a second; of what is beyond the bound, the last
+rows are written at the end, with a line that says how much is between and where the whole log is.
+
+Text that was written cannot be changed, but for the line that is still open: where somebody looks on, that one is
+written anew behind a `\r`. Rows that the program may still change (a block of progress bars) are written at the end.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, Iterable
+from typing import TextIO
 
-from .._core import screen
-from .._core.log import STDERR_FD, STDOUT_FD
+from .._core.log import STDERR_FD
 from .._core.process import Process
+from .._core.rows import Rows, ends
+from .._core.screen import WINDOW, Row
 
 HEAD = TAIL = 32 * 1024  # bytes
+_LINES = 10_000
+_AT_A_TIME = 200  # rows
 
 
 class StreamView:
-    """Writes the output of a process to `sys.stdout` and `sys.stderr` of its cell; only these streams of it."""
+    """Writes the output of a process to `sys.stdout` and `sys.stderr` of its cell; only these streams of it.
+
+    Args:
+        live: somebody looks on, so an open line is worth writing before it has ended.
+    """
 
     period = 0.2  # seconds between two updates, at least
 
-    def __init__(self, process: Process, streams: Collection[int]) -> None:
+    def __init__(self, process: Process, streams: Collection[int], *, live: bool) -> None:
         assert process.log is not None
-        self._log = process.log
-        self._streams = streams
-        self._filters: dict[int, screen.Filter] = {}
-        self._position = 0
-        self._shown = 0
+        self._rows = Rows(process.log, streams)
+        self._live = live
+        self._next = 0  # the row that is written next
+        self._seen = 0  # how many had ended at the last update
+        self._left = HEAD
+        self._recent: deque[str] | None = deque(maxlen=WINDOW)  # what was written last; None: there were moves
+        self._open: dict[int, str] = {}  # what stands in the open line of each stream
 
     def show(self) -> None:
         """Nothing stands in the cell before there is output."""
 
     def update(self) -> None:
         """Write what has come since, up to the bound."""
-        self._write_new(HEAD - self._shown)
+        self._rows.follow()
+        self._look_back()
+        # where nobody looks on, a row waits for a period: perhaps the program moves back to it
+        stop = self._rows.settled if self._live or self._rows.moves else min(self._seen, self._rows.settled)
+        self._seen = self._rows.settled
+        while self._next < stop and self._left > 0:
+            rows = self._rows.read(self._next, min(stop - self._next, _AT_A_TIME))
+            self._next += len(rows)
+            self._write(rows)
+        if self._live and self._left > 0 and not self._rows.moves:
+            self._write_open()
 
     async def settle(self) -> None:
         """Text needs nobody who is ready for it."""
 
     def finish(self) -> None:
         """Write the rest, or only the last part of it."""
-        self._write_new(HEAD - self._shown)
-        if (hidden := self._log.size(self._streams) - self._shown - TAIL) <= 0:
-            self._write_new(TAIL)
-        else:
-            note = f"\n{self._log.leave_out(hidden)}\n"
-            self._write([(STDOUT_FD, note.encode()), *self._log.tail(TAIL, self._streams)])
-        self._write([(stream, b"") for stream in self._filters], final=True)
+        while self._rows.follow():
+            pass
+        self._look_back()
+        rest = ends(self._rows, _cost, max(0, self._left), TAIL, _LINES, self._next)
+        last = {row.stream: row for row in rest} if self._rows.total > self._rows.ended else {}
+        open_rows = set(map(id, self._rows.open)) & {id(row) for row in last.values()}
+        self._write(rest, open_rows)
 
-    def _write_new(self, limit: int) -> None:
-        """Write at most `limit` bytes of what was not written yet."""
-        new: list[tuple[int, bytes]] = []
-        for offset, stream, data in self._log.spans(self._position, streams=self._streams):
-            taken = data[:limit]
-            limit -= len(taken)
-            if taken:
-                new.append((stream, taken))
-                self._shown += len(taken)
-                self._position = offset + len(taken)
-            if not limit:
-                break
-        self._write(new)
+    def _look_back(self) -> None:
+        """At the first moves: write again from the first row on that has become another."""
+        if not self._rows.moves or self._recent is None:
+            return
+        first = self._next - len(self._recent)
+        now = self._rows.read_all(first, self._next)
+        same = next((n for n, (row, text) in enumerate(zip(now, self._recent, strict=False)) if row.ansi != text), None)
+        self._next = first + (len(now) if same is None else same)
+        self._recent = None
 
-    def _write(self, pieces: list[tuple[int, bytes]], *, final: bool = False) -> None:
-        for stream, data in pieces:
-            text = self._filters.setdefault(stream, screen.Filter()).feed(data, final=final)
-            if text:
-                file = sys.stderr if stream == STDERR_FD else sys.stdout
-                file.write(_last_frames(text))
+    def _write(self, rows: Iterable[Row], open_rows: Collection[int] = ()) -> None:
+        parts: list[tuple[TextIO, str]] = []
+        for row in rows:
+            file = sys.stderr if row.stream == STDERR_FD else sys.stdout
+            text = self._over_open(row.stream, row.ansi) + ("" if id(row) in open_rows else "\n")
+            self._left -= len(text.encode())
+            if self._recent is not None:
+                self._recent.append(row.ansi)
+            if parts and parts[-1][0] is file:
+                parts[-1] = file, parts[-1][1] + text
+            else:
+                parts.append((file, text))
+        for file, text in parts:
+            file.write(text)
+            file.flush()
+
+    def _write_open(self) -> None:
+        for row in self._rows.open:
+            if row.ansi != self._open.get(row.stream, ""):
+                file = sys.stderr if row.stream == STDERR_FD else sys.stdout
+                file.write(self._over_open(row.stream, row.ansi))
                 file.flush()
+                self._open[row.stream] = row.ansi
+
+    def _over_open(self, stream: int, text: str) -> str:
+        """What to write so that the open line of this stream becomes this text."""
+        before = self._open.pop(stream, "")
+        if text.startswith(before):
+            return text[len(before) :]
+        return f"\r{text}{' ' * (len(before) - len(text))}"
 
 
-def _last_frames(text: str) -> str:
-    """The text without what a carriage return later in the same line replaces."""
-    if "\r" not in text:
-        return text
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        last = line.rfind("\r", 0, len(line.rstrip("\r")))
-        if last > 0:
-            lines[number] = line[last:]
-    return "\n".join(lines)
+def _cost(row: Row) -> int:
+    return len(row.ansi.encode()) + 1

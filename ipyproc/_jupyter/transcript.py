@@ -1,23 +1,26 @@
 """What stays in the notebook when a program has ended: text/html and text/plain, static, without a script.
 
-It is bounded: the first and the last 16 KiB of the output and at most 500 lines of each, with a line between that says
-how much is not shown and where the whole log is; twice that, for there are two forms of it, is what a cell can add to
-a notebook. The text comes from the screen, so it is inert; in HTML all of it is escaped.
+It is bounded: the first and the last lines of the output, with a line between that says how much is not shown and where
+the whole log is. The text comes from the screen, so it is inert; in HTML all of it is escaped.
 """
 
 from __future__ import annotations
 
 import html
 import itertools
-from collections.abc import Collection
 
-from .._core import screen, status
+from .._core import status
 from .._core.log import STDERR_FD
 from .._core.process import Process
+from .._core.rows import Rows, ends
+from .._core.screen import Row
 from . import state
+from .styles import markup
 
-HEAD = TAIL = 16 * 1024  # bytes
-HEAD_LINES = TAIL_LINES = 500
+LIMIT = 64 * 1024
+"""Bytes of output, in both its forms together, that one cell adds to the notebook."""
+_LINES = 2000
+_AROUND = 50  # bytes around a row, where streams alternate
 
 _BORDER = "var(--jp-border-color2, #bdbdbd)"
 _DIM = "var(--jp-ui-font-color2, #616161)"
@@ -28,47 +31,39 @@ _COLOURS = {
 }
 
 
-def bundle(process: Process, streams: Collection[int], note: str = "") -> dict[str, str]:
-    """The MIME bundle of a process: its state and name, the output of these streams, and a note at the end."""
+def bundle(process: Process, rows: Rows | None, note: str = "", limit: int = LIMIT) -> dict[str, str]:
+    """The MIME bundle of a process: its state and name, these rows of its output, and a note at the end."""
     now = state.of(process)
-    lines = _lines(process, streams)
+    shown = ends(rows, _cost, limit // 2, limit // 2, _LINES) if rows else []
     took = status.duration_words(process.duration)
+    end = f"{now.mark} {now.label} · {took} · {process.name}{_dotted(note)}"
     return {
-        "text/plain": "\n".join(
-            [text for _, text in lines] + [f"{now.mark} {now.label} · {took} · {process.name}{_dotted(note)}"]
-        ),
-        "text/html": _html(now, process.name, took, lines, note),
+        "text/plain": "\n".join([*(row.plain for row in shown), end]),
+        "text/html": _html(now, process.name, took, shown, note),
     }
 
 
-def counts(process: Process, streams: Collection[int]) -> str:
+def text_bundle(rows: Rows, limit: int = LIMIT) -> dict[str, str]:
+    """The MIME bundle of the output alone, without a frame."""
+    shown = ends(rows, _cost, limit // 2, limit // 2, _LINES)
+    return {"text/plain": "\n".join(row.plain for row in shown), "text/html": _pre(shown)}
+
+
+def _cost(row: Row) -> int:
+    """Bytes of a row in both forms, with what stands around it."""
+    return len(markup(row).encode()) + len(row.plain.encode()) + _AROUND
+
+
+def counts(rows: Rows) -> str:
     """What was written, in figures: `122 lines · 9.4 kB · 1.2 kB on stderr`."""
-    assert process.log is not None
-    size = process.log.size(streams)
-    on_stderr = process.log.bytes_of[STDERR_FD] if STDERR_FD in streams else 0
-    lines = process.log.lines
-    parts = [f"{lines} line" if lines == 1 else f"{lines} lines", status.size_words(size)]
+    lines, size, on_stderr = rows.total, rows.log.bytes, rows.log.bytes_of[STDERR_FD]
+    parts = ["1 line" if lines == 1 else f"{lines:,} lines", status.size_words(size)]
     if on_stderr:
         parts.append(f"{status.size_words(on_stderr)} on stderr")
     return " · ".join(parts)
 
 
-def _lines(process: Process, streams: Collection[int]) -> list[tuple[int, str]]:
-    log = process.log
-    assert log is not None
-    size = log.size(streams)
-    lines = screen.lines(log.pieces(streams=streams)) if size <= HEAD + TAIL else []
-    if size > HEAD + TAIL or len(lines) > HEAD_LINES + TAIL_LINES:
-        head = (lines or screen.lines(log.head(HEAD, streams)))[:HEAD_LINES]
-        tail = (lines or screen.lines(log.tail(TAIL, streams)))[-TAIL_LINES:]
-        hidden = size - sum(len(text.encode()) + 1 for _, text in head + tail)
-        lines = [*head, (0, log.leave_out(hidden)), *tail]
-    if log.dropped:
-        lines.append((0, f"... {status.size_words(log.dropped)} were lost: the log could not be written"))
-    return lines
-
-
-def _html(now: state.State, title: str, took: str, lines: list[tuple[int, str]], note: str) -> str:
+def _html(now: state.State, title: str, took: str, rows: list[Row], note: str) -> str:
     colour = _COLOURS.get(now.name, _DIM)
     head = (
         f'<div style="display:flex;gap:8px;padding:4px 8px;font-size:13px">'
@@ -77,14 +72,11 @@ def _html(now: state.State, title: str, took: str, lines: list[tuple[int, str]],
         f"{html.escape(title)}</code>"
         f'<span style="color:{_DIM}">{html.escape(note)}</span><span>{took}</span></div>'
     )
-    runs = itertools.groupby(lines, key=lambda line: line[0])
-    rows = "".join(_rows(stream, [text for _, text in run]) for stream, run in runs)
     body = (
         # column-reverse: it opens at its end, as the card stood, without a script
         f'<div style="display:flex;flex-direction:column-reverse;max-height:340px;overflow:auto;'
-        f'border-top:1px solid {_BORDER}"><pre style="flex:none;overflow:visible;margin:0;padding:4px 0;'
-        f'font-size:12.5px;line-height:18px;white-space:pre-wrap;text-align:left">{rows}</pre></div>'
-        if lines
+        f'border-top:1px solid {_BORDER}">{_pre(rows)}</div>'
+        if rows
         else ""
     )
     return (
@@ -93,13 +85,22 @@ def _html(now: state.State, title: str, took: str, lines: list[tuple[int, str]],
     )
 
 
-def _rows(stream: int, texts: list[str]) -> str:
-    """Lines of one stream that follow one another."""
+def _pre(rows: list[Row]) -> str:
+    runs = itertools.groupby(rows, key=lambda row: row.stream)
+    output = "".join(_rows(stream, list(run)) for stream, run in runs)
+    return (
+        f'<pre style="flex:none;overflow:visible;margin:0;padding:4px 0;'
+        f'font:12.5px/18px var(--jp-code-font-family,monospace);white-space:pre-wrap;text-align:left;tab-size:8">{output}</pre>'
+    )
+
+
+def _rows(stream: int, rows: list[Row]) -> str:
+    """Rows of one stream that follow one another."""
     look = {
         STDERR_FD: "background:rgba(211,47,47,.09);box-shadow:inset 2px 0 #d32f2f",
         0: f"color:{_DIM};border:1px dashed {_BORDER};border-width:1px 0",  # a note of ours
     }.get(stream, "")
-    text = html.escape("\n".join(texts)) or " "
+    text = "\n".join(map(markup, rows)) or " "
     return f'<span style="display:block;padding:0 8px;{look}">{text}</span>'
 
 

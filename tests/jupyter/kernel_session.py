@@ -32,8 +32,10 @@ class CellRun:
         return [message["content"] for message in self.messages if message["msg_type"] in types]
 
     def text(self, name: str = "stdout") -> str:
-        """What the cell wrote to this stream."""
-        return "".join(content["text"] for content in self.of_type("stream") if content["name"] == name)
+        """What the cell wrote to this stream; or, for stdout, what a command of some moments left as text."""
+        written = "".join(content["text"] for content in self.of_type("stream") if content["name"] == name)
+        last = self.displays[-1] if self.displays and name == "stdout" else {}
+        return f"{last['text/plain']}\n" if last.get("text/html", "").startswith("<pre") else written
 
     @property
     def status(self) -> str:

@@ -1,5 +1,6 @@
 """`--bg` returns at once; its output stays in its own cell; nothing of it outlives the kernel."""
 
+import re
 import time
 from pathlib import Path
 
@@ -38,13 +39,15 @@ def test_text_is_what_is_there_now(kernel):
     assert kernel.run("await p.stop()").value == "-15"
 
 
-def test_headless_output_goes_to_the_starters_cell(kernel):
-    first = kernel.run("%aproc --bg --proc p {program} sleep 0.5 out late", headless=True)
+def test_headless_output_shows_in_the_cell_that_awaits_it(kernel):
+    first = kernel.run("%aproc --bg --proc p {program} out early sleep 1.5 out late", headless=True)
     assert first.status == "ok" and not first.displays
-    second = kernel.run("await p.wait()")
-    late = [m for m in second.messages + second.strays if m["msg_type"] == "stream"]
-    late = late or kernel.idle_messages(lambda m: m["msg_type"] == "stream")[-1:]
-    assert [(m["content"]["text"], m["parent_header"]["msg_id"]) for m in late] == [("late\n", first.request)]
+    assert re.match(r"\.\.\. in the background: .*; shown where it is awaited; log: /", first.text())
+    waits = "import asyncio\ntry:\n    await asyncio.wait_for(p.wait(), 0.8)\nexcept TimeoutError: print('not yet')"
+    second = kernel.run(waits, headless=True)
+    third = kernel.run("await p.wait()", headless=True)
+    assert (second.text() + third.text(), third.value) == ("early\nnot yet\nlate\n", "0")
+    assert kernel.run("await p.wait()", headless=True).text() == ""
 
 
 def test_output_after_the_end_of_the_program(kernel):
@@ -61,7 +64,7 @@ def test_nothing_outlives_the_kernel(restart):
     with kernel_session() as session:
         done = session.run("%%aproc --bg --out x --proc p\ntrap '' TERM\nsleep 600 & sleep 600\n")
         silent = session.run("%%aproc\nsleep 600 >/dev/null 2>&1 &\necho $!")
-        folder = session.run("from ipyproc._core import log; str(log.directory())").value.strip("'")
+        folder = session.run("from ipyproc._core import storage; str(storage.directory())").value.strip("'")
         pid = int(session.run("import asyncio; await asyncio.sleep(0.2); p.pid").value)
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         assert done.status == "ok" and len(family) == 3

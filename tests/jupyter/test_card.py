@@ -1,5 +1,7 @@
 """The card by its messages: what the kernel tells the page, what the page may say, and what it leaves behind."""
 
+import re
+import struct
 import time
 
 import pytest
@@ -21,14 +23,27 @@ def shown(messages, card):
 
 
 def tails(messages, card):
-    """(message, text) of each tail that a card was sent."""
-    return [
-        (message["content"]["data"]["content"], bytes(message["buffers"][0]).decode())
-        for message in messages
-        if message["msg_type"] == "comm_msg"
-        and message["content"]["comm_id"] == card
-        and message["content"]["data"].get("method") == "custom"
-    ]
+    """(message, last rows) of each tail that a card was sent, as a page puts them together."""
+    rows, found = {}, []
+    for message in messages:
+        if not is_tail(message, card):
+            continue
+        content = message["content"]["data"]["content"]
+        text = bytes(message["buffers"][0]).decode()
+        rows.update(enumerate(text.split("\n") if text else [], content["first"]))
+        last = [rows[number] for number in range(max(0, content["total"] - 40), content["total"])]
+        found.append((content, "\n".join(last)))
+        rows = {number: row for number, row in rows.items() if number < content["settled"]}
+    return found
+
+
+def is_tail(message, card):
+    content = message["content"]
+    return (
+        message["msg_type"] == "comm_msg"
+        and content["comm_id"] == card
+        and content["data"].get("content", {}).get("op") == "tail"
+    )
 
 
 class Page:
@@ -42,7 +57,7 @@ class Page:
     def __call__(self, message):
         if message["msg_type"] == "comm_open" and "shown" in message["content"]["data"]["state"]:
             self.card = message["content"]["comm_id"]
-        if self.then and not self.clicked_at and tails([message], self.card):
+        if self.then and not self.clicked_at and is_tail(message, self.card):
             self.clicked_at = time.monotonic()
             self.send(self.then)
 
@@ -113,7 +128,7 @@ def test_after_a_reload_the_card_goes_on_and_stays(kernel):
 
     def reload(message):
         page(message)
-        if tails([message], page.card):
+        if is_tail(message, page.card):
             seen.append(message)
             if len(seen) == 1:
                 page.send("ready", page="page-2")
@@ -121,7 +136,7 @@ def test_after_a_reload_the_card_goes_on_and_stays(kernel):
     done = kernel.run("%%aproc\necho a; sleep 0.8; echo b", on_message=reload)
     assert [text for _, text in tails(done.messages, page.card)][:2] == ["1a", "1a"], "no replay for the second page"
     assert tails(done.messages, page.card)[-1][1] == "1a\n1b"
-    assert not done.of_type("update_display_data")
+    assert not [data for data in done.displays if "ipyproc-transcript" in data.get("text/html", "")]
     assert shown(done.messages, page.card)[-1]["name"] == "ok"
 
 
@@ -136,7 +151,7 @@ def test_without_a_page_there_is_text(fresh_kernel):
     started = time.monotonic()
     done = fresh_kernel.run("%%aproc\necho a; sleep 0.5; echo b", page="")
     assert done.text() == "a\nb\n" and 4 < time.monotonic() - started < 15
-    assert [data["text/plain"].split(" · ")[0] for data in done.displays[1:]] == ["✔ Done, exit 0"]  # no text twice
+    assert [data["text/plain"].split(" · ")[0] for data in done.displays[2:]] == ["✔ Done, exit 0"]  # no text twice
     done = fresh_kernel.run("%%aproc\necho c; sleep 0.5; echo d", page="")
     assert (done.text(), done.displays) == ("c\nd\n", [])
 
@@ -149,7 +164,8 @@ def test_a_progress_bar_does_not_push_other_lines_away(kernel):
         on_message=page,
     )
     assert {text.split("\n")[0] for _, text in tails(done.messages, page.card) if text} == {"1first"}
-    assert tails(done.messages, page.card)[-1][1] == "1first\n1  1999 of 2000 and some words"
+    assert re.fullmatch(r"1first\n1  1\d\d\d of 2000 and some words", tails(done.messages, page.card)[-1][1])
+    assert done.displays[-1]["text/plain"].startswith("first\n  1999 of 2000 and some words\n✔ Done")
 
 
 def test_the_saved_text_is_bounded_whatever_is_written(kernel):
@@ -199,10 +215,103 @@ def test_saved_output_exports(kernel):
     assert "bare" in LatexExporter().from_notebook_node(notebook)[0]
 
 
+@pytest.fixture
+def asked(kernel):
+    """Ask the card of a program that has written: `ask(op, ...)` gives the (content, buffer) of each answer, up to the last."""
+    page = Page(kernel)
+
+    def start(*words, rows):
+        program = " ".join(map(str, words))
+        done = kernel.run(f"%aproc --bg --proc p {{program}} {program} stall", on_message=page)
+
+        def is_there(message):
+            return is_tail(message, page.card) and message["content"]["data"]["content"]["total"] == rows
+
+        if not any(map(is_there, done.messages)):
+            kernel.idle_messages(is_there)
+
+        def ask(op, *, until=lambda content: not content.get("more"), **more):
+            page.send(op, **more)
+            kind = {"download": "piece", "find": "found"}.get(op, op)
+            answers = []
+
+            def look(message):
+                data = message["content"].get("data", {})
+                content = data.get("content", {}) if message["msg_type"] == "comm_msg" else {}
+                if content.get("op") == kind:
+                    answers.append((content, bytes(message["buffers"][0]) if message["buffers"] else b""))
+                return bool(answers) and until(answers[-1][0])
+
+            kernel.idle_messages(look)
+            return answers
+
+        ask.send = page.send
+        return ask
+
+    yield start
+    assert kernel.run("await p.stop()").value == "-15"
+
+
+def test_the_page_pulls_any_rows(asked):
+    ask = asked("lines", 100_000, "err", "oops", rows=100_001)
+    [(content, buffer)] = ask("rows", first=50_000, count=3)
+    assert (content["first"], buffer) == (50_000, b"1line 50000\n1line 50001\n1line 50002")
+    assert ask("rows", first=99_999, count=200)[0][1] == b"1line 99999\n2oops"
+    assert ask("rows", first=200_000, count=5)[0][1] == b""
+    [(content, buffer)] = ask("rows", first=0, count=200)
+    assert len(buffer.split(b"\n")) == 200
+
+
+def test_find_copy_and_download(asked):
+    ask = asked("lines", 100_000, "err", "LINE", rows=100_001)
+    [(content, buffer)] = ask("find", id="f", text="line 9999", case=False)
+    assert (content["id"], content["more"], content["total"]) == ("f", False, 100_001)
+    assert list(struct.unpack(f"<{len(buffer) // 4}I", buffer)) == [9999, *range(99990, 100000)]
+    [(content, buffer)] = ask("find", id="g", text="line", case=True, until=lambda content: True)
+    assert content["more"] and len(buffer) == 40_000
+    [(_, buffer)] = ask("find", id="h", text="LINE", case=True)
+    assert struct.unpack("<I", buffer) == (100_000,)
+    answers = ask("text", id="c", first=7, last=9, first_column=2, last_column=3)
+    assert answers == [({"op": "text", "id": "c", "size": 15, "more": False}, b"ne 7\nline 8\nlin")]
+    answers = ask("text", id="c", first=0, last=60_000, first_column=0, last_column=-1)
+    assert b"".join(piece for _, piece in answers).split(b"\n")[60_000] == b"line 60000" and len(answers) == 2
+    assert ask("text", id="c", first=0, last=100_000, first_column=0, last_column=-1)[0][0]["too_big"]
+    whole, at, more = b"", 0, True
+    while more:
+        [(content, piece)] = ask("download", id="d", at=at, until=lambda content: True)
+        assert content["at"] == at and content["size"] == 1_088_895
+        whole, at, more = whole + piece, at + len(piece), content["more"]
+    assert whole == b"".join(b"line %d\n" % n for n in range(100_000)) + b"LINE\n"
+
+
+def test_what_is_asked_wrongly_is_ignored(asked):
+    ask = asked("lines", 10, rows=10)
+    for wrong in (
+        {"op": "rows", "first": -1, "count": 5},
+        {"op": "rows", "first": 0, "count": 10**6},
+        {"op": "rows", "first": "0", "count": True},
+        {"op": "find", "id": 5, "text": "x"},
+        {"op": "find", "id": "x", "text": "y" * 5000},
+        {"op": "text", "id": "x", "first": 5, "last": 2, "first_column": 0, "last_column": 0},
+        {"op": "download", "id": "x", "at": 10**30},
+        {"op": "download", "id": "never begun", "at": 5},
+    ):
+        ask.send(**wrong)
+    [(_, buffer)] = ask("rows", first=0, count=1)
+    assert buffer == b"1line 0"
+
+
 json = st.recursive(
-    st.none() | st.booleans() | st.integers(-10, 10) | st.text(max_size=8) | st.sampled_from(["stop", "kill", "ready"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-10, 10)
+    | st.text(max_size=8)
+    | st.sampled_from(["stop", "kill", "ready", "rows", "find", "text", "download", "first", "count"]),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["op", "job", "page", "x"]), inner, max_size=4)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["op", "job", "page", "first", "count", "id", "text", "at"]), inner, max_size=4
+        )
     ),
     max_leaves=6,
 )

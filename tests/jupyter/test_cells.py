@@ -174,7 +174,7 @@ def test_bad_input_is_one_clear_error_and_nothing_starts(kernel, code, error):
     assert done.error.startswith(error) or ("\0" in code and done.status == "error")
     assert not done.displays
     assert kernel.run("import psutil; psutil.Process().children()").value == "[]"
-    assert kernel.run("from ipyproc._core import log; sorted(log.directory().glob('*.sh'))").value == "[]"
+    assert kernel.run("from ipyproc._core import storage; sorted(storage.directory().glob('*.sh'))").value == "[]"
 
 
 def test_a_failure_is_told_in_the_users_own_lines(kernel):
@@ -219,7 +219,7 @@ def test_plain(kernel):
 def test_large_output_is_bounded_in_the_cell_and_whole_in_the_log(kernel):
     done = kernel.run("r = %aproc --plain {program} lines 200000")
     assert 60_000 < len(done.text()) < 70_000
-    path = re.search(r"\.\.\. 2\.\d MB not shown; full log: (\S+)", done.text())[1]
+    path = re.search(r"\.\.\. 19\d,\d+ lines, 2\.\d MB not shown; full log: (\S+)", done.text())[1]
     assert done.text().startswith("line 0\n") and done.text().endswith("line 199999\n")
     with open(path) as log:
         assert sum(1 for _ in log) == 200_000
@@ -264,7 +264,8 @@ def test_a_long_line_is_no_burden(kernel):
     kernel.run("%aproc --out warm {program} lines 1")
     started = time.monotonic()
     done = kernel.run("%%aproc {sys.executable}\nprint('x' * 2_000_000)")
-    assert time.monotonic() - started < 1.5 and 60_000 < len(done.text()) < 70_000
+    assert time.monotonic() - started < 1.5
+    assert done.text().startswith("x" * 10_000 + " … 1990000 more characters\n")
 
 
 def test_from_a_thread_of_the_users_own(kernel):
@@ -283,9 +284,9 @@ def test_from_a_thread_of_the_users_own(kernel):
 
 def test_many_runs_leave_nothing_behind(fresh_kernel):
     count = (
-        "import os, asyncio, gc, ipywidgets, psutil; from ipyproc._core import log; gc.collect(); "
+        "import os, asyncio, gc, ipywidgets, psutil; from ipyproc._core import storage; gc.collect(); "
         "[len(os.listdir('/proc/self/fd')), len(asyncio.all_tasks()), len(psutil.Process().children()), "
-        "len(list(log.directory().iterdir())), len(ipywidgets.Widget.widgets)]"
+        "len(list(storage.directory().iterdir())), len(ipywidgets.Widget.widgets)]"
     )
 
     def run_some(times):

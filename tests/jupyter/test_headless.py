@@ -1,5 +1,6 @@
 """The same cells with nobody watching: nbclient, papermill, a terminal."""
 
+import re
 import subprocess
 import sys
 
@@ -39,6 +40,18 @@ def test_a_progress_bar_and_a_flood_are_bounded():
     outputs = done.cells[1]["outputs"]
     assert len(outputs) < 40 and sum(len(output["text"]) for output in outputs) < 70_000
     assert text(done.cells[1]).endswith("99999\n100000\n")
+
+
+def test_a_background_program_shows_where_it_is_joined():
+    done = execute(notebook("%aproc --bg --proc p sh -c 'echo one; sleep 0.7; echo two >&2'", "1", "await p.wait()"))
+    assert text(done.cells[1]).startswith("... in the background: ") and len(done.cells[1]["outputs"]) == 1
+    assert (text(done.cells[3]), text(done.cells[3], "stderr")) == ("one\n", "two\n")
+
+
+def test_bars_are_saved_in_their_last_state():
+    bars = "import sys, tqdm\nfor i in tqdm.trange(3, position=0):\n for j in tqdm.trange(30, position=1, leave=False): pass"
+    done = execute(notebook(f"import sys; bars = {bars!r}", "%aproc {sys.executable} -c {bars}"))
+    assert re.fullmatch(r"100%.* 3/3 .*\n?", text(done.cells[2], "stderr"))
 
 
 def test_a_failing_program_fails_the_notebook(tmp_path):

@@ -43,6 +43,6 @@ def test_first_run_shows_what_it_says(tmp_path):
     assert "is running" in shown["meanwhile"]
     assert "return code 0" in shown["wait"]
     assert "level 9: " in shown["wait"]
-    assert shown["stop"] == "-9"
+    assert shown["stop"].endswith("\n-9")
     assert "exited with status 2" in shown["failure"]
     assert "No such file" in shown["failure"]

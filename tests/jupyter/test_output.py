@@ -1,0 +1,102 @@
+"""Where output goes: a log of one's own, variables with the last state of what was rewritten, a full transcript or its ends."""
+
+import re
+
+import pytest
+
+BARS = (
+    "import sys, time\n"
+    "for i in range(3):\n"
+    "    sys.stdout.write(f'\\router {i}\\n\\r\\x1b[32minner {i}\\x1b[0m\\x1b[A'); sys.stdout.flush(); time.sleep(0.15)\n"
+    "sys.stdout.write('\\n\\n')\n"
+)
+
+
+def last_display(done):
+    return done.of_type("update_display_data")[-1]["data"]
+
+
+def test_a_log_of_ones_own(kernel, tmp_path):
+    file = tmp_path / "own.log"
+    file.write_text("before\n")
+    kernel.run(f"file = {str(file)!r}")
+    kernel.run("%aproc --log {file} {program} out a err b")
+    assert file.read_text() == "a\nb\n"
+    kernel.run("r = %aproc --log '>>{file}' {program} out c")
+    assert file.read_text() == "a\nb\nc\n"
+    assert kernel.run("f'{r.log.path} {r.log.bytes} {r.stdout}'").value == f"'{file} 2 c\\n'"
+    kernel.run("del r")
+    kernel.run("%aproc --bg --proc p --log '>>{file}' {program} out d stall")
+    assert kernel.run("%aproc --log '>>{file}' echo x").error == (
+        f"UsageError: --log: cannot write to '{file}': the log of another program is being written to it"
+    )
+    kernel.run("await p.log.changed(0); await p.stop()")
+    assert file.read_text() == "a\nb\nc\nd\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ("--log", "UsageError: --log needs a value: --log FILE"),
+        ("--log '>>'", "UsageError: --log: '>>' names no file"),
+        ("--log /nosuch/file", "UsageError: --log: cannot write to '/nosuch/file': No such file or directory"),
+        ("--log /tmp", "UsageError: --log: cannot write to '/tmp': Is a directory"),
+        ("--log /dev/null", "UsageError: --log: cannot write to '/dev/null': not a regular file"),
+    ],
+)
+def test_a_log_that_cannot_be_written_starts_nothing(kernel, options, error):
+    assert (
+        kernel.run(f"%aproc {options} -- echo x" if options == "--log" else f"%aproc {options} echo x").error == error
+    )
+
+
+def test_a_program_that_cannot_start_leaves_a_log_of_ones_own_as_it_is(kernel, tmp_path):
+    file = tmp_path / "own.log"
+    file.write_text("precious")
+    assert kernel.run(f"%aproc --log {file} nosuchprogram").status == "error"
+    assert file.read_text() == "precious"
+
+
+def test_variables_get_what_a_terminal_would_leave(kernel):
+    kernel.run(f"bars = {BARS!r}")
+    done = kernel.run("%aproc --out x {sys.executable} -c {bars}\nx", headless=True)
+    assert done.value == "'outer 2\\ninner 2\\n'"
+    assert kernel.run(r"""%aproc --out x printf '1%%\r2%%\r3%%\n\033[1mb\033[0m\r\n'""" + "\nx").value == "'3%\\nb\\n'"
+
+
+@pytest.mark.parametrize("headless", [False, True])
+def test_bars_of_several_lines_are_saved_in_their_last_state(kernel, headless):
+    kernel.run(f"bars = {BARS!r}")
+    done = kernel.run("%aproc {sys.executable} -c {bars}", headless=headless)
+    if headless:
+        assert done.text() == "outer 2\n\x1b[0;32minner 2\x1b[0m\n"
+    else:
+        assert last_display(done)["text/plain"].startswith("outer 2\ninner 2\n✔ Done")
+        assert '<span style="color:#2e9443">inner 2</span>' in last_display(done)["text/html"]
+
+
+def test_the_open_line_is_written_anew_where_somebody_looks_on(kernel):
+    done = kernel.run(r"""%aproc --plain sh -c 'for i in 1 22 3; do printf "\r$i"; sleep 0.4; done; echo; echo end'""")
+    texts = [content["text"] for content in done.of_type("stream")]
+    assert "".join(texts) == "1\r22\r32\nend\n" and len(texts) >= 4
+
+
+def test_the_bound_of_the_transcript_is_set_by_config(fresh_kernel):
+    fresh_kernel.run("%config AProcMagics.transcript_limit = 4000")
+    done = fresh_kernel.run("%aproc {program} lines 20000 sleep 0.5")
+    shown = last_display(done)
+    assert len(shown["text/html"]) + len(shown["text/plain"]) < 6000
+    left_out = re.search(r"\n\.\.\. ([\d,]+) lines, 2\d\d\.\d kB not shown; full log: (.*)\n", shown["text/plain"])
+    lines = re.findall(r"^line (\d+)$", shown["text/plain"], re.MULTILINE)
+    assert int(left_out[1].replace(",", "")) == 20_000 - len(lines) and lines[0] == "0" and lines[-1] == "19999"
+
+
+def test_the_limit_of_a_log_is_set_by_config(fresh_kernel):
+    fresh_kernel.run("%config AProcMagics.log_limit = 2_000_000")
+    done = fresh_kernel.run("r = %aproc --plain {program} lines 1000000")
+    assert "MB are not in the log: its limit, or a full disk" in done.text()
+    value = fresh_kernel.run(
+        "import os; os.stat(r.log.path).st_blocks * 512 < 3_000_000, r.log.dropped > 9_000_000"
+    ).value
+    assert value == "(True, True)"
+    assert done.text().endswith("MB are not in the log: its limit, or a full disk\n") and "line 999999\n" in done.text()

@@ -1,0 +1,88 @@
+"""All cards together send at most 20 messages and 0.3 MB in any second."""
+
+import asyncio
+import time
+
+from ipyproc._jupyter.wire import Wire
+
+
+def sent_in(seconds, size, senders):
+    """(time, sender) of each message, when so many senders always have something to send."""
+    sent = []
+
+    async def main():
+        wire = Wire()
+        started = time.monotonic()
+
+        def sender(number):
+            def send():
+                sent.append((time.monotonic() - started, number))
+                asyncio.get_running_loop().call_soon(wire.ask, send)
+                return size
+
+            return send
+
+        for number in range(senders):
+            wire.ask(sender(number))
+        await asyncio.sleep(seconds)
+
+    asyncio.run(main())
+    return [(at, number) for at, number in sent if at < seconds]
+
+
+def in_any_second(sent):
+    return max(sum(1 for at, _ in sent if begin <= at < begin + 1) for begin, _ in sent)
+
+
+def test_messages_are_few_and_everybody_has_a_turn():
+    sent = sent_in(1.5, 100, senders=5)
+    assert sent[0][0] < 0.01, "the first one goes at once"
+    assert in_any_second(sent) <= 20
+    turns = [sum(1 for _, number in sent if number == each) for each in range(5)]
+    assert len(sent) >= 20 and max(turns) - min(turns) <= 1
+
+
+def test_bytes_are_few():
+    sent = sent_in(1.5, 48_000, senders=2)
+    assert in_any_second(sent) * 48_000 <= 300_000
+    assert len(sent) >= 5
+
+
+def test_what_a_person_waits_for_goes_first_and_nothing_is_asked_twice():
+    order = []
+
+    async def main():
+        wire = Wire()
+        done = asyncio.Event()
+
+        def send(name):
+            def sender():
+                order.append(name)
+                done.set() if name == "last" else None
+                return 1
+
+            return sender
+
+        burst = [send(f"burst {n}") for n in range(4)]
+        for each in burst:
+            wire.ask(each)
+        tail, gone = send("last"), send("gone")
+        for each in (tail, tail, gone):
+            wire.ask(each)
+        wire.forget(gone)
+        wire.ask(send("answer"), first=True)
+        await done.wait()
+
+    asyncio.run(main())
+    assert order == ["burst 0", "burst 1", "burst 2", "burst 3", "answer", "last"]
+
+
+def test_nothing_to_send_costs_nothing():
+    async def main():
+        wire, sent = Wire(), []
+        for _ in range(100):
+            wire.ask(lambda: 0)
+        wire.ask(lambda: sent.append(1) or 1)
+        assert sent == [1]
+
+    asyncio.run(main())
