@@ -1,8 +1,11 @@
 // The process card: what one process looks like in a cell while it runs. The wire is described in card.py.
 // The kernel owns state and text; all of it is put into the page by textContent, never as markup.
 import type { AnyModel, Render } from '@anywidget/types';
+import { element, icon } from './dom';
+import { Output } from './output';
+import type { Message, Send, Tail, Times } from './wire';
 
-interface Shown {
+interface Shown extends Times {
   job: string; // the id that every message of ours must carry
   name: 'running' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'lost';
   label: string;
@@ -11,53 +14,18 @@ interface Shown {
   pid: number;
   folded: boolean;
   sent: string; // the signal that was sent last
-  elapsed: number; // the three times are seconds, at the moment when the kernel said so
-  sent_ago: number;
-  next_in: number | null;
 }
 interface Traits {
   shown: Shown;
 }
-type Tail = Pick<Shown, 'elapsed' | 'sent_ago' | 'next_in'> & { op: 'tail'; counts: string };
 
 const TICK_MS = 200;
 const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
-const ICONS: Record<string, string> = {
-  ok: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM7.2 11L4.5 8.3l1-1 1.7 1.6 3.3-3.7 1.1 1z',
-  failed: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM10.8 11.8L8 9l-2.8 2.8-1-1L7 8 4.2 5.2l1-1L8 7l2.8-2.8 1 1L9 8l2.8 2.8z',
-  signaled: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM5.5 5.5h5v5h-5z',
-  lost: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM8 3a5 5 0 110 10A5 5 0 018 3zM7.2 4.8h1.6v4H7.2zM7.2 10h1.6v1.6H7.2z',
-  stop: 'M4.5 3.5h7a1 1 0 011 1v7a1 1 0 01-1 1h-7a1 1 0 01-1-1v-7a1 1 0 011-1z',
-  kill: 'M9.5 1L3 9h4l-1 6 7-8.5H8.7z',
-};
 
 /** One id for each load of the page: by a second one the kernel knows that the page was reloaded. */
 function pageId(): string {
   const page = globalThis as { __ipyproc_page__?: string };
   return (page.__ipyproc_page__ ??= Math.random().toString(36).slice(2));
-}
-
-function element<K extends keyof HTMLElementTagNameMap>(
-  tag: K,
-  name: string,
-  attributes: Record<string, string> = {},
-): HTMLElementTagNameMap[K] {
-  const made = document.createElement(tag);
-  made.className = `ipyproc-${name}`;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-}
-
-function icon(name: string): SVGSVGElement {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  for (const [key, value] of Object.entries({ viewBox: '0 0 16 16', width: '14', height: '14', 'aria-hidden': 'true' }))
-    svg.setAttribute(key, value);
-  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-  path.setAttribute('d', ICONS[name] ?? '');
-  path.setAttribute('fill', 'currentColor');
-  path.setAttribute('fill-rule', 'evenodd');
-  svg.append(path);
-  return svg;
 }
 
 /** `0.4 s`, `12.9 s`, `3:02`, `1:00:05` */
@@ -79,14 +47,13 @@ class Card {
   private readonly time = element('time', 'time');
   private readonly stop = this.button('stop', 'Stop', 'Stop: send SIGTERM, and SIGKILL if it does not end');
   private readonly kill = this.button('kill', 'Kill', 'Kill: send SIGKILL');
-  private readonly log = element('div', 'log', { role: 'log', 'aria-live': 'off', 'aria-label': 'Output', tabindex: '0' });
+  private readonly output = new Output((op, more) => this.send(op, more));
   private readonly counts = element('span', 'counts');
   private readonly fold = element('button', 'fold', { type: 'button' });
   private open: boolean;
   private lost = false;
-  private follow = true; // keep the last line in sight; not while the user has scrolled up
   private heard = performance.now(); // when the kernel last told the times
-  private times: Pick<Shown, 'elapsed' | 'sent_ago' | 'next_in'>;
+  private times: Times;
 
   constructor(private readonly model: AnyModel<Traits>) {
     const { folded } = this.shown;
@@ -97,11 +64,8 @@ class Card {
     const foot = element('div', 'foot');
     buttons.append(this.stop, this.kill);
     head.append(this.icon, this.label, this.title, this.note, this.time, buttons);
-    foot.append(this.counts, this.fold);
-    this.root.append(head, element('div', 'bar', { 'aria-hidden': 'true' }), this.log, foot);
-    this.log.addEventListener('scroll', () => {
-      this.follow = this.log.scrollTop + this.log.clientHeight >= this.log.scrollHeight - 4;
-    });
+    foot.append(this.counts, this.output.said, this.output.tools, this.fold);
+    this.root.append(head, element('div', 'bar', { 'aria-hidden': 'true' }), this.output.body, foot);
     this.fold.hidden = !folded;
     this.fold.addEventListener('click', () => {
       this.open = !this.open;
@@ -116,13 +80,13 @@ class Card {
     return over ? shown : { ...shown, name: 'lost', label: 'Lost: the kernel that ran it is gone' };
   }
 
-  send(op: string, more: Record<string, string> = {}): void {
+  send: Send = (op, more = {}) => {
     try {
       this.model.send({ op, job: this.shown.job, ...more });
     } catch {
       this.lose(); // there is no kernel any more that could hear it
     }
-  }
+  };
 
   /** The kernel was restarted or has died; should it be there all the same, its next message says so. */
   lose(): void {
@@ -138,19 +102,19 @@ class Card {
     this.draw();
   }
 
-  /** The kernel has sent the last lines. */
-  tail(message: Tail, text: string): void {
-    this.log.replaceChildren(
-      ...(text ? text.split('\n') : []).map((row) => {
-        const line = element('div', row[0] === '2' ? 'err' : 'out');
-        line.textContent = row.slice(1) || ' ';
-        return line;
-      }),
-    );
-    this.lost = false;
-    this.counts.textContent = `${message.counts} · pid ${this.shown.pid}`;
-    this.hear(message);
-    this.draw();
+  /** The kernel has sent something of the output. */
+  take(message: Message, buffer: DataView | undefined): void {
+    this.output.take(message, buffer);
+    if (message.op === 'tail') this.hearTail(message);
+  }
+
+  /** A key that was pressed in the card; true when JupyterLab must not have it. */
+  key(event: KeyboardEvent): boolean {
+    return this.output.key(event);
+  }
+
+  close(): void {
+    this.output.close();
   }
 
   /** What changes with time alone; false when nothing will change any more. */
@@ -169,7 +133,14 @@ class Card {
     return running;
   }
 
-  private hear(times: Pick<Shown, 'elapsed' | 'sent_ago' | 'next_in'>): void {
+  private hearTail(message: Tail): void {
+    this.lost = false;
+    this.counts.textContent = `${message.counts} · pid ${this.shown.pid}`;
+    this.hear(message);
+    this.draw();
+  }
+
+  private hear(times: Times): void {
     this.times = times;
     this.heard = performance.now();
   }
@@ -186,8 +157,8 @@ class Card {
     this.note.textContent = note;
     this.stop.hidden = this.kill.hidden = !running;
     this.stop.disabled = name === 'stopping';
-    this.log.hidden = !this.open || !this.log.childElementCount;
-    if (this.follow) this.log.scrollTop = this.log.scrollHeight;
+    this.output.hidden = !this.open || this.output.isEmpty;
+    this.output.lost = this.lost;
     this.fold.textContent = this.open ? 'Hide output' : 'Show output';
     this.fold.setAttribute('aria-expanded', String(this.open));
     this.tick();
@@ -204,8 +175,8 @@ class Card {
 const render: Render<Traits> = ({ model, el }) => {
   if (!model.get('shown')?.job) return; // a card without a process, which a page can forge: nothing to show
   const card = new Card(model);
-  const onMessage = (message: Tail, buffers: DataView[]) => {
-    if (message?.op === 'tail' && buffers[0]) card.tail(message, new TextDecoder().decode(buffers[0]));
+  const onMessage = (message: Message | null, buffers: DataView[]) => {
+    if (message) card.take(message, buffers[0]);
   };
   const onChange = () => card.change();
   // ipywidgets says when the connection to the kernel goes or comes; not one of anywidget's own events, hence the cast
@@ -217,11 +188,12 @@ const render: Render<Traits> = ({ model, el }) => {
   live.on('comm_live_update', onLive);
   model.on('msg:custom', onMessage);
   model.on('change:shown', onChange);
-  // A key pressed on a button is for the button: JupyterLab takes keys on the document ("x" would cut the cell), so it
-  // is kept from there on the window. Keys with a modifier (Ctrl+S) and Escape go on to JupyterLab.
+  // A key pressed in the card is for the card: JupyterLab takes keys on the document ("x" would cut the cell), so it is
+  // kept from there on the window. Keys with a modifier (Ctrl+S) and Escape go on to JupyterLab, unless the card takes them.
   const onKey = (event: KeyboardEvent) => {
+    if (!card.root.contains(event.target as Node)) return;
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey && event.key !== 'Escape';
-    if (plain && card.root.contains(event.target as Node)) event.stopPropagation();
+    if (card.key(event) || plain) event.stopPropagation();
   };
   window.addEventListener('keydown', onKey, true);
   el.append(card.root);
@@ -229,6 +201,7 @@ const render: Render<Traits> = ({ model, el }) => {
   const timer = setInterval(() => card.tick(), TICK_MS);
   return () => {
     clearInterval(timer);
+    card.close();
     window.removeEventListener('keydown', onKey, true);
     live.off('comm_live_update', onLive);
     model.off('msg:custom', onMessage);

@@ -124,7 +124,9 @@ class LabPage:
         before = self.path.stat().st_mtime_ns
         self.page.keyboard.press("Control+s")
         deadline = time.monotonic() + PATIENCE_MS / 1000
-        while self.path.stat().st_mtime_ns == before:
+        while self.path.stat().st_mtime_ns == before or not self.path.read_text().endswith(
+            "}\n"
+        ):  # it is being written
             assert time.monotonic() < deadline, "the notebook was not saved"
             self.page.wait_for_timeout(50)
         return json.loads(self.path.read_text())

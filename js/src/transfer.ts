@@ -1,0 +1,131 @@
+// Text for the clipboard and the file for a download: both come from the kernel in pieces.
+import { type FilePiece, type Send, type TextPiece, newId } from './wire';
+
+const PATIENCE_MS = 10_000;
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
+
+/** What went wrong, in words for the user. */
+export class Refused extends Error {}
+
+/** One text that was asked for. */
+export class TextPull {
+  readonly text: Promise<string>;
+  private readonly id = newId();
+  private readonly parts: Uint8Array[] = [];
+  private resolve!: (text: string) => void;
+  private reject!: (reason: Refused) => void;
+  private timer = 0;
+
+  constructor(send: Send, range: { first: number; last: number; first_column: number; last_column: number }) {
+    this.text = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.text.catch(() => {}); // said by the one who asked, who may be gone
+    this.wait();
+    send('text', { id: this.id, ...range });
+  }
+
+  take(message: TextPiece, buffer: DataView | undefined): void {
+    if (message.id !== this.id) return;
+    clearTimeout(this.timer);
+    if (message.too_big) this.reject(new Refused('More than 1 MiB: download it instead'));
+    if (buffer) this.parts.push(bytesOf(buffer));
+    if (message.more) this.wait();
+    else void new Blob(this.parts as BlobPart[]).text().then(this.resolve);
+  }
+
+  private wait(): void {
+    this.timer = setTimeout(() => this.reject(new Refused('The kernel does not answer')), PATIENCE_MS);
+  }
+}
+
+/** Put a text that is still to come into the clipboard. */
+export async function copy(text: Promise<string>): Promise<void> {
+  try {
+    // the promise is handed over, as a browser may forget the click before the text is here
+    const blob = text.then((all) => new Blob([all], { type: 'text/plain' }));
+    blob.catch(() => {});
+    await navigator.clipboard.write([new ClipboardItem({ 'text/plain': blob })]);
+  } catch {
+    const all = await text;
+    try {
+      await navigator.clipboard.writeText(all);
+    } catch {
+      copyByHand(all); // a page without https has no clipboard
+    }
+  }
+}
+
+function copyByHand(text: string): void {
+  const focused = document.activeElement;
+  const area = document.createElement('textarea');
+  area.value = text;
+  area.style.cssText = 'position: fixed; opacity: 0';
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand('copy');
+  area.remove();
+  if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+  if (!done) throw new Refused('The browser does not let us copy');
+}
+
+/** A file on its way; the next piece is asked for when one has come. */
+export class Download {
+  private readonly id = newId();
+  private readonly parts: Blob[] = []; // the browser may keep them on its disk
+  private got = 0;
+  private timer = 0;
+
+  constructor(
+    private readonly send: Send,
+    private readonly say: (words: string) => void,
+    private readonly done: () => void,
+  ) {
+    say('Downloading');
+    this.ask();
+  }
+
+  take(message: FilePiece, buffer: DataView | undefined): void {
+    if (message.id !== this.id || message.at !== this.got || !buffer) return;
+    this.parts.push(new Blob([bytesOf(buffer) as BlobPart]));
+    this.got += buffer.byteLength;
+    if (message.more) {
+      this.say(`Downloading ${progress(this.got, message.size)}`);
+      this.ask();
+    } else {
+      this.cancel();
+      save(new Blob(this.parts), message.name);
+      this.done();
+    }
+  }
+
+  cancel(): void {
+    clearTimeout(this.timer);
+  }
+
+  private ask(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), PATIENCE_MS); // the question may have been lost
+    this.send('download', { id: this.id, at: this.got });
+  }
+}
+
+function save(blob: Blob, name: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it later
+}
+
+/** `12 of 100 MB` */
+function progress(done: number, all: number): string {
+  const unit = Math.min(Math.floor(Math.log10(Math.max(all, 1)) / 3), UNITS.length - 1);
+  const figure = (bytes: number) => Math.round(bytes / 1000 ** unit);
+  return `${figure(done)} of ${figure(all)} ${UNITS[unit]}`;
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: DataView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,52 @@
+// What the kernel says about the output, and how the page asks. The whole wire is described in card.py.
+
+export type Send = (op: string, more?: Record<string, string | number | boolean>) => void;
+
+export interface Times {
+  elapsed: number; // all are seconds, at the moment when the kernel said so
+  sent_ago: number;
+  next_in: number | null;
+}
+export interface Tail extends Times {
+  op: 'tail';
+  total: number; // rows there are
+  first: number; // number of the first row of this message
+  settled: number; // rows below this one will not change any more
+  counts: string;
+}
+export interface SomeRows {
+  op: 'rows';
+  first: number;
+}
+export interface Found {
+  op: 'found';
+  id: string;
+  total: number; // rows that were searched
+  more: boolean;
+}
+export interface TextPiece {
+  op: 'text';
+  id: string;
+  more?: boolean;
+  too_big?: boolean;
+}
+export interface FilePiece {
+  op: 'piece';
+  id: string;
+  at: number;
+  size: number;
+  name: string;
+  more: boolean;
+}
+export type Message = Tail | SomeRows | Found | TextPiece | FilePiece;
+
+/** Rows as they travel: the digit of the stream, then the text. */
+export function unpack(buffer: DataView | undefined): string[] {
+  const text = buffer ? new TextDecoder().decode(buffer) : '';
+  return text ? text.split('\n') : [];
+}
+
+/** By the id of its question a view knows its answers among those of other views and of earlier questions. */
+export function newId(): string {
+  return Math.random().toString(36).slice(2);
+}
