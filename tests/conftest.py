@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ipyproc._core import storage
+from ipyproc._core import launch, storage
 
 PROGRAM = Path(__file__).with_name("program.py")
 
@@ -30,9 +30,11 @@ def program() -> Callable[..., tuple[str, ...]]:
 def nothing_left() -> Iterator[None]:
     """Fails the test that leaves an open descriptor or a child behind."""
     storage.directory()  # this process keeps a lock on it
+    launch.close()
     me = psutil.Process()
     before = _descriptors(), set(me.children(recursive=True))
     yield
+    launch.close()
     gc.collect()
     assert _descriptors() - before[0] == set(), "descriptors were left open"
     assert set(me.children(recursive=True)) - before[1] == set(), "children were left"

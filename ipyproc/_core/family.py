@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import weakref
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,13 +43,17 @@ class Family:
     def has_program(self) -> bool:
         """Whether the program itself has not ended, so that its pid is its own."""
         process = self._process()
-        return process is not None and process.returncode is None
+        return process is not None and not process.is_over
+
+    def may_be_left(self, sessions: Collection[int | None]) -> bool:
+        """Whether anything of it may run; `sessions` are those that any process is in."""
+        return self.has_program or self.pid in sessions
 
     def alive(self) -> set[psutil.Process]:
         """Look for the family now: all its processes that still run (zombies do not)."""
         import psutil  # late: the import of ipyproc loads the standard library only
 
-        found = {member for member in self._known if _runs(member)}
+        found = {member for member in self._known if runs(member)}
         children: dict[int, list[psutil.Process]] = {}
         ours = self.has_program
         session = self.pid if self._own_session and (ours or not psutil.pid_exists(self.pid)) else None
@@ -64,7 +69,7 @@ class Family:
                 new = [child for child in children.get(parent.pid, ()) if child.create_time() >= born]
                 parents += [child for child in new if child not in found]
                 found.update(new)
-        self._known = {member for member in found if _runs(member)}
+        self._known = {member for member in found if runs(member)}
         return self._known
 
     def send_signal(self, number: int) -> int:
@@ -114,7 +119,8 @@ def _send(member: psutil.Process, number: int) -> bool:
     return True
 
 
-def _runs(member: psutil.Process) -> bool:
+def runs(member: psutil.Process) -> bool:
+    """Whether it is there, and no zombie."""
     import psutil  # late: the import of ipyproc loads the standard library only
 
     try:

@@ -7,10 +7,13 @@ rung; time climbs too. It ends when the program and all of its family that can b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 import time
 from typing import TYPE_CHECKING
+
+from .errors import ProcessLost
 
 if TYPE_CHECKING:
     from .process import Process
@@ -84,7 +87,8 @@ class StopLadder:
             await asyncio.shield(self._watch)
 
     async def _until_gone(self) -> None:
-        await self._process.exited()
+        with contextlib.suppress(ProcessLost):
+            await self._process.exited()
         while self._process.family.alive():
             if self._rung == KILL and time.monotonic() > self.sent_at + KILL_GRACE:
                 break  # SIGKILL takes no effect: another user's process, or one stuck in the operating system

@@ -17,6 +17,7 @@ import asyncio
 import bisect
 import contextlib
 import errno
+import functools
 import operator
 import os
 import struct
@@ -36,23 +37,29 @@ LIMIT = 4 * 10**9
 
 _BLOCK = 1 << 16  # bytes that are read at a time
 _MARK_EVERY = 1 << 16  # bytes between two records of the index, at most, but for what one write brings
-_MOST_TAIL = 1 << 24  # bytes looked at for the last lines
+_MOST_TAIL = 1 << 20  # bytes looked at for the last lines
 
 
 class _Mark(NamedTuple):
-    """One record of the index: from this offset on it is this stream; so many lines of each end before it."""
+    """One record of the index: from this offset on it is this stream; what there is of each before it."""
 
     offset: int
     stream: int
     stdout_lines: int
     stderr_lines: int
+    stdout_bytes: int
+
+    def bytes(self, streams: Collection[int]) -> int:
+        on_stderr = self.offset - self.stdout_bytes
+        return (STDOUT_FD in streams) * self.stdout_bytes + (STDERR_FD in streams) * on_stderr
 
     def lines(self, streams: Collection[int]) -> int:
         return (STDOUT_FD in streams) * self.stdout_lines + (STDERR_FD in streams) * self.stderr_lines
 
 
-_RECORD = struct.Struct("<QBQQ")
+_RECORD = struct.Struct("<QBQQQ")
 _offset = operator.attrgetter("offset")
+_bytes = functools.partial(operator.methodcaller, "bytes")
 
 
 class _Index:
@@ -132,7 +139,8 @@ class Log:
         self.dropped = 0
         self.gap = (0, 0)
         self.moved_at: int | None = None
-        self._full = False
+        self._full = False  # it ends at its limit
+        self._has_warned = False
         weakref.finalize(self, _close, self._fds)
         self._remove_index = storage.remove_with(self, self._index_path)
         self._remove = storage.remove_with(self, *(() if self._own else (self.path,)))
@@ -163,12 +171,16 @@ class Log:
         """How many bytes of these streams there are now."""
         return sum(self.bytes_of[stream] for stream in streams)
 
+    def size_between(self, start: int, stop: int, streams: Collection[int]) -> int:
+        """How many bytes of these streams there are between these offsets; what was dropped counts."""
+        return self._size_before(stop, streams) - self._size_before(start, streams) if start < stop else 0
+
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def read(self, start: int = 0, size: int = 1 << 20, stream: int | None = None) -> bytes:
-        """The bytes from offset `start` on, at most `size` of both streams as they arrived; or one stream of them.
+    def read(self, start: int = 0, size: int | None = None, stream: int | None = None) -> bytes:
+        """The bytes from offset `start` on, up to the end or `size` of both streams as they arrived; or one stream of them.
 
-        A negative start counts from the end.
+        A negative start counts from the end. All of it is held in memory.
         """
         return b"".join(data for _, data in self.pieces(start, size, BOTH if stream is None else {stream}))
 
@@ -177,7 +189,7 @@ class Log:
         streams = BOTH if stream is None else {stream}
         window = 4096
         while True:
-            start = max(0, self.bytes - window)
+            start = self._start_of_last(window, streams)
             found = screen.rows(self.pieces(start, streams=streams))
             if len(found) > lines or start == 0 or window >= _MOST_TAIL:
                 return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
@@ -218,19 +230,19 @@ class Log:
             except FileNotFoundError:
                 return
             files.callback(os.close, fd)  # our own: the log may end while somebody reads
-            for stream, end in self._runs_between(start, stop):
+            for stream, end in self._runs_between(start, stop, streams):
+                if stream not in streams:
+                    start = end
                 while start < end:
                     if self.gap[0] <= start < self.gap[1]:
                         start = min(end, self.gap[1])
                         continue
                     length = min(_BLOCK, end - start, self.gap[0] - start if start < self.gap[0] else _BLOCK)
-                    if stream in streams:
-                        data = _read_at(fd, length, self._base + start)
-                        if not data:
-                            return  # somebody has cut the file
-                        length = len(data)
-                        yield start, stream, data
-                    start += length
+                    data = _read_at(fd, length, self._base + start)
+                    if not data:
+                        return  # somebody has cut the file
+                    yield start, stream, data
+                    start += len(data)
 
     def is_open(self, stream: int) -> bool:
         """Whether more of this stream may come."""
@@ -279,25 +291,48 @@ class Log:
         return self.bytes
 
     def _index(self) -> _Index:
-        return _Index(self._index_path, _Mark(0, self._mark.stream if self._mark else STDOUT_FD, 0, 0))
+        return _Index(self._index_path, _Mark(0, self._mark.stream if self._mark else STDOUT_FD, 0, 0, 0))
 
     def _last_mark(self, key: Callable[[_Mark], int], most: int) -> _Mark:
         """The last record of the index whose key is at most this; or the first."""
         with self._index() as index:
             return index[max(0, bisect.bisect_right(index, most, key=key) - 1)]
 
-    def _runs_between(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """(stream, end offset) of each run of one stream that has a part in start..stop."""
+    def _start_of_last(self, size: int, streams: Collection[int]) -> int:
+        """The offset of the last bytes of these streams, so many of them, however much of the other is between."""
+        stop = self.bytes
         with self._index() as index:
-            low = max(0, bisect.bisect_right(index, start, key=_offset) - 1)
-            mark = index[low]
-            for number in range(low + 1, len(index)):
-                following = index[number]
-                if following.offset >= stop:
+            for number in reversed(range(len(index))):
+                mark = index[number]
+                if mark.stream in streams:
+                    if stop - mark.offset >= size:
+                        return stop - size
+                    size -= stop - mark.offset
+                stop = mark.offset
+        return 0
+
+    def _size_before(self, offset: int, streams: Collection[int]) -> int:
+        mark = self._last_mark(_offset, offset)
+        return mark.bytes(streams) + (mark.stream in streams) * (offset - mark.offset)
+
+    def _runs_between(self, start: int, stop: int, streams: Collection[int]) -> Iterator[tuple[int, int]]:
+        """(stream, end offset) of each stretch of one stream that has a part in start..stop; read as far as needed.
+
+        Stretches of other streams than these are leapt over, as if they were one.
+        """
+        with self._index() as index:
+            number = max(0, bisect.bisect_right(index, start, key=_offset) - 1)
+            mark = index[number]
+            while True:
+                number += 1
+                if mark.stream not in streams:  # up to the last record before which there is no more of these
+                    number = max(
+                        number, bisect.bisect_right(index, mark.bytes(streams), number, key=_bytes(streams)) - 1
+                    )
+                if number >= len(index) or (following := index[number]).offset >= stop:
                     break
-                if following.stream != mark.stream:
-                    yield mark.stream, following.offset
-                    mark = following
+                yield mark.stream, following.offset
+                mark = following
             yield mark.stream, stop
 
     # --- the side of the writer ----------------------------------------------------------------------------------
@@ -321,7 +356,8 @@ class Log:
                     self.bytes_of[stream] += written
                     self.lines_of[stream] += lines
         except OSError as error:
-            if not self.dropped:
+            if not self._has_warned:
+                self._has_warned = True
                 warnings.warn(f"{self.path}: {error.strerror}: output is being lost", RuntimeWarning, stacklevel=2)
         self.dropped += size - done
         if self._limit and self.bytes - (self.gap[1] - self.gap[0]) > self._limit:
@@ -353,7 +389,7 @@ class Log:
         last = self._mark
         if last and last.stream == stream and self.bytes - last.offset < _MARK_EVERY:
             return
-        mark = _Mark(self.bytes, stream, self.lines_of[STDOUT_FD], self.lines_of[STDERR_FD])
+        mark = _Mark(self.bytes, stream, self.lines_of[STDOUT_FD], self.lines_of[STDERR_FD], self.bytes_of[STDOUT_FD])
         if last and self.bytes:  # a short log of one stream needs no index
             if len(self._fds) == 1:
                 self._fds.append(storage.open_new(self._index_path))
@@ -490,18 +526,16 @@ class LogReader:
         return True
 
     def _load(self) -> bool:
-        """Put the next bytes that are there now, if any, into the buffer; steps over the other stream."""
+        """Put the next bytes that are there now, if any, into the buffer."""
         if self._consumed:
             self._position, self._buffer = self._log.bytes, b""
-        while self._used >= len(self._buffer) and self._position < self._log.bytes:
+        if self._used >= len(self._buffer) and self._position < self._log.bytes:
             self._buffer, self._used = b"", 0
-            for offset, stream, data in self._log.spans(self._position, _BLOCK):
-                self._position = offset + len(data)
-                if stream in self._streams:
-                    self._buffer = data
-                    break
-            else:  # dropped, or cut by somebody
-                self._position = min(self._log.bytes, max(self._position + _BLOCK, self._log.gap[1]))
+            for offset, _, data in self._log.spans(self._position, streams=self._streams):
+                self._buffer, self._position = data, offset + len(data)
+                break
+            else:  # all that is left is of the other stream, or dropped, or cut by somebody
+                self._position = self._log.bytes
         return self._used < len(self._buffer)
 
     def _take(self, count: int) -> bytes:

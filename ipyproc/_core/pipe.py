@@ -16,12 +16,15 @@ import threading
 import time
 import warnings
 import weakref
+from collections.abc import Sequence
 
 from .log import Log
 
-_PIPE_BYTES = 1 << 20  # what Linux grants an ordinary user for one pipe
+_PIPE_BYTES = 1 << 18  # Linux grants an ordinary user 64 MiB for all pipes
 _BUFFER_BYTES = 1 << 18
 _SLICE = 0.001  # seconds
+_BUSY = 0.002  # seconds; a program that writes again so soon ...
+_PAUSE = 0.004  # ... is read again after this time: one read for many small writes
 
 _thread = threading.local()
 
@@ -32,13 +35,16 @@ class LogPipe:
     POSIX only: asyncio's loop of Windows has no `add_reader`; there the log is fed by asyncio's own pipe.
     """
 
-    def __init__(self, log: Log, stream: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, log: Log, stream: int, loop: asyncio.AbstractEventLoop, others: Sequence[LogPipe] = ()) -> None:
         self._log = log
+        self._others = others  # of the same program
         self._stream = stream
         self._loop = loop
         self._read_end, self.write_end = os.pipe()
         self._fds = [self._read_end, self.write_end]
-        self._finalizer = weakref.finalize(self, _close, self._fds)
+        self._read_at = 0.0
+        self._is_paused = False
+        weakref.finalize(self, _close, self._fds)
         os.set_blocking(self._read_end, False)
         if sys.platform == "linux":
             import fcntl  # late: POSIX only
@@ -60,7 +66,14 @@ class LogPipe:
         _close(self._fds)
 
     def _drain(self) -> None:
-        """Take what is there. An error that left this callback would come again for ever, the program waiting."""
+        """Take what is there, and first what is in a pipe that was left alone for a moment: it was written before."""
+        for other in self._others:
+            if other._is_paused:
+                other._read()
+        self._read()
+
+    def _read(self) -> None:
+        """An error that left the callback would come again for ever, the program waiting."""
         buffer = _buffer()
         deadline = time.perf_counter() + _SLICE
         try:
@@ -70,13 +83,29 @@ class LogPipe:
                     self._end()
                     return
                 self._log.write(self._stream, buffer, count)
-                if count < _BUFFER_BYTES // 4 or time.perf_counter() > deadline:
-                    return  # it is empty, or will be called again
+                if count < _BUFFER_BYTES // 4:
+                    self._pause_if_busy()
+                    return  # it is empty
+                if time.perf_counter() > deadline:
+                    return  # it will be called again
         except BlockingIOError:
             return
         except Exception as error:  # noqa: BLE001
             self._end()
             warnings.warn(f"reading output has failed: {error!r}", RuntimeWarning, stacklevel=1)
+
+    def _pause_if_busy(self) -> None:
+        now = time.perf_counter()
+        if now - self._read_at < _BUSY + _PAUSE and not self._is_paused:
+            self._is_paused = True
+            self._loop.remove_reader(self._read_end)
+            self._loop.call_later(_PAUSE, self._go_on)
+        self._read_at = now
+
+    def _go_on(self) -> None:
+        self._is_paused = False
+        if self._fds:
+            self._loop.add_reader(self._read_end, self._drain)
 
     def _end(self) -> None:
         self._loop.remove_reader(self._read_end)

@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from . import status
-from .family import Family
+from .errors import ProcessLost
 from .ladder import KILL, TERMINATE, StopLadder
 from .launch import portable
 from .launch.base import Launcher
@@ -35,7 +35,6 @@ __all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exe
 LOG: Final = -100
 """For `stdout` and `stderr`: write the output to `process.log`. (PIPE is -1, STDOUT -2, DEVNULL -3.)"""
 
-_LAUNCHER: Launcher = portable  # the two factories are drop-ins: it is always this one
 _DEFAULT_LIMIT = 2**16  # bytes; the documented default of asyncio's `limit`
 _CLOSE_GRACE = 0.05  # seconds that wait() gives the pipes to close after the end
 _DEFAULT_GRACE = 5.0  # seconds between SIGTERM and SIGKILL; as in execa, trio and processx
@@ -54,7 +53,7 @@ class Process(asyncio.subprocess.Process):
             read too: `process.stdout` is then a reader of the log.
         family: the program and its descendants, as far as they can be found.
         ladder: how far stopping it has come.
-        launcher: what started it: "portable".
+        launcher: what started it: "supervised" or "portable".
         on_wait: what a view does where the process is waited for, up to its end; None: nothing.
     """
 
@@ -70,20 +69,30 @@ class Process(asyncio.subprocess.Process):
         args: str | bytes | Sequence[Any],
         started_at: float,
         own_session: bool = False,
-        launcher: str = _LAUNCHER.name,
+        launcher: Launcher = portable,
     ) -> None:
         super().__init__(transport, protocol, loop)
         self._started_at = started_at
         self.args = args
         self.name = status.command_line(args)
         self.log: Log | None = protocol.log
-        self.family = Family(self, own_session=own_session)
+        self.family = launcher.family(self, transport, own_session=own_session)
         self.ladder = StopLadder(self, _DEFAULT_GRACE)
-        self.launcher = launcher
+        self.launcher = launcher.name
         self.on_wait: Callable[[], Awaitable[None]] | None = None
 
     def __repr__(self) -> str:
-        return f"<Process {self.pid} ({self.name}) {status.describe(self.returncode)}>"
+        return f"<Process {self.pid} ({self.name}) {'was lost' if self.lost else status.describe(self.returncode)}>"
+
+    @property
+    def lost(self) -> ProcessLost | None:
+        """Set when nobody saw how it ended; `returncode` stays None then, and `wait()` raises this."""
+        return self._protocol.lost
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or was lost."""
+        return self.returncode is not None or self.lost is not None
 
     @property
     def duration(self) -> float:
@@ -101,6 +110,7 @@ class Process(asyncio.subprocess.Process):
 
         Raises:
             RuntimeError: called on another event loop than the one that made the process.
+            ProcessLost: nobody saw how it ended.
         """
         if self.on_wait:
             self.check_loop()
@@ -118,6 +128,8 @@ class Process(asyncio.subprocess.Process):
                     await asyncio.wait([self._protocol.closed])
                     if self.log:
                         await self.log.finished()
+        if self.lost:
+            raise self.lost
         code = self.returncode
         assert code is not None
         return code
@@ -161,7 +173,7 @@ class Process(asyncio.subprocess.Process):
             ProcessLookupError: the program has ended.
         """
         _check_signal(signal)
-        if self.returncode is not None:
+        if self.is_over:
             raise ProcessLookupError(f"{self!r}: it can get no signal any more")
         if family:
             self.family.send_signal(signal)
@@ -194,7 +206,7 @@ class Process(asyncio.subprocess.Process):
             -15
         """
         self.check_loop()
-        if self.returncode is None or self.family.alive():
+        if not self.is_over or self.family.alive():
             self.ladder.grace = grace
             self.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop")
         await self.ladder.finished()
@@ -235,7 +247,22 @@ async def create_subprocess_exec(
         >>> asyncio.run(main())
         (0, b'hello\n')
     """
-    return await _start(_LAUNCHER.exec, (program, *args), (program, *args), stdin, stdout, stderr, limit, kwds)
+    return await start_exec(portable, program, *args, stdin=stdin, stdout=stdout, stderr=stderr, limit=limit, **kwds)
+
+
+async def start_exec(
+    launcher: Launcher,
+    program: Any,
+    *args: Any,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    limit: int = _DEFAULT_LIMIT,
+    **kwds: Any,
+) -> Process:
+    """`create_subprocess_exec` with this launcher."""
+    command = (program, *args)
+    return await _start(launcher, launcher.exec, command, command, stdin, stdout, stderr, limit, kwds)
 
 
 async def create_subprocess_shell(
@@ -251,10 +278,24 @@ async def create_subprocess_shell(
     Arguments, errors and cancellation are those of `create_subprocess_exec`. `pid` is that of the shell. Quoting is
     the caller's duty (`shlex.quote`): never put a value you do not trust into a command line.
     """
-    return await _start(_LAUNCHER.shell, (cmd,), cmd, stdin, stdout, stderr, limit, kwds)
+    return await start_shell(portable, cmd, stdin, stdout, stderr, limit, **kwds)
+
+
+async def start_shell(
+    launcher: Launcher,
+    cmd: str | bytes,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    limit: int = _DEFAULT_LIMIT,
+    **kwds: Any,
+) -> Process:
+    """`create_subprocess_shell` with this launcher."""
+    return await _start(launcher, launcher.shell, (cmd,), cmd, stdin, stdout, stderr, limit, kwds)
 
 
 async def _start(
+    launcher: Launcher,
     launch: Callable[..., Awaitable[tuple[asyncio.SubprocessTransport, _ProcessProtocol]]],
     command: tuple[Any, ...],
     args: str | bytes | Sequence[Any],
@@ -279,7 +320,7 @@ async def _start(
             assert log
             targets[stream] = PIPE
             if sys.platform != "win32":
-                pipes.append(LogPipe(log, stream, loop))
+                pipes.append(LogPipe(log, stream, loop, pipes))
                 targets[stream] = pipes[-1].write_end
         transport, protocol = await launch(
             lambda: _ProcessProtocol(limit, loop, log, streams),
@@ -298,7 +339,9 @@ async def _start(
     for pipe in pipes:
         pipe.connect()
     own_session = bool(popen.get("start_new_session"))
-    return Process(transport, protocol, loop, args=args, started_at=started_at, own_session=own_session)
+    return Process(
+        transport, protocol, loop, args=args, started_at=started_at, own_session=own_session, launcher=launcher
+    )
 
 
 class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
@@ -313,6 +356,7 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         """Done when the program ends, with the `time.monotonic()` of that moment."""
         self.closed: asyncio.Future[None] = loop.create_future()
         """Done when it has ended and all its pipes are closed."""
+        self.lost: ProcessLost | None = None
         self._log_streams = log_streams
         self._made: asyncio.BaseTransport | None = None
 
@@ -329,6 +373,13 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         super().connection_lost(exc)  # asyncio calls it for a closed stdin too, hence the question
         if self._made is not None and self._made.is_closing() and not self.closed.done():
             self.closed.set_result(None)
+
+    def process_lost(self, error: ProcessLost) -> None:
+        """The launcher has lost it; called in the place of `process_exited`."""
+        self.lost = error
+        for future, result in ((self.ended, time.monotonic()), (self.closed, None)):
+            if not future.done():
+                future.set_result(result)  # type: ignore[arg-type]
 
     def process_exited(self) -> None:
         if not self.ended.done():

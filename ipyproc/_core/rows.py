@@ -12,6 +12,7 @@ Rows are counted from 0. Those below `settled` will never change; at the first m
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -20,12 +21,15 @@ from . import screen, status
 from .log import STDOUT_FD, Log
 from .screen import WINDOW, Row, Screen
 
-_PIECE = 1 << 15  # bytes that go through the screen at a time
+_STEP = 1 << 12  # bytes that go through the screen at a time
+_PIECE = 1 << 15  # bytes that are searched at a time
 _NEAR = 1 << 16  # bytes; what is farther behind the end is not needed for the last rows
-_BEFORE = 50  # lines before those asked for, whose open colours and beginnings go on in them
-_LONG = 1 << 18  # bytes; of a longer line only an end is looked at
-_MUCH = 1 << 20  # bytes of rows that are read at a time
+_BEFORE = 50  # lines before those asked for, whose open colours go on in them
+_PART = 1 << 15  # bytes of a long line that are looked at, from its first and from its last on
+_MUCH = 1 << 16  # bytes of rows that are read at a time; of a longer line only its ends are looked at
+_REACH = 1 << 20  # bytes of rows that the first moves may reach
 _SLICE = 0.005  # seconds that `follow` takes
+_MOST_BEHIND = 1 << 22  # bytes of moves that may wait to go through the screen
 _UNSEEN = bytes({*range(32), 127} - {*b"\t\n\r\b"})
 _INERT = re.compile(
     rb"\x1b\[[0-?]{0,4096}[ -/]{0,64}[@-~]?|\x1b[\]PX^_][^\x07\x1b\n]{0,4096}(?:\x07|\x1b\\)?"
@@ -42,10 +46,7 @@ class Rows:
         self._screen = Screen()
         self._first = 0  # the number of the first row of the screen
         self._fed = 0  # how far into the log the screen has come
-        self._cut: int | None = None  # the number of a row whose beginning the screen has not seen
-        self._settled: Log | None = (
-            None  # the rows from `_settled_from` up to those of the screen, once there were moves
-        )
+        self._settled: Log | None = None  # rows from `_settled_from` up to those of the screen, once there were moves
         self._settled_from = 0
         self._finished = False
 
@@ -84,6 +85,8 @@ class Rows:
             self._begin_moves(log.moved_at)
         elif self._settled is None and log.bytes - self._fed > _NEAR:
             self._jump(log.bytes - _NEAR)
+        elif self._settled and log.bytes - self._fed > _MOST_BEHIND:
+            self._leap(log.bytes - _NEAR)
         deadline = time.perf_counter() + _SLICE
         while self._fed < log.bytes and time.perf_counter() < deadline:
             if log.gap[0] <= self._fed < log.gap[1]:
@@ -92,13 +95,15 @@ class Rows:
                     self._fed = log.gap[1]
                 else:
                     self._jump(log.gap[1])
-            size = min(_PIECE, log.bytes - self._fed, log.gap[0] - self._fed if self._fed < log.gap[0] else _PIECE)
+            size = min(_STEP, log.bytes - self._fed, log.gap[0] - self._fed if self._fed < log.gap[0] else _STEP)
             self._screen.feed(log.pieces(self._fed, size, self._streams))
             self._fed += size
             self._settle()
         if log.ended and self._fed == log.bytes and not self._finished:
             self._finished = True
             self._screen.finish()
+            if self._settled:
+                self._settled.close()
         return self._fed < log.bytes
 
     def read(self, first: int, count: int) -> list[Row]:
@@ -113,9 +118,11 @@ class Rows:
         start = first + len(found)
         if self._settled and start < min(stop, self._first):
             found += self._read_settled(start, min(stop, self._first))
+            if first + len(found) < min(stop, self._first):
+                return found
         for number, row in enumerate(self._screen.all, self._first):
             if max(first, self._first) <= number < stop:
-                found.append(self._long_row(number) if number == self._cut else row)
+                found.append(self._long_row(number) if row.left_out and not self._settled else row)
         return found
 
     def read_all(self, first: int, stop: int) -> list[Row]:
@@ -128,13 +135,12 @@ class Rows:
     def size(self, first: int, stop: int) -> int:
         """How many bytes these rows take: those before `stop`, from `first` on."""
         if not self._settled:
-            return max(0, self._offset(stop) - self._offset(first))
+            return self.log.size_between(self._offset(first), self._offset(stop), self._streams)
         settled = max(0, min(stop, self._first) - self._settled_from), max(0, first - self._settled_from)
         size = self._settled.offset_of(settled[0]) - self._settled.offset_of(min(settled))
         if first < self._settled_from:
-            size += self.log.offset_of(min(stop, self._settled_from), self._streams) - self.log.offset_of(
-                first, self._streams
-            )
+            start, end = (self.log.offset_of(row, self._streams) for row in (first, min(stop, self._settled_from)))
+            size += self.log.size_between(start, end, self._streams)
         return size + sum(
             len(row.text) + 1 for row in self._screen.all[max(0, first - self._first) : max(0, stop - self._first)]
         )
@@ -169,7 +175,15 @@ class Rows:
     # --- the live screen -----------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        gone = self._screen.settle()
+        self._put_away(self._screen.settle())
+
+    def _leap(self, offset: int) -> None:
+        """Go on near the end with a new screen: moves are too much work to follow whatever is written."""
+        size = status.size_words(offset - self._fed)
+        self._put_away([*self._screen.finish(), Row(0, f"… {size} more were written here than can be shown")])
+        self._screen, self._fed = Screen(), offset
+
+    def _put_away(self, gone: list[Row]) -> None:
         self._first += len(gone)
         if self._settled and gone:
             lines = (f"{row.stream}{row.left_out or ''}:{row.coded}\n" for row in gone)
@@ -181,26 +195,27 @@ class Rows:
             offset = self.log.gap[1]
         lines = self.log.lines_before(offset, self._streams)
         start = self.log.offset_of(lines + 1, self._streams)
-        self._cut = None if start < self.log.bytes else lines
         self._fed, self._first = (start, lines + 1) if start < self.log.bytes else (offset, lines)
         self._screen = Screen()
+        self._screen.feed(self._begun(self._fed))
 
     def _begin_moves(self, offset: int) -> None:
         """Begin with the rows that the moves at this offset may reach; from here on all goes through the screen."""
         line = max(0, self.log.lines_before(offset, self._streams) - WINDOW)
         start = self.log.offset_of(line, self._streams)
-        if offset - start > _MUCH:  # long lines
+        if offset - start > _REACH:  # long lines
             line = self.log.lines_before(offset, self._streams)
             start = max(offset - _NEAR, self.log.offset_of(line, self._streams))
-        self._screen, self._first, self._fed, self._cut = Screen(), line, start, None
+        self._screen, self._first, self._fed = Screen(), line, start
+        self._screen.feed(self._begun(start))
         self._settled, self._settled_from = Log(frozenset((STDOUT_FD,))), line
 
     def _read_settled(self, first: int, stop: int) -> list[Row]:
         assert self._settled
         start = self._settled.offset_of(first - self._settled_from)
-        end = self._settled.offset_of(stop - self._settled_from)
-        lines = self._settled.read(start, min(end - start, _MUCH)).splitlines()
-        return [_settled_row(line) for line in lines[: stop - first]]
+        most = self._settled_from + self._settled.lines_before(start + _MUCH)
+        end = self._settled.offset_of(max(first + 1, min(stop, most)) - self._settled_from)
+        return [_settled_row(line) for line in self._settled.read(start, end - start).splitlines()]
 
     # --- rows that are lines of the log --------------------------------------------------------------------------
 
@@ -216,35 +231,44 @@ class Rows:
             stop = min(stop, gone) if first < gone else stop
         start, end = self._offset(first), self._offset(stop)
         if end - start > _MUCH:
-            return self._read_long(first, stop)
+            stop = max(first + 1, log.lines_before(start + _MUCH, self._streams))
+            end = self._offset(stop)
+            if end - start > _MUCH:
+                return [self._long_row(first)]
         base = max(0, first - _BEFORE)
         before = log.offset_of(base, self._streams)
-        if start - before > _NEAR or (log.gap[1] and before <= log.gap[1] <= start):
+        if start - before > _PART or (log.gap[1] and before <= log.gap[1] <= start):
             base, before = first, start
-        found = screen.rows(log.pieces(before, end - before, self._streams))
+        found = screen.rows(itertools.chain(self._begun(before), log.pieces(before, end - before, self._streams)))
         return found[first - base : stop - base]
 
-    def _read_long(self, first: int, stop: int) -> list[Row]:
-        found: list[Row] = []
+    def _begun(self, offset: int) -> Iterator[tuple[int, bytes]]:
+        """What the open line of each stream holds at this offset."""
+        return itertools.chain.from_iterable(self._line(stream, offset) for stream in self._streams)
+
+    def _line(self, stream: int, offset: int) -> Iterator[tuple[int, bytes]]:
+        """What the open line of this stream holds at this offset; of a long one its first and its last part."""
+        start = self.log.offset_of(self.log.lines_before(offset, (stream,)), (stream,))
         size = 0
-        for number in range(first, stop):
-            length = self._offset(number + 1) - self._offset(number)
-            size += length
-            if found and size > _MUCH:
+        for at, _, data in self.log.spans(start, offset - start, (stream,)):
+            yield stream, data
+            size += len(data)
+            if size > _PART:
+                near = max(at + len(data), offset - _PART)
+                yield from self.log.pieces(near, offset - near, (stream,))
                 break
-            found.append(self._long_row(number) if length > _LONG else self._read_log(number, number + 1)[0])
-        return found
 
     def _long_row(self, number: int) -> Row:
-        """A line of which only an end can be looked at: the last, if it is written anew all the time, or the first."""
-        start, end = self.log.offset_of(number, self._streams), self._offset(number + 1)
-        near = max(start, end - _NEAR)
-        last = list(self.log.pieces(near, end - near, self._streams))
-        if any(b"\r" in data.removesuffix(b"\r\n") for _, data in last) or near == start:
-            found = screen.rows(last)
-            return found[-1] if found else Row(STDOUT_FD)
-        row = screen.rows(self.log.pieces(start, _NEAR, self._streams))[0]
-        row.left_out = max(0, end - start - len(row.text.encode()) - (number < self.log.line_count(self._streams)))
+        """A row of which only both ends are looked at: what it begins with, or how it was written anew last."""
+        log, on_screen = self.log, number - self._first
+        end = log.offset_of(number + 1, self._streams) - 1 if number < log.line_count(self._streams) else log.bytes
+        stream = self._screen.all[on_screen].stream if on_screen >= 0 else next(log.pieces(end, 1), (STDOUT_FD,))[0]
+        held = b"".join(data for _, data in self._line(stream, end))
+        row = _row(stream, held)
+        start = log.offset_of(log.lines_before(end, (stream,)), (stream,))
+        size = log.size_between(start, end, (stream,))
+        if len(held) < size and b"\r" not in held.rstrip(b"\r"):
+            row.left_out = size - len(row.text.encode())
         return row
 
 
@@ -319,17 +343,11 @@ def ends(rows: Rows, cost: Callable[[Row], int], head: int, tail: int, lines: in
     What is left out is said between them, and the log is kept, for that names its path.
     """
     total, log = rows.total, rows.log
-    forward = (row for start in range(first, total, _BEFORE) for row in rows.read_all(start, start + _BEFORE))
-    found = _fitting(forward, cost, head + tail, lines)
+    found = fitting(_forward(rows, first), cost, head + tail, lines)
     if len(found) < total - first:
-        found = _fitting(iter(found), cost, head, lines // 2)
+        found = fitting(iter(found), cost, head, lines // 2)
         start = first + len(found)
-        backward = (
-            row
-            for stop in range(total, start, -_BEFORE)
-            for row in reversed(rows.read_all(max(start, stop - _BEFORE), stop))
-        )
-        last = _fitting(backward, cost, tail, lines // 2)[::-1]
+        last = fitting(_backward(rows, start), cost, tail, lines // 2)[::-1]
         stop = total - len(last)
         count = f"{stop - start:,} lines" if stop - start != 1 else "1 line"
         found += [_told(f"{count}, {status.size_words(rows.size(start, stop))} not shown", log), *last]
@@ -340,7 +358,23 @@ def ends(rows: Rows, cost: Callable[[Row], int], head: int, tail: int, lines: in
     return found
 
 
-def _fitting(rows: Iterator[Row], cost: Callable[[Row], int], size: int, lines: int) -> list[Row]:
+def _forward(rows: Rows, first: int) -> Iterator[Row]:
+    while more := rows.read(first, _BEFORE):
+        yield from more
+        first += len(more)
+
+
+def _backward(rows: Rows, first: int) -> Iterator[Row]:
+    """From the last one to `first`; few at a time to begin with, for they may be long."""
+    stop, step = rows.total, 1
+    while stop > first:
+        start = max(first, stop - step)
+        yield from reversed(rows.read_all(start, stop))
+        stop, step = start, min(2 * step, _BEFORE)
+
+
+def fitting(rows: Iterator[Row], cost: Callable[[Row], int], size: int, lines: int) -> list[Row]:
+    """The first of these rows, as many as cost no more than `size` together and are no more than `lines`."""
     found: list[Row] = []
     for row in rows:
         size -= cost(row)

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from . import log, process, status, storage
+from . import launch, log, process, status, storage
 from .errors import ProcessExitError
 
 LAST_STDERR_LINES = 10
@@ -112,7 +112,8 @@ async def start(
             stdin.seek(0)
         files.enter_context(_default_signals())
         try:
-            return await process.create_subprocess_exec(
+            return await process.start_exec(
+                launch.best(),
                 *words,
                 stdin=stdin,
                 stdout=process.LOG,

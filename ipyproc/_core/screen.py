@@ -33,12 +33,13 @@ LONGEST = 10_000  # characters of a row; what is beyond is counted
 _LARGEST = 9999  # of the numbers in a sequence
 _MOST_NUMBERS = 16  # in a sequence
 _PIECE = 1 << 16  # bytes
+_MOST_REWRITTEN = 1 << 24  # bytes
 
 _STRING = r"[\]PX^_][^\x07\x1b\x9c\n]{0,4096}"  # OSC, DCS, SOS, PM, APC; never over a line end, at most 4 KiB
 _SEQUENCE = r"\[[0-?]{0,4096}[ -/]{0,64}"  # without its final byte
 _INERT_PATTERN = (
     rf"\x1b{_SEQUENCE}[@-~]?|\x1b{_STRING}(?:\x07|\x1b\\|\x9c)?"
-    r"|\x1b[ -/]{0,64}[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    r"|\x1b[ -/]{0,64}[0-~]?|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]+|\x08|\r"
 )
 _INERT = re.compile(_INERT_PATTERN)
 _TOKEN = re.compile(
@@ -114,6 +115,11 @@ class Row:
             parts.append(text)
             before = style
         return "".join(parts) + ("\x1b[0m" if before else "")
+
+    @property
+    def has_styles(self) -> bool:
+        """Whether any character is other than plain."""
+        return bool(self._styles)
 
     def runs(self) -> Iterator[tuple[str, str]]:
         """(text, style) of each stretch of one style; "" is plain."""
@@ -335,8 +341,13 @@ class Screen:
             self.rows += cursor.rows[cursor.at : at]
         else:
             at = max(at, self._reach(cursor))
-            again = {id(row) for row in cursor.rows[at : cursor.at]}
-            self.rows[self._fixed :] = [row for row in self.rows[self._fixed :] if id(row) not in again]
+            again = cursor.rows[at : cursor.at]
+            last = len(self.rows) - len(again)
+            if self.rows[last:] == again:  # as most often: no row of another stream is between
+                del self.rows[last:]
+            else:
+                gone = set(again)
+                self.rows[self._fixed :] = [row for row in self.rows[self._fixed :] if row not in gone]
         surplus = min(at, len(cursor.rows) - WINDOW)
         if surplus > 0:
             del cursor.rows[:surplus]
@@ -470,12 +481,13 @@ def rows(pieces: Iterable[tuple[int, bytes]]) -> list[Row]:
 def text(data: bytes) -> str:
     r"""The text of one stream, complete as it is, as a terminal would leave it: what a variable gets.
 
-    UTF-8 (bad bytes become U+FFFD), `\r\n` is a line end, no styles; a line that the program wrote anew is there once.
+    UTF-8 (bad bytes become U+FFFD), `\r\n` is a line end, no styles; a line that the program wrote anew is there once,
+    up to 16 MB (beyond that, each time it was written).
     """
     if is_plain(data):
         return data.decode()
     whole = data.decode(errors="replace").replace("\r\n", "\n")
-    if not _REWRITES.search(whole):
+    if len(data) > _MOST_REWRITTEN or not _REWRITES.search(whole):
         return _INERT.sub("", whole)
     screen, done = Screen(), []
     for start in range(0, len(data), _PIECE):

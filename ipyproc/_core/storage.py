@@ -140,7 +140,8 @@ def punch(fd: int, start: int, stop: int) -> bool:
     keep_size, punch_hole = 1, 2  # linux/falloc.h
     libc = ctypes.CDLL(None, use_errno=True)
     length = ctypes.c_int64(stop - start)
-    done: int = libc.fallocate64(fd, keep_size | punch_hole, ctypes.c_int64(start), length)
+    fallocate = getattr(libc, "fallocate64", None) or libc.fallocate  # musl has but the one
+    done: int = fallocate(fd, keep_size | punch_hole, ctypes.c_int64(start), length)
     return done == 0
 
 
@@ -193,8 +194,10 @@ def _try_lock(fd: int) -> bool:
 
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return True  # a file system without locks
     return True
 
 

@@ -50,6 +50,7 @@ from .._core.screen import Row
 from . import state as states
 from . import transcript
 from .stream import StreamView
+from .view import take_in
 from .wire import Wire
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
@@ -70,7 +71,6 @@ class Card(anywidget.AnyWidget):
     _esm = (_STATIC / "card.js").read_text(encoding="utf-8")
     _css = (_STATIC / "card.css").read_text(encoding="utf-8")
     shown = traitlets.Dict().tag(sync=True)
-    wire = Wire()  # of all cards
     period = 0.05  # seconds between two updates, at least
     has_page = False
     """Whether a page of this kernel has ever shown a card; `jupyter console` never does."""
@@ -108,7 +108,9 @@ class Card(anywidget.AnyWidget):
         if process is not None:
             assert process.log is not None
             self._rows = Rows(process.log, logs.BOTH)
+            self._transcribed = self._rows if self._streams == logs.BOTH else Rows(process.log, self._streams)
             self._loop = asyncio.get_running_loop()
+            self._wire = Wire.of(self._loop)
             self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
@@ -123,8 +125,9 @@ class Card(anywidget.AnyWidget):
         """End the widget, and the layout that ipywidgets gives each one."""
         for task in self._tasks.values():
             task.cancel()
-        Card.wire.forget(self._send_tail)
-        Card.wire.forget(self._send_rows)
+        if self._process is not None:
+            self._wire.forget(self._send_tail)
+            self._wire.forget(self._send_rows)
         layout = self.layout
         super().close()
         layout.close()
@@ -159,8 +162,8 @@ class Card(anywidget.AnyWidget):
 
     async def settle(self) -> None:
         """Take in all of the output; give the first page of this kernel the time to say that it is there."""
-        while self._rows.follow():  # noqa: ASYNC110  -- it is our own work that goes on
-            await asyncio.sleep(0)
+        await take_in(self._rows)
+        await take_in(self._transcribed)
         if not (Card.has_page or self._text):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, PAGE_PATIENCE - self._waited)):
@@ -182,7 +185,7 @@ class Card(anywidget.AnyWidget):
         process = self._process
         assert process is not None
         assert process.log is not None
-        rows: Rows | None = self._rows if self._streams == logs.BOTH else Rows(process.log, self._streams)
+        rows: Rows | None = self._transcribed
         if self._text:
             self._text.finish()
             rows = None  # it stands there already
@@ -192,7 +195,7 @@ class Card(anywidget.AnyWidget):
         self._push_state()
         self._push_tail()
         if len(self._pages) < 2:
-            Card.wire.forget(self._send_tail)
+            self._wire.forget(self._send_tail)
             self._display.update(transcript.bundle(process, rows, self._note, self._limit), raw=True)
             if self._pages and not self._views:
                 self.close()
@@ -213,7 +216,7 @@ class Card(anywidget.AnyWidget):
         }
         if new != {key: self.shown.get(key) for key in new}:
             self.shown = new | self._clock()
-            Card.wire.spend(len(str(new)))
+            self._wire.spend(len(str(new)))
 
     def _clock(self) -> dict[str, Any]:
         """Times as spans that count from now: the clocks of kernel and page need not agree."""
@@ -233,7 +236,7 @@ class Card(anywidget.AnyWidget):
         more = self._rows.follow()
         if self._pages and (more or self._rows.log.bytes != self._sent):
             self._sent = -1 if more else self._rows.log.bytes
-            Card.wire.ask(self._send_tail)
+            self._wire.ask(self._send_tail)
 
     def _send_tail(self) -> int:
         rows, total = self._rows, self._rows.total
@@ -254,6 +257,8 @@ class Card(anywidget.AnyWidget):
 
     def _send_rows(self) -> int:
         """The answer to what was asked for last; the others wait for their own turn."""
+        if not self._answers:
+            return 0  # all were sent before this turn came
         first, count = self._answers.pop()
         if self._answers:
             self._loop.call_soon(self._ask_for_rows)
@@ -262,7 +267,7 @@ class Card(anywidget.AnyWidget):
         return len(buffer) + 300
 
     def _ask_for_rows(self) -> None:
-        Card.wire.ask(self._send_rows, first=True)
+        self._wire.ask(self._send_rows, first=True)
 
     def _on_message(self, _: object, content: object, __: object) -> None:
         # ipykernel may call this in another thread (a subshell): only hand it to the loop of the process
@@ -337,7 +342,7 @@ class Card(anywidget.AnyWidget):
         numbers = found[:_MOST_FOUND]
         message = {"op": "found", "id": name, "total": total, "more": len(found) > _MOST_FOUND}
         self.send(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
-        Card.wire.spend(4 * len(numbers))
+        self._wire.spend(4 * len(numbers))
 
     async def _copy(self, name: str, first: int, last: int, start: int, end: int) -> None:
         lines: list[str] = []
@@ -362,7 +367,7 @@ class Card(anywidget.AnyWidget):
         for at in range(0, len(whole) or 1, _PIECE):
             piece = whole[at : at + _PIECE]
             self.send({"op": "text", "id": name, "size": len(whole), "more": at + _PIECE < len(whole)}, [piece])
-            Card.wire.spend(len(piece))
+            self._wire.spend(len(piece))
 
     def _send_piece(self, name: str, at: int) -> None:
         log = self._rows.log
@@ -376,7 +381,7 @@ class Card(anywidget.AnyWidget):
         end = min(at + _PIECE, size, log.gap[0] if at < log.gap[0] else size)
         message = {"op": "piece", "id": name, "at": at, "size": size, "name": log.path.name, "more": end < size}
         self.send(message, [log.read(at, end - at)])
-        Card.wire.spend(0)
+        self._wire.spend(0)
 
 
 def _buffer(rows: Iterable[Row], size: int, *, backwards: bool = False) -> bytes:

@@ -22,7 +22,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
 from .._core import log, status, storage
-from .._core.errors import ProcessTimeout
+from .._core.errors import ProcessLost, ProcessTimeout
 from .._core.ladder import INTERRUPT, TERMINATE
 from .._core.process import DEVNULL, Process
 from .._core.run import CompletedProcess, start
@@ -35,7 +35,7 @@ from .table import Table
 from .view import NoView, View, keep_updated
 
 CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
-_MOMENT = 0.007  # seconds; most commands end within that when they have written
+_MOMENT = 0.005  # seconds; most commands end within that when they have written
 DRAIN_GRACE = 0.25  # seconds that the cell waits for the rest of the output after the end
 
 
@@ -100,6 +100,7 @@ class Cell:
         self._streams = log.BOTH if options.tee else log.BOTH - self._variables.keys()
         self._interrupted = False
         self._process: Process | None = None
+        self._shown: View = NoView()
         self._remove_script: Callable[[], object] = lambda: None
 
     async def run(self) -> Outcome:
@@ -145,7 +146,7 @@ class Cell:
         name = self._options.log
         if name is None:
             return log.Log(limit=self._limits.log)
-        path = os.path.expanduser(name.removeprefix(">>"))
+        path = os.path.expanduser(name.removeprefix(">>").lstrip())
         try:
             return log.Log(file=path, append=name.startswith(">>"))
         except OSError as error:
@@ -154,11 +155,11 @@ class Cell:
     async def _in_foreground(self, process: Process) -> Outcome:
         ending = asyncio.ensure_future(self._ended(process))
         self._hand_over_text(None)
-        view: View = NoView()
+        self._shown = self._view(process, plain=True)  # if it is cancelled at once
         try:
             async with kernel.deliver_comms(self._shell):
-                view = await self._first_view(process, ending)
-                await keep_updated(view, _log(process), ending)
+                await self._show(process, ending)
+                await keep_updated(self._shown, _log(process), ending)
         except BaseException:
             await self._stop(process)
             raise
@@ -167,36 +168,40 @@ class Cell:
             self._remove_script()
             self._hand_over_text(process)
             if _log(process).ended:
-                view.finish()
+                self._shown.finish()
             else:  # a descendant holds the output open: what it writes goes on into this cell
-                self._table.follow(_until_end(process, view))
+                self._table.follow(_until_end(process, self._shown))
+        if process.lost:
+            return Outcome(process, process.lost)
         if self._interrupted and self._options.raise_error:
             return Outcome(
                 CompletedProcess(process), interrupted=f"`{process.name}` {status.describe(process.returncode)}"
             )
         return Outcome(CompletedProcess(process), self._error(process))
 
-    async def _first_view(self, process: Process, ending: asyncio.Future[None]) -> View:
-        """The view, shown: a command that is over soon gets its output as text, any other a card."""
+    async def _show(self, process: Process, ending: asyncio.Future[None]) -> None:
+        """Show the process: a command that is over soon gets its output as text, any other a card."""
         output = _log(process)
         text: FirstText | None = None
         if self._uses_card:
             card_at = time.monotonic() + CARD_DELAY
             first = asyncio.ensure_future(output.changed(0))
-            await asyncio.wait([ending, first], timeout=CARD_DELAY, return_when=asyncio.FIRST_COMPLETED)
-            first.cancel()
+            try:
+                await asyncio.wait([ending, first], timeout=CARD_DELAY, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                first.cancel()
             await asyncio.wait([ending], timeout=min(_MOMENT, max(0.0, card_at - time.monotonic())))
             if output.size(self._streams) and not ending.done() and time.monotonic() < card_at:
                 text = FirstText(process, self._streams, self._limits.transcript)
                 text.show()
+                self._shown = text
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, card_at - time.monotonic())):
                         await keep_updated(text, output, ending)
-        if ending.done() and output.ended and text:
-            return text
-        view = self._view(process, plain=ending.done() and output.ended, display=text.display if text else None)
-        view.show()
-        return view
+        over = ending.done() and output.ended
+        if not (over and text):
+            self._shown = self._view(process, plain=over, display=text.display if text else None)
+            self._shown.show()
 
     def _in_background(self, process: Process) -> Outcome:
         view = self._view(process)
@@ -268,9 +273,9 @@ class Cell:
 
     async def _stop(self, process: Process) -> None:
         """End it, however often we are cancelled meanwhile: each time climbs one rung."""
-        while process.returncode is None:
+        while not process.is_over:
             process.ladder.climb(TERMINATE, "cancel")
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, ProcessLost):
                 await process.ladder.finished()
 
     def _error(self, process: Process) -> BaseException | None:
@@ -302,8 +307,9 @@ class Cell:
 
 
 async def _ended(process: Process) -> None:
-    """Wait for the end, and a moment for the rest of the output."""
-    await process.ladder.finished()
+    """Wait for the end, however it is, and a moment for the rest of the output."""
+    with contextlib.suppress(ProcessLost):
+        await process.ladder.finished()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_GRACE):
             await _log(process).finished()

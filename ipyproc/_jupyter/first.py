@@ -12,6 +12,9 @@ from IPython.display import DisplayHandle
 from .._core.process import Process
 from .._core.rows import Rows
 from . import transcript
+from .view import take_in
+
+_GLANCE = 8 * 1024  # bytes in both forms; enough for some moments
 
 
 class FirstText:
@@ -36,14 +39,16 @@ class FirstText:
             self.display.update(self._bundle(), raw=True)
 
     async def settle(self) -> None:
-        """Text needs nobody who is ready for it."""
+        """Take in all of the output."""
+        await take_in(self._rows)
 
     def finish(self) -> None:
-        """Show the end."""
-        self.update()
-
-    def _bundle(self) -> dict[str, str]:
+        """Show all, within the bounds of a transcript."""
         while self._rows.follow():
             pass
+        self.display.update(transcript.text_bundle(self._rows, self._limit), raw=True)
+
+    def _bundle(self) -> dict[str, str]:
+        self._rows.follow()
         self._shown = self._rows.log.bytes
-        return transcript.text_bundle(self._rows, self._limit)
+        return transcript.text_bundle(self._rows, min(self._limit, _GLANCE))

@@ -16,7 +16,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
-from .._core import log, status
+from .._core import launch, log, status
 from .._core.process import Process
 from .._core.run import CompletedProcess
 from .._core.screen import inert
@@ -144,7 +144,8 @@ def load(shell: InteractiveShell) -> None:
     shell.input_transformers_post.append(awaiting.transform)
     for key in _COMPLETED:
         shell.set_hook("complete_command", options.complete, str_key=key)
-    atexit.register(magics.table.close)
+    launch.prepare()
+    atexit.register(magics.table.close)  # behind it, and so before its end: a program gets SIGTERM first
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -160,6 +161,7 @@ def unload(shell: InteractiveShell) -> None:
     kernel.remove_completers(shell, _COMPLETED)
     atexit.unregister(magics.table.close)
     magics.table.close()
+    launch.close()
 
 
 _COMPLETED = ("%aproc", "%%aproc")

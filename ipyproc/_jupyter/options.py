@@ -93,7 +93,7 @@ def _read_variable(flag: str, text: str) -> tuple[str, str]:
 
 
 def _read_log(flag: str, text: str) -> str:
-    if not text.removeprefix(">>"):
+    if not text.removeprefix(">>").strip():
         raise UsageError(f"{flag}: {text!r} names no file")
     return text
 

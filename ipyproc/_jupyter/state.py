@@ -18,7 +18,7 @@ _WHO = {
 
 @dataclass(frozen=True)
 class State:
-    """`name`: running, stopping, ok, failed or signaled; `label`: what a person reads."""
+    """`name`: running, stopping, ok, failed, signaled or lost; `label`: what a person reads."""
 
     name: str
     label: str
@@ -26,12 +26,14 @@ class State:
     @property
     def mark(self) -> str:
         """A character that says the state without colour."""
-        return {"ok": "✔", "failed": "✘", "signaled": "■"}.get(self.name, "▶")
+        return {"ok": "✔", "failed": "✘", "signaled": "■", "lost": "?"}.get(self.name, "▶")
 
 
 def of(process: Process) -> State:
     """The state of a process now."""
     code, ladder = process.returncode, process.ladder
+    if process.lost:
+        return State("lost", "Lost: nobody saw how it ended")
     if code is None:
         if ladder.sent:
             return State("stopping", f"Stopping ({ladder.sent.name} sent)")

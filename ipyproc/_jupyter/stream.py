@@ -17,8 +17,9 @@ from typing import TextIO
 
 from .._core.log import STDERR_FD
 from .._core.process import Process
-from .._core.rows import Rows, ends
+from .._core.rows import Rows, ends, fitting
 from .._core.screen import WINDOW, Row
+from .view import take_in
 
 HEAD = TAIL = 32 * 1024  # bytes
 _LINES = 10_000
@@ -56,13 +57,17 @@ class StreamView:
         self._seen = self._rows.settled
         while self._next < stop and self._left > 0:
             rows = self._rows.read(self._next, min(stop - self._next, _AT_A_TIME))
-            self._next += len(rows)
-            self._write(rows)
+            fit = fitting(iter(rows), _cost, self._left, _AT_A_TIME)
+            self._next += len(fit)
+            self._write(fit)
+            if len(fit) < len(rows):
+                self._left = 0
         if self._live and self._left > 0 and not self._rows.moves:
             self._write_open()
 
     async def settle(self) -> None:
-        """Text needs nobody who is ready for it."""
+        """Take in all of the output."""
+        await take_in(self._rows)
 
     def finish(self) -> None:
         """Write the rest, or only the last part of it."""

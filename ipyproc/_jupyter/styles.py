@@ -26,6 +26,8 @@ _LINK = re.compile(r"https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:!?)\]}]", re.IGNOREC
 
 def markup(row: Row) -> str:
     """The row as HTML."""
+    if not row.has_styles and "://" not in row.text:
+        return html.escape(row.plain)  # most rows
     more = row.plain[sum(len(text) for text, _ in row.runs()) :]
     return "".join(_styled(text, style) for text, style in row.runs()) + html.escape(more)
 

@@ -37,7 +37,7 @@ class Table:
 
     def running(self) -> list[Process]:
         """The processes that have not ended."""
-        return [process for process in self._processes if process.returncode is None]
+        return [process for process in self._processes if not process.is_over]
 
     def follow(self, work: Coroutine[Any, Any, None]) -> None:
         """Run this in the background, and hold it: the event loop alone would not."""
@@ -62,4 +62,4 @@ class Table:
     def _left(self) -> list[family.Family]:
         """The families whose program has not ended, and those of whose session something is left."""
         sessions = family.sessions()
-        return [each for each in self._families if each.has_program or each.pid in sessions]
+        return [each for each in self._families if each.may_be_left(sessions)]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from .._core.log import Log
+from .._core.rows import Rows
 
 _IDLE = 0.25  # seconds between two looks at the state when there is no output
 
@@ -38,6 +39,12 @@ class NoView:
         """Nothing."""
 
 
+async def take_in(rows: Rows) -> None:
+    """Take in all that was written; others have their turns meanwhile."""
+    while rows.follow():  # noqa: ASYNC110  -- it is our own work that goes on
+        await asyncio.sleep(0)
+
+
 async def keep_updated(view: View, log: Log, until: asyncio.Future[None]) -> None:
     """Update a view while the output grows, up to an end: at once after silence, then at most once a period.
 
@@ -62,6 +69,9 @@ def _updates(view: View, log: Log) -> Iterator[asyncio.Future[None]]:
 
     def update() -> None:
         nonlocal due, idle, next_at
+        for handle in (due, idle):
+            if handle:
+                handle.cancel()
         due = None
         next_at = loop.time() + view.period
         try:
@@ -70,8 +80,6 @@ def _updates(view: View, log: Log) -> Iterator[asyncio.Future[None]]:
             if not failed.done():
                 failed.set_exception(error)
             return
-        if idle:
-            idle.cancel()
         idle = loop.call_later(_IDLE, update, context=cell)
 
     def changed() -> None:

@@ -9,22 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
+from typing import ClassVar
 
 MESSAGES, MESSAGES_AT_ONCE = 16, 4  # a second; and beyond that after silence
 BYTES, BYTES_AT_ONCE = 180_000, 56_000  # and the last message that had begun
 
 
 class Wire:
-    """Gives turns to send on one event loop."""
+    """Gives turns to send on one event loop; `of` gives that of all cards there (a subshell has a loop of its own)."""
+
+    _all: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Wire]] = weakref.WeakKeyDictionary()
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> Wire:
+        """The one wire of this loop."""
+        return cls._all.setdefault(loop, cls())
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], int]] = deque()
         self._messages = float(MESSAGES_AT_ONCE)  # that may be sent now
         self._bytes = float(BYTES_AT_ONCE)
         self._filled_at = time.monotonic()
-        self._timer: asyncio.TimerHandle | None = None
+        self._is_due = False
 
     def __repr__(self) -> str:
         return f"<Wire with {len(self._waiting)} waiting>"
@@ -39,7 +48,7 @@ class Wire:
                 self._waiting.appendleft(send)
             else:
                 self._waiting.append(send)
-        if self._timer is None:
+        if not self._is_due:
             self._serve()
 
     def spend(self, size: int) -> None:
@@ -53,15 +62,22 @@ class Wire:
             self._waiting.remove(send)
 
     def _serve(self) -> None:
-        self._timer = None
+        self._is_due = False
         now = time.monotonic()
         passed, self._filled_at = now - self._filled_at, now
         self._messages = min(MESSAGES_AT_ONCE, self._messages + passed * MESSAGES)
         self._bytes = min(BYTES_AT_ONCE, self._bytes + passed * BYTES)
         while self._waiting and self._messages >= 1 and self._bytes > 0:
-            size = self._waiting.popleft()()
+            send = self._waiting.popleft()
+            try:
+                size = send()
+            except Exception as error:  # noqa: BLE001  -- it is not the fault of whoever asks now
+                context = {"message": "a message to the page could not be sent", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
+                continue
             if size:
                 self.spend(size)
         if self._waiting:
             delay = max((1 - self._messages) / MESSAGES, -self._bytes / BYTES, 0.005)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._serve)
+            self._is_due = True
+            asyncio.get_running_loop().call_later(delay, self._serve)

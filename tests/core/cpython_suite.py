@@ -1,25 +1,30 @@
 """Run CPython's own tests of asyncio's subprocesses, as shipped with this interpreter, against one pair of factories.
 
-    python cpython_suite.py asyncio|ipyproc
+    python cpython_suite.py asyncio|ipyproc|supervised
 
 The last line is JSON: how many tests ran, and the names of those that did not pass.
 """
 
 import asyncio
+import functools
 import importlib
 import json
 import sys
 import unittest
 
 import ipyproc
+from ipyproc._core import process
 
 
 def main(factories: str) -> None:
     suite_module = importlib.import_module("test.test_asyncio.test_subprocess")
-    if factories == "ipyproc":
+    if factories != "asyncio":
+        launcher = importlib.import_module(
+            f"ipyproc._core.launch.{'portable' if factories == 'ipyproc' else factories}"
+        )
         for module in (asyncio, asyncio.subprocess):
-            module.create_subprocess_exec = ipyproc.create_subprocess_exec
-            module.create_subprocess_shell = ipyproc.create_subprocess_shell
+            module.create_subprocess_exec = functools.partial(process.start_exec, launcher)
+            module.create_subprocess_shell = functools.partial(process.start_shell, launcher)
     made = []
     init = ipyproc.Process.__init__
     ipyproc.Process.__init__ = lambda self, *a, **k: (made.append(1), init(self, *a, **k))[1]

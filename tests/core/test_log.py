@@ -6,6 +6,7 @@ import gc
 import os
 import random
 import re
+import time
 import warnings
 
 import pytest
@@ -436,3 +437,31 @@ def test_repr_is_a_sentence():
     assert repr(made.reader()) == "<LogReader of a log, 3 bytes so far>"
     made.end(1)
     assert "complete" in repr(made)
+
+
+def test_the_last_lines_of_a_stream_are_found_behind_any_amount_of_the_other():
+    made = log.Log()
+    made.write(2, b"why it failed\n")
+    for _ in range(40):
+        made.write(1, b"x" * 99_999 + b"\n")
+    assert made.tail(10, stream=2) == "why it failed"
+    assert made.tail(1, stream=1) == f"{'x' * 10_000} … 89999 more characters"
+
+
+def test_to_read_one_stream_steps_over_the_other_at_once():
+    made = log.Log()
+    for _ in range(500):
+        made.write(1, b"x" * (1 << 17))
+    made.write(2, b"end\n")
+    reader = made.reader(2)
+    made.close()
+    began = time.perf_counter()
+    assert not reader.at_eof() and time.perf_counter() - began < 0.05
+
+
+def test_bytes_of_a_stream_between_two_offsets():
+    made = log.Log()
+    for stream, data in ((1, b"abc"), (2, b"de"), (1, b"f")):
+        made.write(stream, data)
+    assert [made.size_between(1, 6, streams) for streams in ((1,), (2,), (1, 2))] == [3, 2, 5]
+    assert made.size_between(4, 4, (2,)) == 0 == made.size_between(5, 2, (1,))

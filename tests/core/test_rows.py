@@ -374,3 +374,61 @@ def test_the_ends_say_that_lines_are_cut_and_what_is_not_in_the_log():
 def test_repr_is_a_sentence():
     rows = rows_of([(1, b"a\nb")])
     assert repr(rows) == f"<2 Rows of {rows.log!r}>"
+
+
+# --- a line of one stream that goes on behind much of the other ---------------------------------------------------
+
+
+def test_a_row_has_its_beginning_however_far_before_it_lies():
+    writes = [(2, b"part"), *numbered(20_000), (2, b" and end\n"), (1, b"x" * 200_000), (2, b"err\n"), (1, b"\n")]
+    rows, expected = rows_of(writes), brute(writes)
+    assert [shown(rows.read(number, 1)) for number in range(19_998, 20_003)] == [[row] for row in expected[19_998:]]
+    assert expected[20_000] == (2, "part and end") and rows.read(20_002, 1)[0].left_out == 200_000 - LONGEST
+
+    made, seen = log.Log(), []
+    rows = Rows(made, BOTH)
+    for stream, data in writes:
+        made.write(stream, data)
+        rows.follow()
+        seen += shown(rows.read_all(len(seen), rows.settled))
+    assert seen == expected[: len(seen)], "settled rows never change"
+
+
+def test_a_row_of_one_stream_is_complete_whatever_the_other_wrote_meanwhile():
+    writes = [(2, b"10%\r"), *numbered(30_000), (2, b"20%\r"), *numbered(30_000), (2, b"\n")]
+    assert shown(rows_of(writes, (2,)).read(0, 1)) == [(2, "20%")]
+
+
+def test_long_rows_behind_moves_are_not_cut_where_a_read_ends():
+    writes = [(1, b"first\n\x1b[A\n"), *((1, b"%04d%b\n" % (n, b"y" * 9000)) for n in range(400))]
+    rows, expected = rows_of(writes), brute(writes)
+    found = rows.read(5, 200)
+    assert 0 < len(found) < 200 and shown(found) == expected[5 : 5 + len(found)]
+    assert shown(rows.read_all(0, rows.total)) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"\x1b[31ma\x1b[0m" * 400 + b"\n", (b"\x1b[31ma\x1b[0m" * 25_000)[:250_000] + b"\n", b"\r10%| x" * 500 + b"\n"],
+)
+def test_to_read_rows_is_little_work_however_long_they_are(line):
+    rows = rows_of([(1, line * 10)] * 30)
+    began = time.perf_counter()
+    assert rows.read(100, 200)
+    assert time.perf_counter() - began < 0.1
+    began = time.perf_counter()
+    assert ends(rows, lambda row: len(row.ansi.encode()), 20_000, 20_000, 100)
+    assert time.perf_counter() - began < 0.5
+
+
+def test_a_slice_of_moves_is_short():
+    made = made_of(numbered(300))
+    rows = followed(made)
+    made.write(1, b"\x1b[9999A\x1b[9999B" * 10_000)
+    slices = []
+    more = True
+    while more:
+        began = time.perf_counter()
+        more = rows.follow()
+        slices.append(time.perf_counter() - began)
+    assert max(slices) < 0.05

@@ -51,6 +51,7 @@ def test_input_of_any_size_never_blocks(program):
 
     async def main():
         process = await start(*program("cat"), input=data)
+        await process.wait()
         return await process.stdout.read()
 
     assert asyncio.run(main()) == data

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from .kernel_session import PROGRAMS
+
 
 def shown(messages, card):
     """The states that a card was given, in order."""
@@ -349,4 +351,4 @@ def test_a_forged_card_starts_nothing(kernel):
     message = kernel.client.session.msg("comm_open", content, metadata={"version": "2.1.0"})
     kernel.client.shell_channel.send(message)
     kernel.comm("forged", op="kill", job="forged")
-    assert kernel.run("import psutil; psutil.Process().children()").value == "[]"
+    assert kernel.run(PROGRAMS).value == "[]"

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from .kernel_session import PROGRAMS
+
 
 def test_a_script_streams_and_shows_no_card_when_it_is_over_at_once(kernel):
     done = kernel.run("%%aproc\necho out\necho err >&2")
@@ -173,7 +175,7 @@ def test_bad_input_is_one_clear_error_and_nothing_starts(kernel, code, error):
     done = kernel.run(code)
     assert done.error.startswith(error) or ("\0" in code and done.status == "error")
     assert not done.displays
-    assert kernel.run("import psutil; psutil.Process().children()").value == "[]"
+    assert kernel.run(PROGRAMS).value == "[]"
     assert kernel.run("from ipyproc._core import storage; sorted(storage.directory().glob('*.sh'))").value == "[]"
 
 

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from .kernel_session import PROGRAMS
+
 SHOWN = "Running"  # the card is there
 
 
@@ -123,7 +125,7 @@ def test_a_task_beside_the_cell_ends_it_and_not_the_kernel(kernel, waiting):
     done = kernel.run(code, on_message=kernel.interrupt_when("ready"))
     assert done.status == "error" and "next" not in done.text()
     assert kernel.run("1 + 1").value == "2" and kernel.manager.is_alive()
-    assert kernel.run("await asyncio.sleep(0.2)\nimport psutil; psutil.Process().children()").value == "[]"
+    assert kernel.run(f"await asyncio.sleep(0.2)\n{PROGRAMS}").value == "[]"
 
 
 def test_a_program_of_an_earlier_cells_task_is_left_alone(kernel):

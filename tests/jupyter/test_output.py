@@ -100,3 +100,28 @@ def test_the_limit_of_a_log_is_set_by_config(fresh_kernel):
     ).value
     assert value == "(True, True)"
     assert done.text().endswith("MB are not in the log: its limit, or a full disk\n") and "line 999999\n" in done.text()
+
+
+def test_long_rows_keep_to_the_bound_of_text(kernel):
+    script = "import time; print(*(str(n).zfill(9000) for n in range(200)), sep='\\n', flush=True); time.sleep(1)"
+    done = kernel.run(f"script = {script!r}\n%aproc --plain {{sys.executable}} -c {{script}}")
+    assert len(done.text()) < 70_000 and "0199\n" in done.text() and "lines, " in done.text()
+
+
+@pytest.mark.parametrize("options", ["", "--plain"])
+def test_what_a_program_wrote_before_it_was_cancelled_at_once_is_shown(kernel, options):
+    code = f"""
+import asyncio
+async def f():
+    %aproc {options} sh -c 'trap "echo bye; exit" TERM; echo ready > {{mark}}; echo hello; sleep 60 & wait'
+import pathlib, tempfile
+mark = pathlib.Path(tempfile.mkdtemp()) / "mark"
+task = asyncio.create_task(f())
+while not mark.exists():
+    await asyncio.sleep(0.001)
+task.cancel()
+await asyncio.wait([task])
+"""
+    done = kernel.run(code)
+    text = "".join(data["text/plain"] for data in done.displays[-1:]) or done.text()
+    assert done.status == "ok" and "bye" in text

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+import types
 
+from ipyproc._jupyter.card import Card
 from ipyproc._jupyter.wire import Wire
 
 
@@ -86,3 +88,42 @@ def test_nothing_to_send_costs_nothing():
         assert sent == [1]
 
     asyncio.run(main())
+
+
+def test_a_loop_that_ends_takes_no_other_loops_turns_with_it():
+    def ask_for(number, sent):
+        async def main():
+            wire = Wire.of(asyncio.get_running_loop())
+            assert wire is Wire.of(asyncio.get_running_loop())
+            for each in range(number):
+                wire.ask(lambda each=each: sent.append(each) or 1)
+
+        loop = asyncio.new_event_loop()  # asyncio.run keeps its loop once nest_asyncio2 has patched it
+        loop.run_until_complete(main())
+        loop.close()
+
+    waiting, sent = [], []
+    ask_for(10, waiting)
+    assert len(waiting) == 4, "the loop has ended before the others had their turn"
+    ask_for(1, sent)
+    assert sent == [0]
+
+
+def test_what_fails_to_send_is_no_error_of_who_asks_and_nobody_waits_for_ever():
+    async def main():
+        told, sent = [], asyncio.Event()
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        wire = Wire()
+        wire.ask(lambda: 1 / 0)
+        for _ in range(5):
+            wire.ask(lambda: 1)
+        wire.ask(lambda: 1 / 0)
+        wire.ask(lambda: sent.set() or 1)
+        await asyncio.wait_for(sent.wait(), 5)
+        assert [type(error) for error in told] == [ZeroDivisionError] * 2
+
+    asyncio.run(main())
+
+
+def test_a_turn_without_an_answer_that_waits_sends_nothing():
+    assert Card._send_rows(types.SimpleNamespace(_answers=[])) == 0, "two turns may be asked for one answer"

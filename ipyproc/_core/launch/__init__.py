@@ -1,1 +1,34 @@
-"""Where a program runs: the launchers."""
+"""Where a program runs: the launchers, and which one is the best here."""
+
+from __future__ import annotations
+
+import sys
+
+from . import portable
+from .base import Launcher
+
+
+def prepare() -> None:
+    """Get ready in the background what the best launcher needs, so that the first program need not wait for it."""
+    if sys.platform == "linux":
+        from . import supervised  # late: it needs what only Linux has
+
+        supervised.prepare()
+
+
+def best() -> Launcher:
+    """The launcher that promises most and works here: supervised on Linux, else portable."""
+    if sys.platform == "linux":
+        from . import supervised  # late: it needs what only Linux has
+
+        if supervised.is_ready():
+            return supervised
+    return portable
+
+
+def close() -> None:
+    """End what `prepare` began, and every program that was started by it."""
+    if sys.platform == "linux":
+        from . import supervised  # late: it needs what only Linux has
+
+        supervised.close()

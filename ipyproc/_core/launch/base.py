@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from ..family import Family
+    from ..process import Process
 
 P = TypeVar("P", bound=asyncio.SubprocessProtocol)
 
@@ -22,6 +26,9 @@ class Launcher(Protocol):
         self, protocol: Callable[[], P], program: Any, *args: Any, **popen: Any
     ) -> tuple[asyncio.SubprocessTransport, P]:
         """Start a program with its arguments; `popen` are the keywords of `subprocess.Popen`."""
+
+    def family(self, process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
+        """The program and all its descendants."""
 
     async def shell(
         self, protocol: Callable[[], P], cmd: str | bytes, **popen: Any

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..family import Family
 from .base import P
+
+if TYPE_CHECKING:
+    from ..process import Process
 
 name = "portable"
 
@@ -24,3 +28,8 @@ async def exec(
 async def shell(protocol: Callable[[], P], cmd: str | bytes, **popen: Any) -> tuple[asyncio.SubprocessTransport, P]:
     """Start a command line with the shell, as a child of this process."""
     return await asyncio.get_running_loop().subprocess_shell(protocol, cmd, **popen)
+
+
+def family(process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
+    """What can be found by parents and sessions."""
+    return Family(process, own_session=own_session)
