@@ -10,6 +10,7 @@ A part that this machine cannot run is left out and named; with CI set in the en
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -114,16 +115,16 @@ def test(arguments: list[str]) -> int:
     if not find_chromium() and not (apt_install("chromium") and find_chromium()):
         left_out.append("tests/browser, because Chromium was not found and could not be installed")
         ignored.append("--ignore=tests/browser")
-    codes = [pytest(main_environment("--editable=.[test]", "ipykernel"), *ignored, *arguments)]
-
+    runs = [(main_environment("--editable=.[test]", "ipykernel"), (*ignored, *arguments))]
     python = find_python("3.11")
     if python:
         old = environment(".venv-ipykernel6", python, "--editable=.[test]", "ipykernel>=6.29,<6.32", "ipython<9")
         # as testpaths, so that a path among the arguments still selects; but never the browser tests
         narrow = ("--override-ini=testpaths=tests/core tests/jupyter", "--deselect=tests/browser/")
-        codes.append(pytest(old, *narrow, *arguments))
+        runs.append((old, (*narrow, *arguments)))
     else:
         left_out.append("the tests with ipykernel 6, because Python 3.11 was not found")
+    codes = pytest(runs)
 
     for part in left_out:
         say(f"left out: {part}")
@@ -133,11 +134,26 @@ def test(arguments: list[str]) -> int:
     return 0 if allowed.issuperset(codes) and 0 in codes else 1
 
 
-def pytest(folder: Path, *arguments: str) -> int:
-    """Run pytest in an environment; its exit code."""
-    say(f"pytest in {folder.name}")
-    words = (str(folder / "bin/python"), "-m", "pytest", *arguments)
-    return subprocess.run(words, check=False, cwd=ROOT, env=inside(folder), stdin=subprocess.DEVNULL).returncode
+def pytest(runs: list[tuple[Path, tuple[str, ...]]]) -> list[int]:
+    """Run pytest in these environments, all at once, for tests mostly wait; their exit codes.
+
+    The first one is shown as it goes, the others when they are done.
+    """
+    codes = []
+    with contextlib.ExitStack() as files:
+        started = []
+        for number, (folder, arguments) in enumerate(runs):
+            say(f"pytest in {folder.name}")
+            output = files.enter_context(tempfile.TemporaryFile()) if number else None
+            words = (str(folder / "bin/python"), "-m", "pytest", *arguments)
+            streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT if output else None}
+            started.append((subprocess.Popen(words, cwd=ROOT, env=inside(folder), **streams), output))
+        for (folder, _), (process, output) in zip(runs, started, strict=True):
+            codes.append(process.wait())
+            if output:
+                output.seek(0)
+                say(f"pytest in {folder.name} said:\n{output.read().decode(errors='replace')}")
+    return codes
 
 
 def main_environment(*requirements: str) -> Path:

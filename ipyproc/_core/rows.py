@@ -26,6 +26,7 @@ _PIECE = 1 << 15  # bytes that are searched at a time
 _NEAR = 1 << 16  # bytes; what is farther behind the end is not needed for the last rows
 _BEFORE = 50  # lines before those asked for, whose open colours go on in them
 _PART = 1 << 15  # bytes of a long line that are looked at, from its first and from its last on
+_AT_A_TIME = 200  # rows
 _MUCH = 1 << 16  # bytes of rows that are read at a time; of a longer line only its ends are looked at
 _REACH = 1 << 20  # bytes of rows that the first moves may reach
 _SLICE = 0.005  # seconds that `follow` takes
@@ -359,18 +360,18 @@ def ends(rows: Rows, cost: Callable[[Row], int], head: int, tail: int, lines: in
 
 
 def _forward(rows: Rows, first: int) -> Iterator[Row]:
-    while more := rows.read(first, _BEFORE):
+    while more := rows.read(first, _AT_A_TIME):
         yield from more
         first += len(more)
 
 
 def _backward(rows: Rows, first: int) -> Iterator[Row]:
     """From the last one to `first`; few at a time to begin with, for they may be long."""
-    stop, step = rows.total, 1
+    stop, step = rows.total, 8
     while stop > first:
         start = max(first, stop - step)
         yield from reversed(rows.read_all(start, stop))
-        stop, step = start, min(2 * step, _BEFORE)
+        stop, step = start, min(4 * step, _AT_A_TIME)
 
 
 def fitting(rows: Iterator[Row], cost: Callable[[Row], int], size: int, lines: int) -> list[Row]:
