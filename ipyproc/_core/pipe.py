@@ -24,7 +24,8 @@ _PIPE_BYTES = 1 << 18  # Linux grants an ordinary user 64 MiB for all pipes
 _BUFFER_BYTES = 1 << 18
 _SLICE = 0.001  # seconds
 _BUSY = 0.002  # seconds; a program that writes again so soon ...
-_PAUSE = 0.004  # ... is read again after this time: one read for many small writes
+_PAUSE, _LONGEST_PAUSE = 0.004, 0.016  # ... is read again after this time: one read for many small writes
+_FEW = 4096  # bytes; where less than that came in a pause, the next one is longer
 
 _thread = threading.local()
 
@@ -44,7 +45,9 @@ class LogPipe:
         self._fds = [self._read_end, self.write_end]
         self._read_at = 0.0
         self._is_paused = False
-        weakref.finalize(self, _close, self._fds)
+        self._pause = _PAUSE  # the last one
+        # not at exit: a program that is asked to end then may still write, and would get SIGPIPE
+        weakref.finalize(self, _close, self._fds).atexit = False
         os.set_blocking(self._read_end, False)
         if sys.platform == "linux":
             import fcntl  # late: POSIX only
@@ -66,13 +69,13 @@ class LogPipe:
         _close(self._fds)
 
     def _drain(self) -> None:
-        """Take what is there, and first what is in a pipe that was left alone for a moment: it was written before."""
+        """Take what is there; and first what the other pipes hold, for that was most likely written before."""
         for other in self._others:
-            if other._is_paused:
-                other._read()
+            if other is not self and other._fds:
+                other._read(once=True)  # the buffer is as large as a pipe
         self._read()
 
-    def _read(self) -> None:
+    def _read(self, *, once: bool = False) -> None:
         """An error that left the callback would come again for ever, the program waiting."""
         buffer = _buffer()
         deadline = time.perf_counter() + _SLICE
@@ -84,9 +87,9 @@ class LogPipe:
                     return
                 self._log.write(self._stream, buffer, count)
                 if count < _BUFFER_BYTES // 4:
-                    self._pause_if_busy()
+                    self._pause_if_busy(count)
                     return  # it is empty
-                if time.perf_counter() > deadline:
+                if once or time.perf_counter() > deadline:
                     return  # it will be called again
         except BlockingIOError:
             return
@@ -94,12 +97,15 @@ class LogPipe:
             self._end()
             warnings.warn(f"reading output has failed: {error!r}", RuntimeWarning, stacklevel=1)
 
-    def _pause_if_busy(self) -> None:
+    def _pause_if_busy(self, count: int) -> None:
         now = time.perf_counter()
-        if now - self._read_at < _BUSY + _PAUSE and not self._is_paused:
+        if now - self._read_at >= _BUSY + self._pause:
+            self._pause = _PAUSE
+        elif not self._is_paused:
             self._is_paused = True
             self._loop.remove_reader(self._read_end)
-            self._loop.call_later(_PAUSE, self._go_on)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE) if count < _FEW else _PAUSE
+            self._loop.call_later(self._pause, self._go_on)
         self._read_at = now
 
     def _go_on(self) -> None:

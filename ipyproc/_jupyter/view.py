@@ -63,17 +63,18 @@ def _updates(view: View, log: Log) -> Iterator[asyncio.Future[None]]:
     loop = asyncio.get_running_loop()
     cell = contextvars.copy_context()  # what is printed belongs to the cell, and not to whatever runs meanwhile
     failed: asyncio.Future[None] = loop.create_future()
-    next_at = 0.0
+    seen, next_at = log.bytes, 0.0
     due: asyncio.Handle | None = None
     idle: asyncio.Handle | None = None
 
     def update() -> None:
-        nonlocal due, idle, next_at
+        nonlocal due, idle, next_at, seen
         for handle in (due, idle):
             if handle:
                 handle.cancel()
         due = None
-        next_at = loop.time() + view.period
+        if log.bytes != seen:  # a look at the state alone holds no output up
+            seen, next_at = log.bytes, loop.time() + view.period
         try:
             view.update()
         except Exception as error:  # noqa: BLE001

@@ -286,7 +286,7 @@ def test_from_a_thread_of_the_users_own(kernel):
 
 def test_many_runs_leave_nothing_behind(fresh_kernel):
     count = (
-        "import os, asyncio, gc, ipywidgets, psutil; from ipyproc._core import storage; gc.collect(); "
+        "import os, asyncio, gc, ipywidgets, psutil; await asyncio.sleep(0.3); from ipyproc._core import storage; gc.collect(); "
         "[len(os.listdir('/proc/self/fd')), len(asyncio.all_tasks()), len(psutil.Process().children()), "
         "len(list(storage.directory().iterdir())), len(ipywidgets.Widget.widgets)]"
     )

@@ -112,12 +112,13 @@ def test_long_rows_keep_to_the_bound_of_text(kernel):
 def test_what_a_program_wrote_before_it_was_cancelled_at_once_is_shown(kernel, options):
     code = f"""
 import asyncio
+globals().pop('started', None)
 async def f():
-    %aproc {options} sh -c 'trap "echo bye; exit" TERM; echo ready > {{mark}}; echo hello; sleep 60 & wait'
+    %aproc {options} --proc started sh -c 'trap "echo bye; exit" TERM; echo ready > {{mark}}; echo hello; sleep 60 & wait'
 import pathlib, tempfile
 mark = pathlib.Path(tempfile.mkdtemp()) / "mark"
 task = asyncio.create_task(f())
-while not mark.exists():
+while not mark.exists() or 'started' not in globals():
     await asyncio.sleep(0.001)
 task.cancel()
 await asyncio.wait([task])
