@@ -299,4 +299,5 @@ def test_many_runs_leave_nothing_behind(fresh_kernel):
         return fresh_kernel.run(count).value
 
     before, after = json.loads(run_some(20)), json.loads(run_some(100))
-    assert all(more - less <= 1 for less, more in zip(before, after, strict=True)), (before, after)
+    # what is left by each run would be tens; on a loaded machine the last card may still be on its way
+    assert all(more - less <= 3 for less, more in zip(before, after, strict=True)), (before, after)
