@@ -44,7 +44,7 @@ class LogPipe:
         self._read_end, self.write_end = os.pipe()
         self._fds = [self._read_end, self.write_end]
         self._read_at = 0.0
-        self._is_paused = False
+        self._is_paused = self._has_more = False
         self._pause = _PAUSE  # the last one
         # not at exit: a program that is asked to end then may still write, and would get SIGPIPE
         weakref.finalize(self, _close, self._fds).atexit = False
@@ -69,15 +69,16 @@ class LogPipe:
         _close(self._fds)
 
     def _drain(self) -> None:
-        """Take what is there; and first what the other pipes hold, for that was most likely written before."""
+        """Take what is there; and first what was left in another pipe, for that was written before."""
         for other in self._others:
-            if other is not self and other._fds:
+            if other is not self and other._fds and (other._is_paused or other._has_more):
                 other._read(once=True)  # the buffer is as large as a pipe
         self._read()
 
     def _read(self, *, once: bool = False) -> None:
         """An error that left the callback would come again for ever, the program waiting."""
         buffer = _buffer()
+        self._has_more = False
         deadline = time.perf_counter() + _SLICE
         try:
             while True:
@@ -90,6 +91,7 @@ class LogPipe:
                     self._pause_if_busy(count)
                     return  # it is empty
                 if once or time.perf_counter() > deadline:
+                    self._has_more = True
                     return  # it will be called again
         except BlockingIOError:
             return

@@ -256,7 +256,7 @@ def test_unload_undoes_all(fresh_kernel):
 
 
 def test_operators_may_be_arguments_when_quoted(kernel):
-    assert kernel.run("""%aproc printf <%s> '|' "a > b" x='a | b'""").text() == "<|><a > b><x=a | b>"
+    assert kernel.run("""%aproc printf <%s> '|' "a > b" x='a | b'""").text().rstrip("\n") == "<|><a > b><x=a | b>"
     assert kernel.run("%aproc --cwd ~ pwd").text() == kernel.run("import os; print(os.path.expanduser('~'))").text()
 
 
