@@ -72,8 +72,10 @@ class Family:
         self._known = {member for member in found if runs(member)}
         return self._known
 
-    def send_signal(self, number: int) -> int:
+    def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
         """Send a signal to the whole family; the number of processes that were reached.
+
+        `kill_in`: seconds after which whoever holds the family, if anybody, sends SIGKILL to what is left.
 
         SIGKILL is repeated until nobody new is found. Any other signal is followed by SIGCONT, so that a stopped
         program gets it. Windows: every signal but CTRL_C_EVENT and CTRL_BREAK_EVENT ends the processes.

@@ -16,7 +16,7 @@ from jupyter_client.manager import KernelManager
 # what this kernel's programs and their descendants are, by the supervisor and its shims
 PROGRAMS = (
     "import psutil; [each for child in psutil.Process().children() for each in ([child] if "
-    "'supervisor.py' not in ' '.join(child.cmdline()) else [program for shim in child.children() "
+    "'supervise.py' not in ' '.join(child.cmdline()) else [program for shim in child.children() "
     "for program in shim.children(recursive=True)])]"
 )
 PATIENCE = 60  # seconds that a loaded machine may take to answer
