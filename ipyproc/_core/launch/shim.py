@@ -173,6 +173,7 @@ class Shim:
         if keep:  # the last descriptor is the lock of the log's directory, which we hold from now on
             self._is_kept = True
             guard.rename(guard.KEPT)
+            os.dup2(0, sys.stderr.fileno())  # the kernel's, which somebody may read to its end
 
     def _send_signal(self, *, number: int, family: bool, kill_in: float | None) -> None:
         if not family:

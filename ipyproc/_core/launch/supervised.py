@@ -54,6 +54,7 @@ class Supervisor:
                 [sys.executable, "-I", "-S", str(_SCRIPT), str(theirs.fileno()), str(self.pid)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # a program that is kept must not hold ours open
                 start_new_session=True,  # no interrupt for the kernel reaches it
             )
         except BaseException:
