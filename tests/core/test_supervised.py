@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from ipyproc._core import log as ipyproc_log
 if sys.platform != "linux":
     pytest.skip("supervisors are for Linux", allow_module_level=True)
 
-from ipyproc._core.launch import supervised
+from ipyproc._core.launch import shim, supervised
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 GONE_WITHIN = 5.0  # seconds, on a loaded machine; what was measured is printed
@@ -286,27 +287,31 @@ def test_what_a_shim_wrote_is_not_lost_with_it(program):
     asyncio.run(main())
 
 
-def test_a_full_socket_holds_nothing_up_and_the_last_word_counts(program):
-    async def main():
-        started = await run.start(sys.executable, "-c", WRITES_SLOWLY)
-        shim, end = psutil.Process(started.family._program.shim), time.monotonic() + 20
-        size = 0
-        while (now := started.log.path.stat().st_size) < 400_000 and time.monotonic() < end:
-            size = now
-            time.sleep(0.05)  # the event loop does not run: what the shim says piles up
-        assert now > size and shim.is_running() and started.log.bytes == 0
-        assert await started.stop() == -15
-        assert started.log.bytes == started.log.path.stat().st_size == len(started.log.read())
-
-    asyncio.run(main())
-
-
-WRITES_SLOWLY = """
-import os, time
-while True:
-    os.write(1, b"x" * 999 + b"\\n")
-    time.sleep(0.005)
-"""
+def test_a_full_socket_holds_nothing_up_and_the_last_word_counts(program, tmp_path):
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)  # the least: full after some words
+    ours.settimeout(60)
+    child = os.fork()
+    if not child:
+        ours.close()
+        shim.main(theirs, os.getppid())
+    theirs.close()
+    with ours, open(tmp_path / "log", "ab") as log, open(os.devnull, "rb") as null:
+        written = {"fd": 1, "base": 0, "index": str(tmp_path / "index"), "limit": 0, "streams": [1, 2]}
+        start = {"args": program("drip", "200", "out", "end"), "cwd": "/", "env": {}, "umask": 0o22, "limits": []}
+        start |= {"keep": False, "stdio": [0, "log", "log"], "log": written}
+        socket.send_fds(ours, [json.dumps({"start": start}).encode() + b"\n"], [null.fileno(), log.fileno()])
+        while not (tmp_path / "log").read_bytes().endswith(b"end\n"):
+            time.sleep(0.01)  # nobody reads what the shim says
+        told = b""
+        while b'"gone"' not in told:
+            told += ours.recv(65536)
+    messages = [json.loads(line) for line in told.splitlines()]
+    logs = [message["log"] for message in messages if "log" in message]
+    assert len(logs) < 100, "the others had no room"
+    assert logs[-1][0] == (tmp_path / "log").stat().st_size == 200 * 1000 + 4
+    assert list(messages[-3]) == ["log"] and messages[-2]["exit"] == 0
+    assert os.waitpid(child, 0) == (child, 0)
 
 
 def test_a_shim_is_used_again_and_nothing_of_the_program_before_is_left(program, tmp_path):
@@ -353,8 +358,8 @@ def test_a_spare_shim_that_was_killed_is_replaced(program):
     async def main():
         assert await (await run.start(*program("exit", "0"))).wait() == 0
         shims = psutil.Process(supervised.supervisor_pid()).children()
-        for shim in shims:
-            shim.kill()
+        for each in shims:
+            each.kill()
         psutil.wait_procs(shims)
         assert await (await run.start(*program("exit", "5"))).wait() == 5
 
