@@ -24,43 +24,10 @@ if sys.platform != "linux":
 
 from ipyproc._core.launch import shim, supervised
 
+from ..hostile_family import KERNEL, marked, script_of
+
 pytestmark = pytest.mark.usefixtures("nothing_left")
 GONE_WITHIN = 5.0  # seconds, on a loaded machine; what was measured is printed
-
-# the six hostile descendants of the fact sheet; each has the marker among its arguments
-FAMILY = """
-{program} out {marker} stall &
-{program} ignore INT ignore TERM ignore HUP out {marker} stall &
-{program} setsid out {marker} stall &
-{program} fork setsid fork out {marker} close stall
-env -i {program} fork setsid fork out {marker} close stall
-exec {program} {stubborn} out {marker} stall
-"""
-KERNEL = """
-import asyncio, json, os, sys
-from ipyproc._core import run
-from ipyproc._core.launch import supervised
-
-async def main(script, marker):
-    process = await run.start("sh", "-c", script)
-    while process.log.tail(100).count(marker) < 6:
-        await process.log.changed(process.log.bytes)
-    print(json.dumps([supervised.supervisor_pid(), process.family._program.shim]), flush=True)
-    await asyncio.sleep(3600)
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
-
-def marked(marker):
-    """The processes that have this among their arguments, but for the kernel and the shell that has the script."""
-    found = []
-    for each in psutil.process_iter(["cmdline"]):
-        words = each.info["cmdline"] or []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if marker in words and "stall" in words and each.status() != psutil.STATUS_ZOMBIE:
-                found.append(each)
-    return found
 
 
 @pytest.fixture
@@ -69,8 +36,7 @@ def kernel(program):
     marker = f"family-{secrets.token_hex(8)}"
 
     def start(*, stubborn=False):
-        words = " ".join(program())
-        script = FAMILY.format(program=words, marker=marker, stubborn="ignore INT ignore TERM" if stubborn else "")
+        script = script_of(" ".join(program()), marker, stubborn=stubborn)
         kernel = subprocess.Popen(
             [sys.executable, "-c", KERNEL, script, marker], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )

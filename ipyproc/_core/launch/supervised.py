@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 name = "supervised"
 
-_AHEAD, _MOST_IDLE = 2, 8  # shims that wait for a program
+_AHEAD, _MOST_IDLE = 2, 4  # shims that wait for a program
 _PATIENCE = 5.0  # seconds in which a supervisor or a shim has to answer
 _SCRIPT = Path(__file__).with_name("supervise.py")
 _LIMITS = [getattr(resource, each) for each in dir(resource) if each.startswith("RLIMIT_")]
