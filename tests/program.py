@@ -8,8 +8,10 @@ stall       wait for ever                                   sleep S     wait S s
 fork ...    the rest in a child; the parent goes on with nothing more and ends
 setsid      go on in a session of its own
 close       close standard output and error                 exit N      end with this status
+args ...    write the rest, as JSON
 """
 
+import json
 import os
 import signal
 import sys
@@ -51,6 +53,9 @@ def main(words: list[str]) -> int:
         elif word == "close":
             os.close(1)
             os.close(2)
+        elif word == "args":
+            print(json.dumps(words), flush=True)
+            return 0
         elif word == "exit":
             return int(words.pop(0))
         else:

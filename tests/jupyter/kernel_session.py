@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import threading
 import time
@@ -113,6 +114,14 @@ class KernelSession:
             if reply["parent_header"].get("msg_id") == request:
                 done.reply = reply["content"]
         return done
+
+    def json(self, expression: str) -> Any:
+        """The value of an expression, which must be one that JSON has."""
+        request = self.client.execute("", user_expressions={"x": f"__import__('json').dumps({expression})"})
+        while True:
+            reply = self.client.get_shell_msg(timeout=PATIENCE)
+            if reply["parent_header"].get("msg_id") == request:
+                return json.loads(ast.literal_eval(reply["content"]["user_expressions"]["x"]["data"]["text/plain"]))
 
     def interrupt_when(self, text: str, *, times: int = 1, every: float = 0.3) -> Callable[[dict[str, Any]], None]:
         """For `on_message`: interrupt the kernel once the cell has shown this text."""

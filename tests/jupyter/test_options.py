@@ -14,6 +14,8 @@ from ipyproc._jupyter import interpolation
 from ipyproc._jupyter.masked import Masked
 from ipyproc._jupyter.options import FLAGS, OPTIONS, Options, complete, describe, parse
 
+from ..hostile import VALUES
+
 
 def test_options_end_at_the_first_plain_word():
     line = parse("--out a -q tool --out b -q --timeout 5", {})
@@ -103,28 +105,7 @@ def test_bad_input_is_one_clear_error(line, words):
     assert words in str(caught.value)
 
 
-INJECTIONS = [
-    "a; touch PWNED",
-    "$(touch PWNED)",
-    "`touch PWNED`",
-    "' ; touch PWNED ; '",
-    '" ; touch PWNED ; "',
-    "a\ntouch PWNED",
-    "-rf",
-    "--",
-    "*",
-    "~",
-    "{__import__('os')}",
-    "$HOME",
-    "${HOME}",
-    "'",
-    "\u2028",
-    "x" * 140_000,
-    "--out=stolen",
-]
-
-
-@pytest.mark.parametrize("value", INJECTIONS, ids=range(len(INJECTIONS)))
+@pytest.mark.parametrize("value", [*VALUES.values(), "--out=stolen"], ids=[*VALUES, "our option"])
 def test_a_value_is_always_one_argument(value):
     names = {"x": value}
     assert parse("tool {x} --a={x} '{x}' {x[0]}", names).command == ("tool", value, f"--a={value}", value, value[0])
