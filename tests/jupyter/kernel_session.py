@@ -164,10 +164,10 @@ class KernelSession:
 
 
 @contextmanager
-def kernel_session() -> Iterator[KernelSession]:
-    """Start a kernel with `ipyproc` loaded; shut it down."""
+def kernel_session(**popen: Any) -> Iterator[KernelSession]:
+    """Start a kernel with `ipyproc` loaded; shut it down. `popen`: keywords for its process."""
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel()
+    manager.start_kernel(**popen)
     client = manager.client()
     client.start_channels()
     try:
