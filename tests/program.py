@@ -9,8 +9,10 @@ wait FILE   wait until there is a file of this name         drip N      write N 
 fork ...    the rest in a child; the parent goes on with nothing more and ends
 setsid      go on in a session of its own
 close       close standard output and error                 exit N      end with this status
+args ...    write the rest, as JSON
 """
 
+import json
 import os
 import signal
 import sys
@@ -60,6 +62,9 @@ def main(words: list[str]) -> int:
         elif word == "close":
             os.close(1)
             os.close(2)
+        elif word == "args":
+            print(json.dumps(words), flush=True)
+            return 0
         elif word == "exit":
             return int(words.pop(0))
         else:

@@ -70,6 +70,8 @@ class StopLadder:
         self._process.check_loop()
         if (self._watch and self._watch.done()) or self._rung >= rung:
             return
+        if self._process.is_over and not self._process.family.alive():
+            return  # and so nobody is said to have stopped it
         self.cause = self.cause or cause
         self._rung = rung
         self.sent, self.sent_at = RUNGS[self._rung], time.monotonic()

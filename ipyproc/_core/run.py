@@ -131,6 +131,8 @@ async def start(
                 ) from None
             if error.errno == errno.ENOEXEC:
                 raise OSError(errno.ENOEXEC, "not a program: no #! line and no known format", words[0]) from None
+            if error.filename == words[0]:
+                error.filename = words[0]  # the caller's own object, which may show itself in another way
             raise
 
 

@@ -3,7 +3,7 @@ r"""The live card of one process: an anywidget that shows its state and its outp
 The kernel owns the text; the page gets the last rows, and any others when it asks for them, in binary custom messages
 and never in a synced trait. State flows from kernel to page only: what a page sends to change a trait is ignored, and
 a message may carry nothing but an operation, the id of the card, and numbers and text that are checked here. A card
-that a page forges has no process and does nothing.
+that a page forges has no process and does nothing. A page that asks too often is not heard, but for `_UNLIMITED`.
 
 Wire, in the order of who speaks first. Rows are counted from 0; a buffer of rows is UTF-8, each row behind the digit of
 its stream (0: a note of ours), joined by \n, with styles in the canonical form of `screen.Row.ansi`::
@@ -51,7 +51,7 @@ from . import state as states
 from . import transcript
 from .stream import StreamView
 from .view import take_in
-from .wire import Wire
+from .wire import QUESTIONS, QuestionLimit, Wire
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
 PAGE_RETRY = 600.0  # seconds without cards after that; a page may be opened later
@@ -61,6 +61,8 @@ _MOST_WAITING = 8  # answers
 _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _SLICE = 0.005  # seconds of work, then others have their turn
+_UNLIMITED = ("ready", "stop", "kill", "bye", "download")  # the last one waits instead
+_STATE_COST = QUESTIONS / 2  # of sending all traits, the code of the page among them
 _STATIC = pathlib.Path(__file__).parent / "static"
 
 
@@ -105,6 +107,7 @@ class Card(anywidget.AnyWidget):
         self._download = ("", 0)  # id and size
         self._limit = transcript_limit
         self._finished = False
+        self._questions = QuestionLimit()
         if process is not None:
             assert process.log is not None
             self._rows = Rows(process.log, logs.BOTH)
@@ -120,6 +123,13 @@ class Card(anywidget.AnyWidget):
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Nothing: no page may change what the kernel says."""
+
+    def _handle_msg(self, msg: dict[str, Any]) -> None:
+        """What a page may send. ipywidgets (8.1 seen) calls this, and shows a traceback for what is not well formed."""
+        data = msg["content"].get("data")
+        method = data.get("method") if isinstance(data, dict) else None
+        if method == "custom" or (method == "request_state" and self._questions.passes(_STATE_COST)):
+            super()._handle_msg(msg)
 
     def close(self) -> None:
         """End the widget, and the layout that ipywidgets gives each one."""
@@ -273,6 +283,8 @@ class Card(anywidget.AnyWidget):
         # ipykernel may call this in another thread (a subshell): only hand it to the loop of the process
         if not isinstance(content, dict) or content.get("job") != self._job:
             return
+        if content.get("op") not in _UNLIMITED and not self._questions.passes():
+            return
         self._loop.call_soon_threadsafe(self._handle, content)
 
     def _handle(self, content: dict[str, Any]) -> None:
@@ -320,7 +332,7 @@ class Card(anywidget.AnyWidget):
             ):
                 self._do(operation, self._copy(name, first, last, max(0, start), end))
             case "download", {"at": at} if at >= 0:
-                self._send_piece(name, at)
+                self._do(operation, self._send_piece(name, at))
 
     def _do(self, operation: str, work: Coroutine[Any, Any, None]) -> None:
         """Begin what takes long; it takes the place of what was asked for before."""
@@ -369,7 +381,9 @@ class Card(anywidget.AnyWidget):
             self.send({"op": "text", "id": name, "size": len(whole), "more": at + _PIECE < len(whole)}, [piece])
             self._wire.spend(len(piece))
 
-    def _send_piece(self, name: str, at: int) -> None:
+    async def _send_piece(self, name: str, at: int) -> None:
+        while not self._questions.passes():  # noqa: ASYNC110  -- time is what we wait for
+            await asyncio.sleep(1 / QUESTIONS)
         log = self._rows.log
         if at == 0:
             self._download = name, log.bytes

@@ -302,7 +302,7 @@ class Cell:
         fd, path = storage.create_file(".sh")
         self._remove_script = storage.remove_with(self, path)
         with open(fd, "wb") as file:
-            file.write(text.encode())
+            file.write(os.fsencode(text) + b"\n")  # a here-document wants the end of its last line
         return path
 
 

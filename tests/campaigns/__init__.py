@@ -1,1 +1,1 @@
-"""Long versions of tests, run by hand: `python -m tests.campaigns.NAME`; they print figures."""
+"""Long versions of some tests, which print figures: `python -m tests.campaigns.NAME --count N`. pytest runs short ones."""

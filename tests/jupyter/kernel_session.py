@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import threading
 import time
@@ -114,6 +115,14 @@ class KernelSession:
                 done.reply = reply["content"]
         return done
 
+    def json(self, expression: str) -> Any:
+        """The value of an expression, which must be one that JSON has."""
+        request = self.client.execute("", user_expressions={"x": f"__import__('json').dumps({expression})"})
+        while True:
+            reply = self.client.get_shell_msg(timeout=PATIENCE)
+            if reply["parent_header"].get("msg_id") == request:
+                return json.loads(ast.literal_eval(reply["content"]["user_expressions"]["x"]["data"]["text/plain"]))
+
     def interrupt_when(self, text: str, *, times: int = 1, every: float = 0.3) -> Callable[[dict[str, Any]], None]:
         """For `on_message`: interrupt the kernel once the cell has shown this text."""
         seen = threading.Event()
@@ -155,10 +164,10 @@ class KernelSession:
 
 
 @contextmanager
-def kernel_session() -> Iterator[KernelSession]:
-    """Start a kernel with `ipyproc` loaded; shut it down."""
+def kernel_session(**popen: Any) -> Iterator[KernelSession]:
+    """Start a kernel with `ipyproc` loaded; shut it down. `popen`: keywords for its process."""
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel()
+    manager.start_kernel(**popen)
     client = manager.client()
     client.start_channels()
     try:
