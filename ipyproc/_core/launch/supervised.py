@@ -157,6 +157,7 @@ class Program:
         self.stderr: BinaryIO | None = None
         self._heard: Callable[[dict[str, Any]], object] | None = None
         self._job: socket.socket | None = job
+        self._lock = threading.Lock()  # a signal may come from another thread
         self._loop = loop
         self._begun = b""  # of a line
         self._messages: list[dict[str, Any]] = []  # that nobody has heard yet
@@ -198,10 +199,11 @@ class Program:
 
     def close(self) -> None:
         """Leave the shim; it ends what it holds."""
-        if self._job is not None:
-            self._loop.remove_reader(self._job.fileno())
-            self._job.close()
-            self._job = None
+        with self._lock:
+            if self._job is not None:
+                self._loop.remove_reader(self._job.fileno())
+                self._job.close()
+                self._job = None
 
     def _read(self) -> None:
         assert self._job is not None
@@ -225,8 +227,8 @@ class Program:
 
     def send_signal(self, number: int, *, family: bool = False) -> None:
         """Have the shim send a signal."""
-        if self._job is not None and number:
-            with contextlib.suppress(OSError):  # the shim has just ended
+        with self._lock, contextlib.suppress(OSError):  # the shim has just ended
+            if self._job is not None and number:
                 self._job.send((b"f" if family else b"p") + bytes([number]))
 
     def kill(self) -> None:
@@ -367,6 +369,8 @@ def _umask() -> int:
 class ShimFamily(Family):
     """What a shim holds: the program and every descendant, daemons included."""
 
+    is_threadsafe = True
+
     def __init__(self, process: Process, program: Program) -> None:
         super().__init__(process, own_session=True)
         self._program = program
@@ -381,15 +385,30 @@ class ShimFamily(Family):
                 found = {each for each in psutil.Process(self._program.shim).children(recursive=True) if runs(each)}
         return found
 
-    def send_signal(self, number: int) -> int:
-        """Send a signal to the whole family; the number of processes that were there. The shim does it."""
-        there = len(self.alive())
+    def send_signal(self, number: int, kill_in: float | None = None) -> int:
+        """Send a signal to the whole family; the number of processes that were there. The shim does it.
+
+        `kill_in`: seconds after which what is left gets SIGKILL.
+        """
+        there = len(_descendants(self._program.shim)) if self._program.has_family else 0
         self._program.send_signal(number, family=True)
         return there
 
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
         """Whether anything of it may run."""
         return self._program.has_family
+
+
+def _descendants(pid: int) -> list[int]:
+    """All that descends from a process, in few steps: beside a busy thread each may wait (psutil needs 1 s and more)."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # it has just ended
+        for thread in os.listdir(f"/proc/{pid}/task"):  # what a thread has forked is listed there alone
+            with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
+                children = file.read().split()
+            for child in map(int, children):
+                found += [child, *_descendants(child)]
+    return found
 
 
 def family(process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
