@@ -30,6 +30,9 @@ _ROUNDS = 10  # how often a kill looks again for processes forked meanwhile
 class Family:
     """A program and its descendants. `own_session`: it was started in a session of its own."""
 
+    is_threadsafe = False
+    """Whether `send_signal` may be called in any thread, and not on the event loop of the process alone."""
+
     def __init__(self, process: Process, *, own_session: bool) -> None:
         self.pid = process.pid
         self._process = weakref.ref(process)  # a family may be known longer than its process, and must not hold its log
@@ -75,7 +78,8 @@ class Family:
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
         """Send a signal to the whole family; the number of processes that were reached.
 
-        `kill_in`: seconds after which whoever holds the family, if anybody, sends SIGKILL to what is left.
+        `kill_in`: seconds after which what is left gets SIGKILL, from a launcher whose programs somebody else holds; he
+        does so even if this process is busy by then. Here nobody does.
 
         SIGKILL is repeated until nobody new is found. Any other signal is followed by SIGCONT, so that a stopped
         program gets it. Windows: every signal but CTRL_C_EVENT and CTRL_BREAK_EVENT ends the processes.

@@ -73,7 +73,7 @@ class Process(asyncio.subprocess.Process):
         self.name = status.command_line(args)
         self.log: Log | None = protocol.log
         self.family = launcher.family(self, transport, own_session=own_session)
-        self.ladder = StopLadder(self, _DEFAULT_GRACE)
+        self.ladder = StopLadder(self, loop, _DEFAULT_GRACE)
         self.launcher = launcher.name
         self.on_wait: Callable[[], Awaitable[None]] | None = None
 

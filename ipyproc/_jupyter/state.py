@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._core import status
+from .._core.ladder import KILL, RUNGS, StopLadder
 from .._core.process import Process
 
 _WHO = {
     "stop": "Stopped by you",
     "kill": "Killed by you",
     "interrupt": "Interrupted",
-    "timeout": "Timed out",
-    "cancel": "Cancelled",
+    "timeout": "Timed out, stopped",
+    "cancel": "Cancelled, stopped",
 }
 
 
@@ -39,10 +40,20 @@ def of(process: Process) -> State:
             return State("stopping", f"Stopping ({ladder.sent.name} sent)")
         return State("running", "Running")
     if ladder.cause:
-        how = status.signal_name(-code) if code < 0 else f"exit {code}"
-        return State("signaled", f"{_WHO[ladder.cause]} ({how})")
+        return State("signaled", _stopped(ladder, code))
     if code < 0:
         name = status.signal_name(-code)
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return State("signaled", f"Ended by {name}{hint}")
     return State("failed", f"Failed, exit {code}") if code else State("ok", "Done, exit 0")
+
+
+def _stopped(ladder: StopLadder, code: int) -> str:
+    """Who stopped it and with what; how it ended, if in another way; how many ended, if it was not alone."""
+    # whoever holds the program kills it by himself when the kernel is busy at that time
+    last = RUNGS[KILL] if code == -RUNGS[KILL] else ladder.sent
+    assert last is not None
+    said = f"{_WHO[ladder.cause]} with {last.name}"
+    if code != -last:
+        said += f", ended by {status.signal_name(-code)}" if code < 0 else f", exit {code}"
+    return f"{said}; {ladder.reached} processes ended" if ladder.reached > 1 else said

@@ -213,6 +213,7 @@ class Program:
         self.stderr: BinaryIO | None = None
         self._heard: Callable[[dict[str, Any]], object] | None = None
         self._job: socket.socket | None = job
+        self._lock = threading.Lock()  # a signal may come from another thread
         self._loop = loop
         self._log = log
         self._begun = b""  # of a line
@@ -276,7 +277,8 @@ class Program:
             self._supervisor.give_back(job)
 
     def _let_go(self) -> socket.socket | None:
-        job, self._job = self._job, None
+        with self._lock:
+            job, self._job = self._job, None
         if job:
             self._loop.remove_reader(job.fileno())
         if self._log:
@@ -312,9 +314,9 @@ class Program:
 
     def send_signal(self, number: int, *, family: bool = False, kill_in: float | None = None) -> None:
         """Have the shim send a signal, and SIGKILL to the family after so many seconds. From any thread."""
-        if self._job is not None and number:
-            order = {"signal": {"number": number, "family": family, "kill_in": kill_in}}
-            with contextlib.suppress(OSError):  # the shim has just ended
+        order = {"signal": {"number": number, "family": family, "kill_in": kill_in}}
+        with self._lock, contextlib.suppress(OSError):  # the shim has just ended
+            if self._job is not None and number:
                 self._job.send(json.dumps(order).encode() + b"\n")
 
     def kill(self) -> None:
@@ -465,6 +467,8 @@ def _umask() -> int:
 class ShimFamily(Family):
     """What a shim holds: the program and every descendant, daemons included."""
 
+    is_threadsafe = True
+
     def __init__(self, process: Process, program: Program) -> None:
         super().__init__(process, own_session=True)
         self._program = program
@@ -481,11 +485,8 @@ class ShimFamily(Family):
         return {each for each in found if runs(each)}
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
-        """Send a signal to the whole family; the number of processes that were there. The shim does it.
-
-        `kill_in`: the shim sends SIGKILL to what is left after so many seconds, however busy this process is then.
-        """
-        there = len(self.alive())
+        """Send a signal to the whole family; the number of processes that were there. The shim does it, and the kill."""
+        there = len(descendants.of(self._program.shim)) if self._program.has_family else 0
         self._program.send_signal(number, family=True, kill_in=kill_in)
         return there
 
