@@ -48,6 +48,13 @@ class Family:
         process = self._process()
         return process is not None and not process.is_over
 
+    def left(self) -> int:
+        """How many processes are left of it, now that the program has ended; 0 where nobody can tell at once."""
+        return 0
+
+    async def gone(self) -> None:
+        """Wait until nothing of it is left; at once where nobody can tell."""
+
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
         """Whether anything of it may run; `sessions` are those that any process is in."""
         return self.has_program or self.pid in sessions

@@ -19,7 +19,7 @@ _WHO = {
 
 @dataclass(frozen=True)
 class State:
-    """`name`: running, stopping, ok, failed, signaled or lost; `label`: what a person reads."""
+    """`name`: running, stopping, ok, failed, signaled, left or lost; `label`: what a person reads."""
 
     name: str
     label: str
@@ -27,7 +27,7 @@ class State:
     @property
     def mark(self) -> str:
         """A character that says the state without colour."""
-        return {"ok": "✔", "failed": "✘", "signaled": "■", "lost": "?"}.get(self.name, "▶")
+        return {"ok": "✔", "failed": "✘", "signaled": "■", "left": "⋯", "lost": "?"}.get(self.name, "▶")
 
 
 def of(process: Process) -> State:
@@ -39,6 +39,17 @@ def of(process: Process) -> State:
         if ladder.sent:
             return State("stopping", f"Stopping ({ladder.sent.name} sent)")
         return State("running", "Running")
+    ended = _ended(code, ladder)
+    if left := process.family.left():
+        count = status.count_words(left, "process", "processes")
+        now = f"stopping {count} ({ladder.sent.name} sent)" if ladder.sent else f"{count} left"
+        return State("left", f"{ended.label}; {now}")
+    if ladder.sent and not ladder.cause:
+        return State(ended.name, f"{ended.label}; what was left was ended by you with {ladder.sent.name}")
+    return ended
+
+
+def _ended(code: int, ladder: StopLadder) -> State:
     if ladder.cause:
         return State("signaled", _stopped(ladder, code))
     if code < 0:

@@ -7,7 +7,7 @@ import type { Message, Send, Tail, Times } from './wire';
 
 interface Shown extends Times {
   job: string; // the id that every message of ours must carry
-  name: 'running' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'lost';
+  name: 'running' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'left' | 'lost';
   label: string;
   title: string;
   note: string;
@@ -19,6 +19,7 @@ interface Traits {
   shown: Shown;
 }
 
+const STOPPABLE = new Set(['running', 'stopping', 'left']);
 const TICK_MS = 200;
 const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
 
@@ -76,8 +77,7 @@ class Card {
 
   private get shown(): Shown {
     const shown = this.model.get('shown');
-    const over = !this.lost || (shown.name !== 'running' && shown.name !== 'stopping');
-    return over ? shown : { ...shown, name: 'lost', label: 'Lost: the kernel that ran it is gone' };
+    return !this.lost || !STOPPABLE.has(shown.name) ? shown : { ...shown, name: 'lost', label: 'Lost: the kernel that ran it is gone' };
   }
 
   send: Send = (op, more = {}) => {
@@ -146,7 +146,7 @@ class Card {
   }
 
   private draw(): void {
-    const { name, title, note } = this.shown;
+    const { name, title, note, sent } = this.shown;
     const running = name === 'running' || name === 'stopping';
     if (this.root.dataset.state !== name) {
       this.root.dataset.state = name;
@@ -155,8 +155,8 @@ class Card {
     this.root.setAttribute('aria-label', `Process ${title}`);
     this.title.textContent = this.title.title = title;
     this.note.textContent = note;
-    this.stop.hidden = this.kill.hidden = !running;
-    this.stop.disabled = name === 'stopping';
+    this.stop.hidden = this.kill.hidden = !STOPPABLE.has(name);
+    this.stop.disabled = sent !== '';
     this.output.hidden = !this.open || this.output.isEmpty;
     this.output.lost = this.lost;
     this.fold.textContent = this.open ? 'Hide output' : 'Show output';

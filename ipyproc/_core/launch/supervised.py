@@ -205,6 +205,8 @@ class Program:
     ) -> None:
         self._supervisor = supervisor
         self.keep = keep
+        self.gone: asyncio.Future[None] = loop.create_future()
+        """Done when nothing of its family is left."""
         self.usage: tuple[float, float, int] | None = None
         """Seconds of CPU for itself and in the system, and its peak memory in bytes; known when it has ended."""
         self.returncode: int | None = None
@@ -281,6 +283,8 @@ class Program:
             job, self._job = self._job, None
         if job:
             self._loop.remove_reader(job.fileno())
+        if not self.gone.done():
+            self.gone.set_result(None)
         if self._log:
             self._log.lose()  # unless it has come to its end
             self._log = None  # the table of processes knows families for longer than logs
@@ -490,9 +494,17 @@ class ShimFamily(Family):
         self._program.send_signal(number, family=True, kill_in=kill_in)
         return there
 
+    def left(self) -> int:
+        """How many processes are left of it, now that the program has ended."""
+        return len(self.alive())
+
+    async def gone(self) -> None:
+        """Wait until nothing of it is left."""
+        await asyncio.wait([self._program.gone])
+
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
-        """Whether anything of it may run."""
-        return self._program.has_family
+        """Whether anything of it may run; what is to be kept is let alone."""
+        return self._program.has_family and not self._program.keep
 
 
 def family(process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
