@@ -23,6 +23,7 @@ from typing import Any
 
 from . import launch, log, process, status, storage
 from .errors import ProcessExitError
+from .screen import inert_line
 
 LAST_STDERR_LINES = 10
 
@@ -76,7 +77,7 @@ class CompletedProcess(subprocess.CompletedProcess[str]):
         if self.log.lines_of[log.STDERR_FD] <= lines:
             return shown
         self.log.keep()
-        return f"... (the end of stderr; full log: {self.log.path})\n{shown}"
+        return f"... (the end of stderr; full log: {inert_line(str(self.log.path))})\n{shown}"
 
 
 async def start(

@@ -500,6 +500,11 @@ def inert(text: str) -> str:
     return _visible(_INERT.sub("", text.replace("\r\n", "\n")))
 
 
+def inert_line(text: str) -> str:
+    """The same on one line: its line ends are shown as `⏎`, and as `?` what is no character (of a file name, say)."""
+    return " ⏎ ".join(inert(text.encode(errors="replace").decode()).splitlines())
+
+
 def _visible(text: str) -> str:
     """Bidi controls as their names."""
     return text if text.isascii() else _BIDI.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)

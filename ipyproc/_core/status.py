@@ -6,6 +6,8 @@ import shlex
 import signal
 from collections.abc import Sequence
 
+from .screen import inert_line
+
 
 def signal_name(number: int) -> str:
     """The name of a signal: 15 is `SIGTERM`; a number without a name is `signal 42`."""
@@ -25,11 +27,11 @@ def describe(returncode: int | None) -> str:
 
 
 def command_line(args: str | bytes | Sequence[object]) -> str:
-    """A command as one would type it in a shell, on one line."""
+    """A command as one would type it in a shell, as one line on which nothing acts."""
     if isinstance(args, bytes):
         args = args.decode(errors="replace")
     text = args if isinstance(args, str) else shlex.join(str(word) for word in args)
-    return " ⏎ ".join(text.splitlines())
+    return inert_line(text)
 
 
 def count_words(count: int, one: str, many: str) -> str:

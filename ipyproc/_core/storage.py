@@ -40,10 +40,17 @@ class _Directory:
         clear(parent)
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         self.path.chmod(0o700)  # a umask can take bits away from that
+        self._made = self.path.lstat()
         self.pid = os.getpid()
         self.lock = open_new(self.path / _LOCK)
         _try_lock(self.lock)
         weakref.finalize(self, _leave, self.pid, self.path, self.lock)
+
+    def is_there(self) -> bool:
+        """Whether it still is, and nobody has put something else in its place."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(self._made, self.path.lstat())
+        return False
 
 
 _directory: _Directory | None = None
@@ -62,7 +69,7 @@ def lock() -> int:
 
 def _own() -> _Directory:
     global _directory
-    if _directory is None or _directory.pid != os.getpid() or not _directory.path.is_dir():
+    if _directory is None or _directory.pid != os.getpid() or not _directory.is_there():
         _directory = _Directory()
     return _directory
 

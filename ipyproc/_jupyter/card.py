@@ -46,7 +46,7 @@ from .._core import log as logs
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
-from .._core.screen import Row
+from .._core.screen import Row, inert_line
 from . import state as states
 from . import transcript
 from .stream import StreamView
@@ -393,7 +393,14 @@ class Card(anywidget.AnyWidget):
         if log.gap[0] <= at < log.gap[1]:
             at = log.gap[1]  # what was dropped is not there
         end = min(at + _PIECE, size, log.gap[0] if at < log.gap[0] else size)
-        message = {"op": "piece", "id": name, "at": at, "size": size, "name": log.path.name, "more": end < size}
+        message = {
+            "op": "piece",
+            "id": name,
+            "at": at,
+            "size": size,
+            "name": inert_line(log.path.name),
+            "more": end < size,
+        }
         self.send(message, [log.read(at, end - at)])
         self._wire.spend(0)
 

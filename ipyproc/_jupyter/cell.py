@@ -26,6 +26,7 @@ from .._core.errors import ProcessLost, ProcessTimeout
 from .._core.ladder import INTERRUPT, TERMINATE
 from .._core.process import DEVNULL, Process
 from .._core.run import CompletedProcess, start
+from .._core.screen import inert_line
 from . import interrupt, kernel
 from .card import Card
 from .first import FirstText
@@ -229,7 +230,8 @@ class Cell:
         if isinstance(view, StreamView) and kernel.drops_late_output(self._shell):
             if self._streams:
                 _log(process).keep()
-                note = f"... in the background: {process.name}; shown where it is awaited; log: {_log(process).path}"
+                path = inert_line(str(_log(process).path))
+                note = f"... in the background: {process.name}; shown where it is awaited; log: {path}"
                 sys.stdout.write(f"{note}\n")
             process.on_wait = functools.partial(self._show_where_awaited, process, view)
             view = NoView()

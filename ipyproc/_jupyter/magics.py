@@ -20,7 +20,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from .._core import launch, log, status
 from .._core.process import Process
 from .._core.run import CompletedProcess
-from .._core.screen import inert
+from .._core.screen import inert_line
 from . import awaiting, interpolation, kernel, options, traceback, transcript
 from .cell import Cell, Command, Limits
 from .table import Table
@@ -224,5 +224,5 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
 
 def _title(text: str) -> str:
     """One line of inert text, bounded: it goes into the page and into the notebook."""
-    line = " ⏎ ".join(inert(str(text).encode(errors="replace").decode()).splitlines())
+    line = inert_line(str(text))
     return f"{line[: _TITLE - 1]}…" if len(line) > _TITLE else line

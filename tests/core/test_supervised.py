@@ -432,3 +432,60 @@ def test_a_reader_that_is_behind_takes_no_hole_for_output():
         assert output.gap[0] and output.dropped + len(output.read()) == output.bytes
 
     asyncio.run(main())
+
+
+def guards(started):
+    """The pids of the supervisor, of the shim of this process and of the one that waits for the next."""
+    supervisor = psutil.Process(supervised.supervisor_pid())
+    shims = [child.pid for child in supervisor.children()]
+    assert started.family._program.shim in shims
+    return [supervisor.pid, *shims]
+
+
+def test_guards_load_nothing_that_lies_about(program, tmp_path, monkeypatch):
+    for name in ("json", "os", "re", "socket", "subprocess", "ctypes", "select", "sitecustomize", "usercustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'PWNED')!r}, 'w')\nraise SystemExit('{name}')\n")
+    home = tmp_path / "home"
+    (home / ".local").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for name, value in (
+        ("PYTHONPATH", tmp_path),
+        ("PYTHONHOME", home),
+        ("PYTHONSTARTUP", tmp_path / "os.py"),
+        ("HOME", home),
+    ):
+        monkeypatch.setenv(name, str(value))
+
+    async def main():
+        launch.close()
+        try:
+            started = await run.start("pwd", env={"PATH": os.environ["PATH"]})
+            assert (await started.wait(), started.launcher) == (0, "supervised")
+            assert started.log.read() == f"{tmp_path}\n".encode()
+        finally:
+            launch.close()  # the next test needs one without this environment
+
+    asyncio.run(main())
+    assert not (tmp_path / "PWNED").exists()
+
+
+def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program, tmp_path):
+    async def main():
+        with open(tmp_path / "secret", "w") as secret:
+            os.set_inheritable(secret.fileno(), True)
+            launch.close()
+            started = await run.start(*program("out", "canary", "stall"), env={"CANARY": "canary"})
+            for pid in guards(started):
+                links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+                standard = [os.readlink(f"/proc/self/fd/{fd}") for fd in (1, 2)]
+                own = sorted(link.partition("[")[0] for link in links if link not in ("/dev/null", *standard))
+                shim = pid != supervised.supervisor_pid()
+                # its socket, its watch of the kernel (and of the supervisor), and what wakes it when a child has ended
+                expected = ["anon_inode:"] * (1 + shim) + ["pipe:", "pipe:", "socket:"]
+                if pid == started.family._program.shim:  # and the two pipes of its program, and the log
+                    expected += ["pipe:", "pipe:", str(started.log.path)]
+                assert own == sorted(expected), (links, shim)
+                assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 6
+            await started.stop(0)
+
+    asyncio.run(main())
