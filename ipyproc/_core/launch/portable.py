@@ -1,11 +1,13 @@
 """The launcher of every platform and every event loop: the loop's own `subprocess_exec` and `subprocess_shell`.
 
-Its promise: the program is a child of this process. Nobody watches over it when this process dies of SIGKILL.
+Its promise: the program is a child of this process. On POSIX nobody watches over it when this process dies of SIGKILL;
+on Windows a program in a process group of its own ends with this process (see `job_object`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
@@ -61,6 +63,11 @@ async def _start(
         raise
     for pipe in pipes:
         pipe.connect()
+    if sys.platform == "win32" and popen.get("creationflags", 0) & subprocess.CREATE_NEW_PROCESS_GROUP:
+        from . import job_object  # late: Windows only
+
+        with contextlib.suppress(OSError):  # it may be in a job that allows no other
+            job_object.hold(started[0].get_pid())
     return started
 
 
