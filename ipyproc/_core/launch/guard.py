@@ -20,8 +20,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def become_subreaper() -> None:
-    """From now on, whatever of our descendants loses its parent becomes our child."""
-    _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """From now on, whatever of our descendants loses its parent becomes our child. Raises OSError where it may not be."""
+    if _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) is refused")
 
 
 def rename(name: str) -> None:
