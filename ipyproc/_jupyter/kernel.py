@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -63,6 +64,34 @@ async def _deliver(kernel: Any, queue: Any) -> None:
                 queue.remove(item)
                 request = kernel.session.deserialize(frames, content=True, copy=False)
                 kernel.shell_handlers[request["msg_type"]](kernel.shell_stream, idents, request)
+
+
+_ROUTE = "_reply_subshell_for"  # ipykernel 7 (7.4 seen): to which shell a message of the page goes; the comm is asked
+
+
+def hears_early(shell: InteractiveShell) -> bool:
+    """Whether `hear_early` hears anything here."""
+    kernel = getattr(shell, "kernel", None)
+    comms = getattr(sys.modules.get("ipykernel.comm.comm"), "BaseComm", None)
+    return getattr(kernel, "shell_channel_thread", None) is not None and hasattr(comms, _ROUTE)
+
+
+def hear_early(comm: Any, heard: Callable[[Any], object]) -> None:
+    """Call `heard` with the data of each message to this comm as soon as it arrives, also while a cell keeps the kernel busy.
+
+    ipykernel 7 asks the comm itself where to send the message, in the thread that reads the shell channel: there we hear
+    it. It goes its way then, and comes to the comm's handler a second time. Elsewhere nothing happens.
+    """
+    route = getattr(comm, _ROUTE, None)
+    if route is None:
+        return
+
+    def hear_and_route(data: Any, *default: Any) -> Any:
+        with contextlib.suppress(Exception):  # it would lose the message
+            heard(data)
+        return route(data, *default)
+
+    setattr(comm, _ROUTE, hear_and_route)
 
 
 def run_synchronously(shell: InteractiveShell, work: Coroutine[Any, Any, T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -77,6 +78,7 @@ class KernelSession:
         self.manager = manager
         self.client = client
         self.jobs: dict[str, str] = {}  # of each card
+        self.numbers = itertools.count(1)  # of the messages of the page
 
     def run(
         self,
@@ -142,7 +144,7 @@ class KernelSession:
 
     def comm(self, card: str, **content: Any) -> None:
         """Send what the page of this card would send."""
-        data = {"method": "custom", "content": content}
+        data = {"method": "custom", "content": {"page": "page-1", "n": next(self.numbers), **content}}
         message = self.client.session.msg("comm_msg", {"comm_id": card, "data": data})
         self.client.shell_channel.send(message)
 
