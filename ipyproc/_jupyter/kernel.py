@@ -40,8 +40,8 @@ async def deliver_comms(shell: InteractiveShell) -> AsyncIterator[None]:
     other messages stays.
     """
     kernel = getattr(shell, "kernel", None)
-    queue = getattr(getattr(kernel, "msg_queue", None), "_queue", None)
-    if queue is None or not hasattr(kernel, "shell_handlers"):
+    queue = _message_queue(kernel)
+    if queue is None:
         yield
         return
     delivering = asyncio.get_running_loop().create_task(_deliver(kernel, queue))
@@ -50,6 +50,10 @@ async def deliver_comms(shell: InteractiveShell) -> AsyncIterator[None]:
     finally:
         delivering.cancel()
         await asyncio.wait([delivering])
+
+
+def _message_queue(kernel: Any) -> Any:
+    return getattr(getattr(kernel, "msg_queue", None), "_queue", None) if hasattr(kernel, "shell_handlers") else None
 
 
 async def _deliver(kernel: Any, queue: Any) -> None:
@@ -69,13 +73,6 @@ async def _deliver(kernel: Any, queue: Any) -> None:
 _ROUTE = "_reply_subshell_for"  # ipykernel 7 (7.4 seen): to which shell a message of the page goes; the comm is asked
 
 
-def hears_early(shell: InteractiveShell) -> bool:
-    """Whether `hear_early` hears anything here."""
-    kernel = getattr(shell, "kernel", None)
-    comms = getattr(sys.modules.get("ipykernel.comm.comm"), "BaseComm", None)
-    return getattr(kernel, "shell_channel_thread", None) is not None and hasattr(comms, _ROUTE)
-
-
 def hear_early(comm: Any, heard: Callable[[Any], object]) -> None:
     """Call `heard` with the data of each message to this comm as soon as it arrives, also while a cell keeps the kernel busy.
 
@@ -92,6 +89,14 @@ def hear_early(comm: Any, heard: Callable[[Any], object]) -> None:
         return route(data, *default)
 
     setattr(comm, _ROUTE, hear_and_route)
+
+
+def hears_while_nested(shell: InteractiveShell) -> bool:
+    """Whether messages of the page are heard by `hear_early` or `deliver_comms` while `run_synchronously` runs the loop."""
+    kernel = getattr(shell, "kernel", None)
+    comms = getattr(sys.modules.get("ipykernel.comm.comm"), "BaseComm", None)
+    early = getattr(kernel, "shell_channel_thread", None) is not None and hasattr(comms, _ROUTE)
+    return early or _message_queue(kernel) is not None
 
 
 def run_synchronously(shell: InteractiveShell, work: Coroutine[Any, Any, T]) -> T:

