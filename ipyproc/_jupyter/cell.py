@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
@@ -95,7 +96,7 @@ class Cell:
         self._env = env
         self._table = table
         self._limits = limits
-        self._awaited = awaited  # else the kernel is busy, and can hear neither page nor button
+        self._awaited = awaited  # else a cell is waited for in a nested run of the event loop
         names = {log.STDOUT_FD: options.out, log.STDERR_FD: options.err}
         self._variables = {stream: name for stream, name in names.items() if name}
         self._streams = log.BOTH if options.tee else log.BOTH - self._variables.keys()
@@ -254,8 +255,10 @@ class Cell:
 
     @property
     def _uses_card(self) -> bool:
-        no_page = self._options.quiet or self._options.plain or kernel.is_headless(self._shell)
-        return (self._awaited or self._options.bg) and not no_page and time.monotonic() >= Card.no_page_until
+        captured = isinstance(self._shell.display_pub, CapturingDisplayPublisher)  # a card would reach no page
+        no_page = self._options.quiet or self._options.plain or captured or kernel.is_headless(self._shell)
+        heard = self._awaited or self._options.bg or kernel.hears_while_nested(self._shell)
+        return heard and not no_page and time.monotonic() >= Card.no_page_until
 
     def _view(self, process: Process, *, plain: bool = False, display: DisplayHandle | None = None) -> View:
         if self._options.quiet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import threading
 import time
@@ -78,6 +79,7 @@ class KernelSession:
         self.manager = manager
         self.client = client
         self.jobs: dict[str, str] = {}  # of each card
+        self.numbers = itertools.count(1)  # of the messages of the page
 
     def run(
         self,
@@ -151,7 +153,7 @@ class KernelSession:
 
     def comm(self, card: str, **content: Any) -> None:
         """Send what the page of this card would send."""
-        data = {"method": "custom", "content": content}
+        data = {"method": "custom", "content": {"page": "page-1", "n": next(self.numbers), **content}}
         message = self.client.session.msg("comm_msg", {"comm_id": card, "data": data})
         self.client.shell_channel.send(message)
 

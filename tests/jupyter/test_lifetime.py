@@ -12,7 +12,7 @@ import pytest
 from ipyproc._core import family
 
 from .kernel_session import PROGRAMS, kernel_session
-from .test_card import Page, shown
+from .test_card import Page, is_tail, shown
 
 
 @pytest.mark.parametrize("how", ["kill", "exit", "shutdown", "now"])
@@ -43,11 +43,16 @@ def test_an_orderly_end_asks_first(tmp_path):
 
 
 def test_a_program_whose_shim_was_killed_is_lost(kernel):
-    code = (
-        "import asyncio, os\nloop = asyncio.get_running_loop()\n"
-        "loop.call_later(0.3, lambda: os.kill(p.family._program.shim, 9))\n%aproc --proc p sleep 600"
-    )
-    done = kernel.run(code)
+    page = Page(kernel)
+
+    def kill_shim(message):
+        page(message)
+        if is_tail(message, page.card):
+            for program in psutil.Process(kernel.manager.provisioner.process.pid).children(recursive=True):
+                if program.cmdline() == ["sleep", "600"]:
+                    program.parent().kill()
+
+    done = kernel.run("%aproc --proc p sleep 600", on_message=kill_shim)
     assert re.match(r"ProcessLost: process \d+ was lost: its shim was killed, and the program with it", done.error)
     assert done.displays[-1]["text/plain"].startswith("? Lost: nobody saw how it ended")
     assert kernel.run("p.returncode, p.launcher").value == "(None, 'supervised')"

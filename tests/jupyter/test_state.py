@@ -58,9 +58,9 @@ async def test_a_sigkill_of_whoever_holds_the_program_is_a_sigkill_of_ours():
     assert state.of(process).label == "Stopped by you with SIGKILL"
 
 
-async def test_a_press_that_comes_too_late_has_stopped_nothing():
+async def test_a_press_after_the_end_stops_only_what_is_left():
     process = await run.start("sh", "-c", "sleep 600 & exit 0")
     await process.wait()
     process.ladder.reach(TERMINATE, "stop")
     await process.ladder.finished()
-    assert state.of(process).label == "Done, exit 0"
+    assert state.of(process).label == "Done, exit 0; what was left was ended by you with SIGTERM"
