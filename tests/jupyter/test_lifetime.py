@@ -38,11 +38,12 @@ def test_an_orderly_end_asks_first(tmp_path):
 
 
 def test_a_program_whose_shim_was_killed_is_lost(kernel):
-    code = (
-        "import asyncio, os\nloop = asyncio.get_running_loop()\n"
-        "loop.call_later(0.3, lambda: os.kill(p.family._program.shim, 9))\n%aproc --proc p sleep 600"
-    )
-    done = kernel.run(code)
+    def kill_shim(message):
+        if message["msg_type"] == "display_data":  # the card is there
+            pid = re.search(r"pid (\d+)", message["content"]["data"]["text/plain"])[1]
+            psutil.Process(int(pid)).parent().kill()
+
+    done = kernel.run("%aproc --proc p sleep 600", on_message=kill_shim)
     assert re.match(r"ProcessLost: process \d+ was lost: its shim was killed, and the program with it", done.error)
     assert done.displays[-1]["text/plain"].startswith("? Lost: nobody saw how it ended")
     assert kernel.run("p.returncode, p.launcher").value == "(None, 'supervised')"
