@@ -179,7 +179,8 @@ _COMPLETED = ("%aproc", "%%aproc")
 
 def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:
     title = _title(chosen.name or status.command_line(args))
-    if shutil.which(args[0]) is None and (args[0] in _SHELL_WORDS or "=" in args[0]):
+    name, equals, _ = args[0].partition("=")
+    if shutil.which(args[0]) is None and (args[0] in _SHELL_WORDS or (equals and name.isidentifier())):
         raise UsageError(f"{args[0]!r} is for a shell, and there is none here; write the line below %%aproc")
     if body is None:
         if chosen.expand:
