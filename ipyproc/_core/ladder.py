@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .errors import ProcessLost
@@ -28,6 +30,8 @@ else:
 
 INTERRUPT, TERMINATE, KILL = 0, 1, len(RUNGS) - 1
 
+_logger = logging.getLogger("ipyproc")
+
 
 class StopLadder:
     """How far the stopping of one program has come.
@@ -35,6 +39,7 @@ class StopLadder:
     Attributes:
         grace: seconds between SIGTERM and SIGKILL.
         cause: who asked first: "stop", "kill", "interrupt", "timeout" or "cancel"; empty while nobody has.
+        timeout: seconds that the program was given, see `limit`; None: as long as it takes.
         sent: the last signal that was sent, or None.
         sent_at: when, of `time.monotonic()`.
     """
@@ -46,6 +51,7 @@ class StopLadder:
         self._watch: asyncio.Task[None] | None = None
         self.grace = grace
         self.cause = ""
+        self.timeout: float | None = None
         self.sent: signal.Signals | None = None
         self.sent_at = 0.0
 
@@ -77,6 +83,7 @@ class StopLadder:
         if self._rung < KILL:
             self._timer = asyncio.get_running_loop().call_later(self._wait, self.climb, self._rung + 1, cause)
         self._process.family.send_signal(self.sent)
+        _logger.info("%s (pid %d): %s (%s)", self._process.name, self._process.pid, self.sent.name, cause)
         if self._watch is None:
             self._watch = asyncio.get_running_loop().create_task(self._until_gone())
 
@@ -85,6 +92,26 @@ class StopLadder:
         await self._process.exited()
         if self._watch:
             await asyncio.shield(self._watch)
+
+    async def abandon(self) -> None:
+        """End it, however often we are cancelled meanwhile: each time climbs one rung."""
+        while not self._process.is_over:
+            self.climb(TERMINATE, "cancel")
+            with contextlib.suppress(asyncio.CancelledError, ProcessLost):
+                await self.finished()
+
+    @contextlib.contextmanager
+    def limit(self, timeout: float | None) -> Iterator[None]:
+        """While the body waits for the program, stop it after so many seconds."""
+        if timeout is None:
+            yield
+            return
+        self.timeout = timeout
+        timer = asyncio.get_running_loop().call_later(timeout, self.reach, TERMINATE, "timeout")
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     async def _until_gone(self) -> None:
         with contextlib.suppress(ProcessLost):
