@@ -18,8 +18,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
 from .._core import launch, log, status
+from .._core.completed import CompletedProcess
 from .._core.process import Process
-from .._core.run import CompletedProcess
 from .._core.screen import inert_line
 from . import awaiting, interpolation, kernel, options, traceback, transcript
 from .cell import Cell, Command, Limits

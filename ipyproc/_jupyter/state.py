@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._core import status
-from .._core.ladder import KILL, RUNGS, StopLadder
+from .._core.ladder import KILL, RUNGS, TERMINATE, StopLadder
 from .._core.process import Process
 
 _WHO = {
@@ -62,8 +62,7 @@ def _ended(code: int, ladder: StopLadder) -> State:
 def _stopped(ladder: StopLadder, code: int) -> str:
     """Who stopped it and with what; how it ended, if in another way; how many ended, if it was not alone."""
     # whoever holds the program kills it by himself when the kernel is busy at that time
-    last = RUNGS[KILL] if code == -RUNGS[KILL] else ladder.sent
-    assert last is not None
+    last = RUNGS[KILL] if code == -RUNGS[KILL] else ladder.sent or RUNGS[TERMINATE]
     said = f"{_WHO[ladder.cause]} with {last.name}"
     if code != -last:
         said += f", ended by {status.signal_name(-code)}" if code < 0 else f", exit {code}"

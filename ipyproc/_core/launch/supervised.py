@@ -27,6 +27,7 @@ from .. import storage
 from ..errors import ProcessLost
 from ..family import Family, runs
 from ..log import LOG, Log
+from ..status import Usage
 from . import descendants
 from .base import P
 
@@ -207,8 +208,6 @@ class Program:
         self.keep = keep
         self.gone: asyncio.Future[None] = loop.create_future()
         """Done when nothing of its family is left."""
-        self.usage: tuple[float, float, int] | None = None
-        """Seconds of CPU for itself and in the system, and its peak memory in bytes; known when it has ended."""
         self.returncode: int | None = None
         self.stdin: BinaryIO | None = None
         self.stdout: BinaryIO | None = None
@@ -358,8 +357,7 @@ class _Transport(BaseSubprocessTransport):
     def hear(self, message: dict[str, Any]) -> None:
         """What the shim says."""
         if "exit" in message:
-            user, system, peak = message["usage"]
-            self.program.usage = user, system, peak
+            self._protocol.usage = Usage(*message["usage"])
             self._process_exited(message["exit"])
         elif not message and self._returncode is None:
             self.close()

@@ -1,0 +1,23 @@
+"""Which programs run: those that were started by `run`, `start`, `parallel` and the magics."""
+
+from __future__ import annotations
+
+import weakref
+
+from .process import Process
+
+_started: weakref.WeakValueDictionary[int, Process] = weakref.WeakValueDictionary()  # in the order of their start
+
+
+def add(process: Process) -> None:
+    """Know this process up to its end. The event loop holds it so long, and nobody here."""
+    _started[id(process)] = process
+    process.add_done_callback(lambda ended: _started.pop(id(ended), None))
+
+
+def processes() -> list[Process]:
+    """All programs that run now, in the order in which they were started.
+
+    Each is a `Process`, also when nobody has kept it: `ipyproc.processes()[-1].terminate()`.
+    """
+    return [each for each in _started.values() if not each.is_over]
