@@ -86,6 +86,7 @@ async def start(
     input: bytes | None = None,
     cwd: str | os.PathLike[str] | None = None,
     env: Mapping[str, str] | None = None,
+    keep: bool = False,
     make_log: Callable[[], log.Log] = log.Log,
 ) -> process.Process:
     """Start a program in its own session, its output in a log.
@@ -96,6 +97,7 @@ async def start(
         input: bytes for its standard input, instead of `stdin`.
         cwd: the directory to start in; None: that of this process.
         env: the whole environment; None: that of this process.
+        keep: it outlives this process; only where programs are supervised (Linux).
         make_log: makes the log, when all else is checked.
 
     Raises:
@@ -122,6 +124,7 @@ async def start(
                 cwd=cwd,
                 env=env,
                 log=make_log(),
+                keep=keep,
                 **_own_session(),
             )
         except OSError as error:

@@ -58,10 +58,6 @@ _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _REWRITES = re.compile(r"[\b]|\r|\x1b(?:\[[0-9;:]*[@A-HJ-MPSTX`dfrsu]|[78DEM])")
 
-MOVES = re.compile(rb"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM])")
-"""Matches bytes that can change lines other than the one they stand in."""
-STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*)?\Z")
-"""Matches the end of bytes that may become such."""
 CONTROLS = bytes({*range(32), 127} - {*b"\t\n"})
 """The bytes that make text other than plain; see also `is_plain`."""
 

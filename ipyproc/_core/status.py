@@ -34,6 +34,11 @@ def command_line(args: str | bytes | Sequence[object]) -> str:
     return inert_line(text)
 
 
+def count_words(count: int, one: str, many: str) -> str:
+    """A number of things for people: `1 process`, `1,200 lines`."""
+    return f"1 {one}" if count == 1 else f"{count:,} {many}"
+
+
 def duration_words(seconds: float) -> str:
     """A span of time for people: `0.42 s`, `12.9 s`, `3:02`, `1:00:05`."""
     if seconds < 1:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
@@ -37,7 +38,7 @@ from .view import NoView, View, keep_updated
 
 CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
 _MOMENT = 0.005  # seconds; most commands end within that when they have written
-DRAIN_GRACE = 0.25  # seconds that the cell waits for the rest of the output after the end
+DRAIN_GRACE = 0.1  # seconds that the cell waits for the rest of the output and of the family after the end
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Cell:
         self._env = env
         self._table = table
         self._limits = limits
-        self._awaited = awaited  # else the kernel is busy, and can hear neither page nor button
+        self._awaited = awaited  # else a cell is waited for in a nested run of the event loop
         names = {log.STDOUT_FD: options.out, log.STDERR_FD: options.err}
         self._variables = {stream: name for stream, name in names.items() if name}
         self._streams = log.BOTH if options.tee else log.BOTH - self._variables.keys()
@@ -130,8 +131,16 @@ class Cell:
             if self._command.script is not None:
                 args += (str(self._write_script(self._command.script)),)
             process = await start(
-                *args, stdin=stdin, input=self._command.input, cwd=options.cwd, env=self._env, make_log=self._make_log
+                *args,
+                stdin=stdin,
+                input=self._command.input,
+                cwd=options.cwd,
+                env=self._env,
+                keep=options.keep,
+                make_log=self._make_log,
             )
+        if options.keep:
+            _log(process).keep()
         self._table.add(process)
         assert options.grace is not None
         process.ladder.grace = options.grace
@@ -168,10 +177,7 @@ class Cell:
             ending.cancel()
             self._remove_script()
             self._hand_over_text(process)
-            if _log(process).ended:
-                self._shown.finish()
-            else:  # a descendant holds the output open: what it writes goes on into this cell
-                self._table.follow(_until_end(process, self._shown))
+            self._leave(process)
         if process.lost:
             return Outcome(process, process.lost)
         if self._interrupted and self._options.raise_error:
@@ -179,6 +185,21 @@ class Cell:
                 CompletedProcess(process), interrupted=f"`{process.name}` {status.describe(process.returncode)}"
             )
         return Outcome(CompletedProcess(process), self._error(process))
+
+    def _leave(self, process: Process) -> None:
+        """The cell ends. If descendants live on, what they write goes on into it, and there they can be stopped."""
+        if _log(process).ended and not process.family.left():
+            self._shown.finish()
+        elif kernel.drops_late_output(self._shell):
+            self._shown.finish()
+            if not self._options.quiet:
+                _log(process).keep()
+                left = status.count_words(process.family.left(), "process", "processes")
+                sys.stdout.write(
+                    f"... {left} of {process.name} left; what they write is in the log: {_log(process).path}\n"
+                )
+        else:
+            self._table.follow(_until_end(process, self._shown))
 
     async def _show(self, process: Process, ending: asyncio.Future[None]) -> None:
         """Show the process: a command that is over soon gets its output as text, any other a card."""
@@ -199,7 +220,7 @@ class Cell:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, card_at - time.monotonic())):
                         await keep_updated(text, output, ending)
-        over = ending.done() and output.ended
+        over = ending.done() and output.ended and not process.family.left()
         if not (over and text):
             self._shown = self._view(process, plain=over, display=text.display if text else None)
             self._shown.show()
@@ -234,8 +255,10 @@ class Cell:
 
     @property
     def _uses_card(self) -> bool:
-        no_page = self._options.quiet or self._options.plain or kernel.is_headless(self._shell)
-        return (self._awaited or self._options.bg) and not no_page and time.monotonic() >= Card.no_page_until
+        captured = isinstance(self._shell.display_pub, CapturingDisplayPublisher)  # a card would reach no page
+        no_page = self._options.quiet or self._options.plain or captured or kernel.is_headless(self._shell)
+        heard = self._awaited or self._options.bg or kernel.hears_while_nested(self._shell)
+        return heard and not no_page and time.monotonic() >= Card.no_page_until
 
     def _view(self, process: Process, *, plain: bool = False, display: DisplayHandle | None = None) -> View:
         if self._options.quiet:
@@ -243,8 +266,10 @@ class Cell:
         if plain or not self._uses_card:
             return StreamView(process, self._streams, live=not kernel.drops_late_output(self._shell))
         captured = self._variables.keys() - self._streams
-        note = f"output in {', '.join(self._variables[stream] for stream in sorted(captured))}" if captured else ""
-        return Card(process, self._streams, note, self._limits.transcript, display)
+        notes = [f"output in {', '.join(self._variables[stream] for stream in sorted(captured))}"] if captured else []
+        if self._options.keep:
+            notes.append(f"kept; log: {_log(process).path}")
+        return Card(process, self._streams, " · ".join(notes), self._limits.transcript, display)
 
     async def _ended(self, process: Process) -> None:
         """Wait for the end; the timeout counts here."""
@@ -314,12 +339,18 @@ async def _ended(process: Process) -> None:
         await process.ladder.finished()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_GRACE):
-            await _log(process).finished()
+            await _all_ended(process)
+
+
+async def _all_ended(process: Process) -> None:
+    """Wait for the end of the output and of the family."""
+    await _log(process).finished()
+    await process.family.gone()
 
 
 async def _until_end(process: Process, view: View) -> None:
-    """Follow what descendants still write, up to the end of the output."""
-    ending = asyncio.ensure_future(_log(process).finished())
+    """Follow what is left when the program has ended, up to the end of its output and of its family."""
+    ending = asyncio.ensure_future(_all_ended(process))
     try:
         await keep_updated(view, _log(process), ending)
     finally:

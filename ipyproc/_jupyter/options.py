@@ -37,6 +37,7 @@ class Options:
     env: Mapping[str, str] = field(default_factory=dict)
     secret: frozenset[str] = frozenset()  # names of Python variables
     stdin: str | None = None  # a file name, or "none"
+    keep: bool = False
     log: str | None = None  # a file name, behind ">>" to append
     expand: bool = False
     strict: bool | None = None
@@ -143,6 +144,7 @@ OPTIONS = (
         "FILE",
         _read_log,
     ),
+    Option(("--keep",), "keep", "the program outlives the kernel, and so does its log; Linux only"),
     Option(("--expand",), "expand", "replace {name} in the body too (in a script each value is quoted as one word)"),
     Option(("--no-strict",), "strict", "run the script without -e -o pipefail", constant=False),
     Option(("--shell",), "shell", "the shell that runs the script (default bash)", "PATH"),

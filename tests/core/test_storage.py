@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ipyproc._core import log, storage
+from ipyproc._core import log, log_writer, storage
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -270,14 +270,14 @@ def test_a_place_that_cannot_be_used_is_an_error_that_names_it(parent, monkeypat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="fallocate")
 def test_a_punched_hole_gives_its_space_back(tmp_path):
-    fd = storage.open_new(tmp_path / "file")
+    fd = log_writer.open_new(tmp_path / "file")
     os.write(fd, b"x" * (1 << 20))
-    assert storage.punch(fd, 1 << 16, 1 << 19)
+    assert log_writer.punch(fd, 1 << 16, 1 << 19)
     assert os.fstat(fd).st_size == 1 << 20 and storage._size(tmp_path / "file") == (1 << 20) - (1 << 19) + (1 << 16)
     assert os.pread(fd, 1 << 20, 0) == b"x" * (1 << 16) + bytes((1 << 19) - (1 << 16)) + b"x" * (1 << 19)
     os.close(fd)
     read_end, write_end = os.pipe()
-    assert not storage.punch(write_end, 0, 10)
+    assert not log_writer.punch(write_end, 0, 10)
     os.close(read_end), os.close(write_end)
 
 

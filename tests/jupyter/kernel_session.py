@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import threading
 import time
@@ -17,7 +18,7 @@ from jupyter_client.manager import KernelManager
 # what this kernel's programs and their descendants are, by the supervisor and its shims
 PROGRAMS = (
     "import psutil; [each for child in psutil.Process().children() for each in ([child] if "
-    "'supervisor.py' not in ' '.join(child.cmdline()) else [program for shim in child.children() "
+    "'supervise.py' not in ' '.join(child.cmdline()) else [program for shim in child.children() "
     "for program in shim.children(recursive=True)])]"
 )
 PATIENCE = 60  # seconds that a loaded machine may take to answer
@@ -78,6 +79,7 @@ class KernelSession:
         self.manager = manager
         self.client = client
         self.jobs: dict[str, str] = {}  # of each card
+        self.numbers = itertools.count(1)  # of the messages of the page
 
     def run(
         self,
@@ -151,7 +153,7 @@ class KernelSession:
 
     def comm(self, card: str, **content: Any) -> None:
         """Send what the page of this card would send."""
-        data = {"method": "custom", "content": content}
+        data = {"method": "custom", "content": {"page": "page-1", "n": next(self.numbers), **content}}
         message = self.client.session.msg("comm_msg", {"comm_id": card, "data": data})
         self.client.shell_channel.send(message)
 

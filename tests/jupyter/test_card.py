@@ -89,7 +89,7 @@ def test_buttons_work_while_the_cell_is_awaited(kernel, op, signal, label):
     assert done.error.startswith("ProcessExitError: ") and done.error.endswith(f"was ended by {signal}")
     assert done.ended_at - page.clicked_at < 1
     print(f"click to the end of the cell: {(done.ended_at - page.clicked_at) * 1000:.0f} ms")
-    assert shown(done.messages, page.card)[-1]["label"] == f"{label} ({signal})"
+    assert shown(done.messages, page.card)[-1]["label"] == f"{label} with {signal}"
 
 
 def test_stop_counts_down_and_kills(kernel):
@@ -99,7 +99,7 @@ def test_stop_counts_down_and_kills(kernel):
     states = shown(done.messages, page.card)
     stopping = [(state["sent"], state["next_in"]) for state in states if state.get("name") == "stopping"]
     assert stopping[0][0] == "SIGTERM" and 0.3 < stopping[0][1] <= 0.4
-    assert states[-1]["label"] == "Stopped by you (SIGKILL)"
+    assert states[-1]["label"] == "Stopped by you with SIGKILL"
 
 
 def test_other_cells_are_not_needed_for_a_background_card(kernel):

@@ -112,6 +112,16 @@ def test_awaited_and_synchronous(kernel, code, text):
     assert done.text().startswith(text)
 
 
+@pytest.mark.parametrize(
+    "code", ["%%capture c\n%aproc sh -c {script}", "with capture_output() as c:\n    %aproc sh -c {script}"]
+)
+def test_what_is_captured_is_text(kernel, code):
+    kernel.run("from IPython.utils.capture import capture_output\nscript = 'echo one; sleep 0.4; echo two'")
+    done = kernel.run(code)
+    assert not done.cards and done.text() == ""
+    assert kernel.run("c.stdout, c.outputs").value == "('one\\ntwo\\n', [])"
+
+
 def test_without_autoawait(kernel):
     kernel.run("%autoawait off")
     try:
@@ -293,13 +303,9 @@ def test_many_runs_leave_nothing_behind(fresh_kernel):
     )
 
     def run_some(times):
-        cards = fresh_kernel.run(
-            f"for i in range({times}):\n    %aproc --out x echo hi"
-        ).cards  # of those that were slow
-        for _ in range(times // 10):
-            cards += fresh_kernel.run("%aproc sleep 0.25").cards
-        for card in cards:
-            fresh_kernel.comm(card, op="bye", job=fresh_kernel.jobs[card])
+        for code in (f"for i in range({times}):\n    %aproc --out x echo hi", *["%aproc sleep 0.25"] * (times // 10)):
+            for card in fresh_kernel.run(code).cards:  # on a loaded machine of `echo` too
+                fresh_kernel.comm(card, op="bye", job=fresh_kernel.jobs[card])
         return fresh_kernel.run(count).value
 
     before, after = json.loads(run_some(20)), json.loads(run_some(100))
