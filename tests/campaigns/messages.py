@@ -80,7 +80,7 @@ def run(count: int) -> Report:
         kernel.run(f"import sys\n{STATE}")
         ended = kernel.run(ENDED).cards[0]
         live = kernel.run(LIVE).cards[0]
-        while "ready" not in kernel.json("live.log.read().decode()"):
+        while "ready\n" not in kernel.json("live.log.read().decode()"):
             time.sleep(0.01)
         report = Report(before=kernel.json("state()"))
         began = time.monotonic()
