@@ -26,7 +26,7 @@ from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
 from .._core.ladder import INTERRUPT
 from .._core.process import DEVNULL, Process
-from .._core.run import finish
+from .._core.stage import finish
 from . import interrupt, kernel
 from .card import Card
 from .first import FirstText
