@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import waiting as _waiting
 from ._core.completed import CompletedPipeline, CompletedProcess
 from ._core.errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
+from ._core.parallel import parallel
 from ._core.process import (
     DEVNULL,
     LOG,
@@ -60,6 +61,7 @@ __all__ = [
     "Usage",
     "create_subprocess_exec",
     "create_subprocess_shell",
+    "parallel",
     "processes",
     "run",
     "start",

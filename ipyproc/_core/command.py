@@ -88,7 +88,7 @@ class Command:
         if not isinstance(name, str | None):
             raise TypeError(f"name={name!r}: allowed is a string")
         return cls(
-            _shell_line(cmd, args) if shell else _words(cmd, args),
+            words(cmd, args, shell=shell),
             stdin,
             _bytes(input, encoding),
             stdout,
@@ -166,6 +166,28 @@ class Command:
         return started
 
 
+def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[str, ...] | str:
+    """The words of a command, or the line for the shell, checked.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    if shell:
+        if args or not isinstance(cmd, str | bytes):
+            raise TypeError("shell=True takes one string, the line for the shell, and nothing more")
+        line = _text("the line for the shell", cmd)
+        if not line.strip():
+            raise ValueError("the line for the shell is empty")
+        return line
+    if isinstance(cmd, list | tuple):
+        if args:
+            raise TypeError("the command is a list, so it has all the arguments; write it as one list, or without any")
+        if not cmd:
+            raise ValueError("the command is an empty list")
+        cmd, *args = cmd
+    return (_text("the program's name", cmd), *(_text(f"argument {n}", word) for n, word in enumerate(args, 1)))
+
+
 def refuse(keywords: Mapping[str, Any], known: Callable[..., Any], instead: Mapping[str, str]) -> None:
     """Raise a clear error for keywords that the function `known` does not take; `instead`: what to do for some."""
     function = known.__name__
@@ -193,25 +215,6 @@ def check_encoding(encoding: str, errors: str) -> None:
     """Raise LookupError if there is no such encoding, or no such way to treat errors."""
     codecs.lookup(encoding)
     codecs.lookup_error(errors)
-
-
-def _shell_line(cmd: Any, args: Sequence[Any]) -> str:
-    if args or not isinstance(cmd, str | bytes):
-        raise TypeError("shell=True takes one string, the line for the shell, and nothing more")
-    line = _text("the line for the shell", cmd)
-    if not line.strip():
-        raise ValueError("the line for the shell is empty")
-    return line
-
-
-def _words(cmd: Any, args: Sequence[Any]) -> tuple[str, ...]:
-    if isinstance(cmd, list | tuple):
-        if args:
-            raise TypeError("the command is a list, so it has all the arguments; write it as one list, or without any")
-        if not cmd:
-            raise ValueError("the command is an empty list")
-        cmd, *args = cmd
-    return (_text("the program's name", cmd), *(_text(f"argument {n}", word) for n, word in enumerate(args, 1)))
 
 
 def _text(which: str, word: Any) -> str:

@@ -17,6 +17,7 @@ from .process import Process
 LAST_LINES = 10
 """Of each stream, in an error."""
 _LONGEST = 8192  # characters of them
+_NOT_RUN = "was not run"
 
 
 class CompletedProcess(subprocess.CompletedProcess[Any]):
@@ -29,10 +30,11 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     Attributes:
         args: the program and its arguments, or the line for the shell.
         name: what to call it, for people: the command, unless a name was given.
-        returncode: its status; negative: ended by that signal.
+        returncode: its status; negative: ended by that signal; None: it was not run, or lost, or could not be started.
         duration: seconds from start to end.
         usage: CPU time and greatest memory, see `Usage`; None where they are not known.
-        log: the output on disk; None: there is none, or it was so small that it is held in memory.
+        log: the output on disk; None: there is none, or it is held in memory because it is small (see `parallel`).
+        earlier: whether this is the result of an earlier run, whose output is not here (see `parallel`).
     """
 
     def __init__(
@@ -47,7 +49,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         streams: frozenset[int] = frozenset(),
         cause: str = "",
         timeout: float | None = None,
-        lost: ProcessLost | None = None,
+        failure: OSError | None = None,
+        earlier: bool = False,
         encoding: str | None = "utf-8",
         errors: str = "replace",
     ) -> None:
@@ -58,9 +61,10 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         self.usage = usage
         self.log = log
         self._streams = streams  # that went to the log
+        self.earlier = earlier
         self._cause = cause  # who stopped it, as the ladder tells
         self._timeout = timeout
-        self._lost = lost
+        self._failure = failure  # it was lost, or could not be started
         self._encoding = encoding  # None: bytes
         self._errors = errors
         self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
@@ -80,13 +84,14 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             streams=frozenset(stream for stream, reader in readers if isinstance(reader, LogReader)),
             cause=process.ladder.cause,
             timeout=process.ladder.timeout,
-            lost=process.lost,
+            failure=process.lost,
             encoding=encoding,
             errors=errors,
         )
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} ({self.name}) {self._how()} after {status.duration_words(self.duration)}>"
+        took = f" after {status.duration_words(self.duration)}" if self.duration else ""
+        return f"<{type(self).__name__} ({self.name}) {self._how()}{took}{', in an earlier run' * self.earlier}>"
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_held": tuple(self._pieces()), "log": None}
@@ -155,25 +160,39 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         """Whether it was stopped because its time was up."""
         return self._cause == "timeout"
 
+    @property
+    def failed(self) -> bool:
+        """Whether there is an `error()`: its status is not 0, or its time was up, or it did not run to its end."""
+        return self.returncode != 0 or self.timed_out
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped it: a button, an interrupt, `Process.stop()`; a timeout is nobody."""
+        return bool(self._cause) and not self.timed_out
+
     def check_returncode(self) -> None:
         """Raise `error()`, if there is one."""
         if error := self.error():
             raise error
 
-    def error(self) -> ProcessError | None:
+    def error(self) -> Exception | None:
         """The error that says how it ended, with the last lines of both streams; None if it succeeded.
 
         Where those lines are not all, the log is kept on disk.
         """
         found: ProcessError
-        if self._lost:
-            found = self._lost
+        if isinstance(self._failure, ProcessLost):
+            found = self._failure
+        elif self._failure:
+            return self._failure
+        elif not self.failed:
+            return None
         elif self.timed_out:
             found = ProcessTimeout(self.args, self._timeout or 0.0)
-        elif self.returncode == 0:
-            return None
+        elif self.returncode is None:
+            found = ProcessError(f"`{self.name}` {_NOT_RUN}")
         else:
-            found = (ProcessStopped if self._cause else ProcessExitError)(self.returncode, self.args)
+            found = (ProcessStopped if self.was_stopped else ProcessExitError)(self.returncode, self.args)
         found.cmd, found.name, found.returncode = self.args, self._name, self.returncode
         found.output, found.stderr = self._last(STDOUT_FD), self._last(STDERR_FD)
         if self.log and any(self.log.lines_of[stream] > LAST_LINES for stream in self._streams):
@@ -191,8 +210,10 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             self.log = None
 
     def _how(self) -> str:
-        if self._lost:
-            return "was lost"
+        if self._failure:
+            return "was lost" if isinstance(self._failure, ProcessLost) else "could not be started"
+        if self.returncode is None:
+            return _NOT_RUN
         if self.timed_out:
             return f"was stopped by its timeout of {self._timeout:g} s"
         return status.describe(self.returncode)
@@ -250,6 +271,6 @@ class CompletedPipeline(CompletedProcess):
             else None
         )
 
-    def error(self) -> ProcessError | None:
+    def error(self) -> Exception | None:
         """The error of the rightmost program that failed; None if all succeeded."""
         return next(filter(None, (each.error() for each in reversed(self.processes))), None)

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import os
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from . import command, waiting
 from .command import Command, Word
 from .completed import CompletedPipeline, CompletedProcess
-from .errors import ProcessExitError, ProcessLost
 from .ladder import INTERRUPT
 from .process import DEVNULL, LOG, PIPE, Process
-
-T = TypeVar("T")
-
-DRAIN_GRACE = 0.1
-"""Seconds for the rest of the output and of the family after the end of a program; a descendant may live longer."""
+from .stage import Stage, finish
 
 
 def run(
@@ -97,14 +90,14 @@ def run(
         if stdin == PIPE:
             raise ValueError("stdin=PIPE: write what to send as input=...; start() has a stdin that can be written to")
         stdout, stderr = (LOG if stream == PIPE else stream for stream in (stdout, stderr))
-    command.check_number("timeout", timeout)
-    if not text and (encoding or errors):
-        raise ValueError(f"text=False: encoding={encoding!r} and errors={errors!r} are for text")
-    encoding, errors = encoding or "utf-8", errors or "replace"
-    command.check_encoding(encoding, errors)
-    what = Command.of(
+    stage = Stage.of(
         cmd,
         args,
+        timeout=timeout,
+        check=check,
+        text=text,
+        encoding=encoding,
+        errors=errors,
         shell=shell,
         stdin=stdin,
         input=input,
@@ -113,9 +106,8 @@ def run(
         cwd=cwd,
         env=env,
         name=name,
-        encoding=encoding,
     )
-    return Run((_Stage(what, timeout, check, encoding if text else None, errors),))
+    return Run((stage,))
 
 
 async def start(
@@ -170,45 +162,17 @@ _INSTEAD = {
 }
 
 
-class Run(Coroutine[Any, Any, CompletedProcess]):
+class Run(waiting.Work[CompletedProcess]):
     """A program that `run` will run, or several that are joined by pipes. Await it, once; or call `result()`."""
 
-    def __init__(self, stages: tuple[_Stage, ...]) -> None:
+    def __init__(self, stages: tuple[Stage, ...]) -> None:
         self._stages = stages
         self._processes: list[Process] = []
-        self._work = _run(stages, self._processes)
-        # Python warns of what was never awaited, by this name
-        self._work.__qualname__ = "ipyproc.run"  # type: ignore[attr-defined]
+        super().__init__(_run(stages, self._processes), "ipyproc.run")
 
     def __repr__(self) -> str:
-        state = inspect.getcoroutinestate(self._work)
-        how = "not started: await it, or call .result()" if state == inspect.CORO_CREATED else "was started"
+        how = "not started: await it, or call .result()" if self.is_untouched else "was started"
         return f"<Run ({_line(self._stages)}) {how}>"
-
-    def __await__(self) -> Any:
-        return self._work.__await__()
-
-    def send(self, value: Any) -> Any:
-        """As of a coroutine."""
-        return self._work.send(value)
-
-    def throw(self, *error: Any) -> Any:
-        """As of a coroutine."""
-        return self._work.throw(*error)
-
-    def close(self) -> None:
-        """As of a coroutine."""
-        self._work.close()
-
-    def result(self) -> CompletedProcess:
-        """Wait for it where there is no `await`: in a plain function, a script, a thread, a cell.
-
-        Outside a notebook it has an event loop of its own, and what the program leaves running is stopped at the end.
-
-        Raises:
-            RuntimeError: an event loop is running in this thread, and this is no notebook: use `await`.
-        """
-        return waiting.wait(self, self._stop_what_is_left)
 
     def pipe(self, cmd: Word | Sequence[Word], *args: Word, **keywords: Any) -> Run:
         """Join a program that reads what this one writes, by a pipe of the operating system: no data goes through Python.
@@ -230,32 +194,13 @@ class Run(Coroutine[Any, Any, CompletedProcess]):
             raise ValueError(f"`{before}` is in a pipe, so it can have no stdout of its own")
         return Run(self._stages + following._stages)
 
-    async def _stop_what_is_left(self) -> None:
+    async def _clean_up(self) -> None:
         for process in self._processes:
             if process.family.alive():
                 await process.stop()
 
 
-@dataclass(frozen=True, eq=False)
-class _Stage:
-    """One program of a `Run`."""
-
-    command: Command
-    timeout: float | None
-    check: bool
-    encoding: str | None  # None: bytes
-    errors: str
-
-    def completed(self, process: Process) -> CompletedProcess:
-        return CompletedProcess.of(process, self.encoding, self.errors)
-
-    def check_result(self, done: CompletedProcess) -> None:
-        error = done.error()
-        if error and (self.check or not isinstance(error, ProcessExitError)):
-            raise error
-
-
-async def _run(stages: tuple[_Stage, ...], processes: list[Process]) -> CompletedProcess:
+async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> CompletedProcess:
     """The work of a `Run`; a function and no method, so that one that nobody awaits goes, and is warned of, at once."""
     for stage in stages:
         stage.command.check()
@@ -281,11 +226,11 @@ async def _run(stages: tuple[_Stage, ...], processes: list[Process]) -> Complete
     return done[0] if len(done) == 1 else CompletedPipeline(done)
 
 
-def _line(stages: tuple[_Stage, ...]) -> str:
+def _line(stages: tuple[Stage, ...]) -> str:
     return " | ".join(str(stage.command) for stage in stages)
 
 
-async def _start(stages: tuple[_Stage, ...], processes: list[Process]) -> None:
+async def _start(stages: tuple[Stage, ...], processes: list[Process]) -> None:
     """Start all, from left to right."""
     read: int | None = None  # the end of the pipe from the program before
     write: int | None
@@ -298,19 +243,3 @@ async def _start(stages: tuple[_Stage, ...], processes: list[Process]) -> None:
                     read_ends.callback(os.close, read)
                     write_end.callback(os.close, write)
                 processes.append(await stage.command.start(stdin=stdin, stdout=write))
-
-
-async def finish(process: Process, seconds: float | None = None) -> None:
-    """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it."""
-    with process.ladder.limit(seconds), contextlib.suppress(ProcessLost):
-        await process.ladder.finished()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_GRACE):
-            await all_ended(process)
-
-
-async def all_ended(process: Process) -> None:
-    """Wait for the end of the output and of the whole family."""
-    if process.log:
-        await process.log.finished()
-    await process.family.gone()

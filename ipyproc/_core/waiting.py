@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
@@ -25,6 +26,48 @@ interruptible: Callable[[str, Callable[[], None]], contextlib.AbstractContextMan
 
 in_running_loop: Callable[[Coroutine[Any, Any, Any]], Any] = refuse
 """How to wait where the event loop runs already. A notebook has a way, which is put here."""
+
+
+class Work(Coroutine[Any, Any, T]):
+    """What can be awaited, once, like the coroutine that it is; or waited for by `result`, where there is no `await`."""
+
+    def __init__(self, work: Coroutine[Any, Any, T], name: str) -> None:
+        self._work = work
+        # Python warns of what was never awaited, by this name
+        self._work.__qualname__ = name  # type: ignore[attr-defined]
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody has begun to await it."""
+        return inspect.getcoroutinestate(self._work) == inspect.CORO_CREATED
+
+    def __await__(self) -> Any:
+        return self._work.__await__()
+
+    def send(self, value: Any) -> Any:
+        """As of a coroutine."""
+        return self._work.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """As of a coroutine."""
+        return self._work.throw(*error)
+
+    def close(self) -> None:
+        """As of a coroutine."""
+        self._work.close()
+
+    def result(self) -> T:
+        """Wait for it where there is no `await`: in a plain function, a script, a thread, a cell.
+
+        Outside a notebook it has an event loop of its own, and what programs leave running is stopped at the end.
+
+        Raises:
+            RuntimeError: an event loop is running in this thread, and this is no notebook: use `await`.
+        """
+        return wait(self, self._clean_up)
+
+    async def _clean_up(self) -> None:
+        """What is to be done before its own event loop ends."""
 
 
 def wait(work: Coroutine[Any, Any, T], clean_up: Callable[[], Coroutine[Any, Any, None]]) -> T:

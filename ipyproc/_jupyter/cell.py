@@ -27,8 +27,8 @@ from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
 from .._core.ladder import INTERRUPT
 from .._core.process import DEVNULL, Process
-from .._core.run import all_ended, finish
 from .._core.screen import inert_line
+from .._core.stage import all_ended, finish
 from . import interrupt, kernel
 from .card import Card
 from .first import FirstText

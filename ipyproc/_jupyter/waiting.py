@@ -50,7 +50,7 @@ def interruptible(what: str, stop: Callable[[], None]) -> Iterator[None]:
             interrupts.stops.append(stop)
             yield
         if interrupts.happened:
-            raise interrupt.error(f"{what} was interrupted")
+            raise interrupt.error(f"interrupted: {what}")
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:

@@ -1,4 +1,4 @@
-"""`ipyproc.run` in a cell: awaited or with `.result()`, and ended by the kernel's interrupt."""
+"""`ipyproc.run` and `parallel` in a cell: awaited or with `.result()`, and ended by the kernel's interrupt."""
 
 import pytest
 
@@ -12,6 +12,7 @@ async def watch(count):
     print("ready", flush=True)  # and then nothing wakes the event loop
 watching = asyncio.create_task(watch({count}))
 """
+BATCH = "ipyproc.parallel([[*program, 'err', 'up', 'stall']] * 4, jobs=2, check=False)"
 WORK = "ipyproc.run(*program, 'err', 'up', 'stall', check=False)"
 
 
@@ -43,6 +44,9 @@ def test_failure_ends_the_cell(kernel):
         (f"def f():\n    return {WORK}.result()\nf()", "KeyboardInterrupt: ", 1),
         (f"await {WORK}.pipe('cat')", "KeyboardInterrupt: ", 1),
         (f"await asyncio.gather({WORK}, {WORK})", "CancelledError: ", 2),
+        (f"await {BATCH}", "KeyboardInterrupt: interrupted: 4 commands", 2),
+        (f"{BATCH}.result()", "KeyboardInterrupt: ", 2),
+        (f"async for done in {BATCH}: pass", "CancelledError: ", 2),
     ],
 )
 def test_an_interrupt_ends_the_program_and_the_cell(kernel, code, error, count):
@@ -56,5 +60,5 @@ def test_an_interrupt_ends_the_program_and_the_cell(kernel, code, error, count):
 def test_interrupts_climb_the_ladder(kernel):
     code = f"{WATCH.format(count=1)}\nwork = ipyproc.run(*program, 'ignore', 'INT', 'out', 'up', 'stall')\nawait work"
     done = kernel.run(code, on_message=kernel.interrupt_when("ready", times=2))
-    assert done.error.startswith("KeyboardInterrupt: ") and done.error.endswith("was interrupted")
+    assert done.error.startswith("KeyboardInterrupt: interrupted: ")
     assert kernel.run("work._processes[0].ladder.sent.name").value == "'SIGTERM'"

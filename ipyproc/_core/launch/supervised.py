@@ -498,7 +498,8 @@ class ShimFamily(Family):
 
     async def gone(self) -> None:
         """Wait until nothing of it is left."""
-        await asyncio.wait([self._program.gone])
+        if not self._program.gone.done():
+            await asyncio.wait([self._program.gone])
 
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
         """Whether anything of it may run; what is to be kept is let alone."""
