@@ -86,7 +86,7 @@ class Log(LogWriter):
 
     def __repr__(self) -> str:
         state = "complete" if self.ended else "still growing"
-        return f"<Log of {self.bytes} bytes, {state}, in {self.path}>"
+        return f"<Log of {self.bytes} bytes, {state}, in {screen.inert_line(str(self.path))}>"
 
     @property
     def ended(self) -> bool:
@@ -334,7 +334,11 @@ class Log(LogWriter):
     def _warn(self) -> None:
         if self.failure and not self._has_warned:
             self._has_warned = True
-            warnings.warn(f"{self.path}: {self.failure}: output is being lost", RuntimeWarning, stacklevel=3)
+            warnings.warn(
+                f"{screen.inert_line(str(self.path))}: {self.failure}: output is being lost",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def _wake(self) -> None:
         for waiter in self._waiters:
