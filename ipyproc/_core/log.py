@@ -134,6 +134,10 @@ class Log(LogWriter):
                 return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
             window *= 4
 
+    def last_bytes(self, size: int, stream: int) -> bytes:
+        """The last bytes of one stream, so many of them at most."""
+        return self.read(self._start_of_last(size, {stream}), stream=stream)[-size:]
+
     def text(self, stream: int) -> str:
         """All of one stream that is there now, as a terminal would leave it; see `screen.text`."""
         return screen.text(b"".join(data for _, data in self.pieces(streams={stream})))
