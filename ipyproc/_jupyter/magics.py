@@ -19,11 +19,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
 from .._core import launch, log, status, storage
-from .._core.completed import CompletedProcess
-from .._core.process import Process
 from .._core.screen import inert_line
 from . import awaiting, environment, interpolation, kernel, options, traceback, transcript
-from .cell import Cell, Command, Limits
+from .cell import Cell, Command, Limits, Outcome
+from .each import Each
 from .table import Table
 
 _TITLE = 300  # characters
@@ -62,7 +61,8 @@ class AProcMagics(Magics):
     def aproc(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         assert self.shell is not None
         with traceback.ends_in_cell(self.shell, whole_cell=cell is not None):
-            return kernel.run_synchronously(self.shell, self._cell(line, cell, local_ns, awaited=False).run()).unwrap()
+            work = self._cell(line, cell, local_ns, awaited=False)
+            return _unwrapped(kernel.run_synchronously(self.shell, work.run()))
 
     @needs_local_scope
     @no_var_expand
@@ -71,12 +71,12 @@ class AProcMagics(Magics):
         """What `%aproc` and `%%aproc` become in a cell that can await them; see `%aproc?`."""
         return self._awaited(self._cell(line, cell, local_ns, awaited=True), whole_cell=cell is not None)
 
-    async def _awaited(self, cell: Cell, *, whole_cell: bool) -> CompletedProcess | Process:
+    async def _awaited(self, cell: Cell | Each, *, whole_cell: bool) -> Any:
         assert self.shell is not None
         with traceback.ends_in_cell(self.shell, whole_cell=whole_cell):
-            return (await cell.run()).unwrap()
+            return _unwrapped(await cell.run())
 
-    def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell:
+    def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell | Each:
         """Everything that can be wrong with the line is an error here, before anything starts."""
         assert self.shell is not None
         names = ChainMap(dict(local_ns or {}), self.shell.user_ns)
@@ -84,16 +84,23 @@ class AProcMagics(Magics):
         if parsed.command and (parsed.options.shell or parsed.options.strict is not None):
             raise UsageError("--shell and --no-strict go with a script: a %%aproc cell that names no program")
         chosen = self._with_defaults(parsed.options)
+        if chosen.each and parsed.command:
+            raise UsageError("--each goes with a script: a %%aproc cell that names no program")
         command = _program(parsed.command, chosen, body, names) if parsed.command else _script(chosen, body, names)
-        interpolation.check_secrets(chosen.secret, names, line, (body or "") if chosen.expand else "")
+        expands = chosen.expand or bool(chosen.each)
+        interpolation.check_secrets(chosen.secret, names, line, (body or "") if expands else "")
         _check_stdin(chosen.stdin)
         files: list[Path] = []
         env = self._environment(chosen, names, files)
         limits = Limits(transcript=self.transcript_limit, log=self.log_limit)
         self._warn(parsed.warning)
-        cell = Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
-        storage.remove_with(cell, *files)
-        return cell
+        work = (
+            Each(self.shell, command.args, body or "", chosen, env, names)
+            if chosen.each
+            else Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
+        )
+        storage.remove_with(work, *files)
+        return work
 
     def _environment(self, chosen: options.Options, names: Mapping[str, Any], files: list[Path]) -> dict[str, str]:
         """The whole environment of the program; the paths of files that are made for it are added to `files`."""
@@ -189,6 +196,10 @@ def unload(shell: InteractiveShell) -> None:
 
 
 _COMPLETED = ("%aproc", "%%aproc")
+
+
+def _unwrapped(found: object) -> Any:
+    return found.unwrap() if isinstance(found, Outcome) else found
 
 
 def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:

@@ -41,6 +41,8 @@ class Options:
     variables: tuple[str, ...] = ()  # that become environment variables
     format: str | None = None
     ok_codes: frozenset[int] = frozenset((0,))
+    each: str | None = None  # the name of a variable
+    jobs: int | None = None
     venv: str | None = None
     conda: str | None = None
     log: str | None = None  # a file name, behind ">>" to append
@@ -113,6 +115,12 @@ def _read_format(flag: str, text: str) -> str:
     return text
 
 
+def _read_count(flag: str, text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,5}", text):
+        raise UsageError(f"{flag}: {text!r} is no whole number from 1 on")
+    return int(text)
+
+
 def _read_codes(flag: str, text: str) -> frozenset[int]:
     codes = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch(r"\d{1,3}", code) and int(code) < 256 for code in codes):
@@ -180,6 +188,14 @@ OPTIONS = (
         "NAMES",
         _read_names,
     ),
+    Option(
+        ("--each",),
+        "each",
+        "run the script for each item of this Python list; {item} in the body is the item, quoted",
+        "NAME",
+        _read_name,
+    ),
+    Option(("--jobs",), "jobs", "with --each: how many run at once (default: one for each CPU)", "N", _read_count),
     Option(("--venv",), "venv", "run in this virtual environment", "DIR"),
     Option(("--conda",), "conda", "run in this conda environment", "NAME"),
     Option(("--stdin",), "stdin", "standard input: a file, or none (the default)", "FILE|none"),
@@ -283,9 +299,13 @@ def complete(shell: Any, event: Any) -> list[str]:
             return []  # the program's own words: IPython completes file names
         if option.metavar and "=" not in word and next(words, None) is None:
             variables = getattr(shell, "user_ns", ())
-            values = {"stdin": ["none"], "format": FORMATS, "secret": variables, "variables": variables}.get(
-                option.sets, ()
-            )
+            values = {
+                "stdin": ["none"],
+                "format": FORMATS,
+                "secret": variables,
+                "variables": variables,
+                "each": variables,
+            }.get(option.sets, ())
             return [value for value in values if value.startswith(last) and not value.startswith("_")]
     return [flag for flag in FLAGS if flag.startswith(last)] if not last or last.startswith("-") else []
 
@@ -312,9 +332,19 @@ def _unknown(flag: str) -> str:
     return f"unknown option {flag}; {hint} (an option of the program goes behind its name)"
 
 
+_NOT_WITH_EACH = ("bg", "err", "proc", "tee", "log", "keep", "format", "ok_codes", "stdin", "name")
+
+
 def _check(options: Options) -> None:
     if options.format and (not options.out or options.bg):
         raise UsageError("--format goes with --out NAME, and not with --bg: there the variable is a reader")
+    if options.jobs and not options.each:
+        raise UsageError("--jobs goes with --each NAME")
+    if options.each and (
+        wrong := [name for name in _NOT_WITH_EACH if getattr(options, name) != getattr(Options, name)]
+    ):
+        flag = next(option.flags[0] for option in OPTIONS if option.sets == wrong[0])
+        raise UsageError(f"{flag} cannot go with --each, which runs many programs; with --out it gives a list of texts")
     if options.venv and options.conda:
         raise UsageError("--venv and --conda: a program can be in one environment only")
     if options.tee and not (options.out or options.err):

@@ -1,0 +1,61 @@
+"""`%%aproc --each NAME`: the body of a cell is run for each item of a Python list, some at once."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from .._core.completed import CompletedProcess
+from .._core.parallel import parallel
+from . import interpolation, kernel
+from .options import Options
+from .progress import Progress
+
+
+class Each:
+    """The runs of one cell. `command` is the shell with its options, to which each script is added."""
+
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        command: tuple[str, ...],
+        body: str,
+        options: Options,
+        env: Mapping[str, str],
+        names: interpolation.Names,
+    ) -> None:
+        assert options.each is not None
+        self._shell = shell
+        self._options = options
+        items = interpolation.value_of(options.each, names, "--each")
+        if not interpolation.is_many(items):
+            raise UsageError(f"--each: {options.each} is a {type(items).__name__}, and no list")
+        commands = []
+        for item in items:
+            script = interpolation.body(body, ChainMap({"item": item}, names), options.secret, quote=True)  # type: ignore[arg-type]
+            commands.append((interpolation.as_word(item, "item"), [*command, "-c", script]))
+        self._progress = Progress(live=not kernel.is_headless(shell))
+        self._work = parallel(
+            commands,
+            options.jobs,
+            on_change=self._progress,
+            timeout=options.timeout,
+            check=bool(options.raise_error),
+            cwd=options.cwd,
+            env=env,
+        )
+
+    async def run(self) -> list[CompletedProcess]:
+        """Run them all; at the first failure no more are started.
+
+        Raises the error of the first that failed. Cancelling it stops those that run.
+        """
+        self._progress.jobs = self._work.jobs
+        with self._progress:
+            results: list[CompletedProcess] = await self._work
+        if self._options.out:
+            self._shell.user_ns[self._options.out] = [done.stdout for done in results]
+        return results
