@@ -5,11 +5,14 @@ raw HEX     write these bytes to standard output            lines N     write N 
 cat         copy standard input to standard output          env NAME    write the value of a variable
 ignore SIG  ignore a signal (INT, TERM, ...)                signals     write which signals are ignored
 stall       wait for ever                                   sleep S     wait S seconds
+wait FILE   wait until there is a file of this name         drip N      write N lines of 1000 bytes, 5 ms apart
 fork ...    the rest in a child; the parent goes on with nothing more and ends
 setsid      go on in a session of its own
 close       close standard output and error                 exit N      end with this status
+args ...    write the rest, as JSON
 """
 
+import json
 import os
 import signal
 import sys
@@ -43,6 +46,14 @@ def main(words: list[str]) -> int:
                 time.sleep(3600)
         elif word == "sleep":
             time.sleep(float(words.pop(0)))
+        elif word == "drip":
+            for _ in range(int(words.pop(0))):
+                os.write(1, b"x" * 999 + b"\n")
+                time.sleep(0.005)
+        elif word == "wait":
+            path = words.pop(0)
+            while not os.path.exists(path):
+                time.sleep(0.005)
         elif word == "fork":
             if os.fork():
                 return 0
@@ -51,6 +62,9 @@ def main(words: list[str]) -> int:
         elif word == "close":
             os.close(1)
             os.close(2)
+        elif word == "args":
+            print(json.dumps(words), flush=True)
+            return 0
         elif word == "exit":
             return int(words.pop(0))
         else:

@@ -112,13 +112,19 @@ class Command:
             _check_program(self.args[0], self.cwd, self.env, is_alone=len(self.args) == 1)
 
     async def start(
-        self, *, stdin: int | None = None, stdout: int | None = None, make_log: Callable[[], log.Log] | None = None
+        self,
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        make_log: Callable[[], log.Log] | None = None,
+        keep: bool = False,
     ) -> process.Process:
         """Start it.
 
         Args:
             stdin, stdout: descriptors of pipes, instead of its own.
             make_log: makes the log, if that is no ordinary one.
+            keep: it outlives this process; only where programs are supervised (Linux).
 
         Cancelling it while it starts ends the program.
 
@@ -131,6 +137,7 @@ class Command:
             "stderr": self.stderr,
             "cwd": self.cwd,
             "env": self.env,
+            "keep": keep,
             **_own_session(),
         }
         if make_log:
@@ -302,6 +309,8 @@ def _worded(error: OSError, args: tuple[str, ...] | str) -> OSError:
     elif error.errno == errno.ENOEXEC:
         text = "not a program: no #! line and no known format"
     else:
+        if error.filename == words[0]:
+            error.filename = words[0]  # the caller's own object, which may show itself in another way
         return error
     return OSError(error.errno, text, words[0][:80])
 

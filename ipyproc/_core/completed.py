@@ -79,7 +79,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             process.returncode,
             name=process.name,
             duration=process.duration,
-            usage=getattr(process, "usage", None),
+            usage=process.usage,
             log=process.log,
             streams=frozenset(stream for stream, reader in readers if isinstance(reader, LogReader)),
             cause=process.ladder.cause,

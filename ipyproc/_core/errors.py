@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from . import status
+from .screen import inert_line
 
 
 class ProcessError(Exception):
@@ -62,7 +63,7 @@ class ProcessError(Exception):
         if last := self._last_words():
             parts.append(last)
         if self.log:
-            parts.append(f"(full log: {self.log})")
+            parts.append(f"(full log: {inert_line(str(self.log))})")
         return "\n".join(parts)
 
     def _sentence(self) -> str:

@@ -30,6 +30,9 @@ _ROUNDS = 10  # how often a kill looks again for processes forked meanwhile
 class Family:
     """A program and its descendants. `own_session`: it was started in a session of its own."""
 
+    is_threadsafe = False
+    """Whether `send_signal` may be called in any thread, and not on the event loop of the process alone."""
+
     def __init__(self, process: Process, *, own_session: bool) -> None:
         self.pid = process.pid
         self._process = weakref.ref(process)  # a family may be known longer than its process, and must not hold its log
@@ -44,6 +47,13 @@ class Family:
         """Whether the program itself has not ended, so that its pid is its own."""
         process = self._process()
         return process is not None and not process.is_over
+
+    def left(self) -> int:
+        """How many processes are left of it, now that the program has ended; 0 where nobody can tell at once."""
+        return 0
+
+    async def gone(self) -> None:
+        """Wait until nothing of it is left; at once where nobody can tell."""
 
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
         """Whether anything of it may run; `sessions` are those that any process is in."""
@@ -72,8 +82,11 @@ class Family:
         self._known = {member for member in found if runs(member)}
         return self._known
 
-    def send_signal(self, number: int) -> int:
+    def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
         """Send a signal to the whole family; the number of processes that were reached.
+
+        `kill_in`: seconds after which what is left gets SIGKILL, from a launcher whose programs somebody else holds; he
+        does so even if this process is busy by then. Here nobody does.
 
         SIGKILL is repeated until nobody new is found. Any other signal is followed by SIGCONT, so that a stopped
         program gets it. Windows: every signal but CTRL_C_EVENT and CTRL_BREAK_EVENT ends the processes.

@@ -14,97 +14,49 @@ file: then it is kept, also after the end of this process, as `storage` says how
 from __future__ import annotations
 
 import asyncio
-import bisect
 import contextlib
-import errno
 import functools
 import operator
 import os
-import struct
+import sys
 import warnings
 import weakref
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, Final
 
 from . import screen, storage
+from .log_writer import RECORD, STDERR_FD, STDOUT_FD, LogWriter
 
-STDOUT_FD = 1
-STDERR_FD = 2
+__all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader"]
+
+LOG: Final = -100
+"""For `stdout` and `stderr`: write the output to `process.log`. (PIPE is -1, STDOUT -2, DEVNULL -3.)"""
 BOTH = frozenset((STDOUT_FD, STDERR_FD))
 LIMIT = 4 * 10**9
 """Bytes on disk of one log."""
 
 _BLOCK = 1 << 16  # bytes that are read at a time
-_MARK_EVERY = 1 << 16  # bytes between two records of the index, at most, but for what one write brings
 _MOST_TAIL = 1 << 20  # bytes looked at for the last lines
 
-
-class _Mark(NamedTuple):
-    """One record of the index: from this offset on it is this stream; what there is of each before it."""
-
-    offset: int
-    stream: int
-    stdout_lines: int
-    stderr_lines: int
-    stdout_bytes: int
-
-    def bytes(self, streams: Collection[int]) -> int:
-        on_stderr = self.offset - self.stdout_bytes
-        return (STDOUT_FD in streams) * self.stdout_bytes + (STDERR_FD in streams) * on_stderr
-
-    def lines(self, streams: Collection[int]) -> int:
-        return (STDOUT_FD in streams) * self.stdout_lines + (STDERR_FD in streams) * self.stderr_lines
-
-
-_RECORD = struct.Struct("<QBQQQ")
 _offset = operator.attrgetter("offset")
 _bytes = functools.partial(operator.methodcaller, "bytes")
 
 
-class _Index:
-    """The records of an index; only the first, where there is none, or no more (somebody has removed it)."""
-
-    def __init__(self, path: Path, first: _Mark) -> None:
-        self._first = first
-        self._file: BinaryIO | None = None
-        with contextlib.suppress(FileNotFoundError):
-            self._file = open(path, "rb")  # noqa: SIM115  -- closed by __exit__
-
-    def __enter__(self) -> _Index:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
-
-    def __len__(self) -> int:
-        return max(1, os.fstat(self._file.fileno()).st_size // _RECORD.size) if self._file else 1
-
-    def __getitem__(self, number: int) -> _Mark:
-        if self._file:
-            self._file.seek(number * _RECORD.size)
-            data = self._file.read(_RECORD.size)
-            if len(data) == _RECORD.size:
-                return _Mark(*_RECORD.unpack(data))
-        return self._first
-
-
-class Log:
+class Log(LogWriter):
     """All output of one process, on disk. Made by `stdout=ipyproc.LOG`; found as `process.log`.
 
     `async for line in log` gives the lines as bytes, from the first one on and up to the end of the output, as they
     come; `log.reader(start=log.bytes)` gives those that come from now on.
 
+    It is written here (`write`, `end`), or in another process, which tells its state (`handed_over`, `take`).
+
     Attributes:
         path: the file, which holds both streams in order of arrival.
-        bytes: how many bytes were written to it; `bytes_of`: the same for stream 1 and stream 2.
-        lines_of: how many lines have ended in each stream.
-        dropped: how many bytes are not there: beyond the limit, or the disk was full.
-        gap: the offsets between which bytes were dropped to keep the limit.
-        moved_at: at or before this offset a sequence begins that may change earlier lines; None: there is none.
-        ended: whether every stream has come to its end.
         watchers: called at every change; they must be quick.
+
+    And those of `LogWriter`: `bytes`, `bytes_of`, `lines_of`, `dropped`, `gap` and others.
     """
 
     def __init__(
@@ -115,34 +67,21 @@ class Log:
         append: bool = False,
         limit: int = LIMIT,
     ) -> None:
-        self._limit = 0  # none
-        self._base = 0  # where in the file the log begins
+        self._own = file is not None
+        base = 0
         if file is None:
             fd, self.path = storage.create_file(".log")
-            self._limit = min(limit, storage.free_bytes() // 2)
+            limit = min(limit, storage.free_bytes() // 2)
         else:
             fd, self.path = storage.open_own(file, append=append), Path(file).absolute()
-            self._base = os.fstat(fd).st_size
-        self._own = file is not None
+            base, limit = os.fstat(fd).st_size, 0
+        super().__init__(streams, [fd], base=base, index=storage.new_path(".index"), limit=limit)
         self._kept = self._own
-        self._fds = [fd]  # of the log, and of the index once there is one
-        self._index_path = storage.new_path(".index")
-        self._marks = 0
-        self._mark: _Mark | None = None  # the last one
-        self._beginnings: dict[int, bytes] = {}  # of a sequence, at the end of what a stream wrote last
-        self._open_streams = set(streams)
         self._waiters: set[asyncio.Future[None]] = set()
         self.watchers: set[Callable[[], None]] = set()
-        self.bytes = 0
-        self.bytes_of = {STDOUT_FD: 0, STDERR_FD: 0}
-        self.lines_of = {STDOUT_FD: 0, STDERR_FD: 0}
-        self.dropped = 0
-        self.gap = (0, 0)
-        self.moved_at: int | None = None
-        self._full = False  # it ends at its limit
         self._has_warned = False
         weakref.finalize(self, _close, self._fds)
-        self._remove_index = storage.remove_with(self, self._index_path)
+        self._remove_index = storage.remove_with(self, Path(self._index_path))
         self._remove = storage.remove_with(self, *(() if self._own else (self.path,)))
 
     def __repr__(self) -> str:
@@ -152,7 +91,7 @@ class Log:
     @property
     def ended(self) -> bool:
         """Whether every stream has come to its end."""
-        return not self._open_streams
+        return not self.open_streams
 
     @property
     def lines(self) -> int:
@@ -239,6 +178,11 @@ class Log:
                         continue
                     length = min(_BLOCK, end - start, self.gap[0] - start if start < self.gap[0] else _BLOCK)
                     data = _read_at(fd, length, self._base + start)
+                    if self._limit and b"\0" in data:  # of a gap, perhaps, that the writer has made just now
+                        data, gap = _up_to_hole(fd, data, self._base + start)
+                        if gap:
+                            start = min(end, start + gap)
+                            continue
                     if not data:
                         return  # somebody has cut the file
                     yield start, stream, data
@@ -246,11 +190,11 @@ class Log:
 
     def is_open(self, stream: int) -> bool:
         """Whether more of this stream may come."""
-        return stream in self._open_streams
+        return stream in self.open_streams
 
     async def changed(self, seen: int, streams: Collection[int] = BOTH) -> None:
         """Wait until there is more than the `seen` bytes, or the log (or these streams of it) has ended."""
-        while self.bytes <= seen and not self._open_streams.isdisjoint(streams):
+        while self.bytes <= seen and not self.open_streams.isdisjoint(streams):
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.add(waiter)
             try:
@@ -271,7 +215,7 @@ class Log:
 
     def lines_before(self, offset: int, streams: Collection[int] = BOTH) -> int:
         """How many lines of these streams end before this offset."""
-        mark = self._last_mark(_offset, offset)
+        mark = self.last_mark(offset)
         count = mark.lines(streams)
         return count + sum(data.count(b"\n") for _, data in self.pieces(mark.offset, offset - mark.offset, streams))
 
@@ -279,7 +223,7 @@ class Log:
         """The offset behind the end of this many lines of these streams: where line `line`, counted from 0, goes on."""
         if line <= 0:
             return 0
-        mark = self._last_mark(lambda mark: mark.lines(streams), line - 1)
+        mark = self.last_mark(line - 1, lambda mark: mark.lines(streams))
         if self.gap[0] <= mark.offset < self.gap[1]:
             return self.gap[1]
         missing = line - mark.lines(streams)
@@ -290,18 +234,10 @@ class Log:
             missing -= here
         return self.bytes
 
-    def _index(self) -> _Index:
-        return _Index(self._index_path, _Mark(0, self._mark.stream if self._mark else STDOUT_FD, 0, 0, 0))
-
-    def _last_mark(self, key: Callable[[_Mark], int], most: int) -> _Mark:
-        """The last record of the index whose key is at most this; or the first."""
-        with self._index() as index:
-            return index[max(0, bisect.bisect_right(index, most, key=key) - 1)]
-
     def _start_of_last(self, size: int, streams: Collection[int]) -> int:
         """The offset of the last bytes of these streams, so many of them, however much of the other is between."""
         stop = self.bytes
-        with self._index() as index:
+        with self.index() as index:
             for number in reversed(range(len(index))):
                 mark = index[number]
                 if mark.stream in streams:
@@ -312,7 +248,7 @@ class Log:
         return 0
 
     def _size_before(self, offset: int, streams: Collection[int]) -> int:
-        mark = self._last_mark(_offset, offset)
+        mark = self.last_mark(offset)
         return mark.bytes(streams) + (mark.stream in streams) * (offset - mark.offset)
 
     def _runs_between(self, start: int, stop: int, streams: Collection[int]) -> Iterator[tuple[int, int]]:
@@ -320,15 +256,13 @@ class Log:
 
         Stretches of other streams than these are leapt over, as if they were one.
         """
-        with self._index() as index:
-            number = max(0, bisect.bisect_right(index, start, key=_offset) - 1)
+        with self.index() as index:
+            number = max(0, bisect_right(index, start, key=_offset) - 1)
             mark = index[number]
             while True:
                 number += 1
                 if mark.stream not in streams:  # up to the last record before which there is no more of these
-                    number = max(
-                        number, bisect.bisect_right(index, mark.bytes(streams), number, key=_bytes(streams)) - 1
-                    )
+                    number = max(number, bisect_right(index, mark.bytes(streams), number, key=_bytes(streams)) - 1)
                 if number >= len(index) or (following := index[number]).offset >= stop:
                     break
                 yield mark.stream, following.offset
@@ -342,38 +276,51 @@ class Log:
 
         A full disk is warned of once and counted in `dropped`; the program goes on.
         """
-        size = len(data) if size is None else size
-        done = 0
-        try:
-            self._look_for_moves(stream, data, size)
-            self._mark_place(stream)
-            with memoryview(data) as view:
-                while done < size and not self._full:
-                    written = os.write(self._fds[0], view[done:size])
-                    lines = data.count(b"\n", done, done + written)
-                    done += written
-                    self.bytes += written
-                    self.bytes_of[stream] += written
-                    self.lines_of[stream] += lines
-        except OSError as error:
-            if not self._has_warned:
-                self._has_warned = True
-                warnings.warn(f"{self.path}: {error.strerror}: output is being lost", RuntimeWarning, stacklevel=2)
-        self.dropped += size - done
-        if self._limit and self.bytes - (self.gap[1] - self.gap[0]) > self._limit:
-            self._keep_limit()
+        super().write(stream, data, size)
         self._wake()
+        self._warn()
 
     def end(self, stream: int) -> None:
         """One stream has come to its end."""
-        self._open_streams.discard(stream)
-        if not self._open_streams:
+        super().end(stream)
+        if self.ended:
             self.close()
+        self._wake()
+
+    def handed_over(self) -> tuple[int, dict[str, Any]]:
+        """The descriptor, and the other arguments of a `LogWriter` in another process, which writes from now on."""
+        more = {"base": self._base, "index": str(self._index_path), "limit": self._limit}
+        return self._fds[0], {"streams": sorted(self.open_streams), **more}
+
+    def take(self, packed: list[Any]) -> None:
+        """Know what the writer in the other process knows."""
+        self.unpack(packed)
+        if self.ended:
+            self.close()
+        self._wake()
+        if self.failure and not self._has_warned:  # not from here: where warnings are errors, more has to be done first
+            asyncio.get_running_loop().call_soon(self._warn)
+
+    def lose(self) -> None:
+        """The writer in the other process is gone: what it has not told is in the files."""
+        if self.ended or not self._fds:
+            return
+        self.bytes = os.fstat(self._fds[0]).st_size - self._base
+        with contextlib.suppress(OSError):
+            self.marks = os.stat(self._index_path).st_size // RECORD.size
+        with self.index() as index:
+            last = index[len(index) - 1]
+        self.bytes_of = {STDOUT_FD: last.stdout_bytes, STDERR_FD: last.offset - last.stdout_bytes}
+        self.lines_of = {STDOUT_FD: last.stdout_lines, STDERR_FD: last.stderr_lines}
+        for stream, data in self.pieces(last.offset):
+            self.bytes_of[stream] += len(data)
+            self.lines_of[stream] += data.count(b"\n")
+        self.close()
         self._wake()
 
     def close(self) -> None:
         """Close the descriptors; what is in the files stays. Idempotent."""
-        self._open_streams.clear()
+        self.open_streams.clear()
         if self._fds and self._kept and not self._own:
             storage.keep(self.path)
         _close(self._fds)
@@ -384,47 +331,10 @@ class Log:
         self._remove()
         self._remove_index()
 
-    def _mark_place(self, stream: int) -> None:
-        """Write a record of the index where it is due: another stream, or much since the last one."""
-        last = self._mark
-        if last and last.stream == stream and self.bytes - last.offset < _MARK_EVERY:
-            return
-        mark = _Mark(self.bytes, stream, self.lines_of[STDOUT_FD], self.lines_of[STDERR_FD], self.bytes_of[STDOUT_FD])
-        if last and self.bytes:  # a short log of one stream needs no index
-            if len(self._fds) == 1:
-                self._fds.append(storage.open_new(self._index_path))
-            data = _RECORD.pack(*mark) if self._marks else _RECORD.pack(*last) + _RECORD.pack(*mark)
-            if os.write(self._fds[1], data) < len(data):  # the disk is full
-                os.ftruncate(self._fds[1], self._marks * _RECORD.size)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._marks += len(data) // _RECORD.size
-        self._mark = mark
-
-    def _look_for_moves(self, stream: int, data: bytes | bytearray, size: int) -> None:
-        """Find the first sequence that may change earlier lines, also where it is cut by the end of a piece."""
-        if self.moved_at is not None:
-            return
-        begun = self._beginnings.pop(stream, b"")
-        if not begun and data.find(b"\x1b", 0, size) < 0:
-            return
-        piece = begun + data[:size]
-        if screen.MOVES.search(piece):
-            self.moved_at = self.bytes
-        elif start := screen.STARTS_MOVE.search(piece, max(0, len(piece) - _LONGEST_MOVE)):
-            self._beginnings[stream] = start[0]
-
-    def _keep_limit(self) -> None:
-        """Drop from the middle; the ends of the gap are those of records, so that the lines in it are known."""
-        half, slack = self._limit // 2, max(self._limit // 16, _MARK_EVERY)
-        start = self.gap[0] or self._last_mark(_offset, half).offset
-        stop = self._last_mark(_offset, self.bytes - half).offset
-        if stop - max(start, self.gap[1]) < slack:
-            return
-        if not storage.punch(self._fds[0], self._base + max(start, self.gap[1]), self._base + stop):
-            self._full = True
-            return
-        self.dropped += stop - max(start, self.gap[1])
-        self.gap = (start, stop)
+    def _warn(self) -> None:
+        if self.failure and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(f"{self.path}: {self.failure}: output is being lost", RuntimeWarning, stacklevel=3)
 
     def _wake(self) -> None:
         for waiter in self._waiters:
@@ -436,7 +346,6 @@ class Log:
 
 _HAS_PREAD = hasattr(os, "pread")  # POSIX
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_LONGEST_MOVE = 64  # bytes of a sequence that is known although it was cut
 
 
 class LogReader:
@@ -549,6 +458,19 @@ def _read_at(fd: int, length: int, offset: int) -> bytes:
         return os.pread(fd, length, offset)
     os.lseek(fd, offset, os.SEEK_SET)
     return os.read(fd, length)
+
+
+def _up_to_hole(fd: int, data: bytes, offset: int) -> tuple[bytes, int]:
+    """What of the data is no hole in the file; or nothing, and the size of the hole that it begins with."""
+    if sys.platform != "linux":
+        return data, 0
+    hole = os.lseek(fd, offset, os.SEEK_HOLE) - offset  # the end of the file counts as one
+    if hole:
+        return data[:hole], 0
+    try:
+        return b"", os.lseek(fd, offset, os.SEEK_DATA) - offset
+    except OSError:
+        return b"", 0  # there is nothing behind it
 
 
 def _end_of_line(data: bytes, number: int) -> int:

@@ -1,4 +1,6 @@
-"""The pipe from a program to its log, read on the event loop.
+"""The pipe from a program to its log, read on an event loop: that of this process, or that of a shim.
+
+Standard library only, and nothing of this package: a shim (see `launch.supervisor`) runs it in an interpreter of its own.
 
 Our own pipe and not asyncio's transport: it is large, it is read with one buffer for all pipes of a thread, and what
 is read goes to the file as it is, without a StreamReader, a bytes object per piece, or a pause and resume of reading.
@@ -8,7 +10,6 @@ program never waits for a reader.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
@@ -16,9 +17,11 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .log import Log
+if TYPE_CHECKING:
+    from .log_writer import LogWriter
 
 _PIPE_BYTES = 1 << 18  # Linux grants an ordinary user 64 MiB for all pipes
 _BUFFER_BYTES = 1 << 18
@@ -30,13 +33,21 @@ _FEW = 4096  # bytes; where less than that came in a pause, the next one is long
 _thread = threading.local()
 
 
+class Loop(Protocol):
+    """What is needed of an event loop; the names are those of asyncio's."""
+
+    def add_reader(self, fd: int, callback: Callable[[], object], /) -> None: ...
+    def remove_reader(self, fd: int, /) -> object: ...
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Any: ...
+
+
 class LogPipe:
     """Made before the program starts, which gets `write_end` as one of its streams; then `connect`.
 
     POSIX only: asyncio's loop of Windows has no `add_reader`; there the log is fed by asyncio's own pipe.
     """
 
-    def __init__(self, log: Log, stream: int, loop: asyncio.AbstractEventLoop, others: Sequence[LogPipe] = ()) -> None:
+    def __init__(self, log: LogWriter, stream: int, loop: Loop, others: Sequence[LogPipe] = ()) -> None:
         self._log = log
         self._others = others  # of the same program
         self._stream = stream
@@ -67,6 +78,18 @@ class LogPipe:
     def close(self) -> None:
         """Close what is open; the program was not started."""
         _close(self._fds)
+
+    def take(self) -> None:
+        """Take what is there now, at once; the program has ended."""
+        for _ in range(2):  # the buffer is as large as a pipe, so the second one finds nothing, or the end
+            if self._fds:
+                self._read(once=True)
+
+    def finish(self) -> None:
+        """Take what is there, and end: nobody is left who could write."""
+        self.take()
+        if self._fds:
+            self._end()
 
     def _drain(self) -> None:
         """Take what is there; and first what was left in another pipe, for that was written before."""

@@ -21,20 +21,16 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 from . import status
 from .errors import ProcessLost
 from .ladder import INTERRUPT, KILL, RUNGS, TERMINATE, StopLadder
 from .launch import portable
 from .launch.base import Launcher
-from .log import STDERR_FD, STDOUT_FD, Log
-from .pipe import LogPipe
+from .log import LOG, STDERR_FD, STDOUT_FD, Log
 
 __all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exec", "create_subprocess_shell"]
-
-LOG: Final = -100
-"""For `stdout` and `stderr`: write the output to `process.log`. (PIPE is -1, STDOUT -2, DEVNULL -3.)"""
 
 _DEFAULT_LIMIT = 2**16  # bytes; the documented default of asyncio's `limit`
 _CLOSE_GRACE = 0.05  # seconds that wait() gives the pipes to close after the end
@@ -78,7 +74,7 @@ class Process(asyncio.subprocess.Process):
         self.name = status.command_line(args)
         self.log: Log | None = protocol.log
         self.family = launcher.family(self, transport, own_session=own_session)
-        self.ladder = StopLadder(self, _DEFAULT_GRACE)
+        self.ladder = StopLadder(self, loop, _DEFAULT_GRACE)
         self.launcher = launcher.name
         self.on_wait: Callable[[], Awaitable[None]] | None = None
 
@@ -89,6 +85,11 @@ class Process(asyncio.subprocess.Process):
     def lost(self) -> ProcessLost | None:
         """Set when nobody saw how it ended; `returncode` stays None then, and `wait()` raises this."""
         return self._protocol.lost
+
+    @property
+    def usage(self) -> status.Usage | None:
+        """CPU time and greatest memory of the program, when it has ended; None where nobody has told (portable)."""
+        return self._protocol.usage
 
     @property
     def is_over(self) -> bool:
@@ -406,36 +407,26 @@ async def _start(
     if stdin == LOG:
         raise ValueError("stdin=LOG: only stdout and stderr can go to the log")
     loop = asyncio.get_running_loop()
-    targets = {STDOUT_FD: stdout, STDERR_FD: stderr}
-    streams = frozenset(stream for stream, target in targets.items() if target == LOG)
+    streams = frozenset(stream for stream, target in ((STDOUT_FD, stdout), (STDERR_FD, stderr)) if target == LOG)
     log: Log | None = popen.pop("log", None)
-    pipes: list[LogPipe] = []
     started_at = time.monotonic()
     try:
         if streams and log is None:
             log = Log(streams)
-        for stream in streams:
-            assert log
-            targets[stream] = PIPE
-            if sys.platform != "win32":
-                pipes.append(LogPipe(log, stream, loop, pipes))
-                targets[stream] = pipes[-1].write_end
+        if log:
+            popen["log"] = log
         transport, protocol = await launch(
             lambda: _ProcessProtocol(limit, loop, log, streams),
             *command,
             stdin=stdin,
-            stdout=targets[STDOUT_FD],
-            stderr=targets[STDERR_FD],
+            stdout=stdout,
+            stderr=stderr,
             **popen,
         )
     except BaseException:
-        for pipe in pipes:
-            pipe.close()
         if log:
             log.discard()
         raise
-    for pipe in pipes:
-        pipe.connect()
     own_session = bool(popen.get("start_new_session"))
     return Process(
         transport, protocol, loop, args=args, started_at=started_at, own_session=own_session, launcher=launcher
@@ -455,6 +446,7 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         self.closed: asyncio.Future[None] = loop.create_future()
         """Done when it has ended and all its pipes are closed."""
         self.lost: ProcessLost | None = None
+        self.usage: status.Usage | None = None
         self._log_streams = log_streams
         self._made: asyncio.BaseTransport | None = None
 

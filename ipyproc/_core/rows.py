@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from . import screen, status
 from .log import STDOUT_FD, Log
-from .screen import WINDOW, Row, Screen
+from .screen import WINDOW, Row, Screen, inert_line
 
 _STEP = 1 << 12  # bytes that go through the screen at a time
 _PIECE = 1 << 15  # bytes that are searched at a time
@@ -387,4 +387,4 @@ def fitting(rows: Iterator[Row], cost: Callable[[Row], int], size: int, lines: i
 
 def _told(what: str, log: Log) -> Row:
     log.keep()
-    return Row(0, f"... {what}; full log: {log.path}")
+    return Row(0, f"... {what}; full log: {inert_line(str(log.path))}")

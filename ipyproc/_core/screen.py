@@ -58,10 +58,6 @@ _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _REWRITES = re.compile(r"[\b]|\r|\x1b(?:\[[0-9;:]*[@A-HJ-MPSTX`dfrsu]|[78DEM])")
 
-MOVES = re.compile(rb"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM])")
-"""Matches bytes that can change lines other than the one they stand in."""
-STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*)?\Z")
-"""Matches the end of bytes that may become such."""
 CONTROLS = bytes({*range(32), 127} - {*b"\t\n"})
 """The bytes that make text other than plain; see also `is_plain`."""
 
@@ -502,6 +498,11 @@ def text(data: bytes) -> str:
 def inert(text: str) -> str:
     r"""Text on which nothing acts: without sequences and control characters but `\n` and `\t`, bidi controls named."""
     return _visible(_INERT.sub("", text.replace("\r\n", "\n")))
+
+
+def inert_line(text: str) -> str:
+    """The same on one line: its line ends are shown as `⏎`, and as `?` what is no character (of a file name, say)."""
+    return " ⏎ ".join(inert(text.encode(errors="replace").decode()).splitlines())
 
 
 def _visible(text: str) -> str:

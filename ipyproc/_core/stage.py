@@ -14,8 +14,8 @@ from .completed import CompletedProcess
 from .errors import ProcessExitError, ProcessLost
 from .process import Process
 
-DRAIN_GRACE = 0.25
-"""Seconds for the rest of the output after the end of a program; a descendant may hold it open for longer."""
+DRAIN_GRACE = 0.1
+"""Seconds for the rest of the output and of the family after the end of a program; a descendant may live longer."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -62,10 +62,16 @@ class Stage:
 
 
 async def finish(process: Process, seconds: float | None = None) -> None:
-    """Wait for the end, however it is, and a moment for the rest of the output; after so many seconds, stop it."""
+    """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it."""
     with process.ladder.limit(seconds), contextlib.suppress(ProcessLost):
         await process.ladder.finished()
-    if process.log and not process.log.ended:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_GRACE):
-                await process.log.finished()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_GRACE):
+            await all_ended(process)
+
+
+async def all_ended(process: Process) -> None:
+    """Wait for the end of the output and of the whole family."""
+    if process.log:
+        await process.log.finished()
+    await process.family.gone()

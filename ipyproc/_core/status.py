@@ -7,6 +7,8 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .screen import inert_line
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -53,11 +55,16 @@ def describe(returncode: int | None) -> str:
 
 
 def command_line(args: str | bytes | Sequence[object]) -> str:
-    """A command as one would type it in a shell, on one line."""
+    """A command as one would type it in a shell, as one line on which nothing acts."""
     if isinstance(args, bytes):
         args = args.decode(errors="replace")
     text = args if isinstance(args, str) else shlex.join(str(word) for word in args)
-    return " ⏎ ".join(text.splitlines())
+    return inert_line(text)
+
+
+def count_words(count: int, one: str, many: str) -> str:
+    """A number of things for people: `1 process`, `1,200 lines`."""
+    return f"1 {one}" if count == 1 else f"{count:,} {many}"
 
 
 def duration_words(seconds: float) -> str:

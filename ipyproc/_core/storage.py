@@ -24,6 +24,8 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+from .log_writer import open_new
+
 KEEP_DAYS = 7.0
 KEEP_BYTES = 16 * 10**9
 _PREFIX = "ipyproc-"
@@ -38,10 +40,17 @@ class _Directory:
         clear(parent)
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         self.path.chmod(0o700)  # a umask can take bits away from that
+        self._made = self.path.lstat()
         self.pid = os.getpid()
-        self._lock = open_new(self.path / _LOCK)
-        _try_lock(self._lock)
-        weakref.finalize(self, _leave, self.pid, self.path, self._lock)
+        self.lock = open_new(self.path / _LOCK)
+        _try_lock(self.lock)
+        weakref.finalize(self, _leave, self.pid, self.path, self.lock)
+
+    def is_there(self) -> bool:
+        """Whether it still is, and nobody has put something else in its place."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(self._made, self.path.lstat())
+        return False
 
 
 _directory: _Directory | None = None
@@ -50,10 +59,19 @@ _kept: list[Path] = []  # logs of this process that have ended, the oldest first
 
 def directory() -> Path:
     """The private directory of this process, made at first use and removed at exit when no log in it was kept."""
+    return _own().path
+
+
+def lock() -> int:
+    """The descriptor that holds the lock on the directory; the lock is there as long as any process has it open."""
+    return _own().lock
+
+
+def _own() -> _Directory:
     global _directory
-    if _directory is None or _directory.pid != os.getpid() or not _directory.path.is_dir():
+    if _directory is None or _directory.pid != os.getpid() or not _directory.is_there():
         _directory = _Directory()
-    return _directory.path
+    return _directory
 
 
 def create_file(suffix: str) -> tuple[int, Path]:
@@ -65,16 +83,6 @@ def create_file(suffix: str) -> tuple[int, Path]:
 def new_path(suffix: str) -> Path:
     """A name that nobody can guess, in the private directory; there is no file yet."""
     return directory() / (secrets.token_hex(8) + suffix)
-
-
-def open_new(path: Path) -> int:
-    """Create this file, and only if there is none of that name."""
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    fd = os.open(path, flags, 0o600)
-    if hasattr(os, "fchmod"):
-        os.fchmod(fd, 0o600)  # a umask can take bits away from what was asked for
-    return fd
 
 
 def open_own(path: str | os.PathLike[str], *, append: bool) -> int:
@@ -129,20 +137,6 @@ def clear(parent: Path) -> None:
         if changed < time.time() - KEEP_DAYS * 86400 or total > KEEP_BYTES:
             shutil.rmtree(folder, ignore_errors=True)
             total -= size
-
-
-def punch(fd: int, start: int, stop: int) -> bool:
-    """Give the disk space of these bytes of a file back; they read as zeros then. False where that is not possible."""
-    if sys.platform != "linux":
-        return False
-    import ctypes  # late: needed by the few logs that reach their limit
-
-    keep_size, punch_hole = 1, 2  # linux/falloc.h
-    libc = ctypes.CDLL(None, use_errno=True)
-    length = ctypes.c_int64(stop - start)
-    fallocate = getattr(libc, "fallocate64", None) or libc.fallocate  # musl has but the one
-    done: int = fallocate(fd, keep_size | punch_hole, ctypes.c_int64(start), length)
-    return done == 0
 
 
 def _parent() -> Path:

@@ -2,25 +2,33 @@ r"""The live card of one process: an anywidget that shows its state and its outp
 
 The kernel owns the text; the page gets the last rows, and any others when it asks for them, in binary custom messages
 and never in a synced trait. State flows from kernel to page only: what a page sends to change a trait is ignored, and
-a message may carry nothing but an operation, the id of the card, and numbers and text that are checked here. A card
-that a page forges has no process and does nothing.
+a message may carry nothing but an operation, some ids, and numbers and text that are checked here. A card that a page
+forges has no process and does nothing. A page that asks too often is not heard, but for `_UNLIMITED`.
 
-Wire, in the order of who speaks first. Rows are counted from 0; a buffer of rows is UTF-8, each row behind the digit of
-its stream (0: a note of ours), joined by \n, with styles in the canonical form of `screen.Row.ansi`::
+Each message of the page carries `job`, the id of the card, `page`, one id for each load of the page, and `n`, a number
+that grows with each message of that page, to whichever card. A card handles a message only if its `n` is above that of
+the last one it has handled of the page; so it does not matter that a message may come twice. For where the kernel allows
+it, each is heard as soon as it arrives, in another thread, though a cell keeps the kernel busy; and later in its usual
+way again. Stop and Kill act at once, in any thread; all else waits for the event loop.
 
-    page -> kernel   {op: "ready", job, page}     a view was made; the answer is state and tail ("page": one per load)
-                     {op: "stop" | "kill", job}   a button
-                     {op: "ping", job}            are you there? the answer is a tail
-                     {op: "bye", job}             a view has gone
+Wire, in the order of who speaks first, without `job`, `page` and `n`. Rows are counted from 0; a buffer of rows is UTF-8,
+each row behind the digit of its stream (0: a note of ours), joined by \n, with styles in the canonical form of
+`screen.Row.ansi`::
+
+    page -> kernel   {op: "ready"}                a view was made; the answer is state and tail
+                     {op: "stop" | "kill"}        a button
+                     {op: "ping"}                 are you there? the answer is a tail
+                     {op: "bye"}                  a view has gone
+    kernel -> page   {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
     kernel -> page   {op: "tail", total, first, settled, counts, elapsed, sent_ago, next_in} + [the rows from `first` on]
                                                   rows below `settled` will never change
-    page -> kernel   {op: "rows", job, first, count}
+    page -> kernel   {op: "rows", first, count}
     kernel -> page   {op: "rows", first} + [rows]                  fewer than asked for, if they are long
-    page -> kernel   {op: "find", job, id, text, case}
+    page -> kernel   {op: "find", id, text, case}
     kernel -> page   {op: "found", id, total, more} + [numbers of rows, 4 bytes each, little end first]
-    page -> kernel   {op: "text", job, id, first, last, first_column, last_column}     to copy it; -1: to the end
+    page -> kernel   {op: "text", id, first, last, first_column, last_column}     to copy it; -1: to the end
     kernel -> page   {op: "text", id, size, more} + [UTF-8]         in pieces; or {op: "text", id, too_big: true}
-    page -> kernel   {op: "download", job, id, at}
+    page -> kernel   {op: "download", id, at}
     kernel -> page   {op: "piece", id, at, size, name, more} + [bytes of the log]
 
 Tails and rows wait for their turn on the `Wire` of all cards. What a person asked for in one piece (found, text, piece)
@@ -34,6 +42,7 @@ import contextlib
 import pathlib
 import secrets
 import struct
+import threading
 import time
 from collections.abc import Collection, Coroutine, Iterable
 from typing import Any
@@ -46,12 +55,12 @@ from .._core import log as logs
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
-from .._core.screen import Row
+from .._core.screen import Row, inert_line
+from . import kernel, transcript
 from . import state as states
-from . import transcript
 from .stream import StreamView
 from .view import take_in
-from .wire import Wire
+from .wire import QUESTIONS, QuestionLimit, Wire
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
 PAGE_RETRY = 600.0  # seconds without cards after that; a page may be opened later
@@ -61,6 +70,11 @@ _MOST_WAITING = 8  # answers
 _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _SLICE = 0.005  # seconds of work, then others have their turn
+_UNLIMITED = ("ready", "stop", "kill", "bye", "download")  # the last one waits instead
+_STATE_COST = QUESTIONS / 2  # of sending all traits, the code of the page among them
+_MOST_PAGES = 1000  # that one card answers
+_MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
+_BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _STATIC = pathlib.Path(__file__).parent / "static"
 
 
@@ -91,7 +105,9 @@ class Card(anywidget.AnyWidget):
         self._streams = streams
         self._note = note
         self._job = secrets.token_hex(16)
-        self._pages: set[str] = set()  # each load of the page has an id of its own
+        self._pages: set[str] = set()  # that have shown it; each load of a page has an id of its own
+        self._heard: dict[str, int] = {}  # the number of the last message of each page
+        self._lock = threading.Lock()  # for that, and for the order of what is said about the state
         self._display = display or DisplayHandle()
         self._in_place = display is not None  # of what stands there
         self._views = 0  # of the page that was loaded last
@@ -105,13 +121,15 @@ class Card(anywidget.AnyWidget):
         self._download = ("", 0)  # id and size
         self._limit = transcript_limit
         self._finished = False
+        self._questions = QuestionLimit()
         if process is not None:
             assert process.log is not None
             self._rows = Rows(process.log, logs.BOTH)
             self._transcribed = self._rows if self._streams == logs.BOTH else Rows(process.log, self._streams)
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
-            self.on_msg(self._on_message)
+            self.on_msg(lambda _, content, __: self._hear(content))
+            kernel.hear_early(self.comm, self._hear_early)
 
     def __repr__(self) -> str:
         if self._process is None:
@@ -120,6 +138,13 @@ class Card(anywidget.AnyWidget):
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Nothing: no page may change what the kernel says."""
+
+    def _handle_msg(self, msg: dict[str, Any]) -> None:
+        """What a page may send. ipywidgets (8.1 seen) calls this, and shows a traceback for what is not well formed."""
+        data = msg["content"].get("data")
+        method = data.get("method") if isinstance(data, dict) else None
+        if method == "custom" or (method == "request_state" and self._questions.passes(_STATE_COST)):
+            super()._handle_msg(msg)
 
     def close(self) -> None:
         """End the widget, and the layout that ipywidgets gives each one."""
@@ -201,10 +226,17 @@ class Card(anywidget.AnyWidget):
                 self.close()
 
     def _push_state(self) -> None:
+        with self._lock:
+            new = self._state()
+            if new != {key: self.shown.get(key) for key in new}:
+                self.shown = new | self._clock()
+                self._wire.spend(len(str(new)))
+
+    def _state(self) -> dict[str, Any]:
         process = self._process
         assert process is not None
         now, ladder = states.of(process), process.ladder
-        new = {
+        return {
             "job": self._job,
             "name": now.name,
             "label": now.label,
@@ -214,9 +246,6 @@ class Card(anywidget.AnyWidget):
             "folded": self.folded,
             "sent": ladder.sent.name if ladder.sent else "",
         }
-        if new != {key: self.shown.get(key) for key in new}:
-            self.shown = new | self._clock()
-            self._wire.spend(len(str(new)))
 
     def _clock(self) -> dict[str, Any]:
         """Times as spans that count from now: the clocks of kernel and page need not agree."""
@@ -269,17 +298,44 @@ class Card(anywidget.AnyWidget):
     def _ask_for_rows(self) -> None:
         self._wire.ask(self._send_rows, first=True)
 
-    def _on_message(self, _: object, content: object, __: object) -> None:
-        # ipykernel may call this in another thread (a subshell): only hand it to the loop of the process
-        if not isinstance(content, dict) or content.get("job") != self._job:
+    def _hear_early(self, data: dict[str, Any]) -> None:
+        if data.get("method") == "custom":
+            self._hear(data.get("content"))
+
+    def _hear(self, content: object) -> None:
+        """Take a message of the page, in any thread: press its button, hand all else to the loop of the process."""
+        if not isinstance(content, dict) or not self._is_new(content):
             return
+        operation = content["op"]
+        if operation not in _UNLIMITED and not self._questions.passes():
+            return
+        assert self._process is not None
+        ladder = self._process.ladder
+        sent = ladder.sent
+        if operation in _BUTTONS:
+            ladder.reach(_BUTTONS[operation], operation)
         self._loop.call_soon_threadsafe(self._handle, content)
+        if ladder.sent is not sent:
+            with self._lock:
+                self.send({"op": "state", "shown": self._state() | self._clock()})
+
+    def _is_new(self, content: dict[str, Any]) -> bool:
+        """Whether a message is for this card, and comes for the first time."""
+        operation, page, number = (content.get(key) for key in ("op", "page", "n"))
+        if content.get("job") != self._job or not isinstance(operation, str) or type(number) is not int:
+            return False
+        if not isinstance(page, str) or len(page) > 64:
+            return False
+        with self._lock:
+            last = self._heard.get(page, -1 if len(self._heard) < _MOST_PAGES else _MOST_NUMBER)
+            if not last < number <= _MOST_NUMBER:
+                return False
+            self._heard[page] = number
+        return True
 
     def _handle(self, content: dict[str, Any]) -> None:
-        process = self._process
-        assert process is not None
-        operation, page = content.get("op"), content.get("page")
-        if operation == "ready" and isinstance(page, str) and len(page) <= 64 and len(self._pages) < 1000:
+        operation, page = content["op"], content["page"]
+        if operation == "ready":
             Card.has_page, Card.no_page_until = True, 0.0
             self._ready.set()
             self._views = self._views + 1 if page in self._pages or not self._pages else 1  # a reload says no "bye"
@@ -287,11 +343,7 @@ class Card(anywidget.AnyWidget):
             self._push_tail(anew=True)  # this view has nothing yet
         elif operation == "ping":
             self._push_tail(anew=True)  # it may have missed something
-        elif operation == "stop":
-            process.ladder.reach(TERMINATE, "stop")
-            self._push_state()
-        elif operation == "kill":
-            process.ladder.reach(KILL, "kill")
+        elif operation in _BUTTONS:
             self._push_state()
         elif operation == "bye":
             self._views -= 1
@@ -302,7 +354,7 @@ class Card(anywidget.AnyWidget):
 
     def _look_up(self, operation: str, asked: dict[str, Any]) -> None:
         """What the page asks of the output; anything that is not as it should be is ignored."""
-        whole = {key: value for key, value in asked.items() if type(value) is int and -1 <= value < 1 << 53}
+        whole = {key: value for key, value in asked.items() if type(value) is int and -1 <= value <= _MOST_NUMBER}
         name, text = asked.get("id"), asked.get("text")
         match operation, whole:
             case "rows", {"first": first, "count": count} if first >= 0 and 0 < count <= _MOST_ROWS:
@@ -320,7 +372,7 @@ class Card(anywidget.AnyWidget):
             ):
                 self._do(operation, self._copy(name, first, last, max(0, start), end))
             case "download", {"at": at} if at >= 0:
-                self._send_piece(name, at)
+                self._do(operation, self._send_piece(name, at))
 
     def _do(self, operation: str, work: Coroutine[Any, Any, None]) -> None:
         """Begin what takes long; it takes the place of what was asked for before."""
@@ -369,7 +421,9 @@ class Card(anywidget.AnyWidget):
             self.send({"op": "text", "id": name, "size": len(whole), "more": at + _PIECE < len(whole)}, [piece])
             self._wire.spend(len(piece))
 
-    def _send_piece(self, name: str, at: int) -> None:
+    async def _send_piece(self, name: str, at: int) -> None:
+        while not self._questions.passes():  # noqa: ASYNC110  -- time is what we wait for
+            await asyncio.sleep(1 / QUESTIONS)
         log = self._rows.log
         if at == 0:
             self._download = name, log.bytes
@@ -379,7 +433,14 @@ class Card(anywidget.AnyWidget):
         if log.gap[0] <= at < log.gap[1]:
             at = log.gap[1]  # what was dropped is not there
         end = min(at + _PIECE, size, log.gap[0] if at < log.gap[0] else size)
-        message = {"op": "piece", "id": name, "at": at, "size": size, "name": log.path.name, "more": end < size}
+        message = {
+            "op": "piece",
+            "id": name,
+            "at": at,
+            "size": size,
+            "name": inert_line(log.path.name),
+            "more": end < size,
+        }
         self.send(message, [log.read(at, end - at)])
         self._wire.spend(0)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
@@ -26,7 +27,8 @@ from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
 from .._core.ladder import INTERRUPT
 from .._core.process import DEVNULL, Process
-from .._core.stage import finish
+from .._core.screen import inert_line
+from .._core.stage import all_ended, finish
 from . import interrupt, kernel
 from .card import Card
 from .first import FirstText
@@ -94,7 +96,7 @@ class Cell:
         self._env = env
         self._table = table
         self._limits = limits
-        self._awaited = awaited  # else the kernel is busy, and can hear neither page nor button
+        self._awaited = awaited  # else a cell is waited for in a nested run of the event loop
         names = {log.STDOUT_FD: options.out, log.STDERR_FD: options.err}
         self._variables = {stream: name for stream, name in names.items() if name}
         self._streams = log.BOTH if options.tee else log.BOTH - self._variables.keys()
@@ -137,7 +139,9 @@ class Cell:
                 name=self._command.title,
             )
             program.check()
-            process = await program.start(make_log=self._make_log)
+            process = await program.start(make_log=self._make_log, keep=options.keep)
+        if options.keep:
+            _log(process).keep()
         self._table.add(process)
         assert options.grace is not None
         process.ladder.grace = options.grace
@@ -173,10 +177,7 @@ class Cell:
             ending.cancel()
             self._remove_script()
             self._hand_over_text(process)
-            if _log(process).ended:
-                self._shown.finish()
-            else:  # a descendant holds the output open: what it writes goes on into this cell
-                self._table.follow(_until_end(process, self._shown))
+            self._leave(process)
         if process.lost:
             return Outcome(process, process.lost)
         done = CompletedProcess.of(process)
@@ -185,6 +186,21 @@ class Cell:
         if self._interrupted:
             return Outcome(done, interrupted=f"`{process.name}` {status.describe(process.returncode)}")
         return Outcome(done, done.error())
+
+    def _leave(self, process: Process) -> None:
+        """The cell ends. If descendants live on, what they write goes on into it, and there they can be stopped."""
+        if _log(process).ended and not process.family.left():
+            self._shown.finish()
+        elif kernel.drops_late_output(self._shell):
+            self._shown.finish()
+            if not self._options.quiet:
+                _log(process).keep()
+                left = status.count_words(process.family.left(), "process", "processes")
+                sys.stdout.write(
+                    f"... {left} of {process.name} left; what they write is in the log: {_log(process).path}\n"
+                )
+        else:
+            self._table.follow(_until_end(process, self._shown))
 
     async def _show(self, process: Process, ending: asyncio.Future[None]) -> None:
         """Show the process: a command that is over soon gets its output as text, any other a card."""
@@ -205,7 +221,7 @@ class Cell:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, card_at - time.monotonic())):
                         await keep_updated(text, output, ending)
-        over = ending.done() and output.ended
+        over = ending.done() and output.ended and not process.family.left()
         if not (over and text):
             self._shown = self._view(process, plain=over, display=text.display if text else None)
             self._shown.show()
@@ -216,7 +232,8 @@ class Cell:
         if isinstance(view, StreamView) and kernel.drops_late_output(self._shell):
             if self._streams:
                 _log(process).keep()
-                note = f"... in the background: {process.name}; shown where it is awaited; log: {_log(process).path}"
+                path = inert_line(str(_log(process).path))
+                note = f"... in the background: {process.name}; shown where it is awaited; log: {path}"
                 sys.stdout.write(f"{note}\n")
             process.on_wait = functools.partial(self._show_where_awaited, process, view)
             view = NoView()
@@ -239,8 +256,10 @@ class Cell:
 
     @property
     def _uses_card(self) -> bool:
-        no_page = self._options.quiet or self._options.plain or kernel.is_headless(self._shell)
-        return (self._awaited or self._options.bg) and not no_page and time.monotonic() >= Card.no_page_until
+        captured = isinstance(self._shell.display_pub, CapturingDisplayPublisher)  # a card would reach no page
+        no_page = self._options.quiet or self._options.plain or captured or kernel.is_headless(self._shell)
+        heard = self._awaited or self._options.bg or kernel.hears_while_nested(self._shell)
+        return heard and not no_page and time.monotonic() >= Card.no_page_until
 
     def _view(self, process: Process, *, plain: bool = False, display: DisplayHandle | None = None) -> View:
         if self._options.quiet:
@@ -248,8 +267,10 @@ class Cell:
         if plain or not self._uses_card:
             return StreamView(process, self._streams, live=not kernel.drops_late_output(self._shell))
         captured = self._variables.keys() - self._streams
-        note = f"output in {', '.join(self._variables[stream] for stream in sorted(captured))}" if captured else ""
-        return Card(process, self._streams, note, self._limits.transcript, display)
+        notes = [f"output in {', '.join(self._variables[stream] for stream in sorted(captured))}"] if captured else []
+        if self._options.keep:
+            notes.append(f"kept; log: {_log(process).path}")
+        return Card(process, self._streams, " · ".join(notes), self._limits.transcript, display)
 
     async def _follow(self, process: Process, view: View) -> None:
         """What goes on behind a cell with `--bg`."""
@@ -282,13 +303,13 @@ class Cell:
         fd, path = storage.create_file(".sh")
         self._remove_script = storage.remove_with(self, path)
         with open(fd, "wb") as file:
-            file.write(text.encode())
+            file.write(os.fsencode(text) + b"\n")  # a here-document wants the end of its last line
         return path
 
 
 async def _until_end(process: Process, view: View) -> None:
-    """Follow what descendants still write, up to the end of the output."""
-    ending = asyncio.ensure_future(_log(process).finished())
+    """Follow what is left when the program has ended, up to the end of its output and of its family."""
+    ending = asyncio.ensure_future(all_ended(process))
     try:
         await keep_updated(view, _log(process), ending)
     finally:

@@ -2,7 +2,7 @@
 
 Understood are `{name}`, `{name.attribute}`, `{name[key]}` and both with `!r` or `:.3f` behind, as in `str.format`;
 nothing is called. Any other brace is left alone, so that `awk '{print $1}'`, `${HOME}`, JSON and `{a,b}` need no
-care; `{{name}}` is the text `{name}`.
+care; `{{name}}` is the text `{name}`. What comes from a name that is secret is `Masked`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import os
 import re
 import shlex
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from IPython.core.error import UsageError
+
+from .masked import Masked, join
 
 Names = Mapping[str, Any]
 
@@ -27,32 +29,65 @@ _FIELD = re.compile(
 _FORMATTER = string.Formatter()
 
 
-def one(word: str, names: Names) -> str:
+def one(word: str, names: Names, secret: Collection[str] = ()) -> str:
     """The word with each field replaced; a value that is a list is an error here."""
-    return _FIELD.sub(lambda match: _text(match, names), word)
+    return _replaced(word, lambda match: _text(match, names), secret)
 
 
-def many(word: str, names: Names) -> list[str]:
+def many(word: str, names: Names, secret: Collection[str] = ()) -> list[str]:
     """The arguments that a word stands for: one, or as many as the list has when the word is one field alone."""
     match = _FIELD.fullmatch(word)
-    if match and match["field"] and not match["conversion"] and match["format"] is None:
-        value = _value(match, names)
-        if _is_many(value):
-            return [_word(item, match["field"]) for item in value]
-    return [one(word, names)]
+    if match and _is_bare(match) and _is_many(value := _value(match, names)):
+        return [_masked(_word(item, match["field"]), match, secret) for item in value]
+    return [one(word, names, secret)]
 
 
-def body(text: str, names: Names, *, quote: bool) -> str:
+def is_list(word: str, names: Names) -> bool:
+    """Whether `many` takes the arguments that this word stands for from a list."""
+    match = _FIELD.fullmatch(word)
+    return bool(match and _is_bare(match) and _is_many(_value(match, names)))
+
+
+def body(text: str, names: Names, secret: Collection[str] = (), *, quote: bool) -> str:
     """A cell's body with each field replaced; `quote`: as shell words (a list as several)."""
 
-    def replace(match: re.Match[str]) -> str:
-        if match["field"] and quote and not match["conversion"] and match["format"] is None:
-            value = _value(match, names)
-            items = value if _is_many(value) else [value]
-            return " ".join(shlex.quote(_word(item, match["field"])) for item in items)
-        return shlex.quote(_text(match, names)) if quote and match["field"] else _text(match, names)
+    def words(match: re.Match[str]) -> str:
+        if match["literal"]:
+            return _text(match, names)
+        found = many(match[0], names)
+        for each in found:
+            if "\0" in each:
+                raise UsageError(f"{match[0]} holds a NUL character; no shell can read that")
+        return " ".join(map(shlex.quote, found))
 
-    return _FIELD.sub(replace, text)
+    return _replaced(text, words if quote else lambda match: _text(match, names), secret)
+
+
+def check_secrets(secret: Collection[str], names: Names, *texts: str) -> None:
+    """Raise UsageError if one of these names is not defined, or stands in none of these texts."""
+    used = {match["name"] for text in texts for match in _FIELD.finditer(text)}
+    for name in sorted(secret):
+        if name not in names:
+            raise UsageError(f"--secret: the name {name!r} is not defined. {_hint(name, names, '{}')}".rstrip())
+        if name not in used:
+            raise UsageError(f"--secret: {{{name}}} stands neither in the line nor, with --expand, in the body")
+
+
+def _replaced(text: str, value: Callable[[re.Match[str]], str], secret: Collection[str]) -> str:
+    parts, at = [], 0
+    for match in _FIELD.finditer(text):
+        parts += [text[at : match.start()], _masked(value(match), match, secret)]
+        at = match.end()
+    return join([*parts, text[at:]])
+
+
+def _masked(text: str, match: re.Match[str], secret: Collection[str]) -> str:
+    return Masked(text) if match["name"] in secret else text
+
+
+def _is_bare(match: re.Match[str]) -> bool:
+    """Whether it is a field without a conversion and a format."""
+    return bool(match["field"]) and not match["conversion"] and match["format"] is None
 
 
 def _text(match: re.Match[str], names: Names) -> str:
@@ -76,8 +111,7 @@ def _text(match: re.Match[str], names: Names) -> str:
 def _value(match: re.Match[str], names: Names) -> Any:
     name = match["name"]
     if name not in names:
-        near = difflib.get_close_matches(name, [known for known in names if not known.startswith("_")], 1)
-        hint = f"did you mean {{{near[0]}}}? " if near else ""
+        hint = _hint(name, names, "{{{}}}")
         raise UsageError(
             f"{match[0]}: the name {name!r} is not defined. {hint}As plain text it is written {{{match[0]}}}."
         )
@@ -85,6 +119,11 @@ def _value(match: re.Match[str], names: Names) -> Any:
         return _FORMATTER.get_field(match["field"], (), names)[0]
     except (LookupError, AttributeError, TypeError) as error:
         raise UsageError(f"{match[0]}: {type(error).__name__}: {error}") from None
+
+
+def _hint(name: str, names: Names, written: str) -> str:
+    near = difflib.get_close_matches(name, [known for known in names if not known.startswith("_")], 1)
+    return f"did you mean {written.format(near[0])}? " if near else ""
 
 
 def _is_many(value: Any) -> bool:
@@ -100,4 +139,4 @@ def _word(value: Any, field: str) -> str:
         value = bytes(value)
     if isinstance(value, bytes | os.PathLike):
         return os.fsdecode(value)
-    return str(value)
+    return value if isinstance(value, Masked) else str(value)

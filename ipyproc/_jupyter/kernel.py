@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -39,8 +40,8 @@ async def deliver_comms(shell: InteractiveShell) -> AsyncIterator[None]:
     other messages stays.
     """
     kernel = getattr(shell, "kernel", None)
-    queue = getattr(getattr(kernel, "msg_queue", None), "_queue", None)
-    if queue is None or not hasattr(kernel, "shell_handlers"):
+    queue = _message_queue(kernel)
+    if queue is None:
         yield
         return
     delivering = asyncio.get_running_loop().create_task(_deliver(kernel, queue))
@@ -49,6 +50,10 @@ async def deliver_comms(shell: InteractiveShell) -> AsyncIterator[None]:
     finally:
         delivering.cancel()
         await asyncio.wait([delivering])
+
+
+def _message_queue(kernel: Any) -> Any:
+    return getattr(getattr(kernel, "msg_queue", None), "_queue", None) if hasattr(kernel, "shell_handlers") else None
 
 
 async def _deliver(kernel: Any, queue: Any) -> None:
@@ -63,6 +68,35 @@ async def _deliver(kernel: Any, queue: Any) -> None:
                 queue.remove(item)
                 request = kernel.session.deserialize(frames, content=True, copy=False)
                 kernel.shell_handlers[request["msg_type"]](kernel.shell_stream, idents, request)
+
+
+_ROUTE = "_reply_subshell_for"  # ipykernel 7 (7.4 seen): to which shell a message of the page goes; the comm is asked
+
+
+def hear_early(comm: Any, heard: Callable[[Any], object]) -> None:
+    """Call `heard` with the data of each message to this comm as soon as it arrives, also while a cell keeps the kernel busy.
+
+    ipykernel 7 asks the comm itself where to send the message, in the thread that reads the shell channel: there we hear
+    it. It goes its way then, and comes to the comm's handler a second time. Elsewhere nothing happens.
+    """
+    route = getattr(comm, _ROUTE, None)
+    if route is None:
+        return
+
+    def hear_and_route(data: Any, *default: Any) -> Any:
+        with contextlib.suppress(Exception):  # it would lose the message
+            heard(data)
+        return route(data, *default)
+
+    setattr(comm, _ROUTE, hear_and_route)
+
+
+def hears_while_nested(shell: InteractiveShell) -> bool:
+    """Whether messages of the page are heard by `hear_early` or `deliver_comms` while `run_synchronously` runs the loop."""
+    kernel = getattr(shell, "kernel", None)
+    comms = getattr(sys.modules.get("ipykernel.comm.comm"), "BaseComm", None)
+    early = getattr(kernel, "shell_channel_thread", None) is not None and hasattr(comms, _ROUTE)
+    return early or _message_queue(kernel) is not None
 
 
 def run_synchronously(shell: InteractiveShell, work: Coroutine[Any, Any, T]) -> T:

@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import stat
+import sys
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +20,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from .._core import launch, log, status
 from .._core.completed import CompletedProcess
 from .._core.process import Process
-from .._core.screen import inert
+from .._core.screen import inert_line
 from . import awaiting, interpolation, kernel, options, traceback, transcript
 from .cell import Cell, Command, Limits
 from .table import Table
@@ -52,6 +53,7 @@ class AProcMagics(Magics):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.table = Table()
+        self._warned = ""
 
     @needs_local_scope
     @no_var_expand
@@ -82,11 +84,19 @@ class AProcMagics(Magics):
             raise UsageError("--shell and --no-strict go with a script: a %%aproc cell that names no program")
         chosen = self._with_defaults(parsed.options)
         command = _program(parsed.command, chosen, body, names) if parsed.command else _script(chosen, body, names)
+        interpolation.check_secrets(chosen.secret, names, line, (body or "") if chosen.expand else "")
         _check_stdin(chosen.stdin)
         env = {**os.environ, **chosen.env}
         env.setdefault("PYTHONUNBUFFERED", "1")  # else a Python program shows nothing before its end
         limits = Limits(transcript=self.transcript_limit, log=self.log_limit)
+        self._warn(parsed.warning)
         return Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
+
+    def _warn(self, text: str) -> None:
+        """On standard error of the cell; once for all turns of a loop."""
+        if text and text != self._warned:
+            self._warned = text
+            sys.stderr.write(f"{text}\n")
 
     def _with_defaults(self, chosen: options.Options) -> options.Options:
         return replace(
@@ -169,7 +179,8 @@ _COMPLETED = ("%aproc", "%%aproc")
 
 def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:
     title = _title(chosen.name or status.command_line(args))
-    if shutil.which(args[0]) is None and (args[0] in _SHELL_WORDS or "=" in args[0]):
+    name, equals, _ = args[0].partition("=")
+    if shutil.which(args[0]) is None and (args[0] in _SHELL_WORDS or (equals and name.isidentifier())):
         raise UsageError(f"{args[0]!r} is for a shell, and there is none here; write the line below %%aproc")
     if body is None:
         if chosen.expand:
@@ -177,8 +188,8 @@ def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, n
         return Command(args, title)
     if chosen.stdin is not None:
         raise UsageError("--stdin: the body of the cell is the program's standard input already; use %aproc")
-    text = interpolation.body(body, names, quote=False) if chosen.expand else body
-    return Command(args, title, input=text.encode())
+    text = interpolation.body(body, names, chosen.secret, quote=False) if chosen.expand else body
+    return Command(args, title, input=os.fsencode(text))
 
 
 def _check_stdin(name: str | None) -> None:
@@ -206,13 +217,13 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
                 f"--shell {chosen.shell}: its strict options are not known; add --no-strict to run it without"
             )
         flags = _STRICT[name]
-    text = interpolation.body(body, names, quote=True) if chosen.expand else body
-    first, *more = text.strip().splitlines()
+    text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand else body
+    first, *more = str(text).strip().splitlines() or [""]
     title = _title(chosen.name or (f"{first} …" if more else first))
-    return Command((chosen.shell, *flags), title, script=text if text.endswith("\n") else f"{text}\n")
+    return Command((chosen.shell, *flags), title, script=text)
 
 
 def _title(text: str) -> str:
     """One line of inert text, bounded: it goes into the page and into the notebook."""
-    line = " ⏎ ".join(inert(text.encode(errors="replace").decode()).splitlines())
+    line = inert_line(str(text))
     return f"{line[: _TITLE - 1]}…" if len(line) > _TITLE else line

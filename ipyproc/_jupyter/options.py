@@ -12,13 +12,14 @@ import math
 import re
 import shlex
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from IPython.core.error import UsageError
 
 from . import interpolation
+from .masked import Masked
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Options:
     grace: float | None = None  # seconds
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    secret: frozenset[str] = frozenset()  # names of Python variables
     stdin: str | None = None  # a file name, or "none"
+    keep: bool = False
     log: str | None = None  # a file name, behind ">>" to append
     expand: bool = False
     strict: bool | None = None
@@ -51,6 +54,7 @@ class Line:
 
     options: Options
     command: tuple[str, ...]
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,11 @@ def _read_variable(flag: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not re.fullmatch(r"[^\s=\0]+", name):
         raise UsageError(f"{flag}: {text!r} is not NAME=VALUE")
-    return name, value
+    return name, Masked(value)
+
+
+def _read_names(flag: str, text: str) -> list[str]:
+    return [_read_name(flag, name.strip()) for name in text.split(",")]
 
 
 def _read_log(flag: str, text: str) -> str:
@@ -120,6 +128,14 @@ OPTIONS = (
     ),
     Option(("--cwd",), "cwd", "directory to start in", "DIR"),
     Option(("--env",), "env", "set an environment variable; may be given several times", "K=V", _read_variable),
+    Option(
+        ("--secret",),
+        "secret",
+        "names of Python variables whose {name} is shown as *** in card, notebook and errors, while the program gets "
+        "the value; other users can see arguments with ps, but not --env; may be given several times",
+        "NAME,...",
+        _read_names,
+    ),
     Option(("--stdin",), "stdin", "standard input: a file, or none (the default)", "FILE|none"),
     Option(
         ("--log",),
@@ -128,6 +144,7 @@ OPTIONS = (
         "FILE",
         _read_log,
     ),
+    Option(("--keep",), "keep", "the program outlives the kernel, and so does its log; Linux only"),
     Option(("--expand",), "expand", "replace {name} in the body too (in a script each value is quoted as one word)"),
     Option(("--no-strict",), "strict", "run the script without -e -o pipefail", constant=False),
     Option(("--shell",), "shell", "the shell that runs the script (default bash)", "PATH"),
@@ -145,26 +162,22 @@ def parse(line: str, names: interpolation.Names) -> Line:
         UsageError: an option is unknown, lacks its value or has a wrong one; quotes are open; a name is undefined.
     """
     words = _split(line)
-    values: dict[str, Any] = {"env": {}}
-    while words and words[0].startswith("-") and words[0] not in ("-", "--"):
-        flag, equals, value = words.pop(0).partition("=")
-        option = FLAGS.get(flag)
-        if option is None:
-            raise UsageError(_unknown(flag))
+    given = list(_take_options(words))
+    values: dict[str, Any] = {"env": {}, "secret": frozenset()}
+    for flag, option, text in given:  # first, as it says how the others are read
+        if option.sets == "secret":
+            values["secret"] |= frozenset(option.read(flag, text))
+    secret = values["secret"]
+    for flag, option, text in given:
         if not option.metavar:
-            if equals:
-                raise UsageError(f"{flag} takes no value, but got {value!r}")
             values[option.sets] = option.constant
-            continue
-        if not equals:
-            if not words or words[0] in FLAGS or words[0] == "--":
-                raise UsageError(f"{flag} needs a value: {option.usage}")
-            value = words.pop(0)
-        read = option.read(flag, interpolation.one(value, names))
-        if option.sets == "env":
-            values["env"].update([read])
-        else:
-            values[option.sets] = read
+        elif option.sets == "env":
+            values["env"].update([option.read(flag, interpolation.one(text, names, secret=names))])  # all is secret
+        elif option.sets != "secret":
+            value = interpolation.one(text, names, secret)
+            if isinstance(value, Masked) and option.sets != "name":
+                raise UsageError(f"{flag}: a secret can be an argument, in --env or, with --expand, in the body")
+            values[option.sets] = option.read(flag, value)
     if words[:1] == ["--"]:
         del words[0]
     unquoted = _QUOTED.sub("_", line).split()
@@ -172,10 +185,36 @@ def parse(line: str, names: interpolation.Names) -> Line:
         raise UsageError(
             f"{operator} is for a shell, and there is none here: write the line below %%aproc; as an argument, quote it"
         )
-    command = tuple(word for raw in words for word in interpolation.many(raw, names))
+    found = [interpolation.many(raw, names, secret) for raw in words]
     options = Options(**values)
     _check(options)
-    return Line(options, command)
+    return Line(options, tuple(word for each in found for word in each), _warning(words, found, names))
+
+
+def _take_options(words: list[str]) -> Iterator[tuple[str, Option, str]]:
+    """(flag, option, text of its value) of each option; they are taken off the words."""
+    while words and words[0].startswith("-") and words[0] not in ("-", "--"):
+        flag, equals, value = words.pop(0).partition("=")
+        option = FLAGS.get(flag)
+        if option is None:
+            raise UsageError(_unknown(flag))
+        if not option.metavar and equals:
+            raise UsageError(f"{flag} takes no value, but got {value!r}")
+        if option.metavar and not equals:
+            if not words or words[0] in FLAGS or words[0] == "--":
+                raise UsageError(f"{flag} needs a value: {option.usage}")
+            value = words.pop(0)
+        yield flag, option, value
+
+
+def _warning(words: list[str], found: list[list[str]], names: interpolation.Names) -> str:
+    """About a value, behind the program, that the program will take for an option."""
+    if len(words) < 2 or words[1].startswith("-") or interpolation.is_list(words[1], names):
+        return ""
+    first = found[1][0]
+    if not first.startswith("-"):
+        return ""
+    return f"%aproc: {words[1]} is {first!r}, which looks like an option; if it is none, write -- before it"
 
 
 def describe() -> str:
@@ -196,7 +235,8 @@ def complete(shell: Any, event: Any) -> list[str]:
         if option is None:
             return []  # the program's own words: IPython completes file names
         if option.metavar and "=" not in word and next(words, None) is None:
-            return ["none"] if option.sets == "stdin" and "none".startswith(last) else []
+            values = {"stdin": ["none"], "secret": getattr(shell, "user_ns", ())}.get(option.sets, ())
+            return [value for value in values if value.startswith(last) and not value.startswith("_")]
     return [flag for flag in FLAGS if flag.startswith(last)] if not last or last.startswith("-") else []
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._core import status
+from .._core.ladder import KILL, RUNGS, TERMINATE, StopLadder
 from .._core.process import Process
 
 _WHO = {
     "stop": "Stopped by you",
     "kill": "Killed by you",
     "interrupt": "Interrupted",
-    "timeout": "Timed out",
-    "cancel": "Cancelled",
+    "timeout": "Timed out, stopped",
+    "cancel": "Cancelled, stopped",
 }
 
 
 @dataclass(frozen=True)
 class State:
-    """`name`: running, stopping, ok, failed, signaled or lost; `label`: what a person reads."""
+    """`name`: running, stopping, ok, failed, signaled, left or lost; `label`: what a person reads."""
 
     name: str
     label: str
@@ -26,7 +27,7 @@ class State:
     @property
     def mark(self) -> str:
         """A character that says the state without colour."""
-        return {"ok": "✔", "failed": "✘", "signaled": "■", "lost": "?"}.get(self.name, "▶")
+        return {"ok": "✔", "failed": "✘", "signaled": "■", "left": "⋯", "lost": "?"}.get(self.name, "▶")
 
 
 def of(process: Process) -> State:
@@ -38,11 +39,31 @@ def of(process: Process) -> State:
         if ladder.sent:
             return State("stopping", f"Stopping ({ladder.sent.name} sent)")
         return State("running", "Running")
+    ended = _ended(code, ladder)
+    if left := process.family.left():
+        count = status.count_words(left, "process", "processes")
+        now = f"stopping {count} ({ladder.sent.name} sent)" if ladder.sent else f"{count} left"
+        return State("left", f"{ended.label}; {now}")
+    if ladder.sent and not ladder.cause:
+        return State(ended.name, f"{ended.label}; what was left was ended by you with {ladder.sent.name}")
+    return ended
+
+
+def _ended(code: int, ladder: StopLadder) -> State:
     if ladder.cause:
-        how = status.signal_name(-code) if code < 0 else f"exit {code}"
-        return State("signaled", f"{_WHO[ladder.cause]} ({how})")
+        return State("signaled", _stopped(ladder, code))
     if code < 0:
         name = status.signal_name(-code)
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return State("signaled", f"Ended by {name}{hint}")
     return State("failed", f"Failed, exit {code}") if code else State("ok", "Done, exit 0")
+
+
+def _stopped(ladder: StopLadder, code: int) -> str:
+    """Who stopped it and with what; how it ended, if in another way; how many ended, if it was not alone."""
+    # whoever holds the program kills it by himself when the kernel is busy at that time
+    last = RUNGS[KILL] if code == -RUNGS[KILL] else ladder.sent or RUNGS[TERMINATE]
+    said = f"{_WHO[ladder.cause]} with {last.name}"
+    if code != -last:
+        said += f", ended by {status.signal_name(-code)}" if code < 0 else f", exit {code}"
+    return f"{said}; {ladder.reached} processes ended" if ladder.reached > 1 else said

@@ -31,7 +31,7 @@ class Table:
     def add(self, process: Process) -> None:
         """Know this process from now on; its log goes with the last other reference when it has ended."""
         self._processes = {*self.running(), process}
-        self._families.append(process.family)
+        self._families.append(process.family)  # one that is to be kept is never `may_be_left`
         if len(self._families) > MOST:
             self._families = self._left()
 

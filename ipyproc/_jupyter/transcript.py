@@ -57,7 +57,7 @@ def _cost(row: Row) -> int:
 def counts(rows: Rows) -> str:
     """What was written, in figures: `122 lines · 9.4 kB · 1.2 kB on stderr`."""
     lines, size, on_stderr = rows.total, rows.log.bytes, rows.log.bytes_of[STDERR_FD]
-    parts = ["1 line" if lines == 1 else f"{lines:,} lines", status.size_words(size)]
+    parts = [status.count_words(lines, "line", "lines"), status.size_words(size)]
     if on_stderr:
         parts.append(f"{status.size_words(on_stderr)} on stderr")
     return " · ".join(parts)

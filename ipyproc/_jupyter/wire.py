@@ -1,4 +1,6 @@
-"""What all cards of a kernel together send to the page: at most 20 messages and 0.3 MB in any second.
+"""How much goes over the wire: what all cards of a kernel together send to the page, and what a page may ask of a card.
+
+Sent are at most 20 messages and 0.3 MB in any second.
 
 A page stays quick only if it gets little, however many programs write however much (the server, too, drops what is
 more than it likes). Whoever has something to send asks for a turn. After silence it comes at once; else in the order of
@@ -16,6 +18,7 @@ from typing import ClassVar
 
 MESSAGES, MESSAGES_AT_ONCE = 16, 4  # a second; and beyond that after silence
 BYTES, BYTES_AT_ONCE = 180_000, 56_000  # and the last message that had begun
+QUESTIONS = 50  # a second, of one card
 
 
 class Wire:
@@ -81,3 +84,27 @@ class Wire:
             delay = max((1 - self._messages) / MESSAGES, -self._bytes / BYTES, 0.005)
             self._is_due = True
             asyncio.get_running_loop().call_later(delay, self._serve)
+
+
+class QuestionLimit:
+    """Lets `QUESTIONS` pass in a second, and as many at once after silence; for any thread.
+
+    A page asks a few times a second, however fast a person scrolls; what is more was made by somebody else.
+    """
+
+    def __init__(self) -> None:
+        self._left = float(QUESTIONS)
+        self._filled_at = time.monotonic()
+
+    def __repr__(self) -> str:
+        return f"<QuestionLimit: {self._left:.0f} may pass>"
+
+    def passes(self, cost: float = 1) -> bool:
+        """Whether a question may be answered that costs as much as so many."""
+        now = time.monotonic()
+        passed, self._filled_at = now - self._filled_at, now
+        self._left = min(QUESTIONS, self._left + passed * QUESTIONS)
+        if self._left < cost:
+            return False
+        self._left -= cost
+        return True

@@ -3,30 +3,15 @@
 import type { AnyModel, Render } from '@anywidget/types';
 import { element, icon } from './dom';
 import { Output } from './output';
-import type { Message, Send, Tail, Times } from './wire';
+import { type Message, type Send, type Shown, type Tail, type Times, stamp } from './wire';
 
-interface Shown extends Times {
-  job: string; // the id that every message of ours must carry
-  name: 'running' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'lost';
-  label: string;
-  title: string;
-  note: string;
-  pid: number;
-  folded: boolean;
-  sent: string; // the signal that was sent last
-}
 interface Traits {
   shown: Shown;
 }
 
+const STOPPABLE = new Set(['running', 'stopping', 'left']);
 const TICK_MS = 200;
 const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
-
-/** One id for each load of the page: by a second one the kernel knows that the page was reloaded. */
-function pageId(): string {
-  const page = globalThis as { __ipyproc_page__?: string };
-  return (page.__ipyproc_page__ ??= Math.random().toString(36).slice(2));
-}
 
 /** `0.4 s`, `12.9 s`, `3:02`, `1:00:05` */
 function duration(seconds: number): string {
@@ -52,6 +37,7 @@ class Card {
   private readonly fold = element('button', 'fold', { type: 'button' });
   private open: boolean;
   private lost = false;
+  private ahead?: Shown; // what a busy kernel has said of its state; the model gets it later
   private heard = performance.now(); // when the kernel last told the times
   private times: Times;
 
@@ -75,14 +61,13 @@ class Card {
   }
 
   private get shown(): Shown {
-    const shown = this.model.get('shown');
-    const over = !this.lost || (shown.name !== 'running' && shown.name !== 'stopping');
-    return over ? shown : { ...shown, name: 'lost', label: 'Lost: the kernel that ran it is gone' };
+    const shown = this.ahead ?? this.model.get('shown');
+    return !this.lost || !STOPPABLE.has(shown.name) ? shown : { ...shown, name: 'lost', label: 'Lost: the kernel that ran it is gone' };
   }
 
   send: Send = (op, more = {}) => {
     try {
-      this.model.send({ op, job: this.shown.job, ...more });
+      this.model.send({ op, job: this.shown.job, ...stamp(), ...more });
     } catch {
       this.lose(); // there is no kernel any more that could hear it
     }
@@ -96,16 +81,18 @@ class Card {
   }
 
   /** The kernel has told a new state. */
-  change(): void {
+  change(ahead?: Shown): void {
+    this.ahead = ahead;
     this.lost = false;
     this.hear(this.shown);
     this.draw();
   }
 
-  /** The kernel has sent something of the output. */
+  /** The kernel has sent something of the output, or its answer to a button. */
   take(message: Message, buffer: DataView | undefined): void {
     this.output.take(message, buffer);
     if (message.op === 'tail') this.hearTail(message);
+    else if (message.op === 'state') this.change(message.shown);
   }
 
   /** A key that was pressed in the card; true when JupyterLab must not have it. */
@@ -146,7 +133,7 @@ class Card {
   }
 
   private draw(): void {
-    const { name, title, note } = this.shown;
+    const { name, title, note, sent } = this.shown;
     const running = name === 'running' || name === 'stopping';
     if (this.root.dataset.state !== name) {
       this.root.dataset.state = name;
@@ -155,8 +142,8 @@ class Card {
     this.root.setAttribute('aria-label', `Process ${title}`);
     this.title.textContent = this.title.title = title;
     this.note.textContent = note;
-    this.stop.hidden = this.kill.hidden = !running;
-    this.stop.disabled = name === 'stopping';
+    this.stop.hidden = this.kill.hidden = !STOPPABLE.has(name);
+    this.stop.disabled = sent !== '';
     this.output.hidden = !this.open || this.output.isEmpty;
     this.output.lost = this.lost;
     this.fold.textContent = this.open ? 'Hide output' : 'Show output';
@@ -197,7 +184,7 @@ const render: Render<Traits> = ({ model, el }) => {
   };
   window.addEventListener('keydown', onKey, true);
   el.append(card.root);
-  card.send('ready', { page: pageId() });
+  card.send('ready');
   const timer = setInterval(() => card.tick(), TICK_MS);
   return () => {
     clearInterval(timer);

@@ -7,6 +7,20 @@ export interface Times {
   sent_ago: number;
   next_in: number | null;
 }
+export interface Shown extends Times {
+  job: string; // the id that every message of ours must carry
+  name: 'running' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'left' | 'lost';
+  label: string;
+  title: string;
+  note: string;
+  pid: number;
+  folded: boolean;
+  sent: string; // the signal that was sent last
+}
+export interface State {
+  op: 'state';
+  shown: Shown;
+}
 export interface Tail extends Times {
   op: 'tail';
   total: number; // rows there are
@@ -38,7 +52,14 @@ export interface FilePiece {
   name: string;
   more: boolean;
 }
-export type Message = Tail | SomeRows | Found | TextPiece | FilePiece;
+export type Message = State | Tail | SomeRows | Found | TextPiece | FilePiece;
+
+/** What every message carries: an id for each load of the page, and a number by which the kernel handles it once only. */
+export function stamp(): { page: string; n: number } {
+  const shared = globalThis as { __ipyproc_page__?: { id: string; n: number } }; // each card has loaded this code anew
+  const page = (shared.__ipyproc_page__ ??= { id: newId(), n: 0 });
+  return { page: page.id, n: ++page.n };
+}
 
 /** Rows as they travel: the digit of the stream, then the text. */
 export function unpack(buffer: DataView | undefined): string[] {

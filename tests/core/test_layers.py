@@ -74,7 +74,8 @@ def test_import_is_light():
 
 
 def test_private_parts_of_ipykernel_are_touched_in_one_room():
-    private = ("msg_queue", "shell_handlers", "strdispatchers", "async_helpers", "_reply_subshell_for", "nest_asyncio2")
+    private = ("msg_queue", "shell_handlers", "strdispatchers", "async_helpers", "nest_asyncio2")
+    private += ("_reply_subshell_for", "shell_channel_thread")
     for module, path in MODULES.items():
         if module != "ipyproc._jupyter.kernel":
             assert not [name for name in private if f"{name}" in path.read_text()], module

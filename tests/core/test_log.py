@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipyproc._core import log, storage
+from ipyproc._core import log, log_writer, storage
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -249,7 +249,7 @@ def test_the_gap_grows_with_the_log():
 
 
 def test_where_a_file_can_have_no_hole_the_log_ends_at_its_limit(monkeypatch):
-    monkeypatch.setattr(storage, "punch", lambda *_: False)
+    monkeypatch.setattr(log_writer, "punch", lambda *_: False)
     made = flood(log.Log(limit=1_000_000), 20_000)
     assert 1_000_000 < made.bytes < 1_200_000 and made.bytes + made.dropped == 2_000_000 and made.gap == (0, 0)
     assert joined(made.pieces()) == b"".join(LINE % number for number in range(made.bytes // 100))

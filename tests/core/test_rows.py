@@ -413,12 +413,12 @@ def test_long_rows_behind_moves_are_not_cut_where_a_read_ends():
 )
 def test_to_read_rows_is_little_work_however_long_they_are(line):
     rows = rows_of([(1, line * 10)] * 30)
-    began = time.perf_counter()
+    began = time.process_time()
     assert rows.read(100, 200)
-    assert time.perf_counter() - began < 0.1
-    began = time.perf_counter()
+    assert time.process_time() - began < 0.1
+    began = time.process_time()
     assert ends(rows, lambda row: len(row.ansi.encode()), 20_000, 20_000, 100)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_a_slice_of_moves_is_short():
@@ -428,7 +428,7 @@ def test_a_slice_of_moves_is_short():
     slices = []
     more = True
     while more:
-        began = time.perf_counter()
+        began = time.process_time()
         more = rows.follow()
-        slices.append(time.perf_counter() - began)
+        slices.append(time.process_time() - began)
     assert max(slices) < 0.05

@@ -1,5 +1,6 @@
 """What a program wrote becomes the rows that a terminal would leave, however it was cut, and nothing in them acts."""
 
+import gc
 import io
 import re
 import time
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ipyproc._core import screen
+from ipyproc._core import screen, status
 from ipyproc._core.screen import LONGEST, WINDOW, Screen, rows
+
+from ..hostile import HEAVY, OUTPUTS
 
 settings.register_profile("core", deadline=None, print_blob=True)
 settings.load_profile("core")
@@ -232,6 +235,11 @@ def test_bidi_controls_are_named():
     assert screen.inert("\u202d\r\n\u061c") == "<U+202D>\n<U+061C>"
 
 
+def test_one_line():
+    assert screen.inert_line("a\x1b]0;t\x07\nb\u2028c\r\nd\u202e\udcff") == "a ⏎ b ⏎ c ⏎ d<U+202E>?"
+    assert status.command_line(["a\x1b[2J", "b\nc"]) == "'a' 'b ⏎ c'"
+
+
 def test_long_rows_are_cut_and_what_is_beyond_is_counted():
     data = b"x" * LONGEST + b"yz"
     assert plain(data) == ["x" * LONGEST + " … 2 more characters"]
@@ -374,6 +382,16 @@ HOSTILE = {
 }
 
 
+@pytest.fixture
+def own_objects():
+    """What the other tests have loaded takes the garbage collector no time here."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("own_objects")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_nothing_makes_us_work_long(name):
     data = b"\n" * 10_000 + b"\x1b[31ma\x1b[32mb" * 1000 + b"\r"  # many rows, and one of many styles
@@ -381,6 +399,14 @@ def test_nothing_makes_us_work_long(name):
     started = time.process_time()
     rows([(1, data)])
     assert time.process_time() - started < 0.6
+
+
+@pytest.mark.usefixtures("own_objects")
+def test_no_hostile_output_takes_long():
+    for name, data in {**OUTPUTS, **{f"heavy: {name}": data for name, data in HEAVY.items()}}.items():
+        started = time.process_time()
+        rows([(1, data)])
+        assert time.process_time() - started < 0.2, name
 
 
 # --- a second opinion --------------------------------------------------------------------------------------------

@@ -1,15 +1,17 @@
 """Logs are private, and what ended processes left is cleared by a policy; what is in use is never touched."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from ipyproc._core import log, storage
+from ipyproc._core import log, log_writer, storage
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -69,16 +71,67 @@ def test_all_is_private_whatever_the_umask(umask, parent):
     storage._directory = None
 
 
-def test_names_cannot_be_guessed_and_links_are_not_followed(tmp_path, monkeypatch):
-    assert storage.new_path(".log") != storage.new_path(".log") and len(storage.new_path(".log").stem) == 16
-    (tmp_path / "victim").write_text("precious")
+def test_names_cannot_be_guessed():
+    made = {storage.new_path(".log").stem for _ in range(1000)}
+    assert len(made) == 1000 and {len(name) for name in made} == {16}
+    # no digit says anything about the next name: each place has had all 16
+    assert [len(set(digits)) for digits in zip(*made, strict=True)] == [16] * 16
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "FIFO", "file", "directory"])
+def test_what_was_planted_is_not_opened(kind, tmp_path, monkeypatch):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
     monkeypatch.setattr(storage.secrets, "token_hex", lambda _: "known")
-    link = storage.directory() / "known.log"
-    link.symlink_to(tmp_path / "victim")
+    planted = storage.directory() / "known.log"
+    if kind.startswith("link"):
+        planted.symlink_to(tmp_path / ("victim" if kind == "link" else "none"))
+    else:
+        {"FIFO": os.mkfifo, "file": Path.touch, "directory": Path.mkdir}[kind](planted)
     with pytest.raises(FileExistsError):
         log.Log()
-    assert (tmp_path / "victim").read_text() == "precious"
-    link.unlink()
+    assert victim.read_text() == "precious" and [path.name for path in tmp_path.iterdir()] == ["victim"]
+    planted.rmdir() if kind == "directory" else planted.unlink()
+
+
+def test_a_directory_that_was_exchanged_is_not_used(parent, tmp_path_factory):
+    """Where others may rename it, as in a place without the sticky bit."""
+    before = storage.directory()
+    theirs = tmp_path_factory.mktemp("theirs")
+    before.rename(parent / "moved")
+    before.symlink_to(theirs)
+    made = log.Log()
+    made.write(1, b"x")
+    assert made.path.parent != before and not list(theirs.iterdir())
+    made.close()
+    storage._directory = None
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_can_neither_read_nor_have_his_own_cleared(parent, monkeypatch):
+    nobody = 65534
+    parent = Path(tempfile.mkdtemp())  # pytest's own is closed to others
+    parent.chmod(0o777)
+    monkeypatch.setenv("IPYPROC_LOG_DIR", str(parent))
+    made = log.Log()
+    made.write(1, b"mine")
+    for words in (
+        ["cat", made.path],
+        ["ls", made.path.parent],
+        ["touch", made.path.parent / "x"],
+        ["cat", "/dev/null"],
+    ):
+        done = subprocess.run(words, user=nobody, group=nobody, capture_output=True, text=True)
+        assert (done.returncode == 0) == (words[-1] == "/dev/null"), words
+        assert "Permission denied" in done.stderr or words[-1] == "/dev/null"
+    made.close()
+    theirs = left_behind(parent, "theirs", days=9)
+    os.chown(theirs, nobody, nobody)
+    left_behind(parent, "ours", days=9)
+    storage._directory = None
+    storage.clear(parent)
+    assert "theirs" in names(parent) and "ours" not in names(parent)
+    shutil.rmtree(parent)
 
 
 def test_a_directory_that_somebody_removed_is_made_again(parent):
@@ -217,14 +270,14 @@ def test_a_place_that_cannot_be_used_is_an_error_that_names_it(parent, monkeypat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="fallocate")
 def test_a_punched_hole_gives_its_space_back(tmp_path):
-    fd = storage.open_new(tmp_path / "file")
+    fd = log_writer.open_new(tmp_path / "file")
     os.write(fd, b"x" * (1 << 20))
-    assert storage.punch(fd, 1 << 16, 1 << 19)
+    assert log_writer.punch(fd, 1 << 16, 1 << 19)
     assert os.fstat(fd).st_size == 1 << 20 and storage._size(tmp_path / "file") == (1 << 20) - (1 << 19) + (1 << 16)
     assert os.pread(fd, 1 << 20, 0) == b"x" * (1 << 16) + bytes((1 << 19) - (1 << 16)) + b"x" * (1 << 19)
     os.close(fd)
     read_end, write_end = os.pipe()
-    assert not storage.punch(write_end, 0, 10)
+    assert not log_writer.punch(write_end, 0, 10)
     os.close(read_end), os.close(write_end)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,51 +14,20 @@ import time
 import psutil
 import pytest
 
+import ipyproc
 from ipyproc import PIPE, ProcessLost
-from ipyproc._core import launch, process, run
+from ipyproc._core import family, launch, process, run
+from ipyproc._core import log as ipyproc_log
 
 if sys.platform != "linux":
     pytest.skip("supervisors are for Linux", allow_module_level=True)
 
-from ipyproc._core.launch import supervised
+from ipyproc._core.launch import shim, supervised
+
+from ..hostile_family import KERNEL, marked, script_of
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 GONE_WITHIN = 5.0  # seconds, on a loaded machine; what was measured is printed
-
-# the six hostile descendants of the fact sheet; each has the marker among its arguments
-FAMILY = """
-{program} out {marker} stall &
-{program} ignore INT ignore TERM ignore HUP out {marker} stall &
-{program} setsid out {marker} stall &
-{program} fork setsid fork out {marker} close stall
-env -i {program} fork setsid fork out {marker} close stall
-exec {program} {stubborn} out {marker} stall
-"""
-KERNEL = """
-import asyncio, json, os, sys
-from ipyproc._core import run
-from ipyproc._core.launch import supervised
-
-async def main(script, marker):
-    process = await run.start("sh", "-c", script)
-    while process.log.tail(100).count(marker) < 6:
-        await process.log.changed(process.log.bytes)
-    print(json.dumps([supervised.supervisor_pid(), process.family._program.shim]), flush=True)
-    await asyncio.sleep(3600)
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
-
-def marked(marker):
-    """The processes that have this among their arguments, but for the kernel and the shell that has the script."""
-    found = []
-    for each in psutil.process_iter(["cmdline"]):
-        words = each.info["cmdline"] or []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if marker in words and "stall" in words and each.status() != psutil.STATUS_ZOMBIE:
-                found.append(each)
-    return found
 
 
 @pytest.fixture
@@ -66,8 +36,7 @@ def kernel(program):
     marker = f"family-{secrets.token_hex(8)}"
 
     def start(*, stubborn=False):
-        words = " ".join(program())
-        script = FAMILY.format(program=words, marker=marker, stubborn="ignore INT ignore TERM" if stubborn else "")
+        script = script_of(" ".join(program()), marker, stubborn=stubborn)
         kernel = subprocess.Popen(
             [sys.executable, "-c", KERNEL, script, marker], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
@@ -248,5 +217,286 @@ def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program
     async def main():
         started = await run.start(*program("exit", 5))
         assert (await started.wait(), started.launcher) == (5, "portable")
+
+    asyncio.run(main())
+
+
+def test_a_kernel_that_is_busy_holds_no_program_up(program):
+    async def main():
+        started = await run.start(*program("lines", "2000000", "out", "end"))
+        child = psutil.Process(started.pid)
+        child.wait(60)  # blocks the event loop: nobody reads here
+        assert started.log.bytes < 20_000_000 and started.returncode is None
+        assert await started.wait() == 0
+        await started.log.finished()
+        assert started.log.lines == 2_000_001 and started.log.tail(2) == "line 1999999\nend"
+        assert started.log.bytes == started.log.path.stat().st_size == len(started.log.read())
+
+    asyncio.run(main())
+
+
+def test_what_a_shim_wrote_is_not_lost_with_it(program):
+    async def main():
+        words = " ".join(program())
+        started = await run.start("sh", "-c", f"{words} lines 300000; {words} err why; {words} out last stall")
+        while not started.log.tail(1).startswith("last"):
+            await started.log.changed(started.log.bytes)
+        log = started.log
+        expected = log.bytes, dict(log.bytes_of), dict(log.lines_of), log.marks
+        log.unpack([0] * 7 + [None, [1, 2], 0, 1, ""])  # as if the kernel had heard nothing
+        os.kill(started.family._program.shim, signal.SIGKILL)
+        with pytest.raises(ProcessLost):
+            await started.wait()
+        assert (log.bytes, log.bytes_of, log.lines_of, log.marks) == expected and log.ended
+        assert log.read(stream=2) == b"why\n"
+
+    asyncio.run(main())
+
+
+def test_a_full_socket_holds_nothing_up_and_the_last_word_counts(program, tmp_path):
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)  # the least: full after some words
+    ours.settimeout(60)
+    child = os.fork()
+    if not child:
+        ours.close()
+        shim.main(theirs, os.getppid())
+    theirs.close()
+    with ours, open(tmp_path / "log", "ab") as log, open(os.devnull, "rb") as null:
+        written = {"fd": 1, "base": 0, "index": str(tmp_path / "index"), "limit": 0, "streams": [1, 2]}
+        start = {"args": program("drip", "200", "out", "end"), "cwd": "/", "env": {}, "umask": 0o22, "limits": []}
+        start |= {"keep": False, "stdio": [0, "log", "log"], "log": written}
+        socket.send_fds(ours, [json.dumps({"start": start}).encode() + b"\n"], [null.fileno(), log.fileno()])
+        while not (tmp_path / "log").read_bytes().endswith(b"end\n"):
+            time.sleep(0.01)  # nobody reads what the shim says
+        told = b""
+        while b'"gone"' not in told:
+            told += ours.recv(65536)
+    messages = [json.loads(line) for line in told.splitlines()]
+    logs = [message["log"] for message in messages if "log" in message]
+    assert len(logs) < 100, "the others had no room"
+    assert logs[-1][0] == (tmp_path / "log").stat().st_size == 200 * 1000 + 4
+    assert list(messages[-3]) == ["log"] and messages[-2]["exit"] == 0
+    assert os.waitpid(child, 0) == (child, 0)
+
+
+def test_a_shim_is_used_again_and_nothing_of_the_program_before_is_left(program, tmp_path):
+    async def main():
+        first = await run.start(*program("out", "one", "exit", "3"), cwd=tmp_path, env={"A": "B"})
+        shim, before = first.family._program.shim, len(os.listdir(f"/proc/{first.family._program.shim}/fd"))
+        assert await first.wait() == 3
+        while first.family._program.has_family:
+            await asyncio.sleep(0)
+        with pytest.raises(FileNotFoundError):
+            await process.start_exec(supervised, "/nosuch", stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+        second = await run.start(*program("env", "A", "out", "two", "stall"))
+        assert second.family._program.shim == shim, "the one that was used last is warm"
+        first.family._program.send_signal(signal.SIGKILL, family=True, kill_in=0)
+        while second.log.lines < 2:
+            await second.log.changed(second.log.bytes)
+        assert second.log.read() == b"None\ntwo\n" and first.log.read() == b"one\n"
+        assert len(os.listdir(f"/proc/{shim}/fd")) == before
+        assert os.readlink(f"/proc/{second.pid}/cwd") == os.getcwd()
+        assert await second.stop() == -15
+
+    asyncio.run(main())
+
+
+def test_a_signal_that_comes_late_reaches_nobody(program):
+    async def main():
+        first = await run.start(*program("exit", "0"))
+        held, job = first.family._program, first.family._program._job
+        assert await first.wait() == 0
+        while held.has_family:
+            await asyncio.sleep(0)
+        job.send(b'{"signal": {"number": 9, "family": true, "kill_in": 0.01}}\n')  # crossed "gone" on its way
+        second = await run.start(*program("out", "alive", "stall"))
+        assert second.family._program.shim == held.shim
+        await second.log.changed(0)
+        await asyncio.wait([asyncio.ensure_future(second.exited())], timeout=0.2)
+        assert second.returncode is None
+        await second.stop()
+
+    asyncio.run(main())
+
+
+def test_a_spare_shim_that_was_killed_is_replaced(program):
+    async def main():
+        assert await (await run.start(*program("exit", "0"))).wait() == 0
+        shims = psutil.Process(supervised.supervisor_pid()).children()
+        for each in shims:
+            each.kill()
+        psutil.wait_procs(shims)
+        assert await (await run.start(*program("exit", "5"))).wait() == 5
+
+    asyncio.run(main())
+
+
+THREADS = """
+import subprocess, sys, threading, time
+def fork():
+    subprocess.Popen([sys.executable, "-c", "import signal; print('child', flush=True); signal.pause()"])
+    time.sleep(3600)
+threading.Thread(target=fork, daemon=True).start()
+time.sleep(3600)
+"""
+
+
+def test_what_a_thread_has_forked_belongs_to_the_family(program):
+    async def main():
+        started = await run.start(sys.executable, "-c", THREADS)
+        await started.log.changed(0)
+        members = started.family.alive()
+        assert len(members) == 2 and started.family.send_signal(signal.SIGTERM) == 2
+        await started.wait()
+        assert psutil.wait_procs(members, timeout=10)[1] == []
+
+    asyncio.run(main())
+
+
+def test_a_kill_comes_in_time_although_the_kernel_is_busy(program):
+    async def main():
+        started = await run.start(*program("ignore", "TERM", "out", "ready", "stall"))
+        await started.log.changed(0)
+        started.family.send_signal(signal.SIGTERM, kill_in=0.2)
+        began = time.monotonic()
+        psutil.Process(started.pid).wait(20)  # the event loop does not run
+        assert 0.15 < time.monotonic() - began < 10
+        assert await started.wait() == -9
+
+    asyncio.run(main())
+
+
+KEEPER = """
+import asyncio, json, os, sys
+import ipyproc
+from ipyproc._core import log, process
+from ipyproc._core.launch import supervised
+
+async def main(path, *words):
+    output = log.Log(file=path)
+    kept = await process.start_exec(
+        supervised, *words, stdin=ipyproc.DEVNULL, stdout=ipyproc.LOG, stderr=ipyproc.LOG, log=output, keep=True
+    )
+    await output.changed(0)
+    print(json.dumps([kept.pid, supervised.supervisor_pid(), kept.family._program.shim]), flush=True)
+    if sys.stdin.readline() == "end\\n":
+        return
+    os.kill(os.getpid(), 9)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def expect_over(*processes):
+    """Wait until none of them runs; a zombie that nobody reaps does not."""
+    end = time.monotonic() + GONE_WITHIN
+    while left := [each for each in processes if family.runs(each)]:
+        assert time.monotonic() < end, left
+        psutil.wait_procs(left, timeout=0.01)
+
+
+@pytest.mark.parametrize("how", ["end", "kill", "supervisor"])
+def test_a_program_that_is_to_be_kept_outlives_all_but_its_own_end(program, tmp_path, how):
+    path, pipe = tmp_path / "log", subprocess.PIPE
+    words = [*program("out", "begun", "wait", str(tmp_path / "go"), "out", "ended")]
+    kernel = subprocess.Popen([sys.executable, "-c", KEEPER, path, *words], stdin=pipe, stdout=pipe)
+    kept, supervisor, shim = map(psutil.Process, json.loads(kernel.stdout.readline()))
+    if how == "supervisor":
+        supervisor.kill()
+    kernel.communicate(b"end\n" if how == "end" else b"kill\n")
+    expect_over(supervisor)
+    assert family.runs(kept) and shim.name() == "ipyproc-kept" and path.read_text() == "begun\n"
+    (tmp_path / "go").touch()
+    expect_over(kept, shim)
+    assert path.read_text() == "begun\nended\n"
+
+
+def test_a_reader_that_is_behind_takes_no_hole_for_output():
+    async def main():
+        output = ipyproc_log.Log(limit=2_000_000)
+        started = await process.start_exec(
+            supervised, "sh", "-c", "yes 'a line' | head -c 1500000; read x; yes 'a line' | head -c 20000000",
+            stdin=PIPE, stdout=ipyproc.LOG, log=output,
+        )  # fmt: skip
+        while output.bytes < 1_500_000:
+            await output.changed(output.bytes)
+        started.stdin.write(b"\n")
+        await started.stdin.drain()
+        psutil.Process(started.pid).wait(20)  # we are behind: that there is a gap now, nobody has told us
+        assert output.bytes == 1_500_000 and output.gap == (0, 0)
+        known = output.read()
+        assert b"\0" not in known and 700_000 < len(known) < 1_500_000
+        await started.wait()
+        await output.finished()
+        assert output.gap[0] and output.dropped + len(output.read()) == output.bytes
+
+    asyncio.run(main())
+
+
+def guards(started):
+    """The pids of the supervisor, of the shim of this process and of the one that waits for the next."""
+    supervisor = psutil.Process(supervised.supervisor_pid())
+    shims = [child.pid for child in supervisor.children()]
+    assert started.family._program.shim in shims
+    return [supervisor.pid, *shims]
+
+
+def test_guards_load_nothing_that_lies_about(program, tmp_path, monkeypatch):
+    for name in ("json", "os", "re", "socket", "subprocess", "ctypes", "select", "sitecustomize", "usercustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'PWNED')!r}, 'w')\nraise SystemExit('{name}')\n")
+    home = tmp_path / "home"
+    (home / ".local").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for name, value in (
+        ("PYTHONPATH", tmp_path),
+        ("PYTHONHOME", home),
+        ("PYTHONSTARTUP", tmp_path / "os.py"),
+        ("HOME", home),
+    ):
+        monkeypatch.setenv(name, str(value))
+
+    async def main():
+        launch.close()
+        try:
+            started = await run.start("pwd", env={"PATH": os.environ["PATH"]})
+            assert (await started.wait(), started.launcher) == (0, "supervised")
+            assert started.log.read() == f"{tmp_path}\n".encode()
+        finally:
+            launch.close()  # the next test needs one without this environment
+
+    asyncio.run(main())
+    assert not (tmp_path / "PWNED").exists()
+
+
+def held(pid):
+    """The descriptors of a process by their kinds, but for the standard streams."""
+    standard = ["/dev/null", *(os.readlink(f"/proc/self/fd/{fd}") for fd in (1, 2))]
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return sorted(link.partition("[")[0] for link in found if link not in standard)
+
+
+def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program, tmp_path):
+    async def main():
+        with open(tmp_path / "secret", "w") as secret:
+            os.set_inheritable(secret.fileno(), True)
+            launch.close()
+            started = await run.start(*program("out", "canary", "stall"), env={"CANARY": "canary"})
+            while len(guards(started)) < 4:
+                await asyncio.sleep(0)  # the shim for the next program is being forked
+            for pid in guards(started):
+                # its socket, its watch of the kernel (and of the supervisor), and what wakes it when a child has ended
+                expected = ["anon_inode:"] * (1 + (pid != supervised.supervisor_pid())) + ["pipe:", "pipe:", "socket:"]
+                if pid == started.family._program.shim:  # and the two pipes of its program, and the log
+                    expected += ["pipe:", "pipe:", str(started.log.path)]
+                end = time.monotonic() + 10
+                while held(pid) != sorted(expected) and time.monotonic() < end:
+                    await asyncio.sleep(0)  # it is just beginning
+                assert held(pid) == sorted(expected), pid
+                assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 6
+            await started.stop(0)
 
     asyncio.run(main())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import json
 import threading
 import time
@@ -16,7 +18,7 @@ from jupyter_client.manager import KernelManager
 # what this kernel's programs and their descendants are, by the supervisor and its shims
 PROGRAMS = (
     "import psutil; [each for child in psutil.Process().children() for each in ([child] if "
-    "'supervisor.py' not in ' '.join(child.cmdline()) else [program for shim in child.children() "
+    "'supervise.py' not in ' '.join(child.cmdline()) else [program for shim in child.children() "
     "for program in shim.children(recursive=True)])]"
 )
 PATIENCE = 60  # seconds that a loaded machine may take to answer
@@ -77,6 +79,7 @@ class KernelSession:
         self.manager = manager
         self.client = client
         self.jobs: dict[str, str] = {}  # of each card
+        self.numbers = itertools.count(1)  # of the messages of the page
 
     def run(
         self,
@@ -114,6 +117,14 @@ class KernelSession:
                 done.reply = reply["content"]
         return done
 
+    def json(self, expression: str) -> Any:
+        """The value of an expression, which must be one that JSON has."""
+        request = self.client.execute("", user_expressions={"x": f"__import__('json').dumps({expression})"})
+        while True:
+            reply = self.client.get_shell_msg(timeout=PATIENCE)
+            if reply["parent_header"].get("msg_id") == request:
+                return json.loads(ast.literal_eval(reply["content"]["user_expressions"]["x"]["data"]["text/plain"]))
+
     def interrupt_when(self, text: str, *, times: int = 1, every: float = 0.3) -> Callable[[dict[str, Any]], None]:
         """For `on_message`: interrupt the kernel once the cell has shown this text."""
         seen = threading.Event()
@@ -142,7 +153,7 @@ class KernelSession:
 
     def comm(self, card: str, **content: Any) -> None:
         """Send what the page of this card would send."""
-        data = {"method": "custom", "content": content}
+        data = {"method": "custom", "content": {"page": "page-1", "n": next(self.numbers), **content}}
         message = self.client.session.msg("comm_msg", {"comm_id": card, "data": data})
         self.client.shell_channel.send(message)
 
@@ -155,10 +166,10 @@ class KernelSession:
 
 
 @contextmanager
-def kernel_session() -> Iterator[KernelSession]:
-    """Start a kernel with `ipyproc` loaded; shut it down."""
+def kernel_session(**popen: Any) -> Iterator[KernelSession]:
+    """Start a kernel with `ipyproc` loaded; shut it down. `popen`: keywords for its process."""
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel()
+    manager.start_kernel(**popen)
     client = manager.client()
     client.start_channels()
     try:

@@ -63,12 +63,12 @@ def test_output_after_the_end_of_the_program(kernel):
 def test_nothing_outlives_the_kernel(restart):
     with kernel_session() as session:
         done = session.run("%%aproc --bg --out x --proc p\ntrap '' TERM\nsleep 600 & sleep 600\n")
-        silent = session.run("%%aproc\nsleep 600 >/dev/null 2>&1 &\necho $!")
+        session.run("%%aproc --out silent\nsleep 600 >/dev/null 2>&1 &\necho $!")
         folder = session.run("from ipyproc._core import storage; str(storage.directory())").value.strip("'")
         pid = int(session.run("import asyncio; await asyncio.sleep(0.2); p.pid").value)
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         assert done.status == "ok" and len(family) == 3
-        family.append(psutil.Process(int(silent.text())))
+        family.append(psutil.Process(int(session.run("int(silent)").value)))
         if restart:
             session.manager.restart_kernel(now=False)
         else:

@@ -5,10 +5,6 @@ import struct
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from .kernel_session import PROGRAMS
 
 
 def shown(messages, card):
@@ -93,7 +89,7 @@ def test_buttons_work_while_the_cell_is_awaited(kernel, op, signal, label):
     assert done.error.startswith("ProcessStopped: ") and done.error.endswith(f"was ended by {signal}")
     assert done.ended_at - page.clicked_at < 1
     print(f"click to the end of the cell: {(done.ended_at - page.clicked_at) * 1000:.0f} ms")
-    assert shown(done.messages, page.card)[-1]["label"] == f"{label} ({signal})"
+    assert shown(done.messages, page.card)[-1]["label"] == f"{label} with {signal}"
 
 
 def test_stop_counts_down_and_kills(kernel):
@@ -103,7 +99,7 @@ def test_stop_counts_down_and_kills(kernel):
     states = shown(done.messages, page.card)
     stopping = [(state["sent"], state["next_in"]) for state in states if state.get("name") == "stopping"]
     assert stopping[0][0] == "SIGTERM" and 0.3 < stopping[0][1] <= 0.4
-    assert states[-1]["label"] == "Stopped by you (SIGKILL)"
+    assert states[-1]["label"] == "Stopped by you with SIGKILL"
 
 
 def test_other_cells_are_not_needed_for_a_background_card(kernel):
@@ -301,54 +297,3 @@ def test_what_is_asked_wrongly_is_ignored(asked):
         ask.send(**wrong)
     [(_, buffer)] = ask("rows", first=0, count=1)
     assert buffer == b"1line 0"
-
-
-json = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-10, 10)
-    | st.text(max_size=8)
-    | st.sampled_from(["stop", "kill", "ready", "rows", "find", "text", "download", "first", "count"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["op", "job", "page", "first", "count", "id", "text", "at"]), inner, max_size=4
-        )
-    ),
-    max_leaves=6,
-)
-
-
-def test_forged_messages_do_nothing(kernel):
-    page = Page(kernel)
-    kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
-
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    @given(json)
-    def forge(content):
-        data = {"method": "custom", "content": content}
-        message = kernel.client.session.msg("comm_msg", {"comm_id": page.card, "data": data})
-        kernel.client.shell_channel.send(message)
-
-    forge()
-    update = {"method": "update", "state": {"shown": {"pid": 1, "job": "x"}}, "buffer_paths": []}
-    kernel.client.shell_channel.send(kernel.client.session.msg("comm_msg", {"comm_id": page.card, "data": update}))
-    done = kernel.run("p.returncode is None, p.ladder.sent, p.pid > 1")
-    assert done.value == "(True, None, True)" and not done.of_type("stream")
-    assert kernel.run("await p.stop()").value == "-15"
-
-
-def test_a_forged_card_starts_nothing(kernel):
-    state = {
-        "_model_module": "anywidget",
-        "_model_name": "AnyModel",
-        "_view_module": "anywidget",
-        "_view_name": "AnyView",
-        "shown": {"pid": 1, "job": "forged", "name": "running"},
-        "process": ["touch", "/tmp/ipyproc-forged"],
-    }
-    content = {"comm_id": "forged", "target_name": "jupyter.widget", "data": {"state": state, "buffer_paths": []}}
-    message = kernel.client.session.msg("comm_open", content, metadata={"version": "2.1.0"})
-    kernel.client.shell_channel.send(message)
-    kernel.comm("forged", op="kill", job="forged")
-    assert kernel.run(PROGRAMS).value == "[]"

@@ -112,6 +112,16 @@ def test_awaited_and_synchronous(kernel, code, text):
     assert done.text().startswith(text)
 
 
+@pytest.mark.parametrize(
+    "code", ["%%capture c\n%aproc sh -c {script}", "with capture_output() as c:\n    %aproc sh -c {script}"]
+)
+def test_what_is_captured_is_text(kernel, code):
+    kernel.run("from IPython.utils.capture import capture_output\nscript = 'echo one; sleep 0.4; echo two'")
+    done = kernel.run(code)
+    assert not done.cards and done.text() == ""
+    assert kernel.run("c.stdout, c.outputs").value == "('one\\ntwo\\n', [])"
+
+
 def test_without_autoawait(kernel):
     kernel.run("%autoawait off")
     try:
@@ -161,6 +171,7 @@ def test_queued_cells_all_run_around_a_synchronous_one(fresh_kernel):
         ("%aproc --shell sh ls", "UsageError: --shell and --no-strict go with a script"),
         ("%aproc cd /tmp", "UsageError: 'cd' is for a shell, and there is none here; write the line below %%aproc"),
         ("%aproc A=1 env", "UsageError: 'A=1' is for a shell"),
+        ("%aproc ./a=1", "FileNotFoundError: [Errno 2] no such program: './a=1'"),
         ("%aproc ls | wc -l", "UsageError: | is for a shell, and there is none here: write the line below %%aproc"),
         ("%aproc --help", "UsageError: %aproc? shows the help"),
         ("%aproc --stdin /tmp cat", "UsageError: --stdin: '/tmp' is a directory, not a file"),
@@ -292,9 +303,8 @@ def test_many_runs_leave_nothing_behind(fresh_kernel):
     )
 
     def run_some(times):
-        fresh_kernel.run(f"for i in range({times}):\n    %aproc --out x echo hi")
-        for _ in range(times // 10):
-            for card in fresh_kernel.run("%aproc sleep 0.25").cards:
+        for code in (f"for i in range({times}):\n    %aproc --out x echo hi", *["%aproc sleep 0.25"] * (times // 10)):
+            for card in fresh_kernel.run(code).cards:  # on a loaded machine of `echo` too
                 fresh_kernel.comm(card, op="bye", job=fresh_kernel.jobs[card])
         return fresh_kernel.run(count).value
 

@@ -1,12 +1,15 @@
 """The same cells with nobody watching: nbclient, papermill, a terminal."""
 
+import contextlib
 import re
+import secrets
 import subprocess
 import sys
 
 import nbclient
 import nbformat
 import papermill
+import psutil
 import pytest
 
 
@@ -19,7 +22,7 @@ def notebook(*cells):
 
 
 def execute(made, **keywords):
-    return nbclient.NotebookClient(made, timeout=60, **keywords).execute()
+    return nbclient.NotebookClient(made, **({"timeout": 60} | keywords)).execute()
 
 
 def text(cell, name="stdout"):
@@ -46,6 +49,24 @@ def test_a_background_program_shows_where_it_is_joined():
     done = execute(notebook("%aproc --bg --proc p sh -c 'echo one; sleep 0.7; echo two >&2'", "1", "await p.wait()"))
     assert text(done.cells[1]).startswith("... in the background: ") and len(done.cells[1]["outputs"]) == 1
     assert (text(done.cells[3]), text(done.cells[3], "stderr")) == ("one\n", "two\n")
+
+
+def test_what_is_left_of_a_program_is_told_and_hides_no_output():
+    done = execute(notebook("%%aproc\n(trap '' HUP; setsid sleep 60) & sleep 60 >/dev/null 2>&1 & seq 3; echo last"))
+    first, note = text(done.cells[1]).split("... ")
+    assert first == "1\n2\n3\nlast\n" and re.match("[23] processes of .* left; what they write is in the log: /", note)
+
+
+def test_a_cell_that_takes_too_long_leaves_nothing(tmp_path):
+    seconds = f"600.{secrets.randbelow(10**9):09}"  # tells our own
+    sleep = f"sleep {seconds}"
+    made = notebook(f"%%aproc\necho $$ > {tmp_path}/pid\ntrap '' TERM INT\nsetsid {sleep} & {sleep} & {sleep}")
+    with pytest.raises(nbclient.exceptions.CellTimeoutError):
+        execute(made, timeout=2)
+    family = [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", seconds]]
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family.append(psutil.Process(int((tmp_path / "pid").read_text())))
+    assert psutil.wait_procs(family, timeout=5)[1] == []
 
 
 def test_bars_are_saved_in_their_last_state():

@@ -3,11 +3,16 @@
 import os
 import re
 import signal
+import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from ipyproc._core import family
+
 from .kernel_session import PROGRAMS, kernel_session
+from .test_card import Page, is_tail, shown
 
 
 @pytest.mark.parametrize("how", ["kill", "exit", "shutdown", "now"])
@@ -15,15 +20,15 @@ def test_nothing_outlives_a_kernel(how):
     with kernel_session() as session:
         session.run("%aproc --bg --proc p sh -c 'trap \"\" TERM INT HUP; setsid sleep 600 & (sleep 600 &); sleep 600'")
         pids = session.run("import asyncio; await asyncio.sleep(0.3); [e.pid for e in p.family.alive()]").value
-        family = [psutil.Process(int(pid)) for pid in re.findall(r"\d+", pids)]
-        assert len(family) == 4
+        members = [psutil.Process(int(pid)) for pid in re.findall(r"\d+", pids)]
+        assert len(members) == 4
         if how == "kill":
             os.kill(session.manager.provisioner.process.pid, signal.SIGKILL)
         elif how == "exit":
             session.client.execute("import os; os._exit(3)")
         else:
             session.manager.shutdown_kernel(now=how == "now")
-        assert psutil.wait_procs(family, timeout=5)[1] == []
+        assert psutil.wait_procs(members, timeout=5)[1] == []
 
 
 def test_an_orderly_end_asks_first(tmp_path):
@@ -38,13 +43,63 @@ def test_an_orderly_end_asks_first(tmp_path):
 
 
 def test_a_program_whose_shim_was_killed_is_lost(kernel):
-    code = (
-        "import asyncio, os\nloop = asyncio.get_running_loop()\n"
-        "loop.call_later(0.3, lambda: os.kill(p.family._program.shim, 9))\n%aproc --proc p sleep 600"
-    )
-    done = kernel.run(code)
+    page = Page(kernel)
+
+    def kill_shim(message):
+        page(message)
+        if is_tail(message, page.card):
+            for program in psutil.Process(kernel.manager.provisioner.process.pid).children(recursive=True):
+                if program.cmdline() == ["sleep", "600"]:
+                    program.parent().kill()
+
+    done = kernel.run("%aproc --proc p sleep 600", on_message=kill_shim)
     assert re.match(r"ProcessLost: process \d+ was lost: its shim was killed, and the program with it", done.error)
     assert done.displays[-1]["text/plain"].startswith("? Lost: nobody saw how it ended")
     assert kernel.run("p.returncode, p.launcher").value == "(None, 'supervised')"
     assert kernel.run("%aproc echo next").text() == "next\n"
     assert kernel.run(PROGRAMS).value == "[]"
+
+
+def test_what_is_left_of_a_family_is_shown_and_can_be_stopped(kernel):
+    page = Page(kernel)
+    done = kernel.run(
+        "%%aproc --expand --proc p\n{program} setsid stall & {program} fork setsid fork close stall\necho over",
+        on_message=page,
+    )
+    assert not done.error and done.ended_at - done.times[0] < 5
+    labels = [state["label"] for state in shown(done.messages, page.card) if state]
+    assert labels[-1] == "Done, exit 0; 2 processes left"
+    assert kernel.run("p.returncode, p.family.left()").value == "(0, 2)"
+    page.send("stop")
+    after = kernel.idle_messages(
+        lambda m: "what was left" in str(m["content"]) and m["msg_type"] == "update_display_data"
+    )
+    end = "✔ Done, exit 0; what was left was ended by you with SIGTERM"
+    assert after[-1]["content"]["data"]["text/plain"].splitlines()[-1].startswith(end)
+    assert kernel.run(PROGRAMS).value == "[]"
+
+
+def test_a_family_that_goes_soon_leaves_no_trace(kernel):
+    done = kernel.run("%%aproc\nsleep 0.02 & echo over")
+    assert done.text() == "over\n"
+
+
+@pytest.mark.parametrize("how", ["kill", "shutdown", "unload"])
+def test_what_is_to_be_kept_outlives_the_kernel_and_its_log_too(how, tmp_path, program):
+    with kernel_session() as session:
+        session.run(
+            f"%aproc --bg --keep --proc p {' '.join(program('out', 'begun', 'wait', tmp_path / 'go', 'out', 'ended'))}"
+        )
+        pid, path = eval(session.run("await p.log.changed(0); (p.pid, str(p.log.path))").value)
+        if how == "kill":
+            os.kill(session.manager.provisioner.process.pid, signal.SIGKILL)
+        elif how == "unload":
+            session.run("%unload_ext ipyproc")
+        session.manager.shutdown_kernel(now=False)
+    kept = psutil.Process(pid)
+    assert Path(path).read_text() == "begun\n"
+    (tmp_path / "go").touch()
+    while family.runs(kept):
+        psutil.wait_procs([kept], timeout=0.02)
+    while Path(path).read_text() != "begun\nended\n":
+        time.sleep(0.01)

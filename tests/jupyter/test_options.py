@@ -1,6 +1,9 @@
 """The line: options first, the program's own left alone, values interpolated after the split, errors that help."""
 
 import contextlib
+import copy
+import os
+import types
 
 import pytest
 from hypothesis import given
@@ -8,7 +11,10 @@ from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
 from ipyproc._jupyter import interpolation
+from ipyproc._jupyter.masked import Masked
 from ipyproc._jupyter.options import FLAGS, OPTIONS, Options, complete, describe, parse
+
+from ..hostile import VALUES
 
 
 def test_options_end_at_the_first_plain_word():
@@ -26,7 +32,8 @@ def test_two_dashes_end_the_options():
 def test_every_option():
     line = parse(
         "--out a --err b --proc c --bg --no-raise-error --timeout 5m --grace 1.5 --cwd /tmp --env A=1 --env B=x=y "
-        "--stdin none --expand --no-strict --shell sh --tee --plain --quiet --name 'a label'",
+        "--stdin none --expand --no-strict --shell sh --tee --plain --quiet --name 'a label' --log f --secret 'x, y' "
+        "--secret=z",
         {},
     )
     assert line.command == ()
@@ -48,6 +55,8 @@ def test_every_option():
         plain=True,
         quiet=True,
         name="a label",
+        log="f",
+        secret=frozenset("xyz"),
     )
     assert {option.sets for option in OPTIONS} == set(Options.__dataclass_fields__)
     assert parse("--out=a --timeout=1h -o b", {}).options == Options(out="b", timeout=3600.0)
@@ -82,6 +91,11 @@ def test_every_option():
         ("{none}", "{none} is None"),
         ("{mapping}", "{mapping} is a mapping"),
         ("{number:zz}", "{number:zz}: "),
+        ("--secret a-b ls", "--secret: 'a-b' is not the name of a Python variable"),
+        ("--secret {number} ls", "--secret: '{number}' is not the name of a Python variable"),
+        ("--secret number --log {number} ls", "--log: a secret can be an argument, in --env or, with --expand"),
+        ("--secret number --cwd /{number} ls", "--cwd: a secret can be"),
+        ("--env {number} ls", "--env: '***' is not NAME=VALUE"),
     ],
 )
 def test_bad_input_is_one_clear_error(line, words):
@@ -91,28 +105,7 @@ def test_bad_input_is_one_clear_error(line, words):
     assert words in str(caught.value)
 
 
-INJECTIONS = [
-    "a; touch PWNED",
-    "$(touch PWNED)",
-    "`touch PWNED`",
-    "' ; touch PWNED ; '",
-    '" ; touch PWNED ; "',
-    "a\ntouch PWNED",
-    "-rf",
-    "--",
-    "*",
-    "~",
-    "{__import__('os')}",
-    "$HOME",
-    "${HOME}",
-    "'",
-    "\u2028",
-    "x" * 140_000,
-    "--out=stolen",
-]
-
-
-@pytest.mark.parametrize("value", INJECTIONS, ids=range(len(INJECTIONS)))
+@pytest.mark.parametrize("value", [*VALUES.values(), "--out=stolen"], ids=[*VALUES, "our option"])
 def test_a_value_is_always_one_argument(value):
     names = {"x": value}
     assert parse("tool {x} --a={x} '{x}' {x[0]}", names).command == ("tool", value, f"--a={value}", value, value[0])
@@ -135,6 +128,55 @@ def test_values():
         *("t", "a b", "1", "/p", "2.5", "/x y", "by", "v", "2.50", "2.5"),
     )
     assert parse("--cwd {path} --env X={one} t", names).options == Options(cwd="/x y", env={"X": "2.5"})
+
+
+def test_a_secret_is_itself_for_the_program_and_stars_for_people():
+    names = {"key": "s3cr 't", "both": {"a": "s3cret"}, "many": ["s3cret", 7], "open": "plain"}
+    line = parse(
+        "--secret key,both --name 'with {key}' --secret many --env K={open} tool {key} --k={key!r:>12} {both[a]} {many} {open} {{key}}",
+        names,
+    )
+    assert line.command == ("tool", "s3cr 't", """--k=   "s3cr 't\"""", "s3cret", "s3cret", "7", "plain", "{key}")
+    assert [str(word) for word in line.command] == ["tool", "***", "--k=***", "***", "***", "***", "plain", "{key}"]
+    assert line.options.env == {"K": "plain"} and str(line.options.name) == "with ***"
+    assert "s3cr" not in repr(line) and repr(line.options.env) == "{'K': '***'}"
+    body = interpolation.body("echo {key}{key} {many} {open}", names, {"key", "many"}, quote=True)
+    assert body + "" == """echo 's3cr '"'"'t''s3cr '"'"'t' s3cret 7 plain""" and str(body) == "echo ****** *** plain"
+
+
+def test_masked_text():
+    masked = Masked("s3cret")
+    assert masked == "s3cret" and masked.encode() == b"s3cret" and os.fsencode(masked) == b"s3cret"
+    assert (str(masked), repr(masked), f"{masked} {masked!r} {masked:>5}") == ("***", "'***'", "*** '***'   ***")
+    assert "s3cret" not in str(FileNotFoundError(2, "no such program", masked))
+    again = copy.copy(Masked(masked, "s***"))
+    assert again + "" == "s3cret" and str(again) == "s***"
+    assert parse("tool {again}", {"again": again}).command[1] == "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("line", "warns"),
+    [
+        ("rm {x}", True),
+        ("rm {x}.txt", True),
+        ("rm -- {x}", False),
+        ("rm -f {x}", False),
+        ("rm a {x}", False),
+        ("rm -{x}", False),
+        ("rm {flags}", False),
+        ("rm {plain}", False),
+        ("{x}", False),
+    ],
+)
+def test_a_value_that_looks_like_an_option_is_told_of(line, warns):
+    names = {"x": "-rf", "flags": ["-r", "-f"], "plain": "file"}
+    told = parse(line, names).warning
+    assert bool(told) == warns
+    if warns:
+        assert (
+            told.startswith(f"%aproc: {line.split()[1]} is '-rf")
+            and "***" in parse(f"--secret x {line}", names).warning
+        )
 
 
 def test_other_braces_are_left_alone():
@@ -183,6 +225,7 @@ class Event:
         ("%aproc --ti", ["--timeout"]),
         ("%%aproc --bg --n", ["--no-raise-error", "--no-strict", "--name"]),
         ("%aproc --stdin ", ["none"]),
+        ("%aproc --secret tok", []),
         ("%aproc --cwd ", []),
         ("%aproc ls --o", []),
         ("%aproc --out x --o", ["--out"]),
@@ -191,6 +234,11 @@ class Event:
 )
 def test_completion(text, expected):
     assert complete(None, Event(text)) == expected
+
+
+def test_completion_of_the_names_of_variables():
+    shell = types.SimpleNamespace(user_ns={"token": 1, "_token": 1, "other": 1})
+    assert complete(shell, Event("%aproc --secret to")) == ["token"]
 
 
 def test_help_holds_every_option():

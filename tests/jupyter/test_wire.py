@@ -5,7 +5,7 @@ import time
 import types
 
 from ipyproc._jupyter.card import Card
-from ipyproc._jupyter.wire import Wire
+from ipyproc._jupyter.wire import QUESTIONS, QuestionLimit, Wire
 
 
 def sent_in(seconds, size, senders):
@@ -127,3 +127,17 @@ def test_what_fails_to_send_is_no_error_of_who_asks_and_nobody_waits_for_ever():
 
 def test_a_turn_without_an_answer_that_waits_sends_nothing():
     assert Card._send_rows(types.SimpleNamespace(_answers=[])) == 0, "two turns may be asked for one answer"
+
+
+def test_questions_beyond_so_many_a_second_do_not_pass(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    limit = QuestionLimit()
+    assert sum(limit.passes() for _ in range(1000)) == QUESTIONS
+    passed = 0
+    for _ in range(1000):
+        now += 0.01
+        passed += limit.passes()
+    assert passed == 10 * QUESTIONS
+    now += 3600
+    assert sum(limit.passes(QUESTIONS / 2) for _ in range(10)) == 2

@@ -25,7 +25,10 @@ class Launcher(Protocol):
     async def exec(
         self, protocol: Callable[[], P], program: Any, *args: Any, **popen: Any
     ) -> tuple[asyncio.SubprocessTransport, P]:
-        """Start a program with its arguments; `popen` are the keywords of `subprocess.Popen`."""
+        """Start a program with its arguments; `popen` are the keywords of `subprocess.Popen`, and two more.
+
+        `log`: where the streams go whose keyword is LOG; `keep`: the program outlives this process.
+        """
 
     def family(self, process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
         """The program and all its descendants."""

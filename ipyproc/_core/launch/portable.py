@@ -1,15 +1,21 @@
 """The launcher of every platform and every event loop: the loop's own `subprocess_exec` and `subprocess_shell`.
 
-Its promise: the program is a child of this process. Nobody watches over it when this process dies of SIGKILL.
+Its promise: the program is a child of this process. On POSIX nobody watches over it when this process dies of SIGKILL;
+on Windows a program in a process group of its own ends with this process (see `job_object`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..family import Family
+from ..log import LOG, STDERR_FD, STDOUT_FD, Log
+from ..pipe import LogPipe
 from .base import P
 
 if TYPE_CHECKING:
@@ -22,12 +28,47 @@ async def exec(
     protocol: Callable[[], P], program: Any, *args: Any, **popen: Any
 ) -> tuple[asyncio.SubprocessTransport, P]:
     """Start a program as a child of this process."""
-    return await asyncio.get_running_loop().subprocess_exec(protocol, program, *args, **popen)
+    return await _start(asyncio.get_running_loop().subprocess_exec, protocol, program, *args, **popen)
 
 
 async def shell(protocol: Callable[[], P], cmd: str | bytes, **popen: Any) -> tuple[asyncio.SubprocessTransport, P]:
     """Start a command line with the shell, as a child of this process."""
-    return await asyncio.get_running_loop().subprocess_shell(protocol, cmd, **popen)
+    return await _start(asyncio.get_running_loop().subprocess_shell, protocol, cmd, **popen)
+
+
+async def _start(
+    launch: Callable[..., Coroutine[Any, Any, tuple[asyncio.SubprocessTransport, P]]],
+    protocol: Callable[[], P],
+    *command: Any,
+    log: Log | None = None,
+    keep: bool = False,
+    **popen: Any,
+) -> tuple[asyncio.SubprocessTransport, P]:
+    """Streams that are LOG get a pipe each, which is read on this loop; on Windows asyncio's own."""
+    if keep:
+        raise ValueError("keep=True: a program can outlive this process only where it is supervised (Linux)")
+    pipes: list[LogPipe] = []
+    try:
+        for stream, name in ((STDOUT_FD, "stdout"), (STDERR_FD, "stderr")):
+            if popen.get(name) == LOG:
+                assert log
+                popen[name] = subprocess.PIPE
+                if sys.platform != "win32":
+                    pipes.append(LogPipe(log, stream, asyncio.get_running_loop(), pipes))
+                    popen[name] = pipes[-1].write_end
+        started = await launch(protocol, *command, **popen)
+    except BaseException:
+        for pipe in pipes:
+            pipe.close()
+        raise
+    for pipe in pipes:
+        pipe.connect()
+    if sys.platform == "win32" and popen.get("creationflags", 0) & subprocess.CREATE_NEW_PROCESS_GROUP:
+        from . import job_object  # late: Windows only
+
+        with contextlib.suppress(OSError):  # it may be in a job that allows no other
+            job_object.hold(started[0].get_pid())
+    return started
 
 
 def family(process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:

@@ -15,7 +15,6 @@ import os
 import resource
 import signal as signals
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -24,8 +23,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from .. import storage
 from ..errors import ProcessLost
 from ..family import Family, runs
+from ..log import LOG, Log
+from ..status import Usage
+from . import descendants
 from .base import P
 
 if TYPE_CHECKING:
@@ -35,8 +38,9 @@ if TYPE_CHECKING:
 
 name = "supervised"
 
+_AHEAD, _MOST_IDLE = 2, 4  # shims that wait for a program
 _PATIENCE = 5.0  # seconds in which a supervisor or a shim has to answer
-_SCRIPT = Path(__file__).with_name("supervisor.py")
+_SCRIPT = Path(__file__).with_name("supervise.py")
 _LIMITS = [getattr(resource, each) for each in dir(resource) if each.startswith("RLIMIT_")]
 
 
@@ -51,6 +55,7 @@ class Supervisor:
                 [sys.executable, "-I", "-S", str(_SCRIPT), str(theirs.fileno()), str(self.pid)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # a program that is kept must not hold ours open
                 start_new_session=True,  # no interrupt for the kernel reaches it
             )
         except BaseException:
@@ -60,6 +65,10 @@ class Supervisor:
             theirs.close()
         self._control.settimeout(_PATIENCE)
         self._lock = threading.Lock()
+        self._idle: list[socket.socket] = []  # job sockets of shims that had a program before
+        self._coming = 0  # shims that the supervisor has been asked for, and nobody has taken
+        for _ in range(_AHEAD):
+            self._want()
 
     def __repr__(self) -> str:
         return f"<Supervisor {self._process.pid} of process {self.pid}>"
@@ -72,21 +81,51 @@ class Supervisor:
     def is_ready(self) -> bool:
         """Whether a shim waits for a program; blocks for the moment that none is ready yet."""
         with self._lock, contextlib.suppress(OSError):
-            return self._process.poll() is None and self._control.recv(1, socket.MSG_PEEK) == b"S"
+            if self._process.poll() is not None:
+                return False
+            if not (self._idle or self._coming):
+                self._want()
+            return bool(self._idle) or self._control.recv(1, socket.MSG_PEEK) == b"S"
         return False
 
     def take_shim(self) -> socket.socket:
         """The job socket of a shim that waits for a program. Raises OSError if there is none: the supervisor is gone."""
         with self._lock:
-            word, fds, _, _ = socket.recv_fds(self._control, 1, 1)
-            if not word:
-                raise BrokenPipeError("the supervisor is gone")
-            job = socket.socket(fileno=fds[0])
-            job.set_inheritable(False)
-            job.setblocking(False)
-            with contextlib.suppress(OSError):  # the supervisor is gone, which the next start will notice
-                self._control.send(b"N")
-        return job
+            while True:
+                if self._idle:
+                    job = self._idle.pop()
+                else:
+                    word, fds, _, _ = socket.recv_fds(self._control, 1, 1)
+                    if not word:
+                        raise BrokenPipeError("the supervisor is gone")
+                    self._coming -= 1
+                    job = socket.socket(fileno=fds[0])
+                    job.set_inheritable(False)
+                    job.setblocking(False)
+                try:
+                    job.recv(1)
+                except BlockingIOError:
+                    return job
+                job.close()  # it was at its end: this shim was killed meanwhile
+                if not (self._idle or self._coming):
+                    self._want()
+
+    def give_back(self, job: socket.socket | None) -> None:
+        """A shim is ready for another program; or None: it is in use, have another one made ready in its place.
+
+        Not when it is taken: the cores have enough to do when a program starts.
+        """
+        with self._lock, contextlib.suppress(OSError):  # the supervisor is gone, which the next start will notice
+            if job and len(self._idle) < _MOST_IDLE:
+                self._idle.append(job)
+            elif job:
+                job.close()
+            elif len(self._idle) + self._coming < _AHEAD:
+                self._want()
+
+    def _want(self) -> None:
+        self._control.send(b"N")
+        self._coming += 1
 
     def close(self) -> None:
         """End it, and every program with it; blocks until it has ended, for one second at most. Idempotent."""
@@ -94,6 +133,8 @@ class Supervisor:
             return  # a forked child must not end what is its parent's
         atexit.unregister(self.close)
         self._control.close()
+        while self._idle:
+            self._idle.pop().close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
 
@@ -136,7 +177,11 @@ def supervisor_pid() -> int | None:
 async def exec(
     protocol: Callable[[], P], program: Any, *args: Any, **popen: Any
 ) -> tuple[asyncio.SubprocessTransport, P]:
-    """Start a program, in a session of its own always. Of the keywords of Popen it takes `cwd` and `env`."""
+    """Start a program, in a session of its own always.
+
+    Of the keywords of Popen it takes stdin, stdout, stderr, `cwd` and `env`. Of its own: `log`, which the shim writes
+    where a stream is LOG, and `keep`: it outlives this process.
+    """
     return await _start(protocol, [os.fsdecode(word) for word in (program, *args)], **popen)
 
 
@@ -150,14 +195,28 @@ class Program:
 
     pid = shim = 0  # until it has started
 
-    def __init__(self, job: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        job: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        log: Log | None,
+        *,
+        keep: bool,
+    ) -> None:
+        self._supervisor = supervisor
+        self.keep = keep
+        self.gone: asyncio.Future[None] = loop.create_future()
+        """Done when nothing of its family is left."""
         self.returncode: int | None = None
         self.stdin: BinaryIO | None = None
         self.stdout: BinaryIO | None = None
         self.stderr: BinaryIO | None = None
         self._heard: Callable[[dict[str, Any]], object] | None = None
         self._job: socket.socket | None = job
+        self._lock = threading.Lock()  # a signal may come from another thread
         self._loop = loop
+        self._log = log
         self._begun = b""  # of a line
         self._messages: list[dict[str, Any]] = []  # that nobody has heard yet
         loop.add_reader(job.fileno(), self._read)
@@ -169,6 +228,16 @@ class Program:
     def has_family(self) -> bool:
         """Whether anything of its family may be left."""
         return self._job is not None
+
+    def ask(self, request: Mapping[str, Any], fds: Sequence[int]) -> None:
+        """Have it started; a large environment is more than a socket takes at once."""
+        assert self._job
+        data = json.dumps(request).encode() + b"\n"
+        self._job.settimeout(_PATIENCE)
+        sent = socket.send_fds(self._job, [data], fds)
+        if sent < len(data):
+            self._job.sendall(data[sent:])
+        self._job.setblocking(False)
 
     async def started(self) -> dict[str, Any]:
         """The first message of the shim."""
@@ -198,15 +267,32 @@ class Program:
 
     def close(self) -> None:
         """Leave the shim; it ends what it holds."""
-        if self._job is not None:
-            self._loop.remove_reader(self._job.fileno())
-            self._job.close()
-            self._job = None
+        if job := self._let_go():
+            job.close()
+
+    def release(self) -> None:
+        """Nothing is left of it: the shim is ready for another program."""
+        if self.keep:
+            self.close()
+        elif job := self._let_go():
+            self._supervisor.give_back(job)
+
+    def _let_go(self) -> socket.socket | None:
+        with self._lock:
+            job, self._job = self._job, None
+        if job:
+            self._loop.remove_reader(job.fileno())
+        if not self.gone.done():
+            self.gone.set_result(None)
+        if self._log:
+            self._log.lose()  # unless it has come to its end
+            self._log = None  # the table of processes knows families for longer than logs
+        return job
 
     def _read(self) -> None:
         assert self._job is not None
         try:
-            data = self._job.recv(4096)
+            data = self._job.recv(65536)
         except BlockingIOError:
             return
         except OSError:
@@ -215,7 +301,13 @@ class Program:
         if not data:
             self.close()
             lines.append(b"{}")
-        self._messages += map(json.loads, lines)
+        messages = [json.loads(line) for line in lines]
+        told = [message["log"] for message in messages if "log" in message]
+        if told and self._log:
+            self._log.take(told[-1])
+        if any("gone" in message for message in messages):
+            self.release()
+        self._messages += [message for message in messages if "log" not in message]
         while self._messages and self._heard:
             self._heard(self._messages.pop(0))
 
@@ -223,11 +315,12 @@ class Program:
         """Its return code; None while it runs."""
         return self.returncode
 
-    def send_signal(self, number: int, *, family: bool = False) -> None:
-        """Have the shim send a signal."""
-        if self._job is not None and number:
-            with contextlib.suppress(OSError):  # the shim has just ended
-                self._job.send((b"f" if family else b"p") + bytes([number]))
+    def send_signal(self, number: int, *, family: bool = False, kill_in: float | None = None) -> None:
+        """Have the shim send a signal, and SIGKILL to the family after so many seconds. From any thread."""
+        order = {"signal": {"number": number, "family": family, "kill_in": kill_in}}
+        with self._lock, contextlib.suppress(OSError):  # the shim has just ended
+            if self._job is not None and number:
+                self._job.send(json.dumps(order).encode() + b"\n")
 
     def kill(self) -> None:
         """SIGKILL to the program."""
@@ -256,9 +349,15 @@ class _Transport(BaseSubprocessTransport):
     def kill(self) -> None:
         self.send_signal(signals.SIGKILL)
 
+    def close(self) -> None:
+        if self.program.keep:
+            self._proc = None  # asyncio's close would kill it
+        super().close()
+
     def hear(self, message: dict[str, Any]) -> None:
         """What the shim says."""
         if "exit" in message:
+            self._protocol.usage = Usage(*message["usage"])
             self._process_exited(message["exit"])
         elif not message and self._returncode is None:
             self.close()
@@ -277,32 +376,44 @@ async def _start(
     cwd: Any = None,
     env: Mapping[str, str] | None = None,
     start_new_session: bool = True,
+    log: Log | None = None,
+    keep: bool = False,
     **others: Any,
 ) -> tuple[asyncio.SubprocessTransport, P]:
     if wrong := [f"{name}={value!r}" for name, value in others.items() if value or name == "text"]:
-        raise ValueError(f"{', '.join(wrong)}: the supervised launcher takes stdin, stdout, stderr, cwd and env")
+        raise ValueError(f"{', '.join(wrong)}: the supervised launcher takes cwd and env")
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours_if_it_fails:
-        fds, pipes = _streams((stdin, stdout, stderr), theirs, ours_if_it_fails)
+        stdio, fds, pipes = _streams((stdin, stdout, stderr), theirs, ours_if_it_fails)
+        written = None
+        if log:
+            fd, written = log.handed_over()
+            written["fd"] = len(fds)
+            fds.append(fd)
+        if keep:
+            fds.append(storage.lock())  # while it is open, nobody clears the directory of the log
         if not is_ready() or _supervisor is None:
             raise ProcessLost("no supervisor can be started")
-        job = _supervisor.take_shim()
-        program = Program(job, loop)
+        ours = _supervisor
+        program = Program(ours, ours.take_shim(), loop, log, keep=keep)
+        theirs.callback(ours.give_back, None)
         ours_if_it_fails.callback(program.close)
         where = os.path.join(os.getcwd(), os.fsdecode(cwd or ""))
         request = {
             "args": args,
             "cwd": where,
-            "env": {
-                os.fsdecode(key): os.fsdecode(value) for key, value in (os.environ if env is None else env).items()
-            },
+            "env": dict(os.environ) if env is None else {os.fsdecode(k): os.fsdecode(v) for k, v in env.items()},
             "umask": _umask(),
             "limits": [(kind, resource.getrlimit(kind)) for kind in _LIMITS],
+            "keep": keep,
+            "stdio": stdio,
+            "log": written,
         }
-        _ask(job, request, fds)
-        theirs.close()
+        program.ask({"start": request}, fds)
         started = await program.started()
+        theirs.close()
         if "errno" in started:
+            program.release()
             raise OSError(started["errno"], os.strerror(started["errno"]), started["file"])
         program.stdin, program.stdout, program.stderr = pipes
         made = protocol()
@@ -318,25 +429,19 @@ async def _start(
     return transport, made
 
 
-def _ask(job: socket.socket, request: Mapping[str, Any], fds: Sequence[int]) -> None:
-    """Have the program started; a large environment is more than a socket takes at once."""
-    body = json.dumps(request).encode()
-    job.settimeout(_PATIENCE)
-    data = struct.pack(">I", len(body)) + body
-    sent = socket.send_fds(job, [data], fds)
-    if sent < len(data):
-        job.sendall(data[sent:])
-    job.setblocking(False)
-
-
 def _streams(
     targets: Sequence[Any], theirs: contextlib.ExitStack, ours: contextlib.ExitStack
-) -> tuple[list[int], list[BinaryIO | None]]:
-    """The descriptors for the program, and our ends of the pipes."""
+) -> tuple[list[int | str], list[int], list[BinaryIO | None]]:
+    """For each stream what the shim makes of it (see `shim`); the descriptors for that; our ends of the pipes."""
+    stdio: list[int | str] = []
     fds: list[int] = []
     pipes: list[BinaryIO | None] = []
     for number, target in enumerate(targets):
         pipe: BinaryIO | None = None
+        if target in (LOG, subprocess.STDOUT):
+            stdio.append("log" if target == LOG else "stdout")
+            pipes.append(pipe)
+            continue
         if target == subprocess.PIPE:
             read_end, write_end = os.pipe()
             fds.append(read_end if number == 0 else write_end)
@@ -346,26 +451,25 @@ def _streams(
         elif target == subprocess.DEVNULL:
             fds.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
             theirs.callback(os.close, fds[-1])
-        elif target == subprocess.STDOUT:
-            fds.append(fds[1])
         elif target is None:
             fds.append(number)
         else:
             fds.append(target if isinstance(target, int) else target.fileno())
+        stdio.append(len(fds) - 1)
         pipes.append(pipe)
-    return fds, pipes
+    return stdio, fds, pipes
 
 
 def _umask() -> int:
-    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii", errors="replace") as status:
-        for line in status:
-            if line.startswith("Umask:"):
-                return int(line.split()[1], 8)
+    with contextlib.suppress(OSError, IndexError, ValueError), open("/proc/self/status", "rb", buffering=0) as status:
+        return int(status.read(256).split(b"Umask:")[1].split(maxsplit=1)[0], 8)
     return 0o022
 
 
 class ShimFamily(Family):
     """What a shim holds: the program and every descendant, daemons included."""
+
+    is_threadsafe = True
 
     def __init__(self, process: Process, program: Program) -> None:
         super().__init__(process, own_session=True)
@@ -376,20 +480,29 @@ class ShimFamily(Family):
         import psutil  # late: the import of ipyproc loads the standard library only
 
         found = set()
-        with contextlib.suppress(psutil.Error):
-            if self._program.has_family:
-                found = {each for each in psutil.Process(self._program.shim).children(recursive=True) if runs(each)}
-        return found
+        if self._program.has_family:
+            for pid in descendants.of(self._program.shim):
+                with contextlib.suppress(psutil.Error):
+                    found.add(psutil.Process(pid))
+        return {each for each in found if runs(each)}
 
-    def send_signal(self, number: int) -> int:
-        """Send a signal to the whole family; the number of processes that were there. The shim does it."""
-        there = len(self.alive())
-        self._program.send_signal(number, family=True)
+    def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
+        """Send a signal to the whole family; the number of processes that were there. The shim does it, and the kill."""
+        there = len(descendants.of(self._program.shim)) if self._program.has_family else 0
+        self._program.send_signal(number, family=True, kill_in=kill_in)
         return there
 
+    def left(self) -> int:
+        """How many processes are left of it, now that the program has ended."""
+        return len(self.alive())
+
+    async def gone(self) -> None:
+        """Wait until nothing of it is left."""
+        await asyncio.wait([self._program.gone])
+
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
-        """Whether anything of it may run."""
-        return self._program.has_family
+        """Whether anything of it may run; what is to be kept is let alone."""
+        return self._program.has_family and not self._program.keep
 
 
 def family(process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:

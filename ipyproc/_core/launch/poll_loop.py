@@ -1,0 +1,74 @@
+"""A small event loop for supervisors and shims; the methods are named as asyncio's, which is a large import."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import select
+import time
+from collections.abc import Callable
+
+Callback = Callable[[], object]
+
+
+class PollLoop:
+    """Calls back when a descriptor can be read or written, or when a time has come."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self._readers: dict[int, Callback] = {}
+        self._writers: dict[int, Callback] = {}
+        self._timers: list[tuple[float, int, Callback]] = []
+        self._numbers = itertools.count()  # timers of the same moment keep their order
+
+    def __repr__(self) -> str:
+        return f"<PollLoop of {len(self._readers)} readers and {len(self._timers)} timers>"
+
+    def add_reader(self, fd: int, callback: Callback, /) -> None:
+        """Call this whenever the descriptor can be read, or is at its end."""
+        self._readers[fd] = callback
+        self._register(fd)
+
+    def remove_reader(self, fd: int, /) -> None:
+        """Undo `add_reader`, if it was called."""
+        if self._readers.pop(fd, None):
+            self._register(fd)
+
+    def add_writer(self, fd: int, callback: Callback, /) -> None:
+        """Call this whenever the descriptor can be written."""
+        self._writers[fd] = callback
+        self._register(fd)
+
+    def remove_writer(self, fd: int, /) -> None:
+        """Undo `add_writer`, if it was called."""
+        if self._writers.pop(fd, None):
+            self._register(fd)
+
+    def call_later(self, delay: float, callback: Callback, /) -> None:
+        """Call this once, after so many seconds."""
+        heapq.heappush(self._timers, (time.monotonic() + delay, next(self._numbers), callback))
+
+    def cancel_timers(self) -> None:
+        """Undo every `call_later`."""
+        self._timers.clear()
+
+    def run_once(self, longest: float) -> None:
+        """Wait until something happens, so many seconds at most, and call back."""
+        if self._timers:
+            longest = max(0.0, min(longest, self._timers[0][0] - time.monotonic()))
+        for fd, events in self._poll.poll(math.ceil(longest * 1000)):
+            # looked up now: what was called before may have removed it
+            if events & ~select.POLLOUT and (reader := self._readers.get(fd)):
+                reader()
+            if events & ~select.POLLIN and (writer := self._writers.get(fd)):
+                writer()
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
+
+    def _register(self, fd: int) -> None:
+        events = (fd in self._readers) * select.POLLIN | (fd in self._writers) * select.POLLOUT
+        if events:
+            self._poll.register(fd, events)
+        else:
+            self._poll.unregister(fd)

@@ -1,0 +1,248 @@
+"""What writes a log to disk: the output of one process, in order of arrival, and an index of it.
+
+Standard library only, and nothing of this package: a shim (see `launch.supervisor`) runs it in an interpreter of its own.
+How a log lies on disk, and what its limit means, is told in `log`.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import errno
+import os
+import re
+import struct
+import sys
+from collections.abc import Callable, Collection
+from typing import Any, BinaryIO, NamedTuple
+
+STDOUT_FD = 1
+STDERR_FD = 2
+RECORD = struct.Struct("<QBQQQ")
+"""How a `Mark` lies in the index."""
+MARK_EVERY = 1 << 16
+"""Bytes between two records of the index, at most, but for what one write brings."""
+
+_MOVES = re.compile(rb"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM])")  # can change other lines than the one it stands in
+_STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*)?\Z")  # may become such
+_LONGEST_MOVE = 64  # bytes of a sequence that is known although it was cut
+
+
+class Mark(NamedTuple):
+    """One record of the index: from this offset on it is this stream; what there is of each before it."""
+
+    offset: int
+    stream: int
+    stdout_lines: int
+    stderr_lines: int
+    stdout_bytes: int
+
+    def bytes(self, streams: Collection[int]) -> int:
+        """Of these streams, before it."""
+        on_stderr = self.offset - self.stdout_bytes
+        return (STDOUT_FD in streams) * self.stdout_bytes + (STDERR_FD in streams) * on_stderr
+
+    def lines(self, streams: Collection[int]) -> int:
+        """Of these streams, that end before it."""
+        return (STDOUT_FD in streams) * self.stdout_lines + (STDERR_FD in streams) * self.stderr_lines
+
+
+class Index:
+    """The first `count` records of an index; where there are none (or somebody has removed it) only `first`."""
+
+    def __init__(self, path: str | os.PathLike[str], count: int, first: Mark) -> None:
+        self._first = first
+        self._count = count
+        self._file: BinaryIO | None = None
+        if count:
+            with contextlib.suppress(FileNotFoundError):
+                self._file = open(path, "rb")  # noqa: SIM115  -- closed by __exit__
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def __len__(self) -> int:
+        return max(1, min(self._count, os.fstat(self._file.fileno()).st_size // RECORD.size)) if self._file else 1
+
+    def __getitem__(self, number: int) -> Mark:
+        if self._file:
+            self._file.seek(number * RECORD.size)
+            data = self._file.read(RECORD.size)
+            if len(data) == RECORD.size:
+                return Mark(*RECORD.unpack(data))
+        return self._first
+
+
+class LogWriter:
+    """Writes a log, and knows what a reader of it must know.
+
+    Args:
+        streams: those that will be written.
+        fds: the descriptor of the log; that of the index joins it, once there is one. Whoever gave them closes them.
+        base: where in the file the log begins.
+        index: where the index goes.
+        limit: bytes on disk; 0: none.
+
+    Attributes:
+        bytes: how many bytes were written to it; `bytes_of`: the same for stream 1 and stream 2.
+        lines_of: how many lines have ended in each stream.
+        dropped: how many bytes are not there: beyond the limit, or the disk was full.
+        gap: the offsets between which bytes were dropped to keep the limit.
+        moved_at: at or before this offset a sequence begins that may change earlier lines; None: there is none.
+        open_streams: those that have not come to their end.
+        marks: how many records the index has.
+        first_stream: that of the first bytes.
+        failure: why output was lost first; empty: none was.
+    """
+
+    def __init__(
+        self, streams: Collection[int], fds: list[int], *, base: int, index: str | os.PathLike[str], limit: int
+    ) -> None:
+        self._fds = fds
+        self._base = base
+        self._index_path = index
+        self._limit = limit
+        self._mark: Mark | None = None  # the last one
+        self._beginnings: dict[int, bytes] = {}  # of a sequence, at the end of what a stream wrote last
+        self._full = False  # it ends at its limit
+        self.bytes = 0
+        self.bytes_of = {STDOUT_FD: 0, STDERR_FD: 0}
+        self.lines_of = {STDOUT_FD: 0, STDERR_FD: 0}
+        self.dropped = 0
+        self.gap = (0, 0)
+        self.moved_at: int | None = None
+        self.open_streams = set(streams)
+        self.marks = 0
+        self.first_stream = STDOUT_FD
+        self.failure = ""
+
+    def __repr__(self) -> str:
+        return f"<LogWriter of {self.bytes} bytes so far>"
+
+    def pack(self) -> list[Any]:
+        """What a reader must know, for JSON."""
+        lines = self.lines_of
+        return [
+            *(self.bytes, self.bytes_of[STDOUT_FD], lines[STDOUT_FD], lines[STDERR_FD], self.dropped, *self.gap),
+            *(self.moved_at, sorted(self.open_streams), self.marks, self.first_stream, self.failure),
+        ]
+
+    def unpack(self, packed: list[Any]) -> None:
+        """Know what another writer has packed."""
+        self.bytes, on_stdout, stdout_lines, stderr_lines, self.dropped, start, stop = packed[:7]
+        self.moved_at, open_streams, self.marks, self.first_stream, self.failure = packed[7:]
+        self.bytes_of = {STDOUT_FD: on_stdout, STDERR_FD: self.bytes - on_stdout}
+        self.lines_of = {STDOUT_FD: stdout_lines, STDERR_FD: stderr_lines}
+        self.gap, self.open_streams = (start, stop), set(open_streams)
+
+    def index(self) -> Index:
+        """The index, as far as it is known here."""
+        return Index(self._index_path, self.marks, Mark(0, self.first_stream, 0, 0, 0))
+
+    def last_mark(self, most: int, key: Callable[[Mark], int] = lambda mark: mark.offset) -> Mark:
+        """The last record of the index whose key is at most this; or the first."""
+        with self.index() as index:
+            return index[max(0, bisect.bisect_right(index, most, key=key) - 1)]
+
+    def write(self, stream: int, data: bytes | bytearray, size: int | None = None) -> None:
+        """Append what the program wrote: the first `size` bytes of `data`.
+
+        What a full disk does not take is counted in `dropped`; the program goes on.
+        """
+        size = len(data) if size is None else size
+        done = 0
+        try:
+            self._look_for_moves(stream, data, size)
+            self._mark_place(stream)
+            with memoryview(data) as view:
+                while done < size and not self._full:
+                    written = os.write(self._fds[0], view[done:size])
+                    lines = data.count(b"\n", done, done + written)
+                    done += written
+                    self.bytes += written
+                    self.bytes_of[stream] += written
+                    self.lines_of[stream] += lines
+        except OSError as error:
+            self.failure = self.failure or error.strerror or str(error)
+        self.dropped += size - done
+        if self._limit and self.bytes - (self.gap[1] - self.gap[0]) > self._limit:
+            self._keep_limit()
+
+    def end(self, stream: int) -> None:
+        """One stream has come to its end."""
+        self.open_streams.discard(stream)
+
+    def _mark_place(self, stream: int) -> None:
+        """Write a record of the index where it is due: another stream, or much since the last one."""
+        last = self._mark
+        if last and last.stream == stream and self.bytes - last.offset < MARK_EVERY:
+            return
+        lines = self.lines_of
+        mark = Mark(self.bytes, stream, lines[STDOUT_FD], lines[STDERR_FD], self.bytes_of[STDOUT_FD])
+        if last and self.bytes:  # a short log of one stream needs no index
+            if len(self._fds) == 1:
+                self._fds.append(open_new(self._index_path))
+            data = RECORD.pack(*mark) if self.marks else RECORD.pack(*last) + RECORD.pack(*mark)
+            if os.write(self._fds[1], data) < len(data):  # the disk is full
+                os.ftruncate(self._fds[1], self.marks * RECORD.size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.marks += len(data) // RECORD.size
+        else:
+            self.first_stream = stream
+        self._mark = mark
+
+    def _look_for_moves(self, stream: int, data: bytes | bytearray, size: int) -> None:
+        """Find the first sequence that may change earlier lines, also where it is cut by the end of a piece."""
+        if self.moved_at is not None:
+            return
+        begun = self._beginnings.pop(stream, b"")
+        if not begun and data.find(b"\x1b", 0, size) < 0:
+            return
+        piece = begun + data[:size]
+        if _MOVES.search(piece):
+            self.moved_at = self.bytes
+        elif start := _STARTS_MOVE.search(piece, max(0, len(piece) - _LONGEST_MOVE)):
+            self._beginnings[stream] = start[0]
+
+    def _keep_limit(self) -> None:
+        """Drop from the middle; the ends of the gap are those of records, so that the lines in it are known."""
+        half, slack = self._limit // 2, max(self._limit // 16, MARK_EVERY)
+        start = self.gap[0] or self.last_mark(half).offset
+        stop = self.last_mark(self.bytes - half).offset
+        known = max(start, self.gap[1])
+        if stop - known < slack:
+            return
+        if not punch(self._fds[0], self._base + known, self._base + stop):
+            self._full = True
+            return
+        self.dropped += stop - known
+        self.gap = (start, stop)
+
+
+def open_new(path: str | os.PathLike[str]) -> int:
+    """Create this file, and only if there is none of that name; only its owner may open it, whatever the umask."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    fd = os.open(path, flags, 0o600)
+    if hasattr(os, "fchmod"):
+        os.fchmod(fd, 0o600)  # a umask can take bits away from what was asked for
+    return fd
+
+
+def punch(fd: int, start: int, stop: int) -> bool:
+    """Give the disk space of these bytes of a file back, as far as they are whole blocks; False where it can't be done."""
+    if sys.platform != "linux":
+        return False
+    import ctypes  # late: needed by the few logs that reach their limit
+
+    keep_size, punch_hole = 1, 2  # linux/falloc.h
+    block = os.fstat(fd).st_blksize  # else a part of a block would become zeros and no hole, which readers know
+    start, stop = -(-start // block) * block, stop // block * block
+    libc = ctypes.CDLL(None, use_errno=True)
+    fallocate = getattr(libc, "fallocate64", None) or libc.fallocate  # musl has but the one
+    done: int = fallocate(fd, keep_size | punch_hole, ctypes.c_int64(start), ctypes.c_int64(stop - start))
+    return done == 0

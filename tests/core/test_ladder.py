@@ -1,0 +1,178 @@
+"""The stop ladder from any thread, also while the event loop is busy; what it sends, and what it says of it."""
+
+import asyncio
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from ipyproc._core import launch, process, run
+from ipyproc._core.ladder import INTERRUPT, KILL, TERMINATE
+
+if sys.platform != "linux":
+    pytest.skip("only a supervised family takes signals from any thread", allow_module_level=True)
+
+from ipyproc._core.launch import supervised
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+FORKS_IN_A_THREAD = (
+    "import subprocess, sys, threading; threading.Thread(target=lambda: ("
+    "subprocess.Popen(['sleep', '600']), print('ready', flush=True), threading.Event().wait())).start()"
+)
+
+
+async def started(*words, launcher=supervised):
+    """A process that has written its first line."""
+    running = await process.start_exec(launcher, *words, stdout=process.LOG, start_new_session=True)
+    await running.stdout.readline()
+    return running
+
+
+def in_thread(call, *arguments):
+    """Call it in another thread, and wait for it without giving the event loop a turn; seconds that it took."""
+    began = time.monotonic()
+    thread = threading.Thread(target=call, args=arguments)
+    thread.start()
+    thread.join()
+    return time.monotonic() - began
+
+
+def wait_gone(running):
+    """Wait until a family has ended, without giving the event loop a turn; seconds that it took."""
+    began = time.monotonic()
+    while running.family.alive():
+        assert time.monotonic() - began < 5, "it was not signalled while the event loop was busy"
+        time.sleep(0.001)
+    return time.monotonic() - began
+
+
+def test_a_signal_goes_out_at_once_though_the_loop_is_busy(program):
+    async def main():
+        running = await started(*program("out", "ready", "stall"))
+        took = in_thread(running.ladder.reach, TERMINATE, "stop") + wait_gone(running)
+        print(f"ended {took * 1000:.1f} ms after the call")
+        assert running.returncode is None, "the loop had no turn yet"
+        assert await running.wait() == -15
+        await running.ladder.finished()
+        assert (running.ladder.sent, running.ladder.cause) == (signal.SIGTERM, "stop")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("launcher", [supervised, launch.portable])
+def test_what_ended_while_the_loop_was_busy_gets_no_further_signal(program, launcher):
+    async def main():
+        running = await started(
+            "sh", "-c", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done", launcher=launcher
+        )
+        running.ladder.grace = 0.05
+        running.ladder.reach(TERMINATE, "stop")
+        await asyncio.sleep(0)  # the timer of the next signal runs
+        wait_gone(running)
+        time.sleep(0.1)  # and is long due
+        assert await running.wait() == 3
+        await running.ladder.finished()
+        assert running.ladder.sent == signal.SIGTERM
+
+    asyncio.run(main())
+
+
+def test_time_climbs_for_a_call_from_a_thread_too(program):
+    async def main():
+        running = await started(*program("ignore", "INT", "ignore", "TERM", "out", "ready", "stall"))
+        running.ladder.grace = 0.1
+        in_thread(running.ladder.reach, INTERRUPT, "stop")
+        assert running.ladder.sent == signal.SIGINT
+        assert await running.wait() == -9
+        # whoever holds the family may have sent the last one by himself
+        assert running.ladder.sent in (signal.SIGTERM, signal.SIGKILL) and running.ladder.cause == "stop"
+
+    asyncio.run(main())
+
+
+def test_each_press_climbs_though_the_loop_is_busy(program):
+    async def main():
+        running = await started(*program("ignore", "INT", "ignore", "TERM", "out", "ready", "stall"))
+        sent = []
+        for _ in range(4):
+            in_thread(running.ladder.climb, INTERRUPT, "interrupt")
+            sent.append(running.ladder.sent)
+        assert sent == [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL]
+        wait_gone(running)
+        assert await running.wait() == -9
+
+    asyncio.run(main())
+
+
+def test_presses_from_many_threads_are_counted_once_each(program, monkeypatch):
+    sent = []
+    send = supervised.ShimFamily.send_signal
+
+    def record(self, number, *, kill_in=None):
+        sent.append((number, kill_in))
+        return send(self, number, kill_in=kill_in)
+
+    monkeypatch.setattr(supervised.ShimFamily, "send_signal", record)
+
+    async def main():
+        running = await started(*program("ignore", "INT", "ignore", "TERM", "out", "ready", "stall"))
+        running.ladder.grace = 60
+        calls = [
+            threading.Thread(target=running.ladder.reach, args=(rung, "stop"))
+            for rung in [INTERRUPT] * 9 + [TERMINATE] * 9
+        ]
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join()
+        assert len(sent) == len(set(sent)) and sent[-1] == (signal.SIGTERM, 60)
+        assert set(sent) <= {(signal.SIGINT, 62), (signal.SIGTERM, 60)}
+        assert 59 < running.ladder.next_in <= 60
+        in_thread(running.ladder.reach, KILL, "kill")
+        assert sent[-1] == (signal.SIGKILL, None) and running.ladder.next_in is None
+        assert await running.wait() == -9
+        assert running.ladder.cause == "stop"
+
+    asyncio.run(main())
+
+
+def test_a_family_of_the_loop_alone_gets_it_in_the_loops_next_turn(program):
+    async def main():
+        running = await started(*program("out", "ready", "stall"), launcher=launch.portable)
+        in_thread(running.ladder.reach, TERMINATE, "stop")
+        assert running.ladder.sent is None
+        assert await running.wait() == -15
+        await running.ladder.finished()
+        assert (running.ladder.sent, running.ladder.reached) == (signal.SIGTERM, 1)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("launcher", [supervised, launch.portable])
+def test_it_knows_how_many_were_reached(program, launcher):
+    async def main():
+        words = " ".join(program())
+        running = await started(
+            "sh", "-c", f"{words} stall & {words} setsid stall & sleep 600 & echo ready; wait", launcher=launcher
+        )
+        while len(running.family.alive()) < 4:
+            await asyncio.sleep(0.01)
+        assert await running.stop() == -15
+        assert running.ladder.reached == 4
+        running = await started(sys.executable, "-c", FORKS_IN_A_THREAD, launcher=launcher)
+        await running.stop(0)
+        assert running.ladder.reached == 2
+
+    asyncio.run(main())
+
+
+def test_stopping_what_is_left_of_a_family_is_no_reason_for_the_programs_end(program):
+    async def main():
+        running = await run.start("sh", "-c", f"{' '.join(program())} stall & exit 4")
+        assert await running.wait() == 4
+        assert await running.stop() == 4
+        assert running.ladder.sent and not running.ladder.cause and not running.family.alive()
+
+    asyncio.run(main())
