@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import os
 import re
+from collections.abc import Iterable
 
 from .status import Usage, size_words
 
@@ -16,11 +17,22 @@ _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # what every shell, and env, answers
 _UNKNOWN = re.compile(  # zsh; bash, dash, ksh, busybox; env, and bash for a path
     r"command not found: (\S+)|([^\s:]+): (?:command )?not found(?!:)|([^\s:‘’'\"]+)[’'\"]?: No such file or directory"
 )
+_NO_INPUT = re.compile(
+    r"\bEOF|end[- ]of[- ](?:file|input)|a terminal is required|not a (?:tty|terminal)", re.IGNORECASE
+)
+_QUESTION = re.compile(r"\S.*[?:>\])] ?\Z")
 _FORBIDDEN = re.compile(r"([^\s:‘’'\"]+)[’'\"]?: Permission denied")
 
 
-def advice(returncode: int, stderr: str, usage: Usage | None = None) -> str:
-    """What may help, for a program that nobody stopped; empty: nothing is known. `stderr`: its last lines."""
+def advice(returncode: int, stderr: str, usage: Usage | None = None, open_lines: Iterable[str] = ()) -> str:
+    """What may help, for a program that nobody stopped; empty: nothing is known.
+
+    `stderr`: its last lines; `open_lines`: what it wrote last, where that is no whole line.
+    """
+    if _NO_INPUT.search(stderr):
+        for line in open_lines:
+            if _QUESTION.match(line):
+                return f"it asked {line!r:.200}, and there was no input for that"
     if returncode in (-_KILLED, _OF_SHELL + _KILLED):
         peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage else ""
         return f"probably out of memory (nobody stopped it from here{peak})"

@@ -199,7 +199,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             self.log.keep()
             found.log = self.log.path
         if not self._cause and self.returncode:
-            found.advice = advice(self.returncode, found.stderr or "", self.usage)
+            found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines())
         return found
 
     def release_log(self) -> None:
@@ -226,6 +226,15 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         else:
             found = "\n".join(screen.text(self._bytes({stream})).rstrip("\n").split("\n")[-LAST_LINES:])
         return found.rstrip()[-_LONGEST:]
+
+    def _open_lines(self) -> list[str]:
+        """The last line of each stream whose last line has no end."""
+        found = []
+        for stream in self._streams:
+            last = self.log.last_bytes(_LONGEST, stream) if self.log else self._bytes({stream})[-_LONGEST:]
+            if last and not last.endswith(b"\n"):
+                found.append(screen.text(last).split("\n")[-1])
+        return found
 
     def _pieces(self, streams: Collection[int] = BOTH) -> Any:
         if self.log:

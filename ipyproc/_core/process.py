@@ -19,7 +19,7 @@ import signal as signals
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -51,6 +51,7 @@ class Process(asyncio.subprocess.Process):
         family: the program and its descendants, as far as they can be found.
         ladder: how far stopping it has come.
         launcher: what started it: "supervised" or "portable".
+        ok_codes: return codes that a view calls a success.
         on_wait: what a view does where the process is waited for, up to its end; None: nothing.
     """
 
@@ -76,6 +77,7 @@ class Process(asyncio.subprocess.Process):
         self.family = launcher.family(self, transport, own_session=own_session)
         self.ladder = StopLadder(self, loop, _DEFAULT_GRACE)
         self.launcher = launcher.name
+        self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
 
     def __repr__(self) -> str:

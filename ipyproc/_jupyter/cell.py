@@ -145,6 +145,7 @@ class Cell:
         self._table.add(process)
         assert options.grace is not None
         process.ladder.grace = options.grace
+        process.ok_codes = options.ok_codes
         if options.proc:
             names[options.proc] = process
         self._process = process
@@ -185,7 +186,23 @@ class Cell:
             return Outcome(done)
         if self._interrupted:
             return Outcome(done, interrupted=f"`{process.name}` {status.describe(process.returncode)}")
-        return Outcome(done, done.error())
+        error = None if done.returncode in process.ok_codes and not done.timed_out else done.error()
+        return Outcome(done, error or self._convert(done))
+
+    def _convert(self, done: CompletedProcess) -> BaseException | None:
+        """Put the output into the variable as `--format` asks for; the error, if it is not in that format."""
+        name, names = self._options.out, self._shell.user_ns
+        try:
+            match self._options.format:
+                case "lines":
+                    names[name] = done.lines
+                case "json":
+                    names[name] = done.json()
+                case "csv":
+                    names[name] = done.df("csv")
+        except (ValueError, ImportError) as error:
+            return error
+        return None
 
     def _leave(self, process: Process) -> None:
         """The cell ends. If descendants live on, what they write goes on into it, and there they can be stopped."""

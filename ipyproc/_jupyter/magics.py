@@ -10,6 +10,7 @@ import sys
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import traitlets
@@ -17,11 +18,11 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
-from .._core import launch, log, status
+from .._core import launch, log, status, storage
 from .._core.completed import CompletedProcess
 from .._core.process import Process
 from .._core.screen import inert_line
-from . import awaiting, interpolation, kernel, options, traceback, transcript
+from . import awaiting, environment, interpolation, kernel, options, traceback, transcript
 from .cell import Cell, Command, Limits
 from .table import Table
 
@@ -86,11 +87,24 @@ class AProcMagics(Magics):
         command = _program(parsed.command, chosen, body, names) if parsed.command else _script(chosen, body, names)
         interpolation.check_secrets(chosen.secret, names, line, (body or "") if chosen.expand else "")
         _check_stdin(chosen.stdin)
-        env = {**os.environ, **chosen.env}
-        env.setdefault("PYTHONUNBUFFERED", "1")  # else a Python program shows nothing before its end
+        files: list[Path] = []
+        env = self._environment(chosen, names, files)
         limits = Limits(transcript=self.transcript_limit, log=self.log_limit)
         self._warn(parsed.warning)
-        return Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
+        cell = Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
+        storage.remove_with(cell, *files)
+        return cell
+
+    def _environment(self, chosen: options.Options, names: Mapping[str, Any], files: list[Path]) -> dict[str, str]:
+        """The whole environment of the program; the paths of files that are made for it are added to `files`."""
+        inside: dict[str, str | None] = {}
+        if chosen.venv:
+            inside = environment.of_venv(chosen.venv, os.environ)
+        elif chosen.conda:
+            inside = environment.of_conda(chosen.conda, os.environ)
+        env = {name: value for name, value in {**os.environ, **inside}.items() if value is not None}
+        env.setdefault("PYTHONUNBUFFERED", "1")  # else a Python program shows nothing before its end
+        return {**env, **environment.of_values(chosen.variables, names, files.append), **chosen.env}
 
     def _warn(self, text: str) -> None:
         """On standard error of the cell; once for all turns of a loop."""

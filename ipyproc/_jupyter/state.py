@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .._core import status
@@ -39,7 +40,7 @@ def of(process: Process) -> State:
         if ladder.sent:
             return State("stopping", f"Stopping ({ladder.sent.name} sent)")
         return State("running", "Running")
-    ended = _ended(code, ladder)
+    ended = _ended(code, ladder, process.ok_codes)
     if left := process.family.left():
         count = status.count_words(left, "process", "processes")
         now = f"stopping {count} ({ladder.sent.name} sent)" if ladder.sent else f"{count} left"
@@ -49,14 +50,14 @@ def of(process: Process) -> State:
     return ended
 
 
-def _ended(code: int, ladder: StopLadder) -> State:
+def _ended(code: int, ladder: StopLadder, ok_codes: Collection[int]) -> State:
     if ladder.cause:
         return State("signaled", _stopped(ladder, code))
     if code < 0:
         name = status.signal_name(-code)
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return State("signaled", f"Ended by {name}{hint}")
-    return State("failed", f"Failed, exit {code}") if code else State("ok", "Done, exit 0")
+    return State("ok", f"Done, exit {code}") if code in ok_codes else State("failed", f"Failed, exit {code}")
 
 
 def _stopped(ladder: StopLadder, code: int) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import pickle
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,18 @@ async def test_what_cannot_start_is_an_oserror():
     for command, kind in ((["nosuchprogram"], FileNotFoundError), (["/tmp"], IsADirectoryError)):
         with pytest.raises(kind):
             await ipyproc.run(command)
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"),
+    [
+        ("input('What is your name? ')", "'What is your name? '"),
+        ("print('Welcome.'); input('Go on? [y/N] ')", "'Go on? [y/N] '"),
+        ("import sys; sys.stderr.write('Key: '); sys.stderr.flush(); print(sys.stdin.read(1) or 1 / 0)", ""),
+        ("print('Loading: ', end='', flush=True); raise ValueError('no')", ""),
+        ("print('?'); raise EOFError", ""),
+    ],
+)
+async def test_a_question_that_nobody_answers_is_told(code, asked):
+    error = await failure(sys.executable, "-c", code)
+    assert error.advice == (asked and f"it asked {asked}, and there was no input for that")
