@@ -4,6 +4,7 @@ import json
 import pickle
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -84,11 +85,12 @@ async def test_duration_counts_from_start_to_end(program):
     assert 0.1 <= done.duration <= time.monotonic() - began
 
 
-async def test_usage_is_what_the_launcher_knows(monkeypatch):
-    usage = ipyproc.Usage(user=0.25, system=0.5, peak_bytes=7_900_000_000)
-    assert str(usage) == "0.75 s of CPU, 7.9 GB at the peak"
-    monkeypatch.setattr(ipyproc.Process, "usage", usage, raising=False)
-    assert (await ipyproc.run("true")).usage is usage
+@pytest.mark.skipif(sys.platform != "linux", reason="supervisors are for Linux")
+async def test_usage():
+    code = "x = b'1' * 80_000_000\nwhile __import__('time').process_time() < 0.3: pass"
+    usage = (await ipyproc.run(sys.executable, "-c", code)).usage
+    assert 0.3 <= usage.user + usage.system < 30 and 80_000_000 < usage.peak_bytes < 200_000_000
+    assert str(ipyproc.Usage(0.25, 0.5, 7_900_000_000)) == "0.75 s of CPU, 7.9 GB at the peak"
 
 
 @pytest.mark.parametrize("code", [0, 3])

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -124,6 +125,8 @@ async def test_killed_by_nobody_we_know(script):
     error = await failure("sh", "-c", script)
     assert error.returncode in (-9, 137)
     assert "probably out of memory (nobody stopped it from here" in str(error)
+    if sys.platform == "linux":
+        assert re.search(r"; its peak was [\d.]+ [kM]B\)", error.advice)
 
 
 def test_advice_names_the_peak():
