@@ -16,10 +16,12 @@ each row behind the digit of its stream (0: a note of ours), joined by \n, with 
 `screen.Row.ansi`::
 
     page -> kernel   {op: "ready"}                a view was made; the answer is state and tail
+                     {op: "code"}                 the page has no code of the card yet
                      {op: "stop" | "kill"}        a button
                      {op: "ping"}                 are you there? the answer is a tail
                      {op: "bye"}                  a view has gone
-    kernel -> page   {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
+    kernel -> page   {op: "code"} + [script, style], both gzip
+                     {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
     kernel -> page   {op: "tail", total, first, settled, counts, elapsed, sent_ago, next_in} + [the rows from `first` on]
                                                   rows below `settled` will never change
     page -> kernel   {op: "rows", first, count}
@@ -39,7 +41,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import pathlib
 import secrets
 import struct
 import threading
@@ -56,7 +57,7 @@ from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
 from .._core.screen import Row, inert_line
-from . import kernel, transcript
+from . import front_end, kernel, transcript
 from . import state as states
 from .stream import StreamView
 from .view import take_in
@@ -71,19 +72,17 @@ _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _SLICE = 0.005  # seconds of work, then others have their turn
 _UNLIMITED = ("ready", "stop", "kill", "bye", "download")  # the last one waits instead
-_STATE_COST = QUESTIONS / 2  # of sending all traits, the code of the page among them
+_BIG_ANSWER = QUESTIONS / 2  # what it costs to ask for all traits, or for the code of the card
 _MOST_PAGES = 1000  # that one card answers
 _MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
-_STATIC = pathlib.Path(__file__).parent / "static"
 
 
 class Card(anywidget.AnyWidget):
     """Shows one process in a cell while it runs, and its transcript in the same place when it has ended."""
 
     # text and not a path: anywidget 0.11 holds every widget whose code is a file, to reload it when the file changes
-    _esm = (_STATIC / "card.js").read_text(encoding="utf-8")
-    _css = (_STATIC / "card.css").read_text(encoding="utf-8")
+    _esm = front_end.LOADER
     shown = traitlets.Dict().tag(sync=True)
     period = 0.05  # seconds between two updates, at least
     has_page = False
@@ -143,7 +142,7 @@ class Card(anywidget.AnyWidget):
         """What a page may send. ipywidgets (8.1 seen) calls this, and shows a traceback for what is not well formed."""
         data = msg["content"].get("data")
         method = data.get("method") if isinstance(data, dict) else None
-        if method == "custom" or (method == "request_state" and self._questions.passes(_STATE_COST)):
+        if method == "custom" or (method == "request_state" and self._questions.passes(_BIG_ANSWER)):
             super()._handle_msg(msg)
 
     def close(self) -> None:
@@ -307,7 +306,10 @@ class Card(anywidget.AnyWidget):
         if not isinstance(content, dict) or not self._is_new(content):
             return
         operation = content["op"]
-        if operation not in _UNLIMITED and not self._questions.passes():
+        if operation not in _UNLIMITED and not self._questions.passes(_BIG_ANSWER if operation == "code" else 1):
+            return
+        if operation == "code":  # also while the kernel is busy: without it there is no button
+            self.send({"op": "code"}, front_end.packed())
             return
         assert self._process is not None
         ladder = self._process.ladder

@@ -159,8 +159,8 @@ class Card {
   }
 }
 
+/** Called by loader.ts, which tells the kernel of the view. */
 const render: Render<Traits> = ({ model, el }) => {
-  if (!model.get('shown')?.job) return; // a card without a process, which a page can forge: nothing to show
   const card = new Card(model);
   const onMessage = (message: Message | null, buffers: DataView[]) => {
     if (message) card.take(message, buffers[0]);
@@ -184,7 +184,6 @@ const render: Render<Traits> = ({ model, el }) => {
   };
   window.addEventListener('keydown', onKey, true);
   el.append(card.root);
-  card.send('ready');
   const timer = setInterval(() => card.tick(), TICK_MS);
   return () => {
     clearInterval(timer);
@@ -193,7 +192,6 @@ const render: Render<Traits> = ({ model, el }) => {
     live.off('comm_live_update', onLive);
     model.off('msg:custom', onMessage);
     model.off('change:shown', onChange);
-    card.send('bye');
   };
 };
 

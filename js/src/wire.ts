@@ -56,7 +56,7 @@ export type Message = State | Tail | SomeRows | Found | TextPiece | FilePiece;
 
 /** What every message carries: an id for each load of the page, and a number by which the kernel handles it once only. */
 export function stamp(): { page: string; n: number } {
-  const shared = globalThis as { __ipyproc_page__?: { id: string; n: number } }; // each card has loaded this code anew
+  const shared = globalThis as { __ipyproc_page__?: { id: string; n: number } }; // each card has loaded its loader anew
   const page = (shared.__ipyproc_page__ ??= { id: newId(), n: 0 });
   return { page: page.id, n: ++page.n };
 }
