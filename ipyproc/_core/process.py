@@ -20,7 +20,7 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import status
 from .errors import ProcessLost
@@ -34,6 +34,17 @@ __all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exe
 _DEFAULT_LIMIT = 2**16  # bytes; the documented default of asyncio's `limit`
 _CLOSE_GRACE = 0.05  # seconds that wait() gives the pipes to close after the end
 _DEFAULT_GRACE = 5.0  # seconds between SIGTERM and SIGKILL; as in execa, trio and processx
+
+
+class Usage(NamedTuple):
+    """What a program that has ended took: seconds of CPU for itself and in the system, and its peak memory in bytes.
+
+    Of its descendants those count that it has waited for; as memory, the largest one.
+    """
+
+    user: float
+    system: float
+    peak_bytes: int
 
 
 class Process(asyncio.subprocess.Process):
@@ -89,6 +100,12 @@ class Process(asyncio.subprocess.Process):
     def is_over(self) -> bool:
         """Whether it has ended, or was lost."""
         return self.returncode is not None or self.lost is not None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What it took, once it has ended; None before, and from a launcher that cannot tell."""
+        used = getattr(getattr(self._transport, "program", None), "usage", None)  # type: ignore[attr-defined]
+        return Usage(*used) if used else None
 
     @property
     def duration(self) -> float:

@@ -1,0 +1,90 @@
+"""How far a program has come, read from the last rows of its output; when that is not certain: nothing.
+
+It is read here and not in the page, as the kernel has the rows as a terminal shows them, and so every view says the same.
+A share counts only in the forms in which programs show their progress: a percentage or `n/m` alone is mostly something else
+(`3/4 tests failed`, `coverage: 87%`, `2024/12`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+LAST = 5  # rows that are looked at
+_MOST = 250  # characters of a row; no program shows its progress in more
+
+_PERCENT = r"(?P<percent>\d{1,3}(?:\.\d+)?) ?%"
+_OF = r"(?P<done>\d+(?:\.\d+)?) ?/ ?(?P<all>\d+(?:\.\d+)?)"
+_SIZE_OF = r"(?P<done>\d+(?:\.\d+)?) ?(?P<done_unit>[kKMGT]i?B|B|bytes)? ?/ ?(?P<all>\d+(?:\.\d+)?) ?(?P<all_unit>[kKMGT]i?B|B|bytes)"
+_DOING = (
+    r"(?:(?:up|down)?loading|progress|processing|processed|extracting|unpacking|installing|copying|compiling|building|"
+    r"converting|encoding|fetching|receiving|sending|writing|reading|verifying|checking out|pulling|pushing|"
+    r"(?:receiving|writing|compressing|counting|unpacking) objects|resolving deltas|updating files|updating index)"
+)
+_DONE = r"(?:done|complete|completed|finished|processed|downloaded|uploaded|copied)"
+_BARS = [
+    rf"{_PERCENT}\|[^|]*\|",  # tqdm:  42%|████▏     | 42/100 [00:04<00:05, 9.9it/s]
+    rf"[━╸╺]{{10,}}+\s+{_SIZE_OF}\b",  # pip:  ━━━━━━ 1.2/3.4 MB 5.6 MB/s eta 0:00:01
+    rf"[━╸╺]{{10,}}+\s+{_PERCENT}",  # rich:  Working... ━━━━━━ 42% 0:00:12
+    rf"{_PERCENT}\s?[\[(|][=#>.\-█▉▊▋▌▍▎▏░▒▓<+ ]{{8,}}+[\])|]",  # wget:  42%[====>    ]
+    rf"[\[(|][=#>.\-█▉▊▋▌▍▎▏░▒▓<+ ]{{8,}}+[\])|]\s*{_PERCENT}",  # [####      ] 42%
+    rf"^\s*{_OF} [\[|]?[=>.\-━█ ]{{8,}}",  # keras:  12/345 [====>.....] - ETA: 3s
+    rf"^[#=O\-]++\s++{_PERCENT}$",  # curl -#:  ######       42.3%
+    rf"^\s*{_PERCENT}\s[█▉▊▋▌▍▎▏░▒▓#=]{{5,}}",
+]
+_LINES = [
+    rf"^\s*[\d,.]+[kKMGT]?\s+{_PERCENT}\s+[\d.,]+ ?[kKMGT]?i?B/s\s+\d+:\d\d",  # rsync, scp:  1,234,567  42%  1.23MB/s  0:00:12
+    rf"\S\s+{_PERCENT}\s+[\d.,]+ ?[kKMGT]?i?B\s+[\d.,]+ ?[kKMGT]?i?B/s\s+\S+( ETA)?$",  # scp:  file  42%  12MB  1.2MB/s  00:12 ETA
+    # curl:   42 1024k   42  430k    0     0  1234k      0  0:00:12  0:00:05  0:00:07 1234k
+    r"^\s*(?P<percent>\d{1,3})\s+[\d.]+[kMGTP]?\s+\d{1,3}\s+[\d.]+[kMGTP]?\s+\d{1,3}\s+[\d.]+[kMGTP]?"
+    r"(?:\s+[\d.]+[kMGTP]?){2}(?:\s+[\d:d-]+){3}\s+[\d.]+[kMGTP]?$",
+    rf"^\[\s*{_PERCENT}\](?=\s)",  # cmake:  [ 42%] Building CXX object
+    rf"^\[\s*{_OF}\](?=\s)",  # ninja:  [12/345] CXX main.o
+    rf"^(?:\w+: )?{_DOING}\b[ .:…]*\(?{_PERCENT}\)?(?:$|[ ,(])",  # git:  Receiving objects:  42% (420/1000), 1.2 MiB
+    rf"^(?:\w+: )?{_DOING}\b[ .:…]*\(?{_OF}\)?(?:$|[,(]|\s*\.\.\.)",  # Processing 3/10
+    rf"^{_PERCENT} {_DONE}\b",  # 42% done
+    rf"^{_OF}(?: \w+)? {_DONE}\b",  # 3/10 files done
+    rf"^\s*\(?{_PERCENT}\)?\s*$",  # 42%
+]
+_FORMS = [(re.compile(form, re.IGNORECASE), form in _BARS) for form in (*_BARS, *_LINES)]
+_UNITS = {"b": 0, "bytes": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4, "kib": 1, "mib": 2, "gib": 3, "tib": 4}
+
+
+def read(rows: Sequence[str]) -> float | None:
+    """The share that is done, 0 to 1, as these last rows tell it (as plain text); None where that is not certain."""
+    last = [row.rstrip()[:_MOST] for row in rows if row.strip()][-LAST:]
+    for number in reversed(range(len(last))):
+        found = _share(last[number])
+        if found is None:
+            continue
+        share, is_bar = found
+        behind = number < len(last) - 1
+        if share >= 1 and behind:
+            return None  # that was done, and now it does something else
+        before = _share(last[number - 1]) if is_bar and number else None
+        if before and before[1] and before[0] < 1:
+            return None  # two bars: which of them is the whole?
+        return share
+    return None
+
+
+def _share(row: str) -> tuple[float, bool] | None:
+    """The share, and whether it is a bar that is written anew, not a line of its own."""
+    for form, is_bar in _FORMS:
+        if match := form.search(row):
+            share = _value(match.groupdict())
+            return (share, is_bar) if share is not None else None
+    return None
+
+
+def _value(found: dict[str, str | None]) -> float | None:
+    if percent := found.get("percent"):
+        share = float(percent) / 100
+    else:
+        done, whole = float(found["done"] or 0), float(found["all"] or 0)
+        if unit := found.get("all_unit"):
+            done *= 1000.0 ** (_UNITS[(found["done_unit"] or unit).lower()] - _UNITS[unit.lower()])
+        if not whole:
+            return None
+        share = done / whole
+    return share if 0 <= share <= 1 else None
