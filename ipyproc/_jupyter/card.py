@@ -16,12 +16,16 @@ each row behind the digit of its stream (0: a note of ours), joined by \n, with 
 `screen.Row.ansi`::
 
     page -> kernel   {op: "ready"}                a view was made; the answer is state and tail
-                     {op: "stop" | "kill"}        a button
+                     {op: "code"}                 the page has no code of the card yet
+                     {op: "stop" | "kill" | "pause" | "resume"}    a button
+                     {op: "watch", id, on}        this view is in sight, or is not any more
                      {op: "ping"}                 are you there? the answer is a tail
                      {op: "bye"}                  a view has gone
-    kernel -> page   {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
-    kernel -> page   {op: "tail", total, first, settled, counts, elapsed, sent_ago, next_in} + [the rows from `first` on]
-                                                  rows below `settled` will never change
+    kernel -> page   {op: "code"} + [script, style], both gzip
+                     {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
+    kernel -> page   {op: "tail", total, first, settled, counts, progress, elapsed, sent_ago, next_in} + [the rows from
+                                                  `first` on]; rows below `settled` will never change
+                     {op: "figures", cpu, memory, count}           once a second while a view is in sight; cpu in percent
     page -> kernel   {op: "rows", first, count}
     kernel -> page   {op: "rows", first} + [rows]                  fewer than asked for, if they are long
     page -> kernel   {op: "find", id, text, case}
@@ -39,9 +43,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import pathlib
 import secrets
+import signal
 import struct
+import sys
 import threading
 import time
 from collections.abc import Collection, Coroutine, Iterable
@@ -56,8 +61,9 @@ from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
 from .._core.screen import Row, inert_line
-from . import kernel, transcript
+from . import front_end, kernel, progress, transcript
 from . import state as states
+from .figures import PERIOD, Figures
 from .stream import StreamView
 from .view import take_in
 from .wire import QUESTIONS, QuestionLimit, Wire
@@ -71,19 +77,20 @@ _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _SLICE = 0.005  # seconds of work, then others have their turn
 _UNLIMITED = ("ready", "stop", "kill", "bye", "download")  # the last one waits instead
-_STATE_COST = QUESTIONS / 2  # of sending all traits, the code of the page among them
+_BIG_ANSWER = QUESTIONS / 2  # what it costs to ask for all traits, or for the code of the card
 _MOST_PAGES = 1000  # that one card answers
 _MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
-_STATIC = pathlib.Path(__file__).parent / "static"
+_PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
+_PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
+_MOST_WATCHING = 20  # views of one card
 
 
 class Card(anywidget.AnyWidget):
     """Shows one process in a cell while it runs, and its transcript in the same place when it has ended."""
 
     # text and not a path: anywidget 0.11 holds every widget whose code is a file, to reload it when the file changes
-    _esm = (_STATIC / "card.js").read_text(encoding="utf-8")
-    _css = (_STATIC / "card.css").read_text(encoding="utf-8")
+    _esm = front_end.LOADER
     shown = traitlets.Dict().tag(sync=True)
     period = 0.05  # seconds between two updates, at least
     has_page = False
@@ -126,6 +133,8 @@ class Card(anywidget.AnyWidget):
             assert process.log is not None
             self._rows = Rows(process.log, logs.BOTH)
             self._transcribed = self._rows if self._streams == logs.BOTH else Rows(process.log, self._streams)
+            self._figures = Figures(process)
+            self._watching: set[str] = set()  # views that are in sight
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
             self.on_msg(lambda _, content, __: self._hear(content))
@@ -143,7 +152,7 @@ class Card(anywidget.AnyWidget):
         """What a page may send. ipywidgets (8.1 seen) calls this, and shows a traceback for what is not well formed."""
         data = msg["content"].get("data")
         method = data.get("method") if isinstance(data, dict) else None
-        if method == "custom" or (method == "request_state" and self._questions.passes(_STATE_COST)):
+        if method == "custom" or (method == "request_state" and self._questions.passes(_BIG_ANSWER)):
             super()._handle_msg(msg)
 
     def close(self) -> None:
@@ -153,6 +162,7 @@ class Card(anywidget.AnyWidget):
         if self._process is not None:
             self._wire.forget(self._send_tail)
             self._wire.forget(self._send_rows)
+            self._wire.forget(self._send_figures)
         layout = self.layout
         super().close()
         layout.close()
@@ -175,9 +185,11 @@ class Card(anywidget.AnyWidget):
 
     def update(self) -> None:
         """Send what has changed. Without a page, write text instead."""
-        self._push_tail()
-        self._push_state()
         now = time.monotonic()
+        self._push_tail()
+        if self._watching and now - self._figures.looked_at >= PERIOD:
+            self._look()
+        self._push_state()
         self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
         self._looked_at = now
         if not (Card.has_page or self._text) and self._waited > PAGE_PATIENCE:
@@ -225,6 +237,17 @@ class Card(anywidget.AnyWidget):
             if self._pages and not self._views:
                 self.close()
 
+    def _look(self) -> None:
+        self._figures.look()
+        self._wire.ask(self._send_figures)
+        self._push_state()
+
+    def _send_figures(self) -> int:
+        now = self._figures
+        cpu = None if now.cpu is None else round(now.cpu)
+        self.send({"op": "figures", "cpu": cpu, "memory": now.memory, "count": now.count})
+        return 200
+
     def _push_state(self) -> None:
         with self._lock:
             new = self._state()
@@ -235,7 +258,7 @@ class Card(anywidget.AnyWidget):
     def _state(self) -> dict[str, Any]:
         process = self._process
         assert process is not None
-        now, ladder = states.of(process), process.ladder
+        now, ladder = states.of(process, paused=self._figures.paused), process.ladder
         return {
             "job": self._job,
             "name": now.name,
@@ -245,6 +268,7 @@ class Card(anywidget.AnyWidget):
             "pid": process.pid,
             "folded": self.folded,
             "sent": ladder.sent.name if ladder.sent else "",
+            "pauses": bool(_PAUSES),
         }
 
     def _clock(self) -> dict[str, Any]:
@@ -279,10 +303,18 @@ class Card(anywidget.AnyWidget):
             "first": total - count,
             "settled": rows.settled,
             "counts": transcript.counts(rows),
+            "progress": self._progress(),
             **self._clock(),
         }
         self.send(message, [buffer])
         return len(buffer) + 300
+
+    def _progress(self) -> float | None:
+        assert self._process is not None
+        if self._process.is_over:
+            return None
+        total = self._rows.total
+        return progress.read([row.plain for row in self._rows.read_all(max(0, total - progress.LAST), total)])
 
     def _send_rows(self) -> int:
         """The answer to what was asked for last; the others wait for their own turn."""
@@ -307,13 +339,18 @@ class Card(anywidget.AnyWidget):
         if not isinstance(content, dict) or not self._is_new(content):
             return
         operation = content["op"]
-        if operation not in _UNLIMITED and not self._questions.passes():
+        if operation not in _UNLIMITED and not self._questions.passes(_BIG_ANSWER if operation == "code" else 1):
+            return
+        if operation == "code":  # also while the kernel is busy: without it there is no button
+            self.send({"op": "code"}, front_end.packed())
             return
         assert self._process is not None
         ladder = self._process.ladder
         sent = ladder.sent
         if operation in _BUTTONS:
             ladder.reach(_BUTTONS[operation], operation)
+        if operation in _PAUSES and self._process.family.is_threadsafe and not self._process.is_over:
+            self._process.family.send_signal(_PAUSES[operation])
         self._loop.call_soon_threadsafe(self._handle, content)
         if ladder.sent is not sent:
             with self._lock:
@@ -335,22 +372,38 @@ class Card(anywidget.AnyWidget):
 
     def _handle(self, content: dict[str, Any]) -> None:
         operation, page = content["op"], content["page"]
+        assert self._process is not None
         if operation == "ready":
             Card.has_page, Card.no_page_until = True, 0.0
             self._ready.set()
             self._views = self._views + 1 if page in self._pages or not self._pages else 1  # a reload says no "bye"
+            if page not in self._pages:
+                self._watching.clear()
             self._pages.add(page)
             self._push_tail(anew=True)  # this view has nothing yet
         elif operation == "ping":
             self._push_tail(anew=True)  # it may have missed something
         elif operation in _BUTTONS:
             self._push_state()
+        elif operation in _PAUSES and not self._process.is_over:
+            if not self._process.family.is_threadsafe:
+                self._process.family.send_signal(_PAUSES[operation])
+            self._loop.call_later(_PAUSED_BY, self._look)
+        elif operation == "watch":
+            self._watch(content.get("id"), on=content.get("on") is True)
         elif operation == "bye":
             self._views -= 1
             if self._finished and self._views <= 0 and len(self._pages) < 2:
                 self.close()
         elif operation in ("rows", "find", "text", "download"):
             self._look_up(operation, content)
+
+    def _watch(self, view: object, *, on: bool) -> None:
+        if isinstance(view, str) and len(view) <= 64:
+            if on and len(self._watching) < _MOST_WATCHING:
+                self._watching.add(view)
+            elif not on:
+                self._watching.discard(view)
 
     def _look_up(self, operation: str, asked: dict[str, Any]) -> None:
         """What the page asks of the output; anything that is not as it should be is ignored."""

@@ -11,8 +11,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from .._core.completed import CompletedProcess
 from .._core.parallel import parallel
 from . import interpolation, kernel
+from .jobs import JobsView
 from .options import Options
-from .progress import Progress
 
 
 class Each:
@@ -37,11 +37,11 @@ class Each:
         for item in items:
             script = interpolation.body(body, ChainMap({"item": item}, names), options.secret, quote=True)  # type: ignore[arg-type]
             commands.append((interpolation.as_word(item, "item"), [*command, "-c", script]))
-        self._progress = Progress(live=not kernel.is_headless(shell))
+        self._view = JobsView(live=not kernel.is_headless(shell))
         self._work = parallel(
             commands,
             options.jobs,
-            on_change=self._progress,
+            on_change=self._view,
             timeout=options.timeout,
             check=bool(options.raise_error),
             cwd=options.cwd,
@@ -53,8 +53,8 @@ class Each:
 
         Raises the error of the first that failed. Cancelling it stops those that run.
         """
-        self._progress.jobs = self._work.jobs
-        with self._progress:
+        self._view.jobs = self._work.jobs
+        with self._view:
             results: list[CompletedProcess] = await self._work
         if self._options.out:
             self._shell.user_ns[self._options.out] = [done.stdout for done in results]

@@ -1,113 +1,90 @@
-"""How far many commands have come, in the cell that runs them: a bar, those that failed, those that run.
+"""How far a program has come, read from the last rows of its output; when that is not certain: nothing.
 
-Text and HTML without a script, replaced in the same place; where nobody looks on, one line a second at most.
+It is read here and not in the page, as the kernel has the rows as a terminal shows them, and so every view says the same.
+A share counts only in the forms in which programs show their progress: a percentage or `n/m` alone is mostly something else
+(`3/4 tests failed`, `coverage: 87%`, `2024/12`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import html
-import sys
-import time
-from collections import Counter
+import re
 from collections.abc import Sequence
 
-from IPython.display import DisplayHandle
+LAST = 5  # rows that are looked at
+_MOST = 250  # characters of a row; no program shows its progress in more
 
-from .._core import status
-from .._core.parallel import Job
-from .._core.screen import inert_line
-
-_PERIOD, _LINE_PERIOD = 0.25, 1.0  # seconds between two updates of a page, and between two lines
-_MOST_FAILED, _MOST_RUNNING = 10, 20  # rows
-_LONGEST = 160  # characters of a row
-
-
-class Progress:
-    """Shows jobs; to be called whenever one of them has changed. A context manager: at its end it shows the last state."""
-
-    def __init__(self, *, live: bool) -> None:
-        self.jobs: Sequence[Job] = ()
-        self._failed: list[Job] = []
-        self._live = live
-        self._display: DisplayHandle | None = None
-        self._began = self._shown_at = time.monotonic()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def __repr__(self) -> str:
-        return f"<Progress: {self._sentence()}>"
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._show()
-
-    def __call__(self, job: Job) -> None:
-        """This one has changed."""
-        if job.state == "failed":
-            self._failed.append(job)
-        if self._timer is None:
-            wait = self._shown_at + (_PERIOD if self._live else _LINE_PERIOD) - time.monotonic()
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, wait), self._show)
-
-    def _show(self) -> None:
-        self._timer, self._shown_at = None, time.monotonic()
-        if not self._live:
-            sys.stdout.write(f"{self._sentence()}\n")
-            sys.stdout.flush()
-            return
-        rows = self._rows()
-        bundle = {"text/plain": "\n".join([self._sentence(), *rows]), "text/html": self._html(rows)}
-        if self._display is None:
-            self._display = DisplayHandle()
-            self._display.display(bundle, raw=True)
-        else:
-            self._display.update(bundle, raw=True)
-        if any(job.process for job in self.jobs):  # their last lines change without a word
-            self._timer = asyncio.get_running_loop().call_later(4 * _PERIOD, self._show)
-
-    def _counts(self) -> Counter[str]:
-        return Counter(job.state for job in self.jobs)
-
-    def _sentence(self) -> str:
-        counts = self._counts()
-        parts = [f"{counts['done'] + counts['skipped']} of {len(self.jobs)} done"]
-        parts += [f"{counts[state]} {state}" for state in ("failed", "running", "skipped") if counts[state]]
-        return " · ".join([*parts, status.duration_words(time.monotonic() - self._began)])
-
-    def _rows(self) -> list[str]:
-        """Those that failed first, then those that run, with what they wrote last."""
-        failed = [_row("✘", job, status.describe(job.result.returncode) if job.result else "") for job in self._failed]
-        running = [job for job in self.jobs if job.process]
-        rows = [*failed[:_MOST_FAILED], *(_row("▶", job, _last_line(job)) for job in running[:_MOST_RUNNING])]
-        if hidden := len(failed[_MOST_FAILED:]) + len(running[_MOST_RUNNING:]):
-            rows.append(f"… {status.count_words(hidden, 'other', 'others')}")
-        return rows
-
-    def _html(self, rows: Sequence[str]) -> str:
-        counts, total = self._counts(), max(1, len(self.jobs))
-        parts = (
-            ("var(--jp-error-color1, #d32f2f)", counts["failed"]),
-            ("var(--jp-success-color1, #388e3c)", counts["done"] + counts["skipped"]),
-        )
-        bar = "".join(
-            f'<div style="width:{100 * count / total:.2f}%;background:{colour}"></div>' for colour, count in parts
-        )
-        text = html.escape("\n".join(rows))
-        return (
-            f'<div class="ipyproc-progress" style="font-size:13px"><div>{html.escape(self._sentence())}</div>'
-            f'<div style="display:flex;height:4px;margin:4px 0;background:var(--jp-border-color2, #e0e0e0)">{bar}</div>'
-            f'<pre style="margin:0;font:12.5px/18px var(--jp-code-font-family,monospace)">{text}</pre></div>'
-        )
+_PERCENT = r"(?P<percent>\d{1,3}(?:\.\d+)?) ?%"
+_OF = r"(?P<done>\d+(?:\.\d+)?) ?/ ?(?P<all>\d+(?:\.\d+)?)"
+_SIZE_OF = r"(?P<done>\d+(?:\.\d+)?) ?(?P<done_unit>[kKMGT]i?B|B|bytes)? ?/ ?(?P<all>\d+(?:\.\d+)?) ?(?P<all_unit>[kKMGT]i?B|B|bytes)"
+_DOING = (
+    r"(?:(?:up|down)?loading|progress|processing|processed|extracting|unpacking|installing|copying|compiling|building|"
+    r"converting|encoding|fetching|receiving|sending|writing|reading|verifying|checking out|pulling|pushing|"
+    r"(?:receiving|writing|compressing|counting|unpacking) objects|resolving deltas|updating files|updating index)"
+)
+_DONE = r"(?:done|complete|completed|finished|processed|downloaded|uploaded|copied)"
+_BARS = [
+    rf"{_PERCENT}\|[^|]*\|",  # tqdm:  42%|████▏     | 42/100 [00:04<00:05, 9.9it/s]
+    rf"[━╸╺]{{10,}}+\s+{_SIZE_OF}\b",  # pip:  ━━━━━━ 1.2/3.4 MB 5.6 MB/s eta 0:00:01
+    rf"[━╸╺]{{10,}}+\s+{_PERCENT}",  # rich:  Working... ━━━━━━ 42% 0:00:12
+    rf"{_PERCENT}\s?[\[(|][=#>.\-█▉▊▋▌▍▎▏░▒▓<+ ]{{8,}}+[\])|]",  # wget:  42%[====>    ]
+    rf"[\[(|][=#>.\-█▉▊▋▌▍▎▏░▒▓<+ ]{{8,}}+[\])|]\s*{_PERCENT}",  # [####      ] 42%
+    rf"^\s*{_OF} [\[|]?[=>.\-━█ ]{{8,}}",  # keras:  12/345 [====>.....] - ETA: 3s
+    rf"^[#=O\-]++\s++{_PERCENT}$",  # curl -#:  ######       42.3%
+    rf"^\s*{_PERCENT}\s[█▉▊▋▌▍▎▏░▒▓#=]{{5,}}",
+]
+_LINES = [
+    rf"^\s*[\d,.]+[kKMGT]?\s+{_PERCENT}\s+[\d.,]+ ?[kKMGT]?i?B/s\s+\d+:\d\d",  # rsync, scp:  1,234,567  42%  1.23MB/s  0:00:12
+    rf"\S\s+{_PERCENT}\s+[\d.,]+ ?[kKMGT]?i?B\s+[\d.,]+ ?[kKMGT]?i?B/s\s+\S+( ETA)?$",  # scp:  file  42%  12MB  1.2MB/s  00:12 ETA
+    # curl:   42 1024k   42  430k    0     0  1234k      0  0:00:12  0:00:05  0:00:07 1234k
+    r"^\s*(?P<percent>\d{1,3})\s+[\d.]+[kMGTP]?\s+\d{1,3}\s+[\d.]+[kMGTP]?\s+\d{1,3}\s+[\d.]+[kMGTP]?"
+    r"(?:\s+[\d.]+[kMGTP]?){2}(?:\s+[\d:d-]+){3}\s+[\d.]+[kMGTP]?$",
+    rf"^\[\s*{_PERCENT}\](?=\s)",  # cmake:  [ 42%] Building CXX object
+    rf"^\[\s*{_OF}\](?=\s)",  # ninja:  [12/345] CXX main.o
+    rf"^(?:\w+: )?{_DOING}\b[ .:…]*\(?{_PERCENT}\)?(?:$|[ ,(])",  # git:  Receiving objects:  42% (420/1000), 1.2 MiB
+    rf"^(?:\w+: )?{_DOING}\b[ .:…]*\(?{_OF}\)?(?:$|[,(]|\s*\.\.\.)",  # Processing 3/10
+    rf"^{_PERCENT} {_DONE}\b",  # 42% done
+    rf"^{_OF}(?: \w+)? {_DONE}\b",  # 3/10 files done
+    rf"^\s*\(?{_PERCENT}\)?\s*$",  # 42%
+]
+_FORMS = [(re.compile(form, re.IGNORECASE), form in _BARS) for form in (*_BARS, *_LINES)]
+_UNITS = {"b": 0, "bytes": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4, "kib": 1, "mib": 2, "gib": 3, "tib": 4}
 
 
-def _row(mark: str, job: Job, what: str) -> str:
-    line = inert_line(f"{mark} {job.name}  {what}".rstrip())
-    return f"{line[: _LONGEST - 1]}…" if len(line) > _LONGEST else line
+def read(rows: Sequence[str]) -> float | None:
+    """The share that is done, 0 to 1, as these last rows tell it (as plain text); None where that is not certain."""
+    last = [row.rstrip()[:_MOST] for row in rows if row.strip()][-LAST:]
+    for number in reversed(range(len(last))):
+        found = _share(last[number])
+        if found is None:
+            continue
+        share, is_bar = found
+        behind = number < len(last) - 1
+        if share >= 1 and behind:
+            return None  # that was done, and now it does something else
+        before = _share(last[number - 1]) if is_bar and number else None
+        if before and before[1] and before[0] < 1:
+            return None  # two bars: which of them is the whole?
+        return share
+    return None
 
 
-def _last_line(job: Job) -> str:
-    return job.process.log.tail(1).strip() if job.process and job.process.log else ""
+def _share(row: str) -> tuple[float, bool] | None:
+    """The share, and whether it is a bar that is written anew, not a line of its own."""
+    for form, is_bar in _FORMS:
+        if match := form.search(row):
+            share = _value(match.groupdict())
+            return (share, is_bar) if share is not None else None
+    return None
+
+
+def _value(found: dict[str, str | None]) -> float | None:
+    if percent := found.get("percent"):
+        share = float(percent) / 100
+    else:
+        done, whole = float(found["done"] or 0), float(found["all"] or 0)
+        if unit := found.get("all_unit"):
+            done *= 1000.0 ** (_UNITS[(found["done_unit"] or unit).lower()] - _UNITS[unit.lower()])
+        if not whole:
+            return None
+        share = done / whole
+    return share if 0 <= share <= 1 else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from .._core import status
@@ -18,9 +17,13 @@ _WHO = {
 }
 
 
+_CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS")
+_MUCH = 0.25  # of all memory; a limit of its container may be lower than that of the machine
+
+
 @dataclass(frozen=True)
 class State:
-    """`name`: running, stopping, ok, failed, signaled, left or lost; `label`: what a person reads."""
+    """`name`: running, closed, paused, stopping, ok, failed, signaled, timeout, left or lost; `label`: what a person reads."""
 
     name: str
     label: str
@@ -28,19 +31,26 @@ class State:
     @property
     def mark(self) -> str:
         """A character that says the state without colour."""
-        return {"ok": "✔", "failed": "✘", "signaled": "■", "left": "⋯", "lost": "?"}.get(self.name, "▶")
+        return _MARKS.get(self.name, "▶")
 
 
-def of(process: Process) -> State:
-    """The state of a process now."""
+_MARKS = {"paused": "‖", "ok": "✔", "failed": "✘", "signaled": "■", "timeout": "◔", "left": "⋯", "lost": "?"}
+
+
+def of(process: Process, *, paused: bool = False) -> State:
+    """The state of a process now; `paused`: somebody has looked, and it was stopped by SIGSTOP or its like."""
     code, ladder = process.returncode, process.ladder
     if process.lost:
         return State("lost", "Lost: nobody saw how it ended")
     if code is None:
         if ladder.sent:
             return State("stopping", f"Stopping ({ladder.sent.name} sent)")
+        if paused:
+            return State("paused", "Paused")
+        if process.log and process.log.ended:
+            return State("closed", "Running, its output is closed")
         return State("running", "Running")
-    ended = _ended(code, ladder, process.ok_codes)
+    ended = _ended(code, process)
     if left := process.family.left():
         count = status.count_words(left, "process", "processes")
         now = f"stopping {count} ({ladder.sent.name} sent)" if ladder.sent else f"{count} left"
@@ -50,14 +60,20 @@ def of(process: Process) -> State:
     return ended
 
 
-def _ended(code: int, ladder: StopLadder, ok_codes: Collection[int]) -> State:
+def _ended(code: int, process: Process) -> State:
+    ladder = process.ladder
     if ladder.cause:
-        return State("signaled", _stopped(ladder, code))
+        return State("timeout" if ladder.cause == "timeout" else "signaled", _stopped(ladder, code))
     if code < 0:
         name = status.signal_name(-code)
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return State("signaled", f"Ended by {name}{hint}")
-    return State("ok", f"Done, exit {code}") if code in ok_codes else State("failed", f"Failed, exit {code}")
+        hint = _memory_hint(process) if name == "SIGKILL" else ""
+        if name in _CRASHES:
+            return State("failed", f"Crashed ({name})")
+        return State("signaled", f"Ended by {name}, not from here{hint}")
+    return State(
+        "ok" if code in process.ok_codes else "failed",
+        f"{'Done' if code in process.ok_codes else 'Failed'}, exit {code}",
+    )
 
 
 def _stopped(ladder: StopLadder, code: int) -> str:
@@ -68,3 +84,14 @@ def _stopped(ladder: StopLadder, code: int) -> str:
     if code != -last:
         said += f", ended by {status.signal_name(-code)}" if code < 0 else f", exit {code}"
     return f"{said}; {ladder.reached} processes ended" if ladder.reached > 1 else said
+
+
+def _memory_hint(process: Process) -> str:
+    """Nobody says who sent a SIGKILL; Linux sends it when memory runs out, and then mostly to whoever has used much."""
+    import psutil  # late: the import of ipyproc loads the standard library only
+
+    usage = process.usage
+    if usage is None:
+        return " (out of memory?)"
+    is_much = usage.peak_bytes > _MUCH * psutil.virtual_memory().total
+    return f" (out of memory? It had {status.size_words(usage.peak_bytes)})" if is_much else ""

@@ -6,6 +6,7 @@ the whole log is. The text comes from the screen, so it is inert; in HTML all of
 
 from __future__ import annotations
 
+import datetime
 import html
 import itertools
 
@@ -28,6 +29,7 @@ _COLOURS = {
     "ok": "var(--jp-success-color1, #388e3c)",
     "failed": "var(--jp-error-color1, #d32f2f)",
     "signaled": "var(--jp-warn-color1, #f57c00)",
+    "timeout": "var(--jp-warn-color1, #f57c00)",
 }
 
 
@@ -36,10 +38,11 @@ def bundle(process: Process, rows: Rows | None, note: str = "", limit: int = LIM
     now = state.of(process)
     shown = ends(rows, _cost, limit // 2, limit // 2, _LINES) if rows else []
     took = status.duration_words(process.duration)
-    end = f"{now.mark} {now.label} · {took} · {process.name}{_dotted(note)}"
+    used = _used(process)
+    end = f"{now.mark} {now.label} · {took}{_dotted(used)} · {process.name}{_dotted(note)}"
     return {
         "text/plain": "\n".join([*(row.plain for row in shown), end]),
-        "text/html": _html(now, process.name, took, shown, note),
+        "text/html": _html(now, process.name, took, used, shown, note),
     }
 
 
@@ -63,14 +66,16 @@ def counts(rows: Rows) -> str:
     return " · ".join(parts)
 
 
-def _html(now: state.State, title: str, took: str, rows: list[Row], note: str) -> str:
+def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], note: str) -> str:
     colour = _COLOURS.get(now.name, _DIM)
     head = (
         f'<div style="display:flex;gap:8px;padding:4px 8px;font-size:13px">'
         f'<span style="color:{colour}">{now.mark}</span><b>{html.escape(now.label)}</b>'
         f'<code style="flex:1;background:none;font-size:12.5px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
         f"{html.escape(title)}</code>"
-        f'<span style="color:{_DIM}">{html.escape(note)}</span><span>{took}</span></div>'
+        f'<span style="color:{_DIM}">{html.escape(note)}</span>'
+        f'<span style="color:{_DIM};white-space:nowrap">{used}</span>'
+        f'<span style="white-space:nowrap;font-variant-numeric:tabular-nums" title="{_until()}">{took}</span></div>'
     )
     body = (
         # column-reverse: it opens at its end, as the card stood, without a script
@@ -102,6 +107,17 @@ def _rows(stream: int, rows: list[Row]) -> str:
     }.get(stream, "")
     text = "\n".join(map(markup, rows)) or " "
     return f'<span style="display:block;padding:0 8px;{look}">{text}</span>'
+
+
+def _used(process: Process) -> str:
+    """CPU time and peak memory, where somebody has measured them."""
+    if (usage := process.usage) is None:
+        return ""
+    return f"CPU {status.duration_words(usage.user + usage.system)} · peak {status.size_words(usage.peak_bytes)}"
+
+
+def _until() -> str:
+    return f"ended {datetime.datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _dotted(note: str) -> str:

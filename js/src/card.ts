@@ -1,15 +1,18 @@
 // The process card: what one process looks like in a cell while it runs. The wire is described in card.py.
 // The kernel owns state and text; all of it is put into the page by textContent, never as markup.
 import type { AnyModel, Render } from '@anywidget/types';
-import { element, icon } from './dom';
+import { element, icon, rename } from './dom';
+import { Figures } from './figures';
 import { Output } from './output';
+import { Progress } from './progress';
 import { type Message, type Send, type Shown, type Tail, type Times, stamp } from './wire';
 
 interface Traits {
   shown: Shown;
 }
 
-const STOPPABLE = new Set(['running', 'stopping', 'left']);
+const LIVE = new Set(['running', 'closed', 'paused', 'stopping']);
+const STOPPABLE = new Set([...LIVE, 'left']);
 const TICK_MS = 200;
 const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
 
@@ -24,7 +27,7 @@ function duration(seconds: number): string {
 }
 
 class Card {
-  readonly root = element('section', 'card');
+  readonly root = element('section', 'card', { role: 'group' });
   private readonly icon = element('span', 'icon');
   private readonly label = element('span', 'label', { role: 'status' });
   private readonly title = element('code', 'title');
@@ -32,11 +35,15 @@ class Card {
   private readonly time = element('time', 'time');
   private readonly stop = this.button('stop', 'Stop', 'Stop: send SIGTERM, and SIGKILL if it does not end');
   private readonly kill = this.button('kill', 'Kill', 'Kill: send SIGKILL');
+  private readonly pause = this.button('pause', 'Pause', '', () => this.send(this.shown.name === 'paused' ? 'resume' : 'pause'));
+  private readonly figures = new Figures((op, more) => this.send(op, more), this.root);
+  private readonly progress = new Progress();
   private readonly output = new Output((op, more) => this.send(op, more));
   private readonly counts = element('span', 'counts');
   private readonly fold = element('button', 'fold', { type: 'button' });
   private open: boolean;
   private lost = false;
+  private share?: number | null; // that is done
   private ahead?: Shown; // what a busy kernel has said of its state; the model gets it later
   private heard = performance.now(); // when the kernel last told the times
   private times: Times;
@@ -48,10 +55,10 @@ class Card {
     const head = element('div', 'head');
     const buttons = element('span', 'buttons', { role: 'toolbar', 'aria-label': 'Process' });
     const foot = element('div', 'foot');
-    buttons.append(this.stop, this.kill);
-    head.append(this.icon, this.label, this.title, this.note, this.time, buttons);
+    buttons.append(this.pause, this.stop, this.kill);
+    head.append(this.icon, this.label, this.title, this.note, this.figures.root, this.time, buttons);
     foot.append(this.counts, this.output.said, this.output.tools, this.fold);
-    this.root.append(head, element('div', 'bar', { 'aria-hidden': 'true' }), this.output.body, foot);
+    this.root.append(head, this.progress.bar, this.output.body, foot);
     this.fold.hidden = !folded;
     this.fold.addEventListener('click', () => {
       this.open = !this.open;
@@ -92,6 +99,7 @@ class Card {
   take(message: Message, buffer: DataView | undefined): void {
     this.output.take(message, buffer);
     if (message.op === 'tail') this.hearTail(message);
+    else if (message.op === 'figures') this.figures.take(message);
     else if (message.op === 'state') this.change(message.shown);
   }
 
@@ -101,13 +109,15 @@ class Card {
   }
 
   close(): void {
+    this.figures.close();
+    this.progress.close();
     this.output.close();
   }
 
   /** What changes with time alone; false when nothing will change any more. */
   tick(): boolean {
     const { name, label, sent } = this.shown;
-    const running = name === 'running' || name === 'stopping';
+    const running = LIVE.has(name);
     const since = running ? (performance.now() - this.heard) / 1000 : 0;
     if (name !== 'lost') this.time.textContent = duration(this.times.elapsed + since);
     let text = label;
@@ -122,6 +132,7 @@ class Card {
 
   private hearTail(message: Tail): void {
     this.lost = false;
+    this.share = message.progress;
     this.counts.textContent = `${message.counts} · pid ${this.shown.pid}`;
     this.hear(message);
     this.draw();
@@ -134,16 +145,25 @@ class Card {
 
   private draw(): void {
     const { name, title, note, sent } = this.shown;
-    const running = name === 'running' || name === 'stopping';
+    const running = LIVE.has(name);
+    const paused = name === 'paused';
     if (this.root.dataset.state !== name) {
       this.root.dataset.state = name;
-      this.icon.replaceChildren(running ? element('span', 'spinner', { 'aria-hidden': 'true' }) : icon(name));
+      this.icon.replaceChildren(running && !paused ? element('span', 'spinner', { 'aria-hidden': 'true' }) : icon(name));
     }
     this.root.setAttribute('aria-label', `Process ${title}`);
     this.title.textContent = this.title.title = title;
     this.note.textContent = note;
     this.stop.hidden = this.kill.hidden = !STOPPABLE.has(name);
     this.stop.disabled = sent !== '';
+    this.pause.hidden = !this.shown.pauses || !running || sent !== '';
+    if (this.pause.dataset.does !== name) {
+      this.pause.dataset.does = name;
+      this.pause.replaceChildren(icon(paused ? 'resume' : 'pause'));
+      rename(this.pause, paused ? 'Resume: send SIGCONT' : 'Pause: send SIGSTOP');
+    }
+    if (!running) this.figures.root.hidden = true;
+    this.progress.show(running && !paused, this.share);
     this.output.hidden = !this.open || this.output.isEmpty;
     this.output.lost = this.lost;
     this.fold.textContent = this.open ? 'Hide output' : 'Show output';
@@ -151,16 +171,16 @@ class Card {
     this.tick();
   }
 
-  private button(op: string, text: string, name: string): HTMLButtonElement {
+  private button(op: string, text: string, name: string, press = () => this.send(op)): HTMLButtonElement {
     const made = element('button', op, { type: 'button', 'aria-label': name, title: name });
     made.append(icon(op), text);
-    made.addEventListener('click', () => this.send(op));
+    made.addEventListener('click', press);
     return made;
   }
 }
 
+/** Called by loader.ts, which tells the kernel of the view. */
 const render: Render<Traits> = ({ model, el }) => {
-  if (!model.get('shown')?.job) return; // a card without a process, which a page can forge: nothing to show
   const card = new Card(model);
   const onMessage = (message: Message | null, buffers: DataView[]) => {
     if (message) card.take(message, buffers[0]);
@@ -184,7 +204,6 @@ const render: Render<Traits> = ({ model, el }) => {
   };
   window.addEventListener('keydown', onKey, true);
   el.append(card.root);
-  card.send('ready');
   const timer = setInterval(() => card.tick(), TICK_MS);
   return () => {
     clearInterval(timer);
@@ -193,7 +212,6 @@ const render: Render<Traits> = ({ model, el }) => {
     live.off('comm_live_update', onLive);
     model.off('msg:custom', onMessage);
     model.off('change:shown', onChange);
-    card.send('bye');
   };
 };
 

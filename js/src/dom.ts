@@ -7,6 +7,10 @@ const SHAPES: Record<string, string> = {
   signaled: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM5.5 5.5h5v5h-5z',
   left: 'M2.5 6.5h3v3h-3zM6.5 6.5h3v3h-3zM10.5 6.5h3v3h-3z',
   lost: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM8 3a5 5 0 110 10A5 5 0 018 3zM7.2 4.8h1.6v4H7.2zM7.2 10h1.6v1.6H7.2z',
+  timeout: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM7.2 4h1.6v3.6l2.6 1.7-.9 1.3-3.3-2.2z',
+  paused: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM5.2 5h2v6h-2zM8.8 5h2v6h-2z',
+  pause: 'M4 3.5h3v9H4zM9 3.5h3v9H9z',
+  resume: 'M5 3l8 5-8 5z',
   stop: 'M4.5 3.5h7a1 1 0 011 1v7a1 1 0 01-1 1h-7a1 1 0 01-1-1v-7a1 1 0 011-1z',
   kill: 'M9.5 1L3 9h4l-1 6 7-8.5H8.7z',
 };
@@ -33,7 +37,7 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-function drawing<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Record<string, string>): SVGElementTagNameMap[K] {
+export function drawing<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Record<string, string>): SVGElementTagNameMap[K] {
   const made = document.createElementNS('http://www.w3.org/2000/svg', tag);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   return made;

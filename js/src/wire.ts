@@ -9,13 +9,14 @@ export interface Times {
 }
 export interface Shown extends Times {
   job: string; // the id that every message of ours must carry
-  name: 'running' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'left' | 'lost';
+  name: 'running' | 'closed' | 'paused' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'timeout' | 'left' | 'lost';
   label: string;
   title: string;
   note: string;
   pid: number;
   folded: boolean;
   sent: string; // the signal that was sent last
+  pauses: boolean; // whether it can be paused here
 }
 export interface State {
   op: 'state';
@@ -27,6 +28,13 @@ export interface Tail extends Times {
   first: number; // number of the first row of this message
   settled: number; // rows below this one will not change any more
   counts: string;
+  progress?: number | null; // the share that is done, as the output tells it
+}
+export interface Figures {
+  op: 'figures';
+  cpu: number | null; // of one core, in percent
+  memory: number; // bytes
+  count: number; // of processes
 }
 export interface SomeRows {
   op: 'rows';
@@ -52,11 +60,11 @@ export interface FilePiece {
   name: string;
   more: boolean;
 }
-export type Message = State | Tail | SomeRows | Found | TextPiece | FilePiece;
+export type Message = State | Tail | Figures | SomeRows | Found | TextPiece | FilePiece;
 
 /** What every message carries: an id for each load of the page, and a number by which the kernel handles it once only. */
 export function stamp(): { page: string; n: number } {
-  const shared = globalThis as { __ipyproc_page__?: { id: string; n: number } }; // each card has loaded this code anew
+  const shared = globalThis as { __ipyproc_page__?: { id: string; n: number } }; // each card has loaded its loader anew
   const page = (shared.__ipyproc_page__ ??= { id: newId(), n: 0 });
   return { page: page.id, n: ++page.n };
 }

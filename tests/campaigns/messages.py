@@ -44,7 +44,7 @@ def state():
         "programs": [each.pid for each in {PROGRAMS.replace("import psutil; ", "")}],
         "live": [live.pid, live.returncode, live.ladder.sent, live.log.read().decode(), live.name],
         "ended": [ended.pid, ended.returncode, ended.log.read().decode(), ended.name],
-        "cards": sorted([each.model_id, {{k: v for k, v in each.shown.items() if k not in times}}, each._esm, each._css,
+        "cards": sorted([each.model_id, {{k: v for k, v in each.shown.items() if k not in times}}, each._esm,
                          each._model_name, each._view_name, each.layout.model_id, each.tooltip] for each in cards),
     }}
 import psutil
@@ -134,7 +134,22 @@ def _sender(kernel: KernelSession, report: Report) -> Iterator[Any]:
 
 # --- what is forged ----------------------------------------------------------------------------------------------
 
-HARMLESS = ["ready", "ping", "bye", "rows", "find", "text", "download", "state", "tail", "int", "stdin", "resize", ""]
+HARMLESS = [
+    "ready",
+    "code",
+    "ping",
+    "bye",
+    "rows",
+    "find",
+    "text",
+    "download",
+    "state",
+    "tail",
+    "int",
+    "stdin",
+    "resize",
+    "",
+]
 FATAL = ["stop", "kill", "interrupt", "terminate", "signal", "restart"]
 KEYS = [
     *("op", "job", "page", "n", "first", "last", "count", "id", "text", "case", "at", "first_column", "last_column"),

@@ -1,10 +1,17 @@
 """The card by its messages: what the kernel tells the page, what the page may say, and what it leaves behind."""
 
+import gzip
+import json
+import pathlib
 import re
 import struct
 import time
 
 import pytest
+
+import ipyproc
+
+STATIC = pathlib.Path(ipyproc.__file__).parent / "_jupyter" / "static"
 
 
 def shown(messages, card):
@@ -297,3 +304,24 @@ def test_what_is_asked_wrongly_is_ignored(asked):
         ask.send(**wrong)
     [(_, buffer)] = ask("rows", first=0, count=1)
     assert buffer == b"1line 0"
+
+
+def test_the_code_comes_when_it_is_asked_for_and_not_with_each_card(kernel):
+    page = Page(kernel)
+    done = kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
+    of_card = [m for m in done.messages if m["msg_type"].startswith("comm_") and m["content"]["comm_id"] == page.card]
+    assert sum(len(json.dumps(m["content"], default=str)) for m in of_card) < 6000
+    for _ in range(5):
+        page.send("code")
+    messages = kernel.idle_messages(lambda m: is_answer(m, "code"))
+    assert [gzip.decompress(part) for part in messages[-1]["buffers"]] == [
+        (STATIC / name).read_bytes() for name in ("card.js", "card.css")
+    ]
+    page.send("ping")
+    more = kernel.idle_messages(lambda m: is_tail(m, page.card))
+    assert sum(is_answer(m, "code") for m in more) <= 2, "as often as a page likes"
+    assert kernel.run("await p.stop()").value == "-15"
+
+
+def is_answer(message, op):
+    return message["msg_type"] == "comm_msg" and message["content"]["data"].get("content", {}).get("op") == op

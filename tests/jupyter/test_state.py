@@ -64,3 +64,9 @@ async def test_a_press_after_the_end_stops_only_what_is_left():
     process.ladder.reach(TERMINATE, "stop")
     await process.ladder.finished()
     assert state.of(process).label == "Done, exit 0; what was left was ended by you with SIGTERM"
+
+
+async def test_a_crash_is_called_one():
+    process = await run.start("sh", "-c", "kill -SEGV $$")
+    await process.ladder.finished()
+    assert state.of(process) == state.State("failed", "Crashed (SIGSEGV)")

@@ -15,7 +15,7 @@ import ipyproc
 
 ROOT = Path(__file__).parents[2]
 NAME = f"ipyproc-{ipyproc.__version__}"
-FRONT_END = ("ipyproc/_jupyter/static/card.css", "ipyproc/_jupyter/static/card.js")
+FRONT_END = ("ipyproc/_jupyter/static/card.css", "ipyproc/_jupyter/static/card.js", "ipyproc/_jupyter/static/loader.js")
 DIST_INFO = ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")
 
 

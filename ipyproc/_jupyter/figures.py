@@ -1,0 +1,56 @@
+"""What the operating system says of a running family: CPU, memory, and whether its program is paused."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+
+from .._core.process import Process
+
+PERIOD = 1.0  # seconds between two looks, at least
+_LEAST = 0.1  # seconds over which CPU can be told
+
+
+class Figures:
+    """The last look at one process and its family; nothing is known before `look`.
+
+    Attributes:
+        cpu: of one core, in percent; None when it is not known yet.
+        memory: resident bytes of all of them; what they share counts for each.
+        count: of processes.
+        paused: whether the program is stopped (SIGSTOP, SIGTSTP) and has not been continued.
+        looked_at: `time.monotonic()`.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._used = 0.0
+        self.cpu: float | None = None
+        self.memory = self.count = 0
+        self.paused = False
+        self.looked_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Figures: {self.count} processes, {self.memory} bytes{', paused' * self.paused}>"
+
+    def look(self) -> None:
+        """Look now."""
+        now, used, memory, count, paused = time.monotonic(), 0.0, 0, 0, False
+        for member in self._process.family.alive():
+            try:
+                with member.oneshot():
+                    # with those of children it has waited for: what a child took moves there when it ends
+                    used += sum(member.cpu_times()[:4])
+                    memory += member.memory_info().rss
+                    if member.pid == self._process.pid:
+                        paused = member.status() == psutil.STATUS_STOPPED
+                count += 1
+            except psutil.Error:
+                continue  # it has just ended, or is another user's
+        passed = now - self.looked_at
+        if self.looked_at and passed >= _LEAST:
+            self.cpu = max(0.0, 100 * (used - self._used) / passed)
+        if not self.looked_at or passed >= _LEAST:
+            self._used, self.looked_at = used, now
+        self.memory, self.count, self.paused = memory, count, paused

@@ -1,0 +1,111 @@
+"""Pictures of the card in every state: light, dark, high contrast, narrow, at 80 % and at 150 %.
+
+.venv/bin/python -m tests.browser.gallery DIRECTORY
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from .lab import chromium
+from .test_log_body import DARK, LIGHT, STATIC
+
+STATES = r"""
+const encode = (text) => new DataView(new TextEncoder().encode(text).buffer);
+const plain = { note: '', pid: 48121, folded: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, input: '' };
+const epochs = ['1epoch 3/10  loss 0.412  acc 0.861', '1epoch 4/10  loss 0.377  acc 0.874',
+  '2UserWarning: 2 images could not be decoded, skipped', '1epoch 5/10  loss 0.351  acc 0.882  \x1b[0;32mbest\x1b[0m',
+  '1epoch 6/10  \x1b[0;36m━━━━━━━━━━━━━━━━━━━━━\x1b[0m\x1b[0;2m━━━━━━━━\x1b[0m  71%  0:00:12'];
+const figures = (cpu, memory, count) => ({ op: 'figures', cpu, memory, count });
+window.states = [
+  [{ name: 'running', label: 'Running', title: 'sleep 600', elapsed: 0.4 }, [], []],
+  [{ name: 'running', label: 'Running', title: 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp' }, epochs,
+    [380, 391, 402, 287, 399, 310, 395, 401, 350, 387].map((cpu) => figures(cpu, 2.1e9, 9)), 0.71],
+  [{ name: 'running', label: 'Running', title: 'python -m pdb script.py', elapsed: 8, input: 'line' },
+    ['1> /work/script.py(1)<module>()', '1-> import json', '1(Pdb) '], [figures(0, 12.4e6, 1)]],
+  [{ name: 'running', label: 'Running', title: 'ssh-add', elapsed: 8, input: 'password' }, ['2Enter passphrase: '], []],
+  [{ name: 'closed', label: 'Running, its output is closed', title: 'server --daemon', elapsed: 301 }, ['1listening'], []],
+  [{ name: 'paused', label: 'Paused', title: 'make -j8 all', elapsed: 301 }, ['1cc -O2 -c src/parse.c'], [figures(0, 312e6, 9)]],
+  [{ name: 'stopping', label: 'Stopping (SIGTERM sent)', title: 'ffmpeg -i in.mov -c:v libx264 out.mp4', sent: 'SIGTERM',
+    elapsed: 31, sent_ago: 3, next_in: 2 }, [], [figures(190, 412e6, 2), figures(170, 412e6, 2), figures(181, 412e6, 2)]],
+  [{ name: 'ok', label: 'Done, exit 0', title: 'pip download numpy', elapsed: 2.4 }, ['1Saved ./numpy-2.4.0.whl'], []],
+  [{ name: 'failed', label: 'Failed, exit 2', title: 'make -j8 all', elapsed: 12.9 },
+    ['1cc -O2 -c src/parse.c', "2src/parse.c:118:9: error: use of undeclared identifier 'tok'", '2make: *** [parse.o] Error 1'], []],
+  [{ name: 'signaled', label: 'Stopped by you with SIGTERM', title: 'python train.py', elapsed: 182 }, ['1epoch 3/10'], []],
+  [{ name: 'signaled', label: 'Ended by SIGKILL, not from here (out of memory? It had 6.1 GB)', title: 'python train.py',
+    elapsed: 182 }, ['1epoch 3/10'], []],
+  [{ name: 'timeout', label: 'Timed out, stopped with SIGTERM', title: 'pytest', elapsed: 60 }, ['1....'], []],
+  [{ name: 'left', label: 'Done, exit 0; 2 processes left', title: 'start-servers.sh', elapsed: 0.8 }, ['1started'], []],
+  [{ name: 'lost', label: 'Lost: nobody saw how it ended', title: 'rsync -a big/ remote:/big/', elapsed: 61 }, [], []],
+  [{ name: 'running', label: 'Running', title: 'seq 100', folded: true, note: 'output in x' }, ['11', '12'], []],
+];
+window.showAll = async () => {
+  const { default: card } = await import('./card.js');
+  for (const [own, rows, seen, progress] of states) {
+    const el = document.createElement('div');
+    document.querySelector('#cell').append(el);
+    const shown = { ...plain, job: 'job', ...own };
+    let tell;
+    const model = { get: () => shown, off() {}, send() {}, on(event, call) { if (event === 'msg:custom') tell = call; } };
+    card.render({ model, el });
+    for (const each of seen) tell(each, []);
+    const { elapsed, sent_ago, next_in } = shown;
+    const counts = `${rows.length} lines · 9.4 kB`;
+    tell({ op: 'tail', total: rows.length, first: 0, settled: 0, counts, progress: progress ?? null, elapsed, sent_ago, next_in },
+      [encode(rows.join('\n'))]);
+  }
+};
+"""
+PAGE = """<!doctype html><html lang="en"><title>Cards</title><body data-jp-theme-light="{light}">
+<style>body {{ margin: 16px; {variables} background: var(--jp-layout-color1); }}</style><main id="cell"></main>"""
+LOOKS = {  # width, zoom, light, forced colours
+    "light": (1000, 1.0, True, False),
+    "dark": (1000, 1.0, False, False),
+    "high-contrast": (1000, 1.0, True, True),
+    "narrow": (420, 1.0, True, False),
+    "zoom-80": (1000, 0.8, True, False),
+    "zoom-150": (1000, 1.5, False, False),
+}
+ORIGIN = "http://localhost:1"  # nobody listens there: the page is made here
+
+
+def show_states(page: Page, look: str) -> None:
+    """Load a page with a card in each state."""
+    width, zoom, light, forced = LOOKS[look]
+    files = {
+        "/": (PAGE.format(light=str(light).lower(), variables=LIGHT if light else DARK), "text/html"),
+        "/card.js": ((STATIC / "card.js").read_text(), "text/javascript"),
+    }
+
+    def serve(route) -> None:
+        body, content_type = files[route.request.url.removeprefix(ORIGIN)]
+        route.fulfill(body=body, content_type=f"{content_type}; charset=utf-8")
+
+    page.unroute_all()
+    page.route(f"{ORIGIN}/**", serve)
+    page.emulate_media(forced_colors="active" if forced else "none", reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 700})
+    page.goto(f"{ORIGIN}/")
+    page.add_style_tag(content=(STATIC / "card.css").read_text())
+    page.evaluate(f"document.body.style.zoom = {zoom}")
+    page.evaluate(f"{STATES}; showAll()")
+    expect(page.locator(".ipyproc-card")).to_have_count(page.evaluate("states.length"))
+    expect(page.get_by_text("epoch 6/10")).to_be_visible()
+
+
+def main(folder: Path) -> None:
+    """Write one picture for each look."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with chromium() as browser:
+        page = browser.new_page()
+        for look in LOOKS:
+            show_states(page, look)
+            page.screenshot(path=folder / f"{look}.png", full_page=True)
+            print(folder / f"{look}.png")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

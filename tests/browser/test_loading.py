@@ -1,0 +1,150 @@
+"""The code of the card comes once for a page, whatever is in the way; until then the card says what it will show."""
+
+import gzip
+import json
+import re
+
+import ipykernel
+import pytest
+from playwright.sync_api import expect
+
+from ipyproc._jupyter import front_end
+
+ORIGIN = "http://localhost:1"  # nobody listens there: the page is made here
+# two kernels; a view of one of them; what views send; what a kernel answers
+PAGE = r"""
+window.sent = [];
+const unpack = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+window.kernels = { a: {}, b: {} };
+window.view = async (name, kernel) => {
+  const { default: loader } = await import('./loader.js');
+  const heard = {};
+  const shown = { job: name, name: 'running', label: 'Running', title: name, note: '', pid: 1, folded: false, sent: '',
+    elapsed: 0, sent_ago: 0, next_in: null };
+  const el = document.createElement('div');
+  document.body.append(el);
+  const model = {
+    widget_manager: kernels[kernel],
+    get: () => shown,
+    on: (event, call) => { (heard[event] ??= new Set()).add(call); },
+    off: (event, call) => { heard[event]?.delete(call); },
+    send(message) {
+      if (kernels[kernel].dead) throw new Error('no kernel');
+      sent.push(`${name} ${message.op}`);
+    },
+  };
+  const end = loader.render({ model, el });
+  window[name] = { end, answer: (parts) => { for (const call of [...heard['msg:custom']]) call({ op: 'code' }, parts.map(unpack)) },
+    listeners: () => Object.values(heard).reduce((sum, calls) => sum + calls.size, 0) };
+};
+"""
+
+
+def base64(part: bytes) -> str:
+    import base64
+
+    return base64.b64encode(part).decode()
+
+
+CODE = [base64(part) for part in front_end.packed()]
+BROKEN = [base64(gzip.compress(b"not a module (")), CODE[1]]
+
+
+@pytest.fixture
+def alone(page):
+    """A page with the loader, without a notebook."""
+
+    def serve(route) -> None:
+        is_page = route.request.url == f"{ORIGIN}/"
+        route.fulfill(
+            body="<!doctype html><body>" if is_page else front_end.LOADER,
+            content_type="text/html" if is_page else "text/javascript",
+        )
+
+    page.route(f"{ORIGIN}/**", serve)
+    page.goto(f"{ORIGIN}/")
+    page.evaluate(PAGE)
+    return page
+
+
+def test_it_is_asked_for_once_and_serves_all_cards(alone):
+    alone.evaluate("view('first', 'a').then(() => view('second', 'a'))")
+    expect(alone.get_by_text("Running: first …")).to_be_visible()
+    expect(alone.get_by_text("Running: second …")).to_be_visible()
+    assert alone.evaluate("sent") == ["first ready", "first code", "second ready"]
+    alone.evaluate("(code) => first.answer(code)", CODE)
+    expect(alone.locator(".ipyproc-card")).to_have_count(2)
+    expect(alone.get_by_text("…")).to_have_count(0)
+    assert alone.evaluate("sent.slice(3)") == ["first ping", "second ping"], "the first tail was lost"
+    alone.evaluate("view('third', 'a')")
+    expect(alone.locator(".ipyproc-card")).to_have_count(3)
+    assert alone.evaluate("sent.slice(5)") == ["third ready"]
+    assert alone.evaluate("document.adoptedStyleSheets.length") == 1
+    assert alone.evaluate("getComputedStyle(document.querySelector('.ipyproc-card')).borderLeftWidth") == "3px"
+    alone.evaluate("first.end(), second.end(), third.end()")
+    assert alone.evaluate("[first, second, third].map((each) => each.listeners())") == [0, 0, 0]
+
+
+@pytest.mark.parametrize("dead", [True, False], ids=["dead", "silent"])
+def test_a_kernel_that_does_not_answer_is_in_nobodys_way(alone, dead):
+    alone.evaluate(f"kernels.a.dead = {json.dumps(dead)}; view('first', 'a').then(() => view('second', 'b'))")
+    alone.wait_for_function("sent.includes('second code')")
+    alone.evaluate("(code) => second.answer(code)", CODE)
+    expect(alone.locator(".ipyproc-card")).to_have_count(2)
+
+
+def test_it_is_asked_for_again_and_by_another_card_when_the_first_has_gone(alone):
+    alone.evaluate("view('first', 'a').then(() => view('second', 'a'))")
+    alone.wait_for_function("sent.includes('first code')")
+    alone.evaluate("first.end()")
+    assert alone.evaluate("sent.at(-1)") == "first bye"
+    alone.wait_for_function("sent.includes('second code')")
+    alone.evaluate("(code) => second.answer(code)", CODE)
+    expect(alone.locator(".ipyproc-card")).to_have_count(1)
+
+
+def test_code_that_cannot_run_is_said(alone):
+    alone.evaluate("view('first', 'a')")
+    alone.wait_for_function("window.first")
+    alone.evaluate("(code) => first.answer(code)", BROKEN)
+    expect(alone.get_by_text(re.compile("This browser cannot show the card of first: SyntaxError"))).to_be_visible()
+    alone.evaluate("(code) => first.answer(code)", CODE)
+    expect(alone.locator(".ipyproc-card")).to_have_count(1)
+
+
+def test_in_a_notebook_one_copy_is_sent_for_many_cards(notebook, page):
+    frames = []
+
+    def listen(socket) -> None:
+        socket.on("framereceived", lambda frame: frames.append(frame if isinstance(frame, bytes) else frame.encode()))
+
+    page.on("websocket", listen)
+    lab = notebook(
+        *["from IPython import get_ipython\nfor n in range(5): get_ipython().run_line_magic('aproc', '--bg sleep 600')"]
+        * 2
+    )
+    lab.run(1)
+    expect(lab.cards).to_have_count(5)
+    lab.run(2)
+    expect(lab.cards).to_have_count(10)
+    expect(lab.cards.first).to_have_attribute("data-state", "running")
+    assert sum(b'"op": "code"' in frame for frame in frames) == 1
+    lab.save()
+    lab.open()
+    expect(lab.cards).to_have_count(10)
+    assert sum(b'"op": "code"' in frame for frame in frames) == 2
+    assert "adoptedStyleSheets" not in lab.path.read_text(), "the notebook holds code of ours"
+
+
+@pytest.mark.skipif(ipykernel.version_info < (7, 4), reason="ipykernel 6 hears nothing while it is busy")
+def test_it_comes_while_the_kernel_is_busy(notebook, server):
+    lab = notebook(
+        "%aproc --bg --name first sleep 600\nimport os\nwhile not os.path.exists('free'):\n    for _ in range(1_000_000): pass"
+    )
+    lab.run(1)
+    card = lab.cell(1).locator(".ipyproc-card")
+    expect(card).to_be_visible()
+    card.get_by_role("button", name=re.compile("^Kill")).click()
+    expect(card.get_by_role("status")).to_have_text(re.compile("SIGKILL sent"))
+    (server.root / "free").touch()
+    lab.expect_done(1)

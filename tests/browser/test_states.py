@@ -1,0 +1,90 @@
+"""Every state of the card: nothing is cut off, axe-core finds nothing; pause, figures and progress in a real notebook."""
+
+import re
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import expect
+
+from .gallery import LOOKS, show_states
+
+AXE = Path(__file__).parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"
+CUT_OFF = """[...document.querySelectorAll('.ipyproc-head')].filter((head) => {
+  const box = head.getBoundingClientRect();
+  return [...head.querySelectorAll('button, time')].some((each) => each.offsetWidth &&
+    (each.getBoundingClientRect().right > box.right + 0.5 || each.getBoundingClientRect().bottom > box.bottom + 0.5));
+}).map((head) => head.textContent)"""
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nothing_is_cut_off(page, look, picture):
+    show_states(page, look)
+    assert page.evaluate(CUT_OFF) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+    heads = page.locator("[data-state='running'] .ipyproc-head, [data-state='ok'] .ipyproc-head").all()
+    assert len({round(head.bounding_box()["height"]) for head in heads}) == 1 or look in ("narrow", "zoom-150")
+    picture(f"states-{look}")
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_axe_finds_nothing(page, look):
+    if not AXE.exists():
+        pytest.skip("axe-core is not there: npm ci in js/")
+    show_states(page, look)
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run('.ipyproc-card').then(({ violations }) => violations)")
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
+
+
+def test_each_state_has_a_look_without_colour(page):
+    show_states(page, "light")
+    looks = page.evaluate(
+        "[...document.querySelectorAll('.ipyproc-card')].map((card) => [card.dataset.state, "
+        "card.querySelector('.ipyproc-icon').innerHTML, card.querySelector('[role=status]').textContent.split(/[ ,:;]/)[0]])"
+    )
+    words = {state: (icon, word) for state, icon, word in looks if state not in ("running", "closed", "stopping")}
+    assert len({icon for icon, _ in words.values()}) == len(words) == 7
+
+
+def test_pause_resume_and_figures(notebook, picture):
+    lab = notebook("%%aproc --name spin python3\nprint('ready', flush=True)\nwhile True: pass")
+    lab.run(1)
+    card = lab.cell(1).locator(".ipyproc-card")
+    expect(card.locator(".ipyproc-cpu")).to_have_text(re.compile(r"^\d+ %$"))
+    expect(card.locator(".ipyproc-memory")).to_have_text(re.compile(r"^[\d.]+ MB$"))
+    expect(card.locator(".ipyproc-counts")).to_contain_text("pid ")
+    program = psutil.Process(int(card.locator(".ipyproc-counts").inner_text().rpartition("pid ")[2]))
+    picture("figures")
+    card.get_by_role("button", name=re.compile("^Pause")).click()
+    expect(card.get_by_role("status")).to_have_text("Paused")
+    assert program.status() == psutil.STATUS_STOPPED
+    expect(card.get_by_role("progressbar")).to_have_count(0)
+    picture("paused")
+    card.get_by_role("button", name=re.compile("^Resume")).press("Enter")
+    expect(card.get_by_role("status")).to_have_text("Running")
+    card.get_by_role("button", name=re.compile("^Pause")).click()
+    expect(card).to_have_attribute("data-state", "paused")
+    card.get_by_role("button", name=re.compile("^Stop")).click()
+    lab.expect_done(1)
+    expect(lab.output(1).first).to_contain_text("Stopped by you with SIGTERM")
+
+
+def test_progress_and_the_title_of_a_hidden_tab(notebook, page, picture, program):
+    lab = notebook(f"program = {program('out', '[ 42%] Building a.o', 'stall')!r}", "%aproc {program}")
+    lab.run(1)
+    lab.run(2)
+    bar = lab.cards.get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", "42")
+    picture("progress")
+    title = page.title()
+    hide = (
+        "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }}); "
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    page.evaluate(hide.format("true"))
+    assert page.title() == f"42 % · {title}"
+    page.evaluate(hide.format("false"))
+    assert page.title() == title
+    lab.interrupt()
+    lab.expect_done(2)
