@@ -137,6 +137,7 @@ class LogPipe:
         self._is_paused = False
         if self._fds:
             self._loop.add_reader(self._read_end, self._drain)
+            self._drain()  # now: another pipe may have become ready in the pause, and would be read before
 
     def _end(self) -> None:
         self._loop.remove_reader(self._read_end)

@@ -524,8 +524,8 @@ def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program,
             while len(guards(started)) < 4:
                 await asyncio.sleep(0)  # the shim for the next program is being forked
             for pid in guards(started):
-                # its socket, its watch of the kernel (and of the supervisor), and what wakes it when a child has ended
-                expected = ["anon_inode:"] * (1 + (pid != supervised.supervisor_pid())) + ["pipe:", "pipe:", "socket:"]
+                # its socket, its loop, its watch of the kernel (and of the supervisor), what wakes it when a child has ended
+                expected = ["anon_inode:"] * (2 + (pid != supervised.supervisor_pid())) + ["pipe:", "pipe:", "socket:"]
                 if pid == started.family._program.shim:  # and the two pipes of its program, and the log
                     expected += ["pipe:", "pipe:", str(started.log.path)]
                 end = time.monotonic() + 10
@@ -534,5 +534,18 @@ def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program,
                 assert held(pid) == sorted(expected), pid
                 assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 6
             await started.stop(0)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("launcher", [supervised, launch.portable])
+def test_what_was_written_last_is_last_in_the_log(program, launcher):
+    async def main():
+        for count in (1, 100, 20_000) * 10:
+            words = [*program("lines", count, "err", "end")]
+            started = await process.start_exec(launcher, *words, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+            await started.wait()
+            await started.log.finished()
+            assert started.log.read().endswith(f"line {count - 1}\nend\n".encode()), (launcher, count)
 
     asyncio.run(main())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
 import select
 import time
 from collections.abc import Callable
@@ -16,14 +15,19 @@ class PollLoop:
     """Calls back when a descriptor can be read or written, or when a time has come."""
 
     def __init__(self) -> None:
-        self._poll = select.poll()
+        self._epoll = select.epoll()  # tells what was ready first, which poll does not
         self._readers: dict[int, Callback] = {}
         self._writers: dict[int, Callback] = {}
+        self._registered: set[int] = set()
         self._timers: list[tuple[float, int, Callback]] = []
         self._numbers = itertools.count()  # timers of the same moment keep their order
 
     def __repr__(self) -> str:
         return f"<PollLoop of {len(self._readers)} readers and {len(self._timers)} timers>"
+
+    def fileno(self) -> int:
+        """The descriptor of its own."""
+        return self._epoll.fileno()
 
     def add_reader(self, fd: int, callback: Callback, /) -> None:
         """Call this whenever the descriptor can be read, or is at its end."""
@@ -57,18 +61,21 @@ class PollLoop:
         """Wait until something happens, so many seconds at most, and call back."""
         if self._timers:
             longest = max(0.0, min(longest, self._timers[0][0] - time.monotonic()))
-        for fd, events in self._poll.poll(math.ceil(longest * 1000)):
+        for fd, events in self._epoll.poll(longest):
             # looked up now: what was called before may have removed it
-            if events & ~select.POLLOUT and (reader := self._readers.get(fd)):
+            if events & ~select.EPOLLOUT and (reader := self._readers.get(fd)):
                 reader()
-            if events & ~select.POLLIN and (writer := self._writers.get(fd)):
+            if events & ~select.EPOLLIN and (writer := self._writers.get(fd)):
                 writer()
         while self._timers and self._timers[0][0] <= time.monotonic():
             heapq.heappop(self._timers)[2]()
 
     def _register(self, fd: int) -> None:
-        events = (fd in self._readers) * select.POLLIN | (fd in self._writers) * select.POLLOUT
-        if events:
-            self._poll.register(fd, events)
+        events = (fd in self._readers) * select.EPOLLIN | (fd in self._writers) * select.EPOLLOUT
+        if not events:
+            self._epoll.unregister(fd)
+        elif fd in self._registered:
+            self._epoll.modify(fd, events)
         else:
-            self._poll.unregister(fd)
+            self._epoll.register(fd, events)
+        self._registered = {*self._readers, *self._writers}

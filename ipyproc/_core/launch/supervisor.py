@@ -51,7 +51,11 @@ class _Supervisor:
         self._kernel = kernel
         self._loop = PollLoop()
         self._shims: set[int] = set()
-        self._own = [control.fileno(), *guard.wake_on_child(self._loop)]  # descriptors that are nothing to a shim
+        self._own = [
+            control.fileno(),
+            self._loop.fileno(),
+            *guard.wake_on_child(self._loop),
+        ]  # descriptors that are nothing to a shim
         if watched := guard.watch(kernel, self._loop, self._end):
             self._own.append(watched)
         self._loop.add_reader(control.fileno(), self._serve)
