@@ -36,7 +36,7 @@ class Options:
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     secret: frozenset[str] = frozenset()  # names of Python variables
-    stdin: str | None = None  # a file name, or "none"
+    stdin: str | None = None  # a file name, "ask" or "none"
     keep: bool = False
     log: str | None = None  # a file name, behind ">>" to append
     expand: bool = False
@@ -136,7 +136,12 @@ OPTIONS = (
         "NAME,...",
         _read_names,
     ),
-    Option(("--stdin",), "stdin", "standard input: a file, or none (the default)", "FILE|none"),
+    Option(
+        ("--stdin",),
+        "stdin",
+        "standard input: a file, ask (the card has a row to type in) or none (the default)",
+        "FILE|ask|none",
+    ),
     Option(
         ("--log",),
         "log",
@@ -235,7 +240,7 @@ def complete(shell: Any, event: Any) -> list[str]:
         if option is None:
             return []  # the program's own words: IPython completes file names
         if option.metavar and "=" not in word and next(words, None) is None:
-            values = {"stdin": ["none"], "secret": getattr(shell, "user_ns", ())}.get(option.sets, ())
+            values = {"stdin": ["ask", "none"], "secret": getattr(shell, "user_ns", ())}.get(option.sets, ())
             return [value for value in values if value.startswith(last) and not value.startswith("_")]
     return [flag for flag in FLAGS if flag.startswith(last)] if not last or last.startswith("-") else []
 
