@@ -77,7 +77,7 @@ class Rows:
     @property
     def moves(self) -> bool:
         """Whether rows may change after they have ended."""
-        return self.log.moved_at is not None
+        return self.log.moved_at is not None or self._settled is not None
 
     def follow(self) -> bool:
         """Take in what is new, for 5 ms at most; whether there is more to take in."""
@@ -106,6 +106,20 @@ class Rows:
             if self._settled:
                 self._settled.close()
         return self._fed < log.bytes
+
+    def echo(self, text: str) -> None:
+        """Show a line that was typed for the program, as a terminal does: behind what stands there. The log has it not."""
+        if self._finished:
+            return
+        while self.follow():
+            pass
+        if self._settled is None:  # from here on the rows are more than the lines of the log
+            self._begin_moves(self.log.bytes)
+            while self.follow():
+                pass
+        stream = self.open[-1].stream if self.open else STDOUT_FD
+        self._screen.feed([(stream, f"{screen.inert_line(text)}\n".encode())])
+        self._settle()
 
     def read(self, first: int, count: int) -> list[Row]:
         """At most `count` rows from this one on; fewer, but one at least, where they are long."""

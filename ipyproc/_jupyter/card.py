@@ -19,11 +19,12 @@ each row behind the digit of its stream (0: a note of ours), joined by \n, with 
                      {op: "code"}                 the page has no code of the card yet
                      {op: "stop" | "kill" | "pause" | "resume"}    a button
                      {op: "watch", id, on}        this view is in sight, or is not any more
+                     {op: "stdin", text} {op: "eof"}    for the program; at most 64 KiB
                      {op: "ping"}                 are you there? the answer is a tail
                      {op: "bye"}                  a view has gone
     kernel -> page   {op: "code"} + [script, style], both gzip
                      {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
-    kernel -> page   {op: "tail", total, first, settled, counts, progress, elapsed, sent_ago, next_in} + [the rows from
+    kernel -> page   {op: "tail", total, first, settled, counts, progress, secret, elapsed, sent_ago, next_in} + [the rows from
                                                   `first` on]; rows below `settled` will never change
                      {op: "figures", cpu, memory, count}           once a second while a view is in sight; cpu in percent
     page -> kernel   {op: "rows", first, count}
@@ -64,6 +65,7 @@ from .._core.screen import Row, inert_line
 from . import front_end, kernel, progress, transcript
 from . import state as states
 from .figures import PERIOD, Figures
+from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
 from .view import take_in
 from .wire import QUESTIONS, QuestionLimit, Wire
@@ -76,7 +78,7 @@ _MOST_WAITING = 8  # answers
 _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _SLICE = 0.005  # seconds of work, then others have their turn
-_UNLIMITED = ("ready", "stop", "kill", "bye", "download")  # the last one waits instead
+_UNLIMITED = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # the last one waits instead
 _BIG_ANSWER = QUESTIONS / 2  # what it costs to ask for all traits, or for the code of the card
 _MOST_PAGES = 1000  # that one card answers
 _MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
@@ -134,6 +136,7 @@ class Card(anywidget.AnyWidget):
             self._rows = Rows(process.log, logs.BOTH)
             self._transcribed = self._rows if self._streams == logs.BOTH else Rows(process.log, self._streams)
             self._figures = Figures(process)
+            self._stdin = Stdin(process)
             self._watching: set[str] = set()  # views that are in sight
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
@@ -211,6 +214,7 @@ class Card(anywidget.AnyWidget):
     def _write_text(self) -> None:
         assert self._process is not None
         Card.no_page_until = time.monotonic() + PAGE_RETRY
+        self._stdin.end()  # nobody can type
         self._text = StreamView(self._process, self._streams, live=False)
 
     def finish(self) -> None:
@@ -269,6 +273,7 @@ class Card(anywidget.AnyWidget):
             "folded": self.folded,
             "sent": ladder.sent.name if ladder.sent else "",
             "pauses": bool(_PAUSES),
+            "stdin": self._stdin.is_open,
         }
 
     def _clock(self) -> dict[str, Any]:
@@ -304,6 +309,7 @@ class Card(anywidget.AnyWidget):
             "settled": rows.settled,
             "counts": transcript.counts(rows),
             "progress": self._progress(),
+            "secret": self._stdin.is_open and asks_for_secret(rows.open),
             **self._clock(),
         }
         self.send(message, [buffer])
@@ -389,6 +395,11 @@ class Card(anywidget.AnyWidget):
             if not self._process.family.is_threadsafe:
                 self._process.family.send_signal(_PAUSES[operation])
             self._loop.call_later(_PAUSED_BY, self._look)
+        elif operation == "stdin":
+            self._type(content.get("text"))
+        elif operation == "eof":
+            self._stdin.end()
+            self._push_state()
         elif operation == "watch":
             self._watch(content.get("id"), on=content.get("on") is True)
         elif operation == "bye":
@@ -397,6 +408,17 @@ class Card(anywidget.AnyWidget):
                 self.close()
         elif operation in ("rows", "find", "text", "download"):
             self._look_up(operation, content)
+
+    def _type(self, text: object) -> None:
+        if not isinstance(text, str) or len(text.encode(errors="replace")) > MOST:
+            return
+        while self._rows.follow():
+            pass
+        shown = self._stdin.send(text, self._rows.open)
+        if shown is not None:
+            for rows in {self._rows, self._transcribed}:
+                rows.echo(shown)
+            self._push_tail(anew=True)
 
     def _watch(self, view: object, *, on: bool) -> None:
         if isinstance(view, str) and len(view) <= 64:

@@ -26,7 +26,7 @@ from .._core import log, status, storage
 from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
 from .._core.ladder import INTERRUPT
-from .._core.process import DEVNULL, Process
+from .._core.process import DEVNULL, PIPE, Process
 from .._core.screen import inert_line
 from .._core.stage import all_ended, finish
 from . import interrupt, kernel
@@ -77,7 +77,11 @@ class Outcome:
 
 
 class Cell:
-    """One run. `options` are complete: `%config` defaults are filled in."""
+    """One run. `options` are complete: `%config` defaults are filled in.
+
+    Raises:
+        UsageError: somebody is to be asked for input, and there is no card to type in.
+    """
 
     def __init__(
         self,
@@ -100,6 +104,11 @@ class Cell:
         names = {log.STDOUT_FD: options.out, log.STDERR_FD: options.err}
         self._variables = {stream: name for stream, name in names.items() if name}
         self._streams = log.BOTH if options.tee else log.BOTH - self._variables.keys()
+        if options.stdin == "ask" and not self._uses_card:
+            raise UsageError(
+                "--stdin ask: there will be no card here to type in (no page, a captured cell, --plain or --quiet); "
+                "give a file, or none"
+            )
         self._interrupted = False
         self._process: Process | None = None
         self._shown: View = NoView()
@@ -124,8 +133,8 @@ class Cell:
     async def _start(self) -> Process:
         options, names = self._options, self._shell.user_ns
         with contextlib.ExitStack() as files:
-            stdin: Any = DEVNULL
-            if options.stdin not in (None, "none"):
+            stdin: Any = PIPE if options.stdin == "ask" else DEVNULL
+            if options.stdin not in (None, "ask", "none"):
                 stdin = files.enter_context(Path(options.stdin).open("rb"))  # noqa: ASYNC230 -- opens at once, or fails
             args = self._command.args
             if self._command.script is not None:

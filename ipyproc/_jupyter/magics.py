@@ -218,7 +218,7 @@ def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, n
 
 
 def _check_stdin(name: str | None) -> None:
-    if name in (None, "none"):
+    if name in (None, "ask", "none"):
         return
     try:
         mode = os.stat(name).st_mode

@@ -36,7 +36,7 @@ class Options:
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     secret: frozenset[str] = frozenset()  # names of Python variables
-    stdin: str | None = None  # a file name, or "none"
+    stdin: str | None = None  # a file name, "ask" or "none"
     keep: bool = False
     variables: tuple[str, ...] = ()  # that become environment variables
     format: str | None = None
@@ -198,7 +198,12 @@ OPTIONS = (
     Option(("--jobs",), "jobs", "with --each: how many run at once (default: one for each CPU)", "N", _read_count),
     Option(("--venv",), "venv", "run in this virtual environment", "DIR"),
     Option(("--conda",), "conda", "run in this conda environment", "NAME"),
-    Option(("--stdin",), "stdin", "standard input: a file, or none (the default)", "FILE|none"),
+    Option(
+        ("--stdin",),
+        "stdin",
+        "standard input: a file, ask (the card has a row to type in) or none (the default)",
+        "FILE|ask|none",
+    ),
     Option(
         ("--log",),
         "log",
@@ -300,7 +305,7 @@ def complete(shell: Any, event: Any) -> list[str]:
         if option.metavar and "=" not in word and next(words, None) is None:
             variables = getattr(shell, "user_ns", ())
             values = {
-                "stdin": ["none"],
+                "stdin": ["ask", "none"],
                 "format": FORMATS,
                 "secret": variables,
                 "variables": variables,

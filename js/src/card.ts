@@ -5,6 +5,7 @@ import { element, icon, rename } from './dom';
 import { Figures } from './figures';
 import { Output } from './output';
 import { Progress } from './progress';
+import { Stdin } from './stdin';
 import { type Message, type Send, type Shown, type Tail, type Times, stamp } from './wire';
 
 interface Traits {
@@ -39,6 +40,7 @@ class Card {
   private readonly figures = new Figures((op, more) => this.send(op, more), this.root);
   private readonly progress = new Progress();
   private readonly output = new Output((op, more) => this.send(op, more));
+  private readonly stdin = new Stdin((op, more) => this.send(op, more));
   private readonly counts = element('span', 'counts');
   private readonly fold = element('button', 'fold', { type: 'button' });
   private open: boolean;
@@ -58,7 +60,7 @@ class Card {
     buttons.append(this.pause, this.stop, this.kill);
     head.append(this.icon, this.label, this.title, this.note, this.figures.root, this.time, buttons);
     foot.append(this.counts, this.output.said, this.output.tools, this.fold);
-    this.root.append(head, this.progress.bar, this.output.body, foot);
+    this.root.append(head, this.progress.bar, this.output.body, this.stdin.row, foot);
     this.fold.hidden = !folded;
     this.fold.addEventListener('click', () => {
       this.open = !this.open;
@@ -105,7 +107,7 @@ class Card {
 
   /** A key that was pressed in the card; true when JupyterLab must not have it. */
   key(event: KeyboardEvent): boolean {
-    return this.output.key(event);
+    return this.stdin.key(event) || this.output.key(event);
   }
 
   close(): void {
@@ -133,6 +135,7 @@ class Card {
   private hearTail(message: Tail): void {
     this.lost = false;
     this.share = message.progress;
+    this.stdin.secret = message.secret === true;
     this.counts.textContent = `${message.counts} · pid ${this.shown.pid}`;
     this.hear(message);
     this.draw();
@@ -163,6 +166,7 @@ class Card {
       rename(this.pause, paused ? 'Resume: send SIGCONT' : 'Pause: send SIGSTOP');
     }
     if (!running) this.figures.root.hidden = true;
+    this.stdin.hidden = !running || !this.shown.stdin;
     this.progress.show(running && !paused, this.share);
     this.output.hidden = !this.open || this.output.isEmpty;
     this.output.lost = this.lost;

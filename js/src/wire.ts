@@ -17,6 +17,7 @@ export interface Shown extends Times {
   folded: boolean;
   sent: string; // the signal that was sent last
   pauses: boolean; // whether it can be paused here
+  stdin: boolean; // whether one can type for it
 }
 export interface State {
   op: 'state';
@@ -28,6 +29,7 @@ export interface Tail extends Times {
   first: number; // number of the first row of this message
   settled: number; // rows below this one will not change any more
   counts: string;
+  secret?: boolean; // a password is asked for
   progress?: number | null; // the share that is done, as the output tells it
 }
 export interface Figures {

@@ -15,7 +15,7 @@ from .test_log_body import DARK, LIGHT, STATIC
 
 STATES = r"""
 const encode = (text) => new DataView(new TextEncoder().encode(text).buffer);
-const plain = { note: '', pid: 48121, folded: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, input: '' };
+const plain = { note: '', pid: 48121, folded: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false };
 const epochs = ['1epoch 3/10  loss 0.412  acc 0.861', '1epoch 4/10  loss 0.377  acc 0.874',
   '2UserWarning: 2 images could not be decoded, skipped', '1epoch 5/10  loss 0.351  acc 0.882  \x1b[0;32mbest\x1b[0m',
   '1epoch 6/10  \x1b[0;36m━━━━━━━━━━━━━━━━━━━━━\x1b[0m\x1b[0;2m━━━━━━━━\x1b[0m  71%  0:00:12'];
@@ -24,9 +24,9 @@ window.states = [
   [{ name: 'running', label: 'Running', title: 'sleep 600', elapsed: 0.4 }, [], []],
   [{ name: 'running', label: 'Running', title: 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp' }, epochs,
     [380, 391, 402, 287, 399, 310, 395, 401, 350, 387].map((cpu) => figures(cpu, 2.1e9, 9)), 0.71],
-  [{ name: 'running', label: 'Running', title: 'python -m pdb script.py', elapsed: 8, input: 'line' },
+  [{ name: 'running', label: 'Running', title: 'python -m pdb script.py', elapsed: 8, stdin: true },
     ['1> /work/script.py(1)<module>()', '1-> import json', '1(Pdb) '], [figures(0, 12.4e6, 1)]],
-  [{ name: 'running', label: 'Running', title: 'ssh-add', elapsed: 8, input: 'password' }, ['2Enter passphrase: '], []],
+  [{ name: 'running', label: 'Running', title: 'ssh-add', elapsed: 8, stdin: true }, ['2Enter passphrase: '], []],
   [{ name: 'closed', label: 'Running, its output is closed', title: 'server --daemon', elapsed: 301 }, ['1listening'], []],
   [{ name: 'paused', label: 'Paused', title: 'make -j8 all', elapsed: 301 }, ['1cc -O2 -c src/parse.c'], [figures(0, 312e6, 9)]],
   [{ name: 'stopping', label: 'Stopping (SIGTERM sent)', title: 'ffmpeg -i in.mov -c:v libx264 out.mp4', sent: 'SIGTERM',

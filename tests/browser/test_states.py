@@ -1,5 +1,6 @@
 """Every state of the card: nothing is cut off, axe-core finds nothing; pause, figures and progress in a real notebook."""
 
+import json
 import re
 from pathlib import Path
 
@@ -88,3 +89,32 @@ def test_progress_and_the_title_of_a_hidden_tab(notebook, page, picture, program
     assert page.title() == title
     lab.interrupt()
     lab.expect_done(2)
+
+
+def test_typing_for_the_program(notebook, page, picture):
+    code = "name = input('name? '); secret = input('password: '); print(name, len(secret)); print(len(input('more? ')))"
+    lab = notebook(f"code = {code!r}", "%aproc --stdin ask python3 -u -c {code}")
+    lab.run(1)
+    lab.run(2)
+    card = lab.cell(2).locator(".ipyproc-card")
+    log, row = card.get_by_role("log"), card.get_by_role("textbox", name="A line for the program")
+    expect(log).to_contain_text("name? ")
+    row.click()
+    page.keyboard.type("Ada x")  # "x" is a command of JupyterLab
+    page.keyboard.press("Enter")
+    expect(log).to_contain_text("name? Ada x")
+    expect(row).to_have_value("")
+    expect(row).to_have_attribute("type", "password")
+    picture("stdin-password")
+    page.keyboard.type("hunter2")
+    page.keyboard.press("Enter")
+    expect(log).to_contain_text("password: ••••••••")
+    expect(log).to_contain_text("Ada x 7")
+    expect(row).to_have_attribute("type", "text")
+    expect(log).to_contain_text("more? ")
+    picture("stdin")
+    page.keyboard.press("Control+d")
+    lab.expect_done(2)
+    expect(lab.output(2).first).to_contain_text("EOFError")
+    saved = json.dumps(lab.save())
+    assert "hunter2" not in saved and "Ada x" in saved

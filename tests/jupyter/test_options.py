@@ -224,7 +224,7 @@ class Event:
     [
         ("%aproc --ti", ["--timeout"]),
         ("%%aproc --bg --n", ["--no-raise-error", "--no-strict", "--name"]),
-        ("%aproc --stdin ", ["none"]),
+        ("%aproc --stdin ", ["ask", "none"]),
         ("%aproc --secret tok", []),
         ("%aproc --cwd ", []),
         ("%aproc ls --o", []),
