@@ -28,6 +28,7 @@ from ._core.process import (
     create_subprocess_exec,
     create_subprocess_shell,
 )
+from ._core.registry import processes
 from ._core.run import CompletedProcess
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ __all__ = [
     "STDOUT",
     "create_subprocess_exec",
     "create_subprocess_shell",
+    "processes",
 ]
 
 

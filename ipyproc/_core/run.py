@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from . import launch, log, process, status, storage
+from . import launch, log, process, registry, status, storage
 from .errors import ProcessExitError
 from .screen import inert_line
 
@@ -115,7 +115,7 @@ async def start(
             stdin.seek(0)
         files.enter_context(_default_signals())
         try:
-            return await process.start_exec(
+            started = await process.start_exec(
                 launch.best(),
                 *words,
                 stdin=stdin,
@@ -138,6 +138,8 @@ async def start(
             if error.filename == words[0]:
                 error.filename = words[0]  # the caller's own object, which may show itself in another way
             raise
+    registry.add(started)
+    return started
 
 
 def _own_session() -> dict[str, Any]:

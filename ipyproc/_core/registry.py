@@ -1,0 +1,28 @@
+"""Which programs run: those that were started by `start` and the magics."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+from .process import Process
+
+watchers: set[Callable[[Process], object]] = set()
+"""Called with each process, on its event loop, when it has started."""
+
+_started: weakref.WeakValueDictionary[int, Process] = weakref.WeakValueDictionary()  # in the order of their start
+
+
+def add(process: Process) -> None:
+    """Know this process up to its end, without holding it."""
+    _started[id(process)] = process
+    for watcher in tuple(watchers):
+        watcher(process)
+
+
+def processes() -> list[Process]:
+    """All programs that run now, in the order in which they were started.
+
+    Each is a `Process`, also when nobody has kept it: `ipyproc.processes()[-1].terminate()`.
+    """
+    return [each for each in _started.values() if not each.is_over]
