@@ -141,7 +141,6 @@ class Cell:
             )
         if options.keep:
             _log(process).keep()
-        self._table.add(process)
         assert options.grace is not None
         process.ladder.grace = options.grace
         if options.proc:
