@@ -6,19 +6,24 @@ In Jupyter or IPython::
     %%aproc
     for i in 1 2 3; do echo $i; sleep 1; done
 
-From Python, with asyncio's own names::
+From Python, with the keywords of `subprocess.run`::
 
-    process = await ipyproc.create_subprocess_exec("ls", stdout=ipyproc.LOG)
-    await process.wait()
+    done = await ipyproc.run("ls", "-l")
+    done.stdout, done.lines, done.duration
 
 Importing this package loads the standard library only; the Jupyter half is loaded by `%load_ext ipyproc`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
 
-from ._core.errors import ProcessError, ProcessExitError, ProcessLost, ProcessTimeout
+from ._core import waiting as _waiting
+from ._core.completed import CompletedPipeline, CompletedProcess
+from ._core.errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
+from ._core.parallel import parallel
 from ._core.process import (
     DEVNULL,
     LOG,
@@ -29,14 +34,19 @@ from ._core.process import (
     create_subprocess_shell,
 )
 from ._core.registry import processes
-from ._core.run import CompletedProcess
+from ._core.run import run, start
+from ._core.status import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from contextlib import AbstractContextManager
+
     from IPython.core.interactiveshell import InteractiveShell
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CompletedPipeline",
     "CompletedProcess",
     "DEVNULL",
     "LOG",
@@ -45,12 +55,35 @@ __all__ = [
     "ProcessError",
     "ProcessExitError",
     "ProcessLost",
+    "ProcessStopped",
     "ProcessTimeout",
     "STDOUT",
+    "Usage",
     "create_subprocess_exec",
     "create_subprocess_shell",
+    "parallel",
     "processes",
+    "run",
+    "start",
 ]
+
+
+def _wait_in_running_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    from ._jupyter import waiting  # late: `import ipyproc` must not load Jupyter
+
+    return waiting.wait(work)
+
+
+def _interruptible(what: str, stop: Callable[[], None]) -> AbstractContextManager[None]:
+    if "IPython" not in sys.modules:
+        return contextlib.nullcontext()
+    from ._jupyter import waiting  # late: `import ipyproc` must not load Jupyter
+
+    return waiting.interruptible(what, stop)
+
+
+_waiting.in_running_loop = _wait_in_running_loop
+_waiting.interruptible = _interruptible
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

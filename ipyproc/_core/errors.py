@@ -1,51 +1,115 @@
-"""What can go wrong with a program that was started.
+"""What can go wrong with a program.
 
 ::
 
     ProcessError                    the root
-    ├── ProcessExitError            it ended with a status that is not 0   (also a subprocess.CalledProcessError)
-    ├── ProcessTimeout              it was stopped because its time was up (also a subprocess.TimeoutExpired)
-    └── ProcessLost                 nobody saw how it ended                (also a ConnectionError)
+    ├── ProcessExitError            it ended with a status that is not 0,
+    │   │                           or was ended by a signal              (also a subprocess.CalledProcessError)
+    │   └── ProcessStopped          that, because somebody stopped it     (Stop, Kill, an interrupt, `stop()`)
+    ├── ProcessTimeout              it was stopped as its time was up     (also a subprocess.TimeoutExpired)
+    └── ProcessLost                 nobody saw how it ended               (also a ConnectionError)
 
-A program that cannot be started raises what asyncio raises (`FileNotFoundError`, `PermissionError`, `OSError`),
-with a message that names the program or the directory.
+    OSError                         it could not be started: FileNotFoundError, PermissionError, ... as asyncio
+                                    raises them, with a message that names the program or the directory
+
+All of them can be pickled, and come out of it with all their attributes.
 """
 
 from __future__ import annotations
 
+import copyreg
+import signal
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from . import status
+from .screen import inert_line
 
 
 class ProcessError(Exception):
-    """The root of the errors of this package."""
+    """The root of the errors of this package.
+
+    Attributes, which every class below has:
+        cmd: the program and its arguments, or the line for the shell.
+        name: what to call it, for people; empty: the command itself.
+        returncode: how it ended (negative: by that signal); None: not known.
+        stdout, stderr: the last lines of each stream, as a terminal would leave them; `output` is `stdout`.
+        log: the file with the complete output, which was kept because the lines here are not all; else None.
+        advice: what is known of the cause; empty: nothing.
+    """
+
+    cmd: Any = ""
+    name: str = ""
+    returncode: int | None = None
+    output: Any = None
+    stderr: Any = None
+    log: Path | None = None
+    advice: str = ""
+
+    @property
+    def stdout(self) -> Any:
+        """The last lines of standard output."""
+        return self.output
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # without a second call of __init__: whatever was given to the first, all attributes come with the state
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
+
+    def __str__(self) -> str:
+        parts = [self._sentence()]
+        parts[0] += f": {self.advice}" if self.advice else ""
+        if last := self._last_words():
+            parts.append(last)
+        if self.log:
+            parts.append(f"(full log: {inert_line(str(self.log))})")
+        return "\n".join(parts)
+
+    def _sentence(self) -> str:
+        return Exception.__str__(self)
+
+    def _last_words(self) -> str:
+        return (self.stderr or self.output or "").rstrip()
+
+    def _command(self) -> str:
+        line = self.name or status.command_line(self.cmd)
+        return f"`{line[:199]}…`" if len(line) > 200 else f"`{line}`"
 
 
 class ProcessExitError(ProcessError, subprocess.CalledProcessError):
-    """A program ended with a status that is not 0.
+    """A program ended with a status that is not 0, or was ended by a signal."""
 
-    Attributes are those of `subprocess.CalledProcessError`: `returncode` (negative: ended by that signal),
-    `cmd`, `stdout`, `stderr`. `stderr` holds the last lines of standard error, bounded.
-    """
+    cmd: str | Sequence[Any]
+    returncode: int
 
-    def __str__(self) -> str:
-        sentence = f"{_quoted(self.cmd)} {status.describe(self.returncode)}"
-        return f"{sentence}\n{self.stderr.rstrip()}" if self.stderr else sentence
+    @property
+    def signal(self) -> signal.Signals | int | None:
+        """The signal that ended it; None if it ended by itself."""
+        return status.signal_of(self.returncode)
+
+    def _sentence(self) -> str:
+        return f"{self._command()} {status.describe(self.returncode)}"
 
 
-class ProcessTimeout(ProcessError, subprocess.TimeoutExpired):
+class ProcessStopped(ProcessExitError):
+    """A program ended because somebody stopped it: the buttons of a card, an interrupt, `Process.stop()`."""
+
+    def _sentence(self) -> str:
+        return f"{self._command()} was stopped, and {status.describe(self.returncode)}"
+
+    def _last_words(self) -> str:
+        return (self.stderr or "").rstrip()  # who stops a program knows why: what it was just writing says nothing
+
+
+class ProcessTimeout(ProcessError, subprocess.TimeoutExpired):  # type: ignore[override]  # of a name typed too narrowly
     """A program was stopped because it ran longer than its `timeout` (in seconds)."""
 
-    def __str__(self) -> str:
-        return f"{_quoted(self.cmd)} was stopped after its timeout of {self.timeout:g} s"
+    timeout: float
+
+    def _sentence(self) -> str:
+        return f"{self._command()} was stopped after its timeout of {self.timeout:g} s"
 
 
 class ProcessLost(ProcessError, ConnectionError):
     """The connection to a program was lost. Its `returncode` stays None: an exit nobody saw is never invented."""
-
-
-def _quoted(command: str | bytes | Sequence[object]) -> str:
-    line = status.command_line(command)
-    return f"`{line[:199]}…`" if len(line) > 200 else f"`{line}`"

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .errors import ProcessLost
@@ -32,6 +34,8 @@ else:
 
 INTERRUPT, TERMINATE, KILL = 0, 1, len(RUNGS) - 1
 
+_logger = logging.getLogger("ipyproc")
+
 
 class StopLadder:
     """How far the stopping of one program has come. `reach` and `climb` may be called from any thread.
@@ -40,6 +44,7 @@ class StopLadder:
         grace: seconds between SIGTERM and SIGKILL.
         cause: who stopped the program: "stop", "kill", "interrupt", "timeout" or "cancel", whoever was the first; empty
             while nobody has, and for good if it had ended before.
+        timeout: seconds that the program was given, see `limit`; None: as long as it takes.
         sent: the last signal that was sent, or None.
         sent_at: when, of `time.monotonic()`.
         reached: how many processes a signal has reached at once, at most.
@@ -55,6 +60,7 @@ class StopLadder:
         self._gone: asyncio.Future[None] = loop.create_future()  # done when the ladder has ended
         self.grace = grace
         self.cause = ""
+        self.timeout: float | None = None
         self.sent: signal.Signals | None = None
         self.sent_at = 0.0
         self.reached = 0
@@ -98,6 +104,7 @@ class StopLadder:
             self._loop.call_soon_threadsafe(self._follow)
             kill_in = sum(self._waits) if rung < KILL else None
             self.reached = max(self.reached, family.send_signal(self.sent, kill_in=kill_in))
+        _logger.info("%s (pid %d): %s (%s)", self._process.name, self._process.pid, self.sent.name, cause)
 
     async def finished(self) -> None:
         """Wait until the program has ended and, if it was stopped, its family too. Cancelling it stops no ladder."""
@@ -122,6 +129,26 @@ class StopLadder:
             return asyncio.get_running_loop() is self._loop
         except RuntimeError:
             return False
+
+    async def abandon(self) -> None:
+        """End it, however often we are cancelled meanwhile: each time climbs one rung."""
+        while not self._process.is_over:
+            self.climb(TERMINATE, "cancel")
+            with contextlib.suppress(asyncio.CancelledError, ProcessLost):
+                await self.finished()
+
+    @contextlib.contextmanager
+    def limit(self, timeout: float | None) -> Iterator[None]:
+        """While the body waits for the program, stop it after so many seconds."""
+        if timeout is None:
+            yield
+            return
+        self.timeout = timeout
+        timer = asyncio.get_running_loop().call_later(timeout, self.reach, TERMINATE, "timeout")
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     async def _until_gone(self) -> None:
         try:

@@ -86,7 +86,7 @@ class Log(LogWriter):
 
     def __repr__(self) -> str:
         state = "complete" if self.ended else "still growing"
-        return f"<Log of {self.bytes} bytes, {state}, in {self.path}>"
+        return f"<Log of {self.bytes} bytes, {state}, in {screen.inert_line(str(self.path))}>"
 
     @property
     def ended(self) -> bool:
@@ -133,6 +133,10 @@ class Log(LogWriter):
             if len(found) > lines or start == 0 or window >= _MOST_TAIL:
                 return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
             window *= 4
+
+    def last_bytes(self, size: int, stream: int) -> bytes:
+        """The last bytes of one stream, so many of them at most."""
+        return self.read(self._start_of_last(size, {stream}), stream=stream)[-size:]
 
     def text(self, stream: int) -> str:
         """All of one stream that is there now, as a terminal would leave it; see `screen.text`."""
@@ -334,7 +338,11 @@ class Log(LogWriter):
     def _warn(self) -> None:
         if self.failure and not self._has_warned:
             self._has_warned = True
-            warnings.warn(f"{self.path}: {self.failure}: output is being lost", RuntimeWarning, stacklevel=3)
+            warnings.warn(
+                f"{screen.inert_line(str(self.path))}: {self.failure}: output is being lost",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def _wake(self) -> None:
         for waiter in self._waiters:

@@ -19,12 +19,13 @@ import signal as signals
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Sequence
+from types import TracebackType
 from typing import Any
 
 from . import status
 from .errors import ProcessLost
-from .ladder import KILL, TERMINATE, StopLadder
+from .ladder import INTERRUPT, KILL, RUNGS, TERMINATE, StopLadder
 from .launch import portable
 from .launch.base import Launcher
 from .log import LOG, STDERR_FD, STDOUT_FD, Log
@@ -50,6 +51,7 @@ class Process(asyncio.subprocess.Process):
         family: the program and its descendants, as far as they can be found.
         ladder: how far stopping it has come.
         launcher: what started it: "supervised" or "portable".
+        ok_codes: return codes that a view calls a success.
         on_wait: what a view does where the process is waited for, up to its end; None: nothing.
     """
 
@@ -75,6 +77,7 @@ class Process(asyncio.subprocess.Process):
         self.family = launcher.family(self, transport, own_session=own_session)
         self.ladder = StopLadder(self, loop, _DEFAULT_GRACE)
         self.launcher = launcher.name
+        self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
 
     def __repr__(self) -> str:
@@ -84,6 +87,11 @@ class Process(asyncio.subprocess.Process):
     def lost(self) -> ProcessLost | None:
         """Set when nobody saw how it ended; `returncode` stays None then, and `wait()` raises this."""
         return self._protocol.lost
+
+    @property
+    def usage(self) -> status.Usage | None:
+        """CPU time and greatest memory of the program, when it has ended; None where nobody has told (portable)."""
+        return self._protocol.usage
 
     @property
     def is_over(self) -> bool:
@@ -96,6 +104,75 @@ class Process(asyncio.subprocess.Process):
         ended = self._protocol.ended
         ended_at = ended.result() if ended.done() else time.monotonic()
         return ended_at - self._started_at
+
+    def __await__(self) -> Generator[Any, None, int]:
+        """`await process` is `await process.wait()`."""
+        return self.wait().__await__()
+
+    async def __aenter__(self) -> Process:
+        """`async with await ipyproc.start(...) as process:`; at the end of the body, it is waited for.
+
+        Its standard input is closed then, and what is left in its pipes is read and thrown away. If an error or a
+        cancellation leaves the body, or comes while it is waited for, the whole family is stopped.
+        """
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.stdin is not None:
+            self.stdin.close()
+        pipes = [stream for stream in (self.stdout, self.stderr) if isinstance(stream, asyncio.StreamReader)]
+        emptying = [asyncio.ensure_future(_empty(pipe)) for pipe in pipes]
+        try:
+            if error is None:
+                await self.wait()
+        finally:
+            await self.ladder.abandon()
+            for each in emptying:
+                each.cancel()
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        """The lines of its output, as they come; see `lines`."""
+        async for line in self.lines():
+            yield line
+
+    async def lines(self, stream: int | None = None) -> AsyncIterator[str]:
+        """The lines of its output from the first one on, as they come, up to the end of the output.
+
+        They are text (UTF-8, bad bytes become U+FFFD) without line ends; for bytes there is `process.log`.
+
+        Args:
+            stream: 1 (standard output) or 2 (standard error); None: both, in order of arrival.
+
+        Raises:
+            ValueError: this output does not go to the log.
+
+        Example:
+            >>> import asyncio, ipyproc
+            >>> async def main():
+            ...     async with await ipyproc.start("seq", "3") as process:
+            ...         return [line async for line in process]
+            >>> asyncio.run(main())
+            ['1', '2', '3']
+        """
+        async for line in self._known_log("lines()", stream).reader(stream):
+            yield line.decode(errors="replace").rstrip("\r\n")
+
+    def tail(self, n: int = 10, stream: int | None = None) -> str:
+        r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as in `lines`."""
+        return self._known_log("tail()", stream).tail(n, stream)
+
+    def _known_log(self, what: str, stream: int | None) -> Log:
+        if stream not in (None, STDOUT_FD, STDERR_FD):
+            raise ValueError(f"{what}: stream={stream!r}: allowed are 1 (stdout), 2 (stderr) and None (both)")
+        if self.log is None:
+            raise ValueError(f"{what}: the output of {self!r} does not go to a log; start it with stdout=LOG")
+        return self.log
+
+    def add_done_callback(self, callback: Callable[[Process], object]) -> None:
+        """Have the event loop call this when the program has ended or was lost; the loop holds the process so long."""
+        self._protocol.ended.add_done_callback(lambda _: callback(self))
 
     async def wait(self) -> int:
         """Wait for the program to end; the return code (`-N`: ended by signal N, POSIX only).
@@ -176,9 +253,36 @@ class Process(asyncio.subprocess.Process):
         else:
             super().send_signal(signal)
 
+    def interrupt(self) -> None:
+        """Send SIGINT, as Ctrl-C does, to the program and all its descendants. Windows: CTRL_BREAK_EVENT.
+
+        Raises:
+            ProcessLookupError: the program has ended.
+        """
+        self.send_signal(RUNGS[INTERRUPT], family=True)
+
+    def pause(self) -> None:
+        """Suspend the program and all its descendants (SIGSTOP), until `resume`. Stopping it wakes it up.
+
+        Raises:
+            ProcessLookupError: the program has ended.
+            NotImplementedError: this is Windows, which has no such signal.
+        """
+        self._send_job_control("SIGSTOP")
+
+    def resume(self) -> None:
+        """Let the program and all its descendants go on (SIGCONT). Raises as `pause` does."""
+        self._send_job_control("SIGCONT")
+
+    def _send_job_control(self, name: str) -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError(f"{name} does not exist on Windows: a program cannot be paused")
+        self.send_signal(signals.Signals[name], family=True)
+
     def terminate(self, *, family: bool = False) -> None:
         """Ask it to end: SIGTERM on POSIX, `TerminateProcess()` on Windows. `family` as in `send_signal`."""
         self.send_signal(signals.SIGTERM, family=family)
+        self.ladder.cause = self.ladder.cause or "stop"
 
     def kill(self, *, family: bool = False) -> None:
         """End it: SIGKILL on POSIX, on Windows the same as `terminate()`. `family` as in `send_signal`."""
@@ -186,6 +290,7 @@ class Process(asyncio.subprocess.Process):
             self.terminate(family=family)
         else:
             self.send_signal(signals.SIGKILL, family=family)
+            self.ladder.cause = self.ladder.cause or "kill"
 
     async def stop(self, grace: float = _DEFAULT_GRACE) -> int:
         """End the whole family: SIGTERM, and SIGKILL `grace` seconds later to whatever is left; the return code.
@@ -343,6 +448,7 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         self.closed: asyncio.Future[None] = loop.create_future()
         """Done when it has ended and all its pipes are closed."""
         self.lost: ProcessLost | None = None
+        self.usage: status.Usage | None = None
         self._log_streams = log_streams
         self._made: asyncio.BaseTransport | None = None
 
@@ -371,6 +477,12 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         if not self.ended.done():
             self.ended.set_result(time.monotonic())
         super().process_exited()
+
+
+async def _empty(stream: asyncio.StreamReader) -> None:
+    with contextlib.suppress(RuntimeError):  # somebody else is reading it, so it gets empty
+        while await stream.read(_DEFAULT_LIMIT):
+            pass
 
 
 def _check_signal(signal: object) -> None:

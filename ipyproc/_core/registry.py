@@ -1,4 +1,4 @@
-"""Which programs run: those that were started by `start` and the magics."""
+"""Which programs run: those that were started by `run`, `start`, `parallel` and the magics."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ _started: weakref.WeakValueDictionary[int, Process] = weakref.WeakValueDictionar
 
 
 def add(process: Process) -> None:
-    """Know this process up to its end, without holding it."""
+    """Know this process up to its end. The event loop holds it so long, and nobody here."""
     _started[id(process)] = process
+    process.add_done_callback(lambda ended: _started.pop(id(ended), None))
     for watcher in tuple(watchers):
         watcher(process)
 

@@ -1,211 +1,245 @@
-"""Programs as a notebook wants them: in a session of their own, into a log, checked before they start.
-
-`start` differs from the two asyncio factories on purpose: the program gets its own session, so that a kernel
-interrupt meant for one cell does not hit the program of another; default signal dispositions (a kernel ignores
-SIGINT between two cells, and a program inherits what is ignored); no standard input unless some is given, so that
-it never waits for a person who is not there.
-"""
+"""`run` a program to its end, alone or in a pipe; or `start` it and go on."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import difflib
-import errno
 import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import launch, log, process, registry, status, storage
-from .errors import ProcessExitError
-from .screen import inert_line
+from . import command, waiting
+from .command import Command, Word
+from .completed import CompletedPipeline, CompletedProcess
+from .ladder import INTERRUPT
+from .process import DEVNULL, LOG, PIPE, Process
+from .stage import Stage, finish
 
-LAST_STDERR_LINES = 10
 
+def run(
+    cmd: Word | Sequence[Word],
+    *args: Word,
+    stdin: Any = DEVNULL,
+    input: str | bytes | bytearray | memoryview | None = None,
+    stdout: Any = LOG,
+    stderr: Any = LOG,
+    capture_output: bool = True,
+    shell: bool = False,
+    cwd: str | bytes | os.PathLike[Any] | None = None,
+    env: Mapping[Any, Any] | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+    text: bool = True,
+    encoding: str | None = None,
+    errors: str | None = None,
+    name: str | None = None,
+    **popen: Any,
+) -> Run:
+    r"""Run a program and wait for its end: `await ipyproc.run("ls", "-l")`, or in plain code `ipyproc.run(...).result()`.
 
-class CompletedProcess(subprocess.CompletedProcess[str]):
-    """A program that has ended: `args`, `returncode`, `stdout` and `stderr` as of `subprocess.CompletedProcess`.
+    The keywords are those of `subprocess.run`. What is different, and why:
 
-    `stdout` and `stderr` are text, decoded from the log when they are asked for (UTF-8, bad bytes become U+FFFD).
+    - `check=True` is the default: a failure that nobody looks at must not pass for success.
+    - Standard input is empty unless something is given: no program waits for a person who is not there.
+    - The output always goes to a log on disk, so that no amount of it fills the memory; `stdout` and `stderr` of the
+      result are read from it. It is text unless `text=False`; bad bytes become U+FFFD unless `errors="strict"`.
+    - A string is the name of a program, and never a line for a shell unless `shell=True` (/bin/sh): nothing in a file
+      name can become a command. Write `run("ls", "-l")` or `run(["ls", "-l"])`.
+    - A timeout, like a cancellation, ends the whole family of the program: SIGTERM, and SIGKILL 5 seconds later.
+    - The program has a session of its own, so that no Ctrl-C and no interrupt for others reaches it.
 
-    Attributes:
-        name: what to call it, for people: the command, unless a name was given.
-        duration: seconds from start to end.
-        log: the output on disk.
+    Args:
+        cmd: the program, a name that is looked up in PATH or a path; or it and its arguments as one list.
+        args: its arguments, one word each: strings, bytes or paths.
+        stdin: an open file or a descriptor; None: that of this process.
+        input: what to write to standard input.
+        stdout, stderr: LOG, or DEVNULL, an open file, a descriptor, None (those of this process); `stderr=STDOUT`: to
+            where stdout goes. PIPE is taken for LOG.
+        capture_output: is there for `subprocess`: output goes to the log in any case.
+        shell: `cmd` is a line for /bin/sh.
+        cwd: the directory to start in.
+        env: the whole environment.
+        timeout: seconds.
+        check: raise an error if the status is not 0.
+        text, encoding, errors: how `input` and output are text.
+        name: what to call it in messages and in the log of `logging`, instead of the command.
+        popen: other keywords of `subprocess.Popen`; those that cannot be honoured are an error.
+
+    Returns:
+        An awaitable (a coroutine, for `asyncio.create_task`) that gives a `CompletedProcess`. It starts when it is
+        awaited; `pipe` adds a program that reads what this one writes. Cancelling it stops the program and waits for
+        its end.
+
+    Raises:
+        OSError: it cannot be started; the message names the program or the directory.
+        ProcessExitError: its status is not 0.
+        ProcessTimeout: it ran longer than `timeout`, whatever `check` is; with the last lines of its output.
+        ProcessLost: nobody saw how it ended.
+        TypeError, ValueError: an argument is wrong; before anything starts.
+
+    Example:
+        >>> import ipyproc
+        >>> ipyproc.run("echo", "hello").result().stdout
+        'hello\n'
+        >>> ipyproc.run("seq", "1000").pipe("tail", "-n", "2").result().lines
+        ['999', '1000']
     """
-
-    def __init__(self, ended: process.Process) -> None:
-        assert ended.log is not None
-        assert ended.returncode is not None
-        self.args = ended.args
-        self.name = ended.name
-        self.returncode = ended.returncode
-        self.duration = ended.duration
-        self.log = ended.log
-
-    def __repr__(self) -> str:
-        took = status.duration_words(self.duration)
-        return f"<CompletedProcess ({self.name}) {status.describe(self.returncode)} after {took}>"
-
-    @property
-    def stdout(self) -> str:  # type: ignore[override]  # the base class sets an attribute
-        """All of standard output."""
-        return self.log.reader(log.STDOUT_FD).text
-
-    @property
-    def stderr(self) -> str:  # type: ignore[override]
-        """All of standard error."""
-        return self.log.reader(log.STDERR_FD).text
-
-    def check_returncode(self) -> None:
-        """Raise `exit_error()` if the status is not 0."""
-        if self.returncode:
-            raise self.exit_error()
-
-    def exit_error(self) -> ProcessExitError:
-        """The error that says how it ended, with the last lines of standard error."""
-        return ProcessExitError(self.returncode, self.name, stderr=self.last_stderr())
-
-    def last_stderr(self, lines: int = LAST_STDERR_LINES) -> str:
-        """The last lines of standard error, as a terminal would leave them; a note says if there is more."""
-        shown = self.log.tail(lines, log.STDERR_FD).rstrip()
-        if self.log.lines_of[log.STDERR_FD] <= lines:
-            return shown
-        self.log.keep()
-        return f"... (the end of stderr; full log: {inert_line(str(self.log.path))})\n{shown}"
+    text = popen.pop("universal_newlines", text)  # its older name
+    command.refuse(popen, run, {"executable": "write the shell and its arguments as the command"})
+    if PIPE in (stdin, stdout, stderr):
+        if stdin == PIPE:
+            raise ValueError("stdin=PIPE: write what to send as input=...; start() has a stdin that can be written to")
+        stdout, stderr = (LOG if stream == PIPE else stream for stream in (stdout, stderr))
+    stage = Stage.of(
+        cmd,
+        args,
+        timeout=timeout,
+        check=check,
+        text=text,
+        encoding=encoding,
+        errors=errors,
+        shell=shell,
+        stdin=stdin,
+        input=input,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=cwd,
+        env=env,
+        name=name,
+    )
+    return Run((stage,))
 
 
 async def start(
-    *args: str | os.PathLike[str],
-    stdin: Any = process.DEVNULL,
-    input: bytes | None = None,
-    cwd: str | os.PathLike[str] | None = None,
-    env: Mapping[str, str] | None = None,
-    keep: bool = False,
-    make_log: Callable[[], log.Log] = log.Log,
-) -> process.Process:
-    """Start a program in its own session, its output in a log.
+    cmd: Word | Sequence[Word],
+    *args: Word,
+    stdin: Any = DEVNULL,
+    input: bytes | str | bytearray | memoryview | None = None,
+    stdout: Any = LOG,
+    stderr: Any = LOG,
+    shell: bool = False,
+    cwd: str | bytes | os.PathLike[Any] | None = None,
+    env: Mapping[Any, Any] | None = None,
+    name: str | None = None,
+    **popen: Any,
+) -> Process:
+    """Start a program as `run` does, and go on: a `Process`, with asyncio's members and more.
 
-    Args:
-        args: the program and its arguments; no shell takes part.
-        stdin: as in `create_subprocess_exec`; the default is an empty input.
-        input: bytes for its standard input, instead of `stdin`.
-        cwd: the directory to start in; None: that of this process.
-        env: the whole environment; None: that of this process.
-        keep: it outlives this process; only where programs are supervised (Linux).
-        make_log: makes the log, when all else is checked.
+    Arguments are those of `run`; streams may be PIPE too, for `process.stdin.write` and `process.stdout.read` (a pipe
+    that nobody reads blocks the program when it is full; LOG never does). There is no `check` and no `timeout`: look at
+    `returncode`, and use `asyncio.timeout`. The program ends with this process, however that ends, where there is a
+    supervisor (`process.launcher`). Cancelling it while it starts ends the program.
 
     Raises:
-        OSError, ValueError: it cannot be started; the message names the program, the directory or the argument.
+        OSError: it cannot be started; the message names the program or the directory.
+        TypeError, ValueError: an argument is wrong; before anything starts.
+
+    Example:
+        >>> import asyncio, ipyproc
+        >>> async def main():
+        ...     async with await ipyproc.start("sh", "-c", "echo ready; sleep 60") as server:
+        ...         async for line in server:
+        ...             return line, await server.stop()
+        >>> asyncio.run(main())
+        ('ready', -15)
     """
-    words = [os.fspath(word) for word in args]
-    _check_text(words, env)
-    _check_directory(cwd)
-    _check_program(words[0], cwd, env)
-    with contextlib.ExitStack() as files:
-        if input is not None:
-            # a file and not a pipe: no size blocks, and there is no task that feeds it
-            stdin = files.enter_context(tempfile.TemporaryFile(dir=storage.directory(), buffering=0))
-            stdin.write(input)
-            stdin.seek(0)
-        files.enter_context(_default_signals())
+    command.refuse(popen, start, _INSTEAD)
+    what = Command.of(
+        cmd, args, shell=shell, stdin=stdin, input=input, stdout=stdout, stderr=stderr, cwd=cwd, env=env, name=name
+    )
+    what.check()
+    return await what.start()
+
+
+_INSTEAD = {
+    **dict.fromkeys(
+        ("text", "encoding", "errors", "universal_newlines"), "streams are bytes; `process.lines()` is text"
+    ),
+    "capture_output": "the output goes to the log",
+    "timeout": "use `async with asyncio.timeout(...)`",
+    "check": "look at `process.returncode`",
+    "executable": "write the shell and its arguments as the command",
+}
+
+
+class Run(waiting.Work[CompletedProcess]):
+    """A program that `run` will run, or several that are joined by pipes. Await it, once; or call `result()`."""
+
+    def __init__(self, stages: tuple[Stage, ...]) -> None:
+        self._stages = stages
+        self._processes: list[Process] = []
+        super().__init__(_run(stages, self._processes), "ipyproc.run")
+
+    def __repr__(self) -> str:
+        how = "not started: await it, or call .result()" if self.is_untouched else "was started"
+        return f"<Run ({_line(self._stages)}) {how}>"
+
+    def pipe(self, cmd: Word | Sequence[Word], *args: Word, **keywords: Any) -> Run:
+        """Join a program that reads what this one writes, by a pipe of the operating system: no data goes through Python.
+
+        The arguments are those of `run`. The result is a `CompletedPipeline`: the output is that of the last program,
+        `returncode` the rightmost that is not 0, `processes` are all. The error that is raised is that of the rightmost
+        program that failed and has `check`. The shortest `timeout` counts for all.
+
+        Raises:
+            ValueError: `stdin` or `input` was given for it, or `stdout` for the one before.
+        """
+        following = run(cmd, *args, **keywords)
+        following.close()
+        self.close()
+        before, after = self._stages[-1].command, following._stages[0].command
+        if after.stdin != DEVNULL or after.input is not None:
+            raise ValueError(f"`{after}` is in a pipe, so it can have no stdin and no input of its own")
+        if before.stdout != LOG:
+            raise ValueError(f"`{before}` is in a pipe, so it can have no stdout of its own")
+        return Run(self._stages + following._stages)
+
+    async def _clean_up(self) -> None:
+        for process in self._processes:
+            if process.family.alive():
+                await process.stop()
+
+
+async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> CompletedProcess:
+    """The work of a `Run`; a function and no method, so that one that nobody awaits goes, and is warned of, at once."""
+    for stage in stages:
+        stage.command.check()
+    timeouts = [stage.timeout for stage in stages if stage.timeout is not None]
+    task = asyncio.current_task()
+
+    def interrupt() -> None:
+        for process in processes:
+            process.ladder.climb(INTERRUPT, "interrupt")
+        if task and len(processes) < len(stages):
+            task.cancel()  # it is just starting them
+
+    with waiting.interruptible(_line(stages), interrupt):
         try:
-            started = await process.start_exec(
-                launch.best(),
-                *words,
-                stdin=stdin,
-                stdout=process.LOG,
-                stderr=process.LOG,
-                cwd=cwd,
-                env=env,
-                log=make_log(),
-                keep=keep,
-                **_own_session(),
-            )
-        except OSError as error:
-            if error.errno == errno.E2BIG:
-                size = sum(len(os.fsencode(word)) + 1 for word in words)
-                raise OSError(
-                    errno.E2BIG, f"the arguments are too long for the operating system ({size} bytes)", words[0]
-                ) from None
-            if error.errno == errno.ENOEXEC:
-                raise OSError(errno.ENOEXEC, "not a program: no #! line and no known format", words[0]) from None
-            if error.filename == words[0]:
-                error.filename = words[0]  # the caller's own object, which may show itself in another way
+            await _start(stages, processes)
+            await asyncio.gather(*(finish(process, min(timeouts, default=None)) for process in processes))
+        except BaseException:
+            await asyncio.gather(*(process.ladder.abandon() for process in processes))
             raise
-    registry.add(started)
-    return started
+        done = [stage.completed(process) for stage, process in zip(stages, processes, strict=True)]
+        for stage, each in zip(reversed(stages), reversed(done), strict=True):
+            stage.check_result(each)
+    return done[0] if len(done) == 1 else CompletedPipeline(done)
 
 
-def _own_session() -> dict[str, Any]:
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
+def _line(stages: tuple[Stage, ...]) -> str:
+    return " | ".join(str(stage.command) for stage in stages)
 
 
-@contextlib.contextmanager
-def _default_signals() -> Iterator[None]:
-    """While a program is started, no signal is *ignored* here: what is ignored would stay ignored in the program."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
-    for number in ignored:
-        signal.signal(number, lambda *_: None)  # the same for us; a handler becomes the default in the program
-    try:
-        yield
-    finally:
-        for number in ignored:
-            signal.signal(number, signal.SIG_IGN)
-
-
-def _check_text(words: Sequence[str], env: Mapping[str, str] | None) -> None:
-    for number, word in enumerate(words):
-        if "\0" in word:
-            which = f"argument {number}" if number else "the program's name"
-            raise ValueError(f"{which} ({word!r:.80}) holds a NUL character; no program can get that as an argument")
-    for name, value in (env or {}).items():
-        if not name or "=" in name or "\0" in name + value:
-            raise ValueError(f"the environment variable {name!r} cannot be set: NUL, or '=' in its name, or no name")
-
-
-def _check_directory(cwd: str | os.PathLike[str] | None) -> None:
-    if cwd is None or os.path.isdir(cwd):
-        return
-    if os.path.exists(cwd):
-        raise NotADirectoryError(errno.ENOTDIR, "cwd is not a directory", os.fspath(cwd))
-    raise FileNotFoundError(errno.ENOENT, "cwd: no such directory", os.fspath(cwd))
-
-
-def _check_program(program: str, cwd: str | os.PathLike[str] | None, env: Mapping[str, str] | None) -> None:
-    """A better worded error than the operating system's, where it is plain that the program cannot be started."""
-    if not program:
-        raise FileNotFoundError(errno.ENOENT, "the program's name is empty", program)
-    path = (os.environ if env is None else env).get("PATH", os.defpath)
-    if os.path.dirname(program):
-        full = os.path.join(cwd or "", program)
-        if not os.path.exists(full):
-            raise FileNotFoundError(errno.ENOENT, "no such program", program)
-        if os.path.isdir(full):
-            raise IsADirectoryError(errno.EISDIR, "this is a directory, not a program", program)
-        if sys.platform != "win32" and not os.access(full, os.X_OK):
-            raise PermissionError(errno.EACCES, "not executable (chmod +x makes it so)", program)
-    elif shutil.which(program, path=path) is None:
-        near = difflib.get_close_matches(program, _programs(path), 1, 0.75)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise FileNotFoundError(errno.ENOENT, f"no such program in PATH{hint}", program)
-
-
-def _programs(path: str) -> list[str]:
-    names: set[str] = set()
-    for folder in path.split(os.pathsep):
-        with contextlib.suppress(OSError):
-            names.update(os.listdir(folder or "."))
-    return sorted(names)
+async def _start(stages: tuple[Stage, ...], processes: list[Process]) -> None:
+    """Start all, from left to right."""
+    read: int | None = None  # the end of the pipe from the program before
+    write: int | None
+    with contextlib.ExitStack() as read_ends:
+        for stage in stages:
+            stdin, read, write = read, None, None
+            with contextlib.ExitStack() as write_end:
+                if stage is not stages[-1]:
+                    read, write = os.pipe()
+                    read_ends.callback(os.close, read)
+                    write_end.callback(os.close, write)
+                processes.append(await stage.command.start(stdin=stdin, stdout=write))

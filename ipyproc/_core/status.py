@@ -1,12 +1,30 @@
-"""What an exit status says, in words."""
+"""What an exit status says, in words; and what a program has used."""
 
 from __future__ import annotations
 
 import shlex
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .screen import inert_line
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a program and those of its descendants that it waited for have used.
+
+    Attributes:
+        user, system: seconds of CPU time, in its own code and in the operating system's.
+        peak_bytes: the greatest resident memory that any one of them had, in bytes.
+    """
+
+    user: float
+    system: float
+    peak_bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.user + self.system:.2f} s of CPU, {size_words(self.peak_bytes)} at the peak"
 
 
 def signal_name(number: int) -> str:
@@ -15,6 +33,16 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def signal_of(returncode: int | None) -> signal.Signals | int | None:
+    """The signal that a return code stands for; None if it stands for none. Signals without a name are numbers."""
+    if returncode is None or returncode >= 0:
+        return None
+    try:
+        return signal.Signals(-returncode)
+    except ValueError:
+        return -returncode
 
 
 def describe(returncode: int | None) -> str:

@@ -23,11 +23,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
 from .._core import log, status, storage
-from .._core.errors import ProcessLost, ProcessTimeout
-from .._core.ladder import INTERRUPT, TERMINATE
+from .._core.command import Command as Program
+from .._core.completed import CompletedProcess
+from .._core.ladder import INTERRUPT
 from .._core.process import DEVNULL, Process
-from .._core.run import CompletedProcess, start
 from .._core.screen import inert_line
+from .._core.stage import all_ended, finish
 from . import interrupt, kernel
 from .card import Card
 from .first import FirstText
@@ -38,7 +39,6 @@ from .view import NoView, View, keep_updated
 
 CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
 _MOMENT = 0.005  # seconds; most commands end within that when they have written
-DRAIN_GRACE = 0.1  # seconds that the cell waits for the rest of the output and of the family after the end
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Cell:
                 return await self._in_foreground(await self._start())
         except BaseException:
             if self._process:  # nobody would know of it any more
-                await self._stop(self._process)
+                await self._process.ladder.abandon()
             self._remove_script()
             raise
 
@@ -130,22 +130,23 @@ class Cell:
             args = self._command.args
             if self._command.script is not None:
                 args += (str(self._write_script(self._command.script)),)
-            process = await start(
-                *args,
+            program = Program.of(
+                args,
                 stdin=stdin,
                 input=self._command.input,
                 cwd=options.cwd,
                 env=self._env,
-                keep=options.keep,
-                make_log=self._make_log,
+                name=self._command.title,
             )
+            program.check()
+            process = await program.start(make_log=self._make_log, keep=options.keep)
         if options.keep:
             _log(process).keep()
         assert options.grace is not None
         process.ladder.grace = options.grace
+        process.ok_codes = options.ok_codes
         if options.proc:
             names[options.proc] = process
-        process.name = self._command.title
         self._process = process
         if self._interrupted:
             self._interrupt()
@@ -162,7 +163,7 @@ class Cell:
             raise UsageError(f"--log: cannot write to {path!r}: {error.strerror}") from None
 
     async def _in_foreground(self, process: Process) -> Outcome:
-        ending = asyncio.ensure_future(self._ended(process))
+        ending = asyncio.ensure_future(finish(process, self._options.timeout))
         self._hand_over_text(None)
         self._shown = self._view(process, plain=True)  # if it is cancelled at once
         try:
@@ -170,7 +171,7 @@ class Cell:
                 await self._show(process, ending)
                 await keep_updated(self._shown, _log(process), ending)
         except BaseException:
-            await self._stop(process)
+            await process.ladder.abandon()
             raise
         finally:
             ending.cancel()
@@ -179,11 +180,28 @@ class Cell:
             self._leave(process)
         if process.lost:
             return Outcome(process, process.lost)
-        if self._interrupted and self._options.raise_error:
-            return Outcome(
-                CompletedProcess(process), interrupted=f"`{process.name}` {status.describe(process.returncode)}"
-            )
-        return Outcome(CompletedProcess(process), self._error(process))
+        done = CompletedProcess.of(process)
+        if not self._options.raise_error:
+            return Outcome(done)
+        if self._interrupted:
+            return Outcome(done, interrupted=f"`{process.name}` {status.describe(process.returncode)}")
+        error = None if done.returncode in process.ok_codes and not done.timed_out else done.error()
+        return Outcome(done, error or self._convert(done))
+
+    def _convert(self, done: CompletedProcess) -> BaseException | None:
+        """Put the output into the variable as `--format` asks for; the error, if it is not in that format."""
+        name, names = self._options.out, self._shell.user_ns
+        try:
+            match self._options.format:
+                case "lines":
+                    names[name] = done.lines
+                case "json":
+                    names[name] = done.json()
+                case "csv":
+                    names[name] = done.df("csv")
+        except (ValueError, ImportError) as error:
+            return error
+        return None
 
     def _leave(self, process: Process) -> None:
         """The cell ends. If descendants live on, what they write goes on into it, and there they can be stopped."""
@@ -242,7 +260,7 @@ class Cell:
     async def _show_where_awaited(self, process: Process, view: StreamView) -> None:
         """A run that nobody watches drops what comes for a cell that has ended: the first cell that waits shows it."""
         process.on_wait = None
-        ending = asyncio.ensure_future(_ended(process))
+        ending = asyncio.ensure_future(finish(process))
         try:
             await keep_updated(view, _log(process), ending)
             view.finish()
@@ -270,21 +288,9 @@ class Cell:
             notes.append(f"kept; log: {_log(process).path}")
         return Card(process, self._streams, " · ".join(notes), self._limits.transcript, display)
 
-    async def _ended(self, process: Process) -> None:
-        """Wait for the end; the timeout counts here."""
-        timer = None
-        if self._options.timeout is not None:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(self._options.timeout, process.ladder.reach, TERMINATE, "timeout")
-        try:
-            await _ended(process)
-        finally:
-            if timer:
-                timer.cancel()
-
     async def _follow(self, process: Process, view: View) -> None:
         """What goes on behind a cell with `--bg`."""
-        ending = asyncio.ensure_future(self._ended(process))
+        ending = asyncio.ensure_future(finish(process, self._options.timeout))
         try:
             await keep_updated(view, _log(process), ending)
         finally:
@@ -296,21 +302,6 @@ class Cell:
         self._interrupted = True
         if self._process:  # else it is just being started, and gets the signal then
             self._process.ladder.climb(INTERRUPT, "interrupt")
-
-    async def _stop(self, process: Process) -> None:
-        """End it, however often we are cancelled meanwhile: each time climbs one rung."""
-        while not process.is_over:
-            process.ladder.climb(TERMINATE, "cancel")
-            with contextlib.suppress(asyncio.CancelledError, ProcessLost):
-                await process.ladder.finished()
-
-    def _error(self, process: Process) -> BaseException | None:
-        if not self._options.raise_error:
-            return None
-        if process.ladder.cause == "timeout":
-            assert self._options.timeout is not None
-            return ProcessTimeout(process.name, self._options.timeout)
-        return CompletedProcess(process).exit_error() if process.returncode else None
 
     def _hand_over_text(self, process: Process | None) -> None:
         for stream, name in self._variables.items():
@@ -332,24 +323,9 @@ class Cell:
         return path
 
 
-async def _ended(process: Process) -> None:
-    """Wait for the end, however it is, and a moment for the rest of the output."""
-    with contextlib.suppress(ProcessLost):
-        await process.ladder.finished()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_GRACE):
-            await _all_ended(process)
-
-
-async def _all_ended(process: Process) -> None:
-    """Wait for the end of the output and of the family."""
-    await _log(process).finished()
-    await process.family.gone()
-
-
 async def _until_end(process: Process, view: View) -> None:
     """Follow what is left when the program has ended, up to the end of its output and of its family."""
-    ending = asyncio.ensure_future(_all_ended(process))
+    ending = asyncio.ensure_future(all_ended(process))
     try:
         await keep_updated(view, _log(process), ending)
     finally:

@@ -257,9 +257,10 @@ def _log(entry: Entry) -> str:
     if process and process.log:
         process.log.keep()  # as every log whose file was told
         tail = f"{text}\n" if (text := process.log.tail(_LAST_LINES).rstrip("\n")) else ""
-    there = told.log is not None and told.log.exists()
     lines = status.count_words(told.lines, "line", "lines")
-    where = f"log: {inert_line(str(told.log))}" if there else "its output went with the process"
+    where = "it has no log"
+    if told.log:
+        where = f"log: {inert_line(str(told.log))}" if told.log.exists() else "its output went with the process"
     return f"{tail}... {_sentence(entry).rstrip()} · {lines} · {where}\n"
 
 

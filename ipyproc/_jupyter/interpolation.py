@@ -37,15 +37,15 @@ def one(word: str, names: Names, secret: Collection[str] = ()) -> str:
 def many(word: str, names: Names, secret: Collection[str] = ()) -> list[str]:
     """The arguments that a word stands for: one, or as many as the list has when the word is one field alone."""
     match = _FIELD.fullmatch(word)
-    if match and _is_bare(match) and _is_many(value := _value(match, names)):
-        return [_masked(_word(item, match["field"]), match, secret) for item in value]
+    if match and _is_bare(match) and is_many(value := _value(match, names)):
+        return [_masked(as_word(item, match["field"]), match, secret) for item in value]
     return [one(word, names, secret)]
 
 
 def is_list(word: str, names: Names) -> bool:
     """Whether `many` takes the arguments that this word stands for from a list."""
     match = _FIELD.fullmatch(word)
-    return bool(match and _is_bare(match) and _is_many(_value(match, names)))
+    return bool(match and _is_bare(match) and is_many(_value(match, names)))
 
 
 def body(text: str, names: Names, secret: Collection[str] = (), *, quote: bool) -> str:
@@ -67,8 +67,7 @@ def check_secrets(secret: Collection[str], names: Names, *texts: str) -> None:
     """Raise UsageError if one of these names is not defined, or stands in none of these texts."""
     used = {match["name"] for text in texts for match in _FIELD.finditer(text)}
     for name in sorted(secret):
-        if name not in names:
-            raise UsageError(f"--secret: the name {name!r} is not defined. {_hint(name, names, '{}')}".rstrip())
+        value_of(name, names, "--secret")
         if name not in used:
             raise UsageError(f"--secret: {{{name}}} stands neither in the line nor, with --expand, in the body")
 
@@ -101,11 +100,11 @@ def _text(match: re.Match[str], names: Names) -> str:
             return format(value, match["format"])
         except (TypeError, ValueError) as error:
             raise UsageError(f"{match[0]}: {error}") from None
-    if _is_many(value):
+    if is_many(value):
         raise UsageError(
             f"{match[0]} is a list ({type(value).__name__}); it can stand only as a word of its own, for many arguments"
         )
-    return _word(value, match["field"])
+    return as_word(value, match["field"])
 
 
 def _value(match: re.Match[str], names: Names) -> Any:
@@ -126,11 +125,20 @@ def _hint(name: str, names: Names, written: str) -> str:
     return f"did you mean {written.format(near[0])}? " if near else ""
 
 
-def _is_many(value: Any) -> bool:
+def value_of(name: str, names: Names, option: str) -> Any:
+    """The value of a variable that an option names. Raises UsageError if it is not defined."""
+    if name not in names:
+        raise UsageError(f"{option}: the name {name!r} is not defined. {_hint(name, names, '{}')}".rstrip())
+    return names[name]
+
+
+def is_many(value: Any) -> bool:
+    """Whether it stands for several words."""
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | os.PathLike | Mapping)
 
 
-def _word(value: Any, field: str) -> str:
+def as_word(value: Any, field: str) -> str:
+    """A value as one word. Raises UsageError for what has no text that a program could want."""
     if value is None or isinstance(value, Mapping):
         raise UsageError(
             f"{{{field}}} is {'None' if value is None else 'a mapping'}; that is no argument for a program"

@@ -132,7 +132,12 @@ def run_synchronously(shell: InteractiveShell, work: Coroutine[Any, Any, T]) -> 
     except ValueError as error:
         work.close()
         raise RuntimeError(f"{error}; a program cannot be waited for here without `await`") from None
-    return loop.run_until_complete(work)
+    task = loop.create_task(work)
+    try:
+        return loop.run_until_complete(task)
+    except BaseException:
+        task.cancel()  # an interrupt that nobody handles has left the loop: it must not go on by itself later
+        raise
 
 
 def remove_completers(shell: InteractiveShell, keys: Collection[str]) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections import ChainMap
 from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import traitlets
@@ -17,11 +18,11 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
-from .._core import launch, log, status
+from .._core import launch, log, status, storage
+from .._core.completed import CompletedProcess
 from .._core.process import Process
-from .._core.run import CompletedProcess
 from .._core.screen import inert_line
-from . import awaiting, commands, interpolation, interrupt, kernel, options, traceback, transcript
+from . import awaiting, commands, environment, interpolation, interrupt, kernel, options, traceback, transcript
 from .cell import Cell, Command, Limits
 from .live_table import LiveTable
 from .table import MOST_ENDED, Table
@@ -122,11 +123,24 @@ class AProcMagics(Magics):
         command = _program(parsed.command, chosen, body, names) if parsed.command else _script(chosen, body, names)
         interpolation.check_secrets(chosen.secret, names, line, (body or "") if chosen.expand else "")
         _check_stdin(chosen.stdin)
-        env = {**os.environ, **chosen.env}
-        env.setdefault("PYTHONUNBUFFERED", "1")  # else a Python program shows nothing before its end
+        files: list[Path] = []
+        env = self._environment(chosen, names, files)
         limits = Limits(transcript=self.transcript_limit, log=self.log_limit)
         self._warn(parsed.warning)
-        return Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
+        cell = Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
+        storage.remove_with(cell, *files)
+        return cell
+
+    def _environment(self, chosen: options.Options, names: Mapping[str, Any], files: list[Path]) -> dict[str, str]:
+        """The whole environment of the program; the paths of files that are made for it are added to `files`."""
+        inside: dict[str, str | None] = {}
+        if chosen.venv:
+            inside = environment.of_venv(chosen.venv, os.environ)
+        elif chosen.conda:
+            inside = environment.of_conda(chosen.conda, os.environ)
+        env = {name: value for name, value in {**os.environ, **inside}.items() if value is not None}
+        env.setdefault("PYTHONUNBUFFERED", "1")  # else a Python program shows nothing before its end
+        return {**env, **environment.of_values(chosen.variables, names, files.append), **chosen.env}
 
     def _warn(self, text: str) -> None:
         """On standard error of the cell; once for all turns of a loop."""
@@ -190,6 +204,7 @@ An ID is the number in the table; it goes on counting as long as the kernel
 lives. `all` is what runs, also what is left of a family when its program has
 ended. What stop, kill and wait wait for is awaited as with %aproc.
 
+It knows what the magics, `ipyproc.run`, `start` and `parallel` have started.
 The table shows what runs first, and the last {MOST_ENDED} processes that have ended.
 CPU is percent of one core and memory that of the whole family; cell is the
 number of the cell that has started it; launcher says who holds the program:
@@ -242,7 +257,8 @@ _COMPLETED = ("%aproc", "%%aproc")
 
 def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:
     title = _title(chosen.name or status.command_line(args))
-    if shutil.which(args[0]) is None and (args[0] in _SHELL_WORDS or "=" in args[0]):
+    name, equals, _ = args[0].partition("=")
+    if shutil.which(args[0]) is None and (args[0] in _SHELL_WORDS or (equals and name.isidentifier())):
         raise UsageError(f"{args[0]!r} is for a shell, and there is none here; write the line below %%aproc")
     if body is None:
         if chosen.expand:

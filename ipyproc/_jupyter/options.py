@@ -38,6 +38,11 @@ class Options:
     secret: frozenset[str] = frozenset()  # names of Python variables
     stdin: str | None = None  # a file name, or "none"
     keep: bool = False
+    variables: tuple[str, ...] = ()  # that become environment variables
+    format: str | None = None
+    ok_codes: frozenset[int] = frozenset((0,))
+    venv: str | None = None
+    conda: str | None = None
     log: str | None = None  # a file name, behind ">>" to append
     expand: bool = False
     strict: bool | None = None
@@ -100,15 +105,39 @@ def _read_names(flag: str, text: str) -> list[str]:
     return [_read_name(flag, name.strip()) for name in text.split(",")]
 
 
+def _read_format(flag: str, text: str) -> str:
+    if text not in FORMATS:
+        near = difflib.get_close_matches(text, FORMATS, 1, 0.4)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"{flag}: {text!r} is none of {', '.join(FORMATS)}{hint}")
+    return text
+
+
+def _read_codes(flag: str, text: str) -> frozenset[int]:
+    codes = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch(r"\d{1,3}", code) and int(code) < 256 for code in codes):
+        raise UsageError(f"{flag}: {text!r} is no list of exit codes; write numbers from 0 to 255, as in 1,2")
+    return frozenset((0, *map(int, codes)))
+
+
 def _read_log(flag: str, text: str) -> str:
     if not text.removeprefix(">>").strip():
         raise UsageError(f"{flag}: {text!r} names no file")
     return text
 
 
+FORMATS = ("text", "lines", "json", "csv")
+
 OPTIONS = (
     Option(
         ("--out", "-o"), "out", "put standard output as text into this variable, not into the cell", "NAME", _read_name
+    ),
+    Option(
+        ("--format",),
+        "format",
+        "what --out puts there: text (the default), lines (a list), json (a value) or csv (a DataFrame)",
+        "|".join(FORMATS),
+        _read_format,
     ),
     Option(("--err",), "err", "the same for standard error", "NAME", _read_name),
     Option(("--tee",), "tee", "with --out or --err: show it in the cell as well"),
@@ -119,6 +148,13 @@ OPTIONS = (
         "raise_error",
         "no error when the program fails, is stopped or interrupted",
         constant=False,
+    ),
+    Option(
+        ("--ok-code",),
+        "ok_codes",
+        "other exit codes than 0 that are no failure, as 1 of grep and diff",
+        "CODES",
+        _read_codes,
     ),
     Option(
         ("--timeout",), "timeout", "stop the program after this time: seconds, or 90s, 5m, 2h, 1d", "DUR", read_duration
@@ -136,6 +172,16 @@ OPTIONS = (
         "NAME,...",
         _read_names,
     ),
+    Option(
+        ("-i",),
+        "variables",
+        "pass Python variables as environment variables: a list as words that bash reads, a DataFrame as the path of a "
+        "CSV file",
+        "NAMES",
+        _read_names,
+    ),
+    Option(("--venv",), "venv", "run in this virtual environment", "DIR"),
+    Option(("--conda",), "conda", "run in this conda environment", "NAME"),
     Option(("--stdin",), "stdin", "standard input: a file, or none (the default)", "FILE|none"),
     Option(
         ("--log",),
@@ -177,7 +223,8 @@ def parse(line: str, names: interpolation.Names) -> Line:
             value = interpolation.one(text, names, secret)
             if isinstance(value, Masked) and option.sets != "name":
                 raise UsageError(f"{flag}: a secret can be an argument, in --env or, with --expand, in the body")
-            values[option.sets] = option.read(flag, value)
+            read = option.read(flag, value)
+            values[option.sets] = (*values.get(option.sets, ()), *read) if option.sets == "variables" else read
     if words[:1] == ["--"]:
         del words[0]
     unquoted = _QUOTED.sub("_", line).split()
@@ -235,7 +282,10 @@ def complete(shell: Any, event: Any) -> list[str]:
         if option is None:
             return []  # the program's own words: IPython completes file names
         if option.metavar and "=" not in word and next(words, None) is None:
-            values = {"stdin": ["none"], "secret": getattr(shell, "user_ns", ())}.get(option.sets, ())
+            variables = getattr(shell, "user_ns", ())
+            values = {"stdin": ["none"], "format": FORMATS, "secret": variables, "variables": variables}.get(
+                option.sets, ()
+            )
             return [value for value in values if value.startswith(last) and not value.startswith("_")]
     return [flag for flag in FLAGS if flag.startswith(last)] if not last or last.startswith("-") else []
 
@@ -263,6 +313,10 @@ def _unknown(flag: str) -> str:
 
 
 def _check(options: Options) -> None:
+    if options.format and (not options.out or options.bg):
+        raise UsageError("--format goes with --out NAME, and not with --bg: there the variable is a reader")
+    if options.venv and options.conda:
+        raise UsageError("--venv and --conda: a program can be in one environment only")
     if options.tee and not (options.out or options.err):
         raise UsageError("--tee goes with --out NAME or --err NAME")
     taken = [name for name in (options.out, options.err, options.proc) if name]

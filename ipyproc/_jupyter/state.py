@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .._core import status
-from .._core.ladder import KILL, RUNGS, StopLadder
+from .._core.ladder import KILL, RUNGS, TERMINATE, StopLadder
 from .._core.process import Process
 
 _WHO = {
@@ -39,7 +40,7 @@ def of(process: Process) -> State:
         if ladder.sent:
             return State("stopping", f"Stopping ({ladder.sent.name} sent)")
         return State("running", "Running")
-    ended = _ended(code, ladder)
+    ended = _ended(code, ladder, process.ok_codes)
     if left := process.family.left():
         count = status.count_words(left, "process", "processes")
         now = f"stopping {count} ({ladder.sent.name} sent)" if ladder.sent else f"{count} left"
@@ -49,21 +50,20 @@ def of(process: Process) -> State:
     return ended
 
 
-def _ended(code: int, ladder: StopLadder) -> State:
+def _ended(code: int, ladder: StopLadder, ok_codes: Collection[int]) -> State:
     if ladder.cause:
         return State("signaled", _stopped(ladder, code))
     if code < 0:
         name = status.signal_name(-code)
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return State("signaled", f"Ended by {name}{hint}")
-    return State("failed", f"Failed, exit {code}") if code else State("ok", "Done, exit 0")
+    return State("ok", f"Done, exit {code}") if code in ok_codes else State("failed", f"Failed, exit {code}")
 
 
 def _stopped(ladder: StopLadder, code: int) -> str:
     """Who stopped it and with what; how it ended, if in another way; how many ended, if it was not alone."""
     # whoever holds the program kills it by himself when the kernel is busy at that time
-    last = RUNGS[KILL] if code == -RUNGS[KILL] else ladder.sent
-    assert last is not None
+    last = RUNGS[KILL] if code == -RUNGS[KILL] else ladder.sent or RUNGS[TERMINATE]
     said = f"{_WHO[ladder.cause]} with {last.name}"
     if code != -last:
         said += f", ended by {status.signal_name(-code)}" if code < 0 else f", exit {code}"

@@ -110,7 +110,7 @@ class Row {
     put(this.origin, `[${told.cell}] · ${told.launcher} · ${told.since} · pid ${told.pid}`);
     this.name.title = told.name;
     this.label.title = told.label;
-    put(this.path, told.log ? `log: ${told.log}` : 'its output went with the process');
+    put(this.path, told.log ? `log: ${told.log}` : 'there is no log of it');
     this.stop.hidden = this.kill.hidden = this.pause.hidden = !told.runs;
     this.pause.hidden ||= told.state === 'stopping' || told.state === 'left' || navigator.platform.startsWith('Win');
     this.stop.disabled = told.state === 'stopping';

@@ -12,6 +12,7 @@ makes of a comm nobody knows is not ours.
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
 import time
 from collections.abc import Iterator
@@ -79,7 +80,7 @@ def run(count: int) -> Report:
         kernel.run(f"import sys\n{STATE}")
         ended = kernel.run(ENDED).cards[0]
         live = kernel.run(LIVE).cards[0]
-        while "ready" not in kernel.json("live.log.read().decode()"):
+        while "ready\n" not in kernel.json("live.log.read().decode()"):
             time.sleep(0.01)
         report = Report(before=kernel.json("state()"))
         began = time.monotonic()
@@ -168,9 +169,15 @@ def messages(jobs: dict[str, str], live: str, ended: str) -> st.SearchStrategy[t
     others = [jobs[ended], jobs[live][:-1], jobs[live].upper(), "0" * 32, "", live]
 
     def said(operations: list[str], ids: list[Any]) -> st.SearchStrategy[dict[str, Any]]:
-        operation, job = st.sampled_from(operations), st.sampled_from(ids)
-        return st.builds(lambda more, op, job, n: {"n": n, **more, "op": op, "job": job}, more, operation, job, scalars)
+        def message(more: dict[str, Any], operation: str, job: Any) -> dict[str, Any]:
+            number = next(
+                numbers
+            )  # as of a page that counts its messages; one of many, so that a wrong number spoils little
+            return {"page": f"page-{number % 500}", "n": number, **more, "op": operation, "job": job}
 
+        return st.builds(message, more, st.sampled_from(operations), st.sampled_from(ids))
+
+    numbers = itertools.count(1000)
     to_live = anything | said(HARMLESS, [jobs[live]]) | said(FATAL + HARMLESS, [*others, None, 1, [jobs[live]]])
     to_ended = anything | said(FATAL + [each for each in HARMLESS if each != "bye"], [jobs[ended], jobs[live]])
     traits = st.dictionaries(st.sampled_from(TRAITS), anything, max_size=4)

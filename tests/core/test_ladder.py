@@ -110,9 +110,9 @@ def test_presses_from_many_threads_are_counted_once_each(program, monkeypatch):
     sent = []
     send = supervised.ShimFamily.send_signal
 
-    def record(self, number, kill_in=None):
+    def record(self, number, *, kill_in=None):
         sent.append((number, kill_in))
-        return send(self, number, kill_in)
+        return send(self, number, kill_in=kill_in)
 
     monkeypatch.setattr(supervised.ShimFamily, "send_signal", record)
 

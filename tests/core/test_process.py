@@ -1,9 +1,7 @@
 """`Process` keeps asyncio's rules, and adds LOG, an exact exit and signals to a family."""
 
 import asyncio
-import pickle
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -253,17 +251,6 @@ def test_drop_in_defaults_no_session_of_its_own(program):
         return session
 
     assert run(main()) == __import__("os").getsid(0)
-
-
-def test_exit_error_is_a_called_process_error_and_pickles():
-    error = ipyproc.ProcessExitError(-15, ["sleep", "a b"], stderr="last words\n")
-    copy = pickle.loads(pickle.dumps(error))
-    assert isinstance(copy, subprocess.CalledProcessError) and isinstance(copy, ipyproc.ProcessError)
-    assert str(copy) == str(error) == "`sleep 'a b'` was ended by SIGTERM\nlast words"
-    timeout = pickle.loads(pickle.dumps(ipyproc.ProcessTimeout("x", 1.5)))
-    assert isinstance(timeout, subprocess.TimeoutExpired)
-    assert str(timeout) == "`x` was stopped after its timeout of 1.5 s"
-    assert issubclass(ipyproc.ProcessLost, ConnectionError)
 
 
 def test_docstring_examples():

@@ -1,118 +1,202 @@
-"""`start` checks before it starts, and gives a program its own session, default signals and an empty input."""
+"""`run`: the keywords of `subprocess.run`, awaited or not; nothing is left of it when it fails or is cancelled."""
 
 import asyncio
-import os
+import contextlib
+import doctest
 import signal
+import subprocess
+import sys
+import threading
 import time
+import warnings
 
+import psutil
 import pytest
 
 import ipyproc
-from ipyproc._core.run import CompletedProcess, start
+from ipyproc._core import run as run_module
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-def completed(*args, **keywords):
-    async def main():
-        process = await start(*args, **keywords)
-        await process.wait()
-        return CompletedProcess(process)
-
-    return asyncio.run(main())
+async def running():
+    """The one program that runs and has written something."""
+    while not (found := ipyproc.processes()) or not found[0].log.bytes:
+        await asyncio.sleep(0.005)
+    return found[0]
 
 
-def test_session_signals_and_input(program):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a kernel does between two cells
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+async def test_failure_is_an_error_unless_told(program):
+    with pytest.raises(subprocess.CalledProcessError):
+        await ipyproc.run(*program("exit", 3))
+    assert (await ipyproc.run(*program("exit", 3), check=False)).returncode == 3
+
+
+async def test_timeout_stops_it(program):
+    began = time.monotonic()
+    with pytest.raises(subprocess.TimeoutExpired) as caught:
+        await ipyproc.run(*program("out", "partial", "stall"), timeout=0.3)
+    assert 0.3 <= time.monotonic() - began < 3
+    assert caught.value.stdout == "partial"
+    assert (await ipyproc.run("true", timeout=60)).timed_out is False
+
+
+async def test_cancelling_stops_it_and_waits_for_its_end(program):
+    work = asyncio.create_task(ipyproc.run(*program("out", "ready", "stall")))
+    process = await running()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert process.returncode == -signal.SIGTERM and process.family.alive() == set()
+
+
+async def test_cancelling_again_climbs_the_ladder(program):
+    work = asyncio.create_task(ipyproc.run(*program("ignore", "TERM", "out", "ready", "stall")))
+    process = await running()
+    work.cancel()
+    await asyncio.wait([work], timeout=0.1)
+    assert not work.done()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert process.returncode == -signal.SIGKILL
+
+
+async def test_timeouts_of_asyncio(program):
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await ipyproc.run(*program("stall"))
+    assert ipyproc.processes() == []
+
+
+async def test_it_is_a_coroutine_for_all_that_takes_one(program):
+    first, second = await asyncio.gather(ipyproc.run("echo", "1"), ipyproc.run("echo", "2"))
+    assert first.lines + second.lines == ["1", "2"]
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(ipyproc.run("echo", "3"))
+    assert task.result().lines == ["3"]
+    with pytest.raises(RuntimeError, match="reuse already awaited"):
+        await (again := ipyproc.run("true")) and await again
+
+
+async def test_repr_says_what_to_do():
+    work = ipyproc.run("ls", "a b")
+    assert repr(work) == "<Run (ls 'a b') not started: await it, or call .result()>"
+    work.close()
+    assert repr(work) == "<Run (ls 'a b') was started>"
+
+
+def test_what_nobody_awaits_is_warned_of():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ipyproc.run("true")
+    assert [str(each.message) for each in caught] == ["coroutine 'ipyproc.run' was never awaited"]
+
+
+def test_result_in_plain_code(program):
+    assert ipyproc.run(*program("out", "hello")).result().stdout == "hello\n"
+    with pytest.raises(ipyproc.ProcessExitError):
+        ipyproc.run(*program("exit", 1)).result()
+
+
+def test_result_in_a_thread():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(ipyproc.run("echo", "x").result().stdout))
+    thread.start()
+    thread.join()
+    assert found == ["x\n"]
+
+
+def test_result_leaves_the_loop_of_the_main_thread_alone():
+    own = asyncio.new_event_loop()
+    asyncio.set_event_loop(own)
     try:
-        done = completed(*program("signals", "cat", "out", "end"))
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        ipyproc.run("true").result()
+        assert asyncio.get_event_loop_policy().get_event_loop() is own
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    assert "SIGINT" not in done.stdout
-    assert "SIGHUP" not in done.stdout
-    assert done.stdout.endswith("\nend\n")
+        asyncio.set_event_loop(None)
+        own.close()
 
 
-def test_own_session(program):
-    async def main():
-        process = await start(*program("stall"))
-        own = os.getsid(process.pid) == process.pid
-        await process.stop()
-        return own
-
-    assert asyncio.run(main())
+async def test_result_in_a_loop_that_runs_is_refused_outside_of_a_notebook():
+    with pytest.raises(RuntimeError, match="write `await` instead of"):
+        ipyproc.run("true").result()
 
 
-def test_input_of_any_size_never_blocks(program):
-    data = os.urandom(3_000_000)
-
-    async def main():
-        process = await start(*program("cat"), input=data)
-        await process.wait()
-        return await process.stdout.read()
-
-    assert asyncio.run(main()) == data
+@pytest.mark.skipif(sys.platform != "linux", reason="supervisors are for Linux")
+def test_what_it_leaves_running_ends_with_its_own_loop():
+    done = ipyproc.run("setsid sleep 600 >/dev/null 2>&1 & echo $!", shell=True).result()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(done.stdout)).wait(10)
 
 
-def test_only_descriptors_0_to_2_reach_the_program():
-    done = completed("sh", "-c", "ls /proc/self/fd")
-    assert set(done.stdout.split()) <= {"0", "1", "2", "3"}  # 3: the descriptor with which ls lists
+def test_ctrl_c_in_a_script(program):
+    code = f"import ipyproc; ipyproc.run(*{program('out', 'ready', 'stall')!r}, stdout=1).result()"
+    script = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert script.stdout.readline() == b"ready\n"
+    children = psutil.Process(script.pid).children(recursive=True)
+    script.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in script.communicate(timeout=30)[1]
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+async def test_a_descendant_that_holds_the_output_holds_nobody_up(program):
+    began = time.monotonic()
+    done = await ipyproc.run(*program("out", "a", "fork", "sleep", 2, "out", "late"))
+    assert time.monotonic() - began < 1.5 and done.stdout == "a\n"
+    await done.log.finished()
+    assert done.stdout == "a\nlate\n"
+
+
+async def test_a_lost_program_is_an_error(program):
+    if sys.platform != "linux":
+        pytest.skip("shims are for Linux")
+    work = asyncio.create_task(ipyproc.run(*program("out", "last", "stall"), check=False))
+    process = await running()
+    psutil.Process(process.family._program.shim).kill()
+    with pytest.raises(ipyproc.ProcessLost) as caught:
+        await work
+    assert (caught.value.returncode, caught.value.stdout, caught.value.cmd) == (None, "last", process.args)
 
 
 @pytest.mark.parametrize(
-    ("args", "keywords", "error", "words"),
+    ("keywords", "error", "words"),
     [
-        (["nosuchprogram"], {}, FileNotFoundError, "no such program in PATH: 'nosuchprogram'"),
-        (["pythno3"], {}, FileNotFoundError, "did you mean python3?"),
-        (["./nosuch"], {}, FileNotFoundError, "no such program: './nosuch'"),
-        ([""], {}, FileNotFoundError, "name is empty"),
-        (["/etc/passwd"], {}, PermissionError, "chmod +x"),
-        (["/tmp"], {}, IsADirectoryError, "a directory, not a program"),
-        (["ls"], {"cwd": "/nosuch"}, FileNotFoundError, "cwd: no such directory: '/nosuch'"),
-        (["ls"], {"cwd": "/etc/passwd"}, NotADirectoryError, "cwd is not a directory"),
-        (["ls", "a\0b"], {}, ValueError, "argument 1 ('a\\x00b') holds a NUL"),
-        (["l\0s"], {}, ValueError, "the program's name"),
-        (["ls", "x" * 140_000], {}, OSError, "too long for the operating system (140004 bytes)"),
-        (["ls"], {"env": {"A=B": "c"}}, ValueError, "environment variable 'A=B'"),
+        ({"timeout": -1}, ValueError, "timeout=-1: allowed is a number of seconds from 0 on, or None"),
+        ({"timeout": float("nan")}, ValueError, "timeout=nan"),
+        ({"timeout": "5"}, TypeError, "timeout='5': allowed is a number of seconds, or None"),
+        ({"stdin": ipyproc.PIPE}, ValueError, "write what to send as input=..."),
+        ({"encoding": "utf-9"}, LookupError, "utf-9"),
+        ({"errors": "ignroe"}, LookupError, "ignroe"),
+        ({"text": False, "encoding": "utf-8"}, ValueError, "text=False: encoding='utf-8'"),
+        ({"chekc": True}, TypeError, "run() takes no keyword 'chekc'; did you mean check?"),
     ],
 )
-def test_bad_input_is_one_clear_error(args, keywords, error, words):
+def test_bad_keywords_are_errors_at_once(keywords, error, words):
     with pytest.raises(error) as caught:
-        completed(*args, **keywords)
+        ipyproc.run("true", **keywords)
     assert words in str(caught.value)
 
 
-def test_a_file_that_is_no_program(tmp_path):
-    path = tmp_path / "data"
-    path.write_bytes(b"\x7fnothing")
-    path.chmod(0o755)
-    with pytest.raises(OSError, match="not a program"):
-        completed(str(path))
+async def test_keywords_that_say_what_is_so_anyway(program):
+    done = await ipyproc.run(
+        *program("cat", "err", "e"),
+        input="in",
+        capture_output=True,
+        stdout=ipyproc.PIPE,
+        stderr=ipyproc.STDOUT,
+        universal_newlines=True,
+        start_new_session=True,
+        close_fds=True,
+    )
+    assert (done.stdout, done.stderr) == ("ine\n", None)
 
 
-def test_completed_process(program):
-    done = completed(*program("out", "o", *[word for n in range(12) for word in ("err", f"e{n}")], "exit", 3))
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "o\n", 12)
-    assert repr(done).startswith("<CompletedProcess (") and "exited with status 3 after" in repr(done)
-    with pytest.raises(ipyproc.ProcessExitError) as caught:
-        done.check_returncode()
-    told = str(caught.value).splitlines()
-    assert "exited with status 3" in told[0]
-    assert told[1] == f"... (the end of stderr; full log: {done.log.path})"
-    assert told[2:] == [f"e{n}" for n in range(2, 12)]
-    done.log.path.unlink()
+def test_examples():
+    assert doctest.testmod(run_module).attempted >= 6
+    assert doctest.testmod(run_module).failed == 0
 
 
-def test_a_short_stderr_is_told_whole(program):
-    done = completed(*program("err", "a\x1b[31mb", "exit", 1))
-    assert done.exit_error().stderr == "ab"
-    assert not list(done.log.path.parent.glob("*.sh"))
-
-
-def test_duration_counts_from_start_to_end(program):
-    began = time.monotonic()
-    done = completed(*program("sleep", 0.1))
-    assert 0.1 <= done.duration <= time.monotonic() - began
+async def test_no_output_is_lost_at_the_end(program):
+    for _ in range(20):
+        assert (await ipyproc.run(*program("lines", 20_000))).stdout.endswith("line 19999\n")

@@ -332,6 +332,42 @@ def test_a_spare_shim_that_was_killed_is_replaced(program):
     asyncio.run(main())
 
 
+def test_a_supervisor_that_can_make_no_shim_ends_nothing(program):
+    async def main():
+        assert await (await run.start(*program("exit", "0"))).wait() == 0
+        running = [await run.start(*program("out", "ready", "stall")) for _ in range(8)]  # more than wait
+        supervisor = psutil.Process(supervised.supervisor_pid())
+        limits = supervisor.rlimit(psutil.RLIMIT_NOFILE)
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, (3, limits[1]))
+        others = [await run.start(*program("exit", "0")) for _ in range(8)]
+        assert {each.launcher for each in others} == {"supervised", "portable"}
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, limits)
+        assert [await each.wait() for each in others] == [0] * 8
+        last = await run.start(*program("exit", "0"))
+        assert await last.wait() == 0 and last.launcher == "supervised"
+        assert all(each.returncode is None for each in running)
+        await asyncio.gather(*(each.stop(0) for each in running))
+
+    asyncio.run(main())
+
+
+def test_a_supervisor_that_does_not_answer_is_left_alone_with_what_it_holds(program, monkeypatch):
+    monkeypatch.setattr(supervised, "_PATIENCE", 0.2)
+
+    async def main():
+        first = await run.start(*program("out", "ready", "stall"))
+        os.kill(supervised.supervisor_pid(), signal.SIGSTOP)
+        stopped = supervised.supervisor_pid()
+        running = [await run.start(*program("out", "ready", "stall")) for _ in range(4)]
+        assert supervised.supervisor_pid() != stopped and {each.launcher for each in running} == {"supervised"}
+        assert first.returncode is None
+        assert await first.stop() == -15
+        await asyncio.gather(*(each.stop(0) for each in running))
+        os.kill(stopped, signal.SIGCONT)
+
+    asyncio.run(main())
+
+
 THREADS = """
 import subprocess, sys, threading, time
 def fork():

@@ -73,6 +73,17 @@ def test_the_list(kernel, start):
     assert kernel.run("import ipyproc; [each is runs for each in ipyproc.processes()]").value == "[True]"
 
 
+def test_what_python_code_has_started_is_in_it_too(kernel, start):
+    kernel.run("import ipyproc; s = await ipyproc.start('sleep', '60')")
+    number = newest(kernel)
+    assert (row(kernel, number)["state"], row(kernel, number)["command"]) == ("▶ Running", "sleep 60")
+    assert "Stopped by you with SIGTERM" in kernel.run(f"%aprocs stop {number}").text()
+    piped = "q = await ipyproc.start('echo', 'x', stdout=ipyproc.PIPE, stderr=ipyproc.DEVNULL); await q.communicate()"
+    assert kernel.run(piped).value == "(b'x\\n', None)"
+    gone(kernel, newest(kernel))
+    assert "it has no log" in kernel.run(f"%aprocs log {newest(kernel)}").text()
+
+
 def test_cpu_and_memory_are_those_of_the_family(kernel, start):
     number = start("busy", "sh -c 'while :; do :; done & sleep 600'")
     kernel.run("%aprocs list")

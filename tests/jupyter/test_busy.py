@@ -174,7 +174,7 @@ def test_a_cell_that_waits_synchronously_has_a_card(kernel, code, op, label):
     kernel.run("%autoawait on")
     assert len(done.cards) == 1
     assert done.of_type("update_display_data")[-1]["data"]["text/plain"].startswith(f"ready\n■ {label} · ")
-    assert done.error.startswith("ProcessExitError: ") or code.startswith("%%time")  # IPython 8 only shows it there
+    assert done.error.startswith("ProcessStopped: ") or code.startswith("%%time")  # IPython 8 only shows it there
 
 
 @pytest.mark.parametrize("code", SYNCHRONOUS)

@@ -86,7 +86,7 @@ def test_states_tails_and_transcript(kernel):
 def test_buttons_work_while_the_cell_is_awaited(kernel, op, signal, label):
     page = Page(kernel, then=op)
     done = kernel.run("%aproc {program} out ready stall", on_message=page)
-    assert done.error.startswith("ProcessExitError: ") and done.error.endswith(f"was ended by {signal}")
+    assert done.error.startswith("ProcessStopped: ") and done.error.endswith(f"was ended by {signal}")
     assert done.ended_at - page.clicked_at < 1
     print(f"click to the end of the cell: {(done.ended_at - page.clicked_at) * 1000:.0f} ms")
     assert shown(done.messages, page.card)[-1]["label"] == f"{label} with {signal}"

@@ -171,6 +171,7 @@ def test_queued_cells_all_run_around_a_synchronous_one(fresh_kernel):
         ("%aproc --shell sh ls", "UsageError: --shell and --no-strict go with a script"),
         ("%aproc cd /tmp", "UsageError: 'cd' is for a shell, and there is none here; write the line below %%aproc"),
         ("%aproc A=1 env", "UsageError: 'A=1' is for a shell"),
+        ("%aproc ./a=1", "FileNotFoundError: [Errno 2] no such program: './a=1'"),
         ("%aproc ls | wc -l", "UsageError: | is for a shell, and there is none here: write the line below %%aproc"),
         ("%aproc --help", "UsageError: %aproc? shows the help"),
         ("%aproc --stdin /tmp cat", "UsageError: --stdin: '/tmp' is a directory, not a file"),

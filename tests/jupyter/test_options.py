@@ -67,7 +67,7 @@ def test_every_option():
     [
         ("--otu x", "unknown option --otu; did you mean --out?"),
         ("--ou x", "unknown option --ou; did you mean --out?"),
-        ("--xyzzy", "unknown option --xyzzy; there are --bg --cwd"),
+        ("--xyzzy", "unknown option --xyzzy; there are --bg --conda --cwd"),
         ("-x", "unknown option -x"),
         ("--out", "--out needs a value: --out NAME, -o NAME"),
         ("--out --err", "--out needs a value"),
@@ -228,7 +228,8 @@ class Event:
         ("%aproc --secret tok", []),
         ("%aproc --cwd ", []),
         ("%aproc ls --o", []),
-        ("%aproc --out x --o", ["--out"]),
+        ("%aproc --out x --o", ["--out", "--ok-code"]),
+        ("%aproc --format j", ["json"]),
         ("%aproc ", list(FLAGS)),
     ],
 )

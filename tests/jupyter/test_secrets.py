@@ -52,7 +52,7 @@ def canary(tmp_path):
     program = tmp_path / value
     program.write_text("#!/no/such/interpreter\n")
     program.chmod(0o700)
-    setup = f"import sys; folder = {str(tmp_path)!r}; code = {CODE!r}; token = open({str(path)!r}).read(); nul = '\\0'; big = 'x' * 200_000"
+    setup = f"import os, sys; folder = {str(tmp_path)!r}; os.chdir(folder); code = {CODE!r}; token = open({str(path)!r}).read(); nul = '\\0'; big = 'x' * 200_000"
     return text, ("%load_ext ipyproc", setup)
 
 

@@ -76,7 +76,7 @@ class Shim:
 
     def run(self) -> NoReturn:
         """Serve until the kernel has no use for us any more, or is gone and nothing is left of the program."""
-        while self._program or not self._is_kept:
+        while self._program or self._outbox or not self._is_kept:
             self._loop.run_once(guard.POLL)
             if os.getppid() != self._supervisor and not self._is_kept:
                 self._left_alone()

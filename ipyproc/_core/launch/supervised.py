@@ -27,6 +27,7 @@ from .. import storage
 from ..errors import ProcessLost
 from ..family import Family, runs
 from ..log import LOG, Log
+from ..status import Usage
 from . import descendants
 from .base import P
 
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 name = "supervised"
 
 _AHEAD, _MOST_IDLE = 2, 4  # shims that wait for a program
-_PATIENCE = 5.0  # seconds in which a supervisor or a shim has to answer
+_PATIENCE = 5.0  # seconds in which a supervisor has to answer
+_START_PATIENCE = 60.0  # seconds in which a program has to start; it may come from a slow disk
 _SCRIPT = Path(__file__).with_name("supervise.py")
 _LIMITS = [getattr(resource, each) for each in dir(resource) if each.startswith("RLIMIT_")]
 
@@ -73,19 +75,32 @@ class Supervisor:
         return f"<Supervisor {self._process.pid} of process {self.pid}>"
 
     @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    @property
     def process(self) -> int:
         """Its pid."""
         return self._process.pid
 
     def is_ready(self) -> bool:
-        """Whether a shim waits for a program; blocks for the moment that none is ready yet."""
-        with self._lock, contextlib.suppress(OSError):
-            if self._process.poll() is not None:
-                return False
-            if not (self._idle or self._coming):
+        """Whether a shim waits for a program; blocks for the moment that none is ready yet.
+
+        Raises:
+            OSError: the supervisor is gone, or does not answer.
+        """
+        with self._lock:
+            if self.is_gone:
+                raise BrokenPipeError("the supervisor is gone")
+            if self._idle:
+                return True
+            if not self._coming:
                 self._want()
-            return bool(self._idle) or self._control.recv(1, socket.MSG_PEEK) == b"S"
-        return False
+            if (word := self._control.recv(1, socket.MSG_PEEK)) == b"E":  # it could make none
+                self._control.recv(1)
+                self._coming -= 1
+            return word == b"S"
 
     def take_shim(self) -> socket.socket:
         """The job socket of a shim that waits for a program. Raises OSError if there is none: the supervisor is gone."""
@@ -95,9 +110,9 @@ class Supervisor:
                     job = self._idle.pop()
                 else:
                     word, fds, _, _ = socket.recv_fds(self._control, 1, 1)
-                    if not word:
-                        raise BrokenPipeError("the supervisor is gone")
                     self._coming -= 1
+                    if word != b"S":
+                        raise BrokenPipeError("the supervisor is gone, or can make no shim")
                     job = socket.socket(fileno=fds[0])
                     job.set_inheritable(False)
                     job.setblocking(False)
@@ -139,6 +154,7 @@ class Supervisor:
 
 
 _supervisor: Supervisor | None = None
+_retired: list[Supervisor] = []  # that did not answer, and may hold programs
 
 
 def prepare() -> None:
@@ -152,20 +168,30 @@ def prepare() -> None:
 
 def is_ready() -> bool:
     """Whether a program can be started now; a supervisor that was killed or does not answer is replaced, once."""
+    global _supervisor
     for _ in range(2):
         prepare()
-        if _supervisor is not None and _supervisor.is_ready():
-            return True
-        close()
+        if _supervisor is None:
+            return False
+        try:
+            return _supervisor.is_ready()
+        except OSError:
+            if _supervisor.is_gone:
+                _supervisor.close()
+            else:  # what it holds must not end for that
+                _retired.append(_supervisor)
+            _supervisor = None
     return False
 
 
 def close() -> None:
     """End the supervisor of this process, and with it every program that it started."""
     global _supervisor
-    if _supervisor is not None:
-        _supervisor.close()
+    for each in (_supervisor, *_retired):
+        if each is not None:
+            each.close()
     _supervisor = None
+    _retired.clear()
 
 
 def supervisor_pid() -> int | None:
@@ -207,8 +233,6 @@ class Program:
         self.keep = keep
         self.gone: asyncio.Future[None] = loop.create_future()
         """Done when nothing of its family is left."""
-        self.usage: tuple[float, float, int] | None = None
-        """Seconds of CPU for itself and in the system, and its peak memory in bytes; known when it has ended."""
         self.returncode: int | None = None
         self.stdin: BinaryIO | None = None
         self.stdout: BinaryIO | None = None
@@ -251,7 +275,7 @@ class Program:
 
         self._heard = first
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_START_PATIENCE):
                 message = await answer
         except TimeoutError:
             raise ProcessLost("the shim does not answer") from None
@@ -358,8 +382,7 @@ class _Transport(BaseSubprocessTransport):
     def hear(self, message: dict[str, Any]) -> None:
         """What the shim says."""
         if "exit" in message:
-            user, system, peak = message["usage"]
-            self.program.usage = user, system, peak
+            self._protocol.usage = Usage(*message["usage"])
             self._process_exited(message["exit"])
         elif not message and self._returncode is None:
             self.close()
@@ -500,7 +523,8 @@ class ShimFamily(Family):
 
     async def gone(self) -> None:
         """Wait until nothing of it is left."""
-        await asyncio.wait([self._program.gone])
+        if not self._program.gone.done():
+            await asyncio.wait([self._program.gone])
 
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
         """Whether anything of it may run; what is to be kept is let alone."""

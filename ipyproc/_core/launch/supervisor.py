@@ -12,8 +12,8 @@ Nothing of a program survives
 
 unless the program is to be kept: then its shim goes on alone.
 
-From supervisor to kernel: one byte and a descriptor, the job socket of a shim that is ready. From kernel to supervisor:
-one byte for each that it wants.
+From supervisor to kernel: b"S" and a descriptor, the job socket of a shim that is ready; or b"E", none could be made.
+From kernel to supervisor: one byte for each shim that it wants.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from typing import NoReturn
 
 from . import descendants, guard, shim
 from .poll_loop import PollLoop
+
+_PASSED_BY = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 
 
 def main(control_fd: int, kernel: int) -> NoReturn:
@@ -72,7 +74,11 @@ class _Supervisor:
         if not wanted:
             self._end()
         for _ in range(wanted):
-            self._fork_shim()
+            with contextlib.suppress(OSError):  # the kernel is gone, which is met in a moment
+                try:
+                    self._fork_shim()
+                except OSError:  # no more processes, or descriptors; those that run are in no danger
+                    self._control.send(b"E")
 
     def _fork_shim(self) -> None:
         """Fork a shim and hand its job socket to the kernel."""
@@ -83,10 +89,8 @@ class _Supervisor:
                 os.close(fd)
             shim.main(job, self._kernel)
         self._shims.add(pid)
-        with contextlib.suppress(OSError):  # the kernel is gone, which is met in a moment
+        with job, kernels:
             socket.send_fds(self._control, [b"S"], [kernels.fileno()])
-        job.close()
-        kernels.close()
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -115,8 +119,8 @@ def _is_kept(shim: int) -> bool:
 
 
 def _take_signals() -> None:
-    """Let signals meant for the kernel pass us by; no signal is ignored or blocked, for a program would inherit that."""
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE):
+    """Let signals meant for the kernel pass us by; none is ignored or blocked, for a program would inherit that."""
+    for number in (*_PASSED_BY, signal.SIGPIPE, signal.SIGXFSZ):  # the last two: a write is an error, and no end
         signal.signal(number, lambda *_: None)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if signal.getsignal(number) is signal.SIG_IGN:

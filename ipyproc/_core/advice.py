@@ -1,0 +1,62 @@
+"""What is known of the cause when a program fails, in one clause for people."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+from collections.abc import Iterable
+
+from .status import Usage, size_words
+
+_KILLED, _BROKEN_PIPE = 9, 13  # the same numbers on every POSIX system
+_OF_SHELL = 128  # what a shell adds to the signal that ended its last command
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # what every shell, and env, answers
+
+_UNKNOWN = re.compile(  # zsh; bash, dash, ksh, busybox; env, and bash for a path
+    r"command not found: (\S+)|([^\s:]+): (?:command )?not found(?!:)|([^\s:‘’'\"]+)[’'\"]?: No such file or directory"
+)
+_NO_INPUT = re.compile(
+    r"\bEOF|end[- ]of[- ](?:file|input)|a terminal is required|not a (?:tty|terminal)", re.IGNORECASE
+)
+_QUESTION = re.compile(r"\S.*[?:>\])] ?\Z")
+_FORBIDDEN = re.compile(r"([^\s:‘’'\"]+)[’'\"]?: Permission denied")
+
+
+def advice(returncode: int, stderr: str, usage: Usage | None = None, open_lines: Iterable[str] = ()) -> str:
+    """What may help, for a program that nobody stopped; empty: nothing is known.
+
+    `stderr`: its last lines; `open_lines`: what it wrote last, where that is no whole line.
+    """
+    if _NO_INPUT.search(stderr):
+        for line in open_lines:
+            if _QUESTION.match(line):
+                return f"it asked {line!r:.200}, and there was no input for that"
+    if returncode in (-_KILLED, _OF_SHELL + _KILLED):
+        peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage else ""
+        return f"probably out of memory (nobody stopped it from here{peak})"
+    if returncode in (-_BROKEN_PIPE, _OF_SHELL + _BROKEN_PIPE):
+        return "what read its output ended first"
+    if returncode == _NOT_FOUND:
+        found = _UNKNOWN.findall(stderr)
+        return _not_found("".join(found[-1])) if found else "a command in it was not found"
+    if returncode == _NOT_EXECUTABLE:
+        found = _FORBIDDEN.findall(stderr)
+        return f"{found[-1]} is not executable (chmod +x makes it so)" if found else "a command in it is not executable"
+    return ""
+
+
+def near_program(name: str, path: str) -> str | None:
+    """The program in this PATH whose name is nearest to one that is not there; None: there is nothing like it."""
+    names: set[str] = set()
+    for folder in path.split(os.pathsep):
+        with contextlib.suppress(OSError):
+            names.update(os.listdir(folder or "."))
+    near = difflib.get_close_matches(name, sorted(names), 1, 0.75)
+    return near[0] if near else None
+
+
+def _not_found(name: str) -> str:
+    near = None if os.path.dirname(name) else near_program(name, os.environ.get("PATH", os.defpath))
+    return f"{name} was not found" + (f"; did you mean {near}?" if near else "")

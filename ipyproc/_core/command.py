@@ -1,0 +1,344 @@
+"""What to start, checked: a program and its arguments, or one line for the shell, and what it starts with.
+
+A program of ours differs on purpose from one of the two asyncio factories: it gets its own session, so that a kernel
+interrupt meant for one cell does not hit the program of another; default signal dispositions (a kernel ignores
+SIGINT between two cells, and a program inherits what is ignored); no standard input unless some is given, so that
+it never waits for a person who is not there; and the launcher that promises most.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import difflib
+import errno
+import inspect
+import logging
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import launch, log, process, registry, status, storage
+from .advice import near_program
+
+Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+"""What a command consists of."""
+
+_ALWAYS_SO = ("close_fds", "restore_signals", "start_new_session")  # True is what we do anyway
+_FOR_A_SHELL = re.compile(r"[\s|&;<>()$`*?]")
+_logger = logging.getLogger("ipyproc")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to start. Made by `of`, which checks all that can be checked without a look at the file system.
+
+    Attributes:
+        args: the program and its arguments; or a string, for the shell.
+        stdin, stdout, stderr: as in `create_subprocess_exec`.
+        input: bytes for standard input, instead of `stdin`.
+        cwd: the directory to start in; None: that of this process.
+        env: the whole environment; None: that of this process.
+        name: what to call it, for people; empty: the command itself.
+    """
+
+    args: tuple[str, ...] | str
+    stdin: Any = process.DEVNULL
+    input: bytes | None = None
+    stdout: Any = process.LOG
+    stderr: Any = process.LOG
+    cwd: str | None = None
+    env: Mapping[str, str] | None = None
+    name: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        cmd: Word | Sequence[Word],
+        args: Sequence[Word] = (),
+        *,
+        shell: bool = False,
+        stdin: Any = process.DEVNULL,
+        input: str | bytes | bytearray | memoryview | None = None,
+        stdout: Any = process.LOG,
+        stderr: Any = process.LOG,
+        cwd: str | bytes | os.PathLike[Any] | None = None,
+        env: Mapping[Any, Any] | None = None,
+        name: str | None = None,
+        encoding: str = "utf-8",
+    ) -> Command:
+        """Check it.
+
+        Raises:
+            TypeError, ValueError: the message names the argument, its value, and what is allowed.
+        """
+        if input is not None and stdin != process.DEVNULL:
+            raise ValueError(f"stdin={stdin!r} and input: only one of them can be the standard input")
+        for which, stream in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)):
+            _check_stream(which, stream)
+        if not isinstance(name, str | None):
+            raise TypeError(f"name={name!r}: allowed is a string")
+        return cls(
+            words(cmd, args, shell=shell),
+            stdin,
+            _bytes(input, encoding),
+            stdout,
+            stderr,
+            None if cwd is None else _text("cwd", cwd),
+            None if env is None else _environment(env),
+            name or "",
+        )
+
+    def __str__(self) -> str:
+        return self.name or status.command_line(self.args)
+
+    def check(self) -> None:
+        """Look whether it can be started.
+
+        Raises:
+            OSError: there is no such directory or program, or it is not executable.
+        """
+        _check_directory(self.cwd)
+        if not isinstance(self.args, str):
+            _check_program(self.args[0], self.cwd, self.env, is_alone=len(self.args) == 1)
+
+    async def start(
+        self,
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        make_log: Callable[[], log.Log] | None = None,
+        keep: bool = False,
+    ) -> process.Process:
+        """Start it.
+
+        Args:
+            stdin, stdout: descriptors of pipes, instead of its own.
+            make_log: makes the log, if that is no ordinary one.
+            keep: it outlives this process; only where programs are supervised (Linux).
+
+        Cancelling it while it starts ends the program.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        popen = {
+            "stdin": self.stdin if stdin is None else stdin,
+            "stdout": self.stdout if stdout is None else stdout,
+            "stderr": self.stderr,
+            "cwd": self.cwd,
+            "env": self.env,
+            "keep": keep,
+            **_own_session(),
+        }
+        if make_log:
+            popen["log"] = make_log()
+        with contextlib.ExitStack() as files:
+            if self.input is not None:
+                # a file and not a pipe: no size blocks, and there is no task that feeds it
+                file = files.enter_context(tempfile.TemporaryFile(dir=storage.directory()))
+                file.write(self.input)
+                file.seek(0)
+                popen["stdin"] = file
+            files.enter_context(_default_signals())
+            try:
+                if isinstance(self.args, str):
+                    started = await process.start_shell(launch.best(), self.args, **popen)
+                else:
+                    program, *args = self.args
+                    started = await process.start_exec(launch.best(), program, *args, **popen)
+            except OSError as error:
+                raise _worded(error, self.args) from None
+        if self.name:
+            started.name = self.name
+        _logger.info("%s (pid %d): started", started.name, started.pid)
+        started.add_done_callback(_log_end)
+        registry.add(started)
+        return started
+
+
+def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[str, ...] | str:
+    """The words of a command, or the line for the shell, checked.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    if shell:
+        if args or not isinstance(cmd, str | bytes):
+            raise TypeError("shell=True takes one string, the line for the shell, and nothing more")
+        line = _text("the line for the shell", cmd)
+        if not line.strip():
+            raise ValueError("the line for the shell is empty")
+        return line
+    if isinstance(cmd, list | tuple):
+        if args:
+            raise TypeError("the command is a list, so it has all the arguments; write it as one list, or without any")
+        if not cmd:
+            raise ValueError("the command is an empty list")
+        cmd, *args = cmd
+    return (_text("the program's name", cmd), *(_text(f"argument {n}", word) for n, word in enumerate(args, 1)))
+
+
+def refuse(keywords: Mapping[str, Any], known: Callable[..., Any], instead: Mapping[str, str]) -> None:
+    """Raise a clear error for keywords that the function `known` does not take; `instead`: what to do for some."""
+    function = known.__name__
+    for name, value in keywords.items():
+        if name in _ALWAYS_SO and value:
+            continue
+        if name in instead:
+            raise TypeError(f"{function}() takes no keyword {name!r}: {instead[name]}")
+        if name in inspect.signature(subprocess.Popen).parameters:
+            raise ValueError(f"{function}() cannot honour {name}={value!r}; create_subprocess_exec() may take it")
+        near = difflib.get_close_matches(name, inspect.signature(known).parameters, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise TypeError(f"{function}() takes no keyword {name!r}{hint}")
+
+
+def check_number(name: str, value: Any) -> None:
+    """Raise a clear error for what is no span of time; None is one, without an end."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TypeError(f"{name}={value!r}: allowed is a number of seconds, or None")
+    if value is not None and not value >= 0:
+        raise ValueError(f"{name}={value!r}: allowed is a number of seconds from 0 on, or None")
+
+
+def check_encoding(encoding: str, errors: str) -> None:
+    """Raise LookupError if there is no such encoding, or no such way to treat errors."""
+    codecs.lookup(encoding)
+    codecs.lookup_error(errors)
+
+
+def _text(which: str, word: Any) -> str:
+    try:
+        text = os.fsdecode(word)
+    except TypeError:
+        hint = f"; write str({word!r})" if isinstance(word, int | float) else ""
+        raise TypeError(f"{which} is {word!r:.80}: allowed are strings, bytes and paths{hint}") from None
+    if "\0" in text:
+        raise ValueError(f"{which} ({text!r:.80}) holds a NUL character; no program can get that as an argument")
+    return text
+
+
+def _environment(env: Mapping[Any, Any]) -> dict[str, str]:
+    found = {_text("the name of an environment variable", name): value for name, value in env.items()}
+    for name, value in found.items():
+        if not name or "=" in name:
+            raise ValueError(f"the environment variable {name!r} cannot be set: '=' in its name, or no name")
+        found[name] = _text(f"the environment variable {name!r}", value)
+    return found
+
+
+def _bytes(input: Any, encoding: str) -> bytes | None:
+    if input is None:
+        return None
+    if isinstance(input, str):
+        return input.encode(encoding)
+    try:
+        return bytes(memoryview(input))
+    except TypeError:
+        raise TypeError(f"input is {input!r:.80}: allowed are a string and bytes") from None
+
+
+def _check_stream(which: str, stream: Any) -> None:
+    if isinstance(stream, str | os.PathLike):
+        mode = "rb" if which == "stdin" else "wb"
+        raise TypeError(
+            f"{which}={stream!r}: allowed is an open file, not its name: open({os.fspath(stream)!r}, {mode!r})"
+        )
+    if stream == process.STDOUT and which != "stderr":
+        raise ValueError(f"{which}=STDOUT: only stderr can go where stdout goes")
+    if not (stream is None or isinstance(stream, int) or hasattr(stream, "fileno")):
+        raise TypeError(f"{which}={stream!r}: allowed are None, a file, a descriptor, and the constants of ipyproc")
+
+
+def _check_directory(cwd: str | None) -> None:
+    if cwd is None or os.path.isdir(cwd):
+        return
+    if os.path.exists(cwd):
+        raise NotADirectoryError(errno.ENOTDIR, "cwd is not a directory", cwd)
+    raise FileNotFoundError(errno.ENOENT, "cwd: no such directory", cwd)
+
+
+def _check_program(program: str, cwd: str | None, env: Mapping[str, str] | None, *, is_alone: bool) -> None:
+    """A better worded error than the operating system's, where it is plain that the program cannot be started."""
+    if not program:
+        raise FileNotFoundError(errno.ENOENT, "the program's name is empty", program)
+    path = (os.environ if env is None else env).get("PATH", os.defpath)
+    if os.path.dirname(program):
+        full = os.path.join(cwd or "", program)
+        if not os.path.exists(full):
+            raise FileNotFoundError(errno.ENOENT, f"no such program{_as_words(program, is_alone)}", program)
+        if os.path.isdir(full):
+            raise IsADirectoryError(errno.EISDIR, "this is a directory, not a program", program)
+        if sys.platform != "win32" and not os.access(full, os.X_OK):
+            raise PermissionError(errno.EACCES, "not executable (chmod +x makes it so)", program)
+    elif shutil.which(program, path=path) is None:
+        hint = _as_words(program, is_alone)
+        if not hint and (near := near_program(program, path)):
+            hint = f"; did you mean {near}?"
+        raise FileNotFoundError(errno.ENOENT, f"no such program in PATH{hint}", program)
+
+
+def _as_words(program: str, is_alone: bool) -> str:
+    """What to write instead, where a whole command was given as the name of a program."""
+    if not is_alone or not _FOR_A_SHELL.search(program):
+        return ""
+    try:
+        words = shlex.split(program)
+    except ValueError:
+        words = []
+    separate = f"{', '.join(map(repr, words))}, or " if len(words) > 1 else ""
+    return f"; a string is the name of a program and no command line: write {separate}shell=True"
+
+
+def _worded(error: OSError, args: tuple[str, ...] | str) -> OSError:
+    """The same error, better worded."""
+    words = [args] if isinstance(args, str) else args
+    if error.errno == errno.E2BIG:
+        size = sum(len(os.fsencode(word)) + 1 for word in words)
+        text = f"the arguments are too long for the operating system ({size} bytes)"
+    elif error.errno == errno.ENOEXEC:
+        text = "not a program: no #! line and no known format"
+    else:
+        if error.filename == words[0]:
+            error.filename = words[0]  # the caller's own object, which may show itself in another way
+        return error
+    return OSError(error.errno, text, words[0][:80])
+
+
+def _own_session() -> dict[str, Any]:
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+@contextlib.contextmanager
+def _default_signals() -> Iterator[None]:
+    """While a program is started, no signal is *ignored* here: what is ignored would stay ignored in the program."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)  # the same for us; a handler becomes the default in the program
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _log_end(ended: process.Process) -> None:
+    how = "was lost" if ended.lost else status.describe(ended.returncode)
+    _logger.info("%s (pid %d): %s after %.3f s", ended.name, ended.pid, how, ended.duration)

@@ -1,0 +1,285 @@
+"""A program that has ended, and what it wrote."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from . import frame, screen, status
+from .advice import advice
+from .errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
+from .log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader
+from .process import Process
+
+LAST_LINES = 10
+"""Of each stream, in an error."""
+_LONGEST = 8192  # characters of them
+_NOT_RUN = "was not run"
+
+
+class CompletedProcess(subprocess.CompletedProcess[Any]):
+    """A program that has ended: `args`, `returncode`, `stdout`, `stderr` as of `subprocess.CompletedProcess`.
+
+    `stdout` and `stderr` are read from the log when they are asked for, as text (UTF-8, bad bytes become U+FFFD) unless
+    `run` was told otherwise; None for a stream that did not go to the log. Unlike text of `subprocess`, line ends are as
+    the program wrote them. It can be pickled; the copy has the output in memory, and no log.
+
+    Attributes:
+        args: the program and its arguments, or the line for the shell.
+        name: what to call it, for people: the command, unless a name was given.
+        returncode: its status; negative: ended by that signal; None: it was not run, or lost, or could not be started.
+        duration: seconds from start to end.
+        usage: CPU time and greatest memory, see `Usage`; None where they are not known.
+        log: the output on disk; None: there is none, or it is held in memory because it is small (see `parallel`).
+        earlier: whether this is the result of an earlier run, whose output is not here (see `parallel`).
+    """
+
+    def __init__(
+        self,
+        args: str | bytes | Sequence[Any],
+        returncode: int | None,
+        *,
+        name: str = "",
+        duration: float = 0.0,
+        usage: status.Usage | None = None,
+        log: Log | None = None,
+        streams: frozenset[int] = frozenset(),
+        cause: str = "",
+        timeout: float | None = None,
+        failure: OSError | None = None,
+        earlier: bool = False,
+        encoding: str | None = "utf-8",
+        errors: str = "replace",
+    ) -> None:
+        self.args = args
+        self.returncode: Any = returncode
+        self._name = name
+        self.duration = duration
+        self.usage = usage
+        self.log = log
+        self._streams = streams  # that went to the log
+        self.earlier = earlier
+        self._cause = cause  # who stopped it, as the ladder tells
+        self._timeout = timeout
+        self._failure = failure  # it was lost, or could not be started
+        self._encoding = encoding  # None: bytes
+        self._errors = errors
+        self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
+
+    @classmethod
+    def of(cls, process: Process, encoding: str | None = "utf-8", errors: str = "replace") -> CompletedProcess:
+        """What is left of a process that has ended or was lost."""
+        assert process.is_over
+        readers = ((STDOUT_FD, process.stdout), (STDERR_FD, process.stderr))
+        return cls(
+            process.args,
+            process.returncode,
+            name=process.name,
+            duration=process.duration,
+            usage=process.usage,
+            log=process.log,
+            streams=frozenset(stream for stream, reader in readers if isinstance(reader, LogReader)),
+            cause=process.ladder.cause,
+            timeout=process.ladder.timeout,
+            failure=process.lost,
+            encoding=encoding,
+            errors=errors,
+        )
+
+    def __repr__(self) -> str:
+        took = f" after {status.duration_words(self.duration)}" if self.duration else ""
+        return f"<{type(self).__name__} ({self.name}) {self._how()}{took}{', in an earlier run' * self.earlier}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_held": tuple(self._pieces()), "log": None}
+
+    @property
+    def name(self) -> str:
+        """What to call it, for people."""
+        return self._name or status.command_line(self.args)
+
+    @property
+    def stdout(self) -> Any:
+        """All of standard output."""
+        return self._output({STDOUT_FD}) if STDOUT_FD in self._streams else None
+
+    @property
+    def stderr(self) -> Any:
+        """All of standard error."""
+        return self._output({STDERR_FD}) if STDERR_FD in self._streams else None
+
+    @property
+    def all(self) -> Any:
+        """All of both streams, in order of arrival."""
+        return self._output(BOTH)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The lines of standard output, without their ends."""
+        output = self.stdout or ""
+        if isinstance(output, bytes):
+            return [line.removesuffix(b"\r") for line in output.removesuffix(b"\n").split(b"\n")]
+        return [line.removesuffix("\r") for line in output.removesuffix("\n").split("\n")] if output else []
+
+    def json(self) -> Any:
+        """Standard output as one JSON value.
+
+        Raises:
+            json.JSONDecodeError (a ValueError): it is none; the note says how it begins.
+        """
+        text = self._text()
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            error.add_note(f"The output of `{self.name}` begins with {text[:60]!r}.")
+            raise
+
+    def df(self, format: str | None = None) -> Any:
+        """Standard output as a pandas DataFrame.
+
+        Args:
+            format: "csv", "tsv", "json" (an array of objects) or "jsonl" (JSON lines: one object on each line); None:
+                as the output looks.
+
+        Raises:
+            ImportError: pandas is not installed.
+            ValueError: it is not in that format, or it cannot be told in which.
+        """
+        return frame.frame(self._text(), format)
+
+    @property
+    def signal(self) -> signal.Signals | int | None:
+        """The signal that ended it; None if it ended by itself."""
+        return status.signal_of(self.returncode)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was stopped because its time was up."""
+        return self._cause == "timeout"
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is an `error()`: its status is not 0, or its time was up, or it did not run to its end."""
+        return self.returncode != 0 or self.timed_out
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped it: a button, an interrupt, `Process.stop()`; a timeout is nobody."""
+        return bool(self._cause) and not self.timed_out
+
+    def check_returncode(self) -> None:
+        """Raise `error()`, if there is one."""
+        if error := self.error():
+            raise error
+
+    def error(self) -> Exception | None:
+        """The error that says how it ended, with the last lines of both streams; None if it succeeded.
+
+        Where those lines are not all, the log is kept on disk.
+        """
+        found: ProcessError
+        if isinstance(self._failure, ProcessLost):
+            found = self._failure
+        elif self._failure:
+            return self._failure
+        elif not self.failed:
+            return None
+        elif self.timed_out:
+            found = ProcessTimeout(self.args, self._timeout or 0.0)
+        elif self.returncode is None:
+            found = ProcessError(f"`{self.name}` {_NOT_RUN}")
+        else:
+            found = (ProcessStopped if self.was_stopped else ProcessExitError)(self.returncode, self.args)
+        found.cmd, found.name, found.returncode = self.args, self._name, self.returncode
+        found.output, found.stderr = self._last(STDOUT_FD), self._last(STDERR_FD)
+        if self.log and any(self.log.lines_of[stream] > LAST_LINES for stream in self._streams):
+            self.log.keep()
+            found.log = self.log.path
+        if not self._cause and self.returncode:
+            found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines())
+        return found
+
+    def release_log(self) -> None:
+        """Hold the output in memory, and give its log back."""
+        if self.log:
+            self._held = tuple(self._pieces())
+            self.log.discard()
+            self.log = None
+
+    def _how(self) -> str:
+        if self._failure:
+            return "was lost" if isinstance(self._failure, ProcessLost) else "could not be started"
+        if self.returncode is None:
+            return _NOT_RUN
+        if self.timed_out:
+            return f"was stopped by its timeout of {self._timeout:g} s"
+        return status.describe(self.returncode)
+
+    def _last(self, stream: int) -> str | None:
+        if stream not in self._streams:
+            return None
+        if self.log:
+            found = self.log.tail(LAST_LINES, stream)
+        else:
+            found = "\n".join(screen.text(self._bytes({stream})).rstrip("\n").split("\n")[-LAST_LINES:])
+        return found.rstrip()[-_LONGEST:]
+
+    def _open_lines(self) -> list[str]:
+        """The last line of each stream whose last line has no end."""
+        found = []
+        for stream in self._streams:
+            last = self.log.last_bytes(_LONGEST, stream) if self.log else self._bytes({stream})[-_LONGEST:]
+            if last and not last.endswith(b"\n"):
+                found.append(screen.text(last).split("\n")[-1])
+        return found
+
+    def _pieces(self, streams: Collection[int] = BOTH) -> Any:
+        if self.log:
+            return self.log.pieces(streams=streams)
+        return ((stream, data) for stream, data in self._held if stream in streams)
+
+    def _bytes(self, streams: Collection[int]) -> bytes:
+        return b"".join(data for _, data in self._pieces(streams))
+
+    def _text(self) -> str:
+        return self._bytes({STDOUT_FD}).decode(self._encoding or "utf-8", self._errors)
+
+    def _output(self, streams: Collection[int]) -> Any:
+        data = self._bytes(streams)
+        return data if self._encoding is None else data.decode(self._encoding, self._errors)
+
+
+class CompletedPipeline(CompletedProcess):
+    """Programs that were joined by pipes: the output of the last, and how each ended.
+
+    Attributes:
+        processes: all of them, from left to right.
+        returncode: the rightmost that is not 0.
+        usage: CPU time of all; the greatest memory of any one.
+    """
+
+    def __init__(self, processes: Sequence[CompletedProcess]) -> None:
+        vars(self).update(vars(processes[-1]))
+        self.processes = tuple(processes)
+        failed = [each for each in processes if each.returncode]
+        self.args = [each.args for each in processes]
+        self._name = " | ".join(each.name for each in processes)
+        self.returncode = failed[-1].returncode if failed else processes[-1].returncode
+        self.duration = max(each.duration for each in processes)
+        known = [each.usage for each in processes if each.usage]
+        self.usage = (
+            status.Usage(
+                sum(usage.user for usage in known),
+                sum(usage.system for usage in known),
+                max(usage.peak_bytes for usage in known),
+            )
+            if known
+            else None
+        )
+
+    def error(self) -> Exception | None:
+        """The error of the rightmost program that failed; None if all succeeded."""
+        return next(filter(None, (each.error() for each in reversed(self.processes))), None)

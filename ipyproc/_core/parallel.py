@@ -1,0 +1,366 @@
+"""Many programs, some of them at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from . import command, waiting
+from .command import Word
+from .completed import CompletedProcess
+from .joblog import JobLog
+from .ladder import INTERRUPT, KILL, TERMINATE
+from .process import Process
+from .stage import Stage, finish
+
+HELD_BYTES = 2048
+"""A result with no more output than this has it in memory, and no log: a log alone takes more than that."""
+
+POLICIES = ("stop", "finish")
+
+
+def parallel(
+    commands: Iterable[Word | Sequence[Word] | tuple[str, Word | Sequence[Word]]],
+    jobs: int | None = None,
+    *,
+    on_failure: str = "stop",
+    retries: int = 0,
+    resume: str | os.PathLike[str] | None = None,
+    on_change: Callable[[Job], object] | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+    shell: bool = False,
+    cwd: str | bytes | os.PathLike[Any] | None = None,
+    env: Mapping[Any, Any] | None = None,
+    text: bool = True,
+    encoding: str | None = None,
+    errors: str | None = None,
+    **others: Any,
+) -> Parallel:
+    r"""Run many commands, so many at once: `results = await ipyproc.parallel([["gzip", path] for path in paths])`.
+
+    Each is run as by `run`: session, empty input, log, and the keywords not told here. A result whose output is no more
+    than 2 KiB has it in memory; any other has a log on disk.
+
+    Args:
+        commands: each is a list of words (or a string: the name of a program; with `shell=True` a line for the
+            shell), or a pair (name, command), for messages. All are looked at before the first is started.
+        jobs: how many run at once; None: one for each CPU that this process may use.
+        on_failure: what a failure means for the others. "stop": no further command is started, those that run may
+            finish. "finish": all are run.
+        retries: how often a command that failed is run again; one that somebody stopped is not.
+        resume: a file, the job log: one line of JSON for each attempt that has ended (see `joblog`). The next call with the
+            same commands and file skips those that succeeded.
+        on_change: called with a `Job` whenever one starts, ends, or is skipped. It must be quick; an error of it stops all.
+        timeout: seconds, for each attempt.
+        check: at the end, raise the error of the first command that failed (the first in time).
+
+    Returns:
+        A `Parallel`. Awaited, it gives a list of `CompletedProcess` in the order of the commands; one that was not run
+        has the returncode None. `async for done in ipyproc.parallel(...)` gives each when it has ended, and keeps none.
+        Its `jobs` tell how far it has come, `stop()` ends it. Cancelling it, and leaving the `async for`, stops all
+        programs and waits for their ends.
+
+    Raises:
+        ProcessExitError, ProcessTimeout, ProcessLost, OSError: of the first that failed; a note says what became of the
+            others.
+        TypeError, ValueError, OSError: an argument is wrong, a program is not there, or the job log is that of other
+            commands; before anything starts.
+
+    Example:
+        >>> import ipyproc
+        >>> results = ipyproc.parallel([["echo", str(n)] for n in range(3)], jobs=2).result()
+        >>> [done.stdout for done in results]
+        ['0\n', '1\n', '2\n']
+    """
+    command.refuse(others, parallel, {"input": "each command gets an empty input"})
+    jobs = _cpus() if jobs is None else jobs
+    _check_count("jobs", jobs, 1)
+    _check_count("retries", retries, 0)
+    if on_failure not in POLICIES:
+        near = difflib.get_close_matches(str(on_failure), POLICIES, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"on_failure={on_failure!r}: allowed are 'stop' and 'finish'{hint}")
+    if isinstance(commands, str | bytes | os.PathLike):
+        raise TypeError(f"commands={commands!r:.80}: this is one command; give a list of commands, or use run()")
+    for_all = Stage.of(
+        "-", timeout=timeout, check=check, text=text, encoding=encoding, errors=errors, shell=shell, cwd=cwd, env=env
+    )
+    made = []
+    for number, item in enumerate(commands):
+        name, cmd = _named(item, shell=shell)
+        try:
+            what = replace(for_all.command, args=command.words(cmd, shell=shell), name=name)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"command {number}, counted from 0, is {item!r:.80}: {error}") from None
+        made.append(Job(number, replace(for_all, command=what)))
+    return Parallel(_Pool(tuple(made), jobs, on_failure, retries, resume, on_change))
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One command of a `Parallel`, and how far it has come.
+
+    Attributes:
+        number: its place among the commands, from 0.
+        state: "waiting", "running", "done", "failed", or "skipped" (it succeeded in an earlier run).
+        attempts: how often it was started.
+        process: its `Process`, while it runs; `job.process.tail(1)` is what it wrote last.
+        result: when it has ended, if it is kept.
+    """
+
+    number: int
+    stage: Stage = field(repr=False)
+    state: str = "waiting"
+    attempts: int = 0
+    process: Process | None = None
+    result: CompletedProcess | None = None
+
+    def __repr__(self) -> str:
+        return f"<Job {self.number} ({self.name}) is {self.state}>"
+
+    @property
+    def name(self) -> str:
+        """What to call it, for people."""
+        return str(self.stage.command)
+
+    @property
+    def args(self) -> tuple[str, ...] | str:
+        """The program and its arguments, or the line for the shell."""
+        return self.stage.command.args
+
+    def without_end(self, failure: OSError | None = None) -> CompletedProcess:
+        """The result of a command that was not run, or could not be started."""
+        return CompletedProcess(self.args, None, name=self.stage.command.name, failure=failure)
+
+
+class Parallel(waiting.Work[list[CompletedProcess]]):
+    """Commands that run side by side. Await it, once; or iterate over it; or call `result()`.
+
+    Attributes:
+        jobs: all commands, in their order; see `Job`.
+    """
+
+    def __init__(self, pool: _Pool) -> None:
+        self.jobs = pool.jobs
+        self._pool = pool
+        super().__init__(_results(pool), "ipyproc.parallel")
+
+    def __repr__(self) -> str:
+        counts = Counter(job.state for job in self.jobs)
+        return f"<Parallel of {len(self.jobs)} commands: {', '.join(f'{n} {state}' for state, n in counts.items())}>"
+
+    async def __aiter__(self) -> AsyncIterator[CompletedProcess]:
+        """The results as the commands end; those that succeeded in an earlier run come first."""
+        self.close()  # it cannot be awaited as well
+        async with contextlib.aclosing(_as_completed(self._pool)) as results:
+            async for result in results:
+                yield result
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Start no more commands, and stop those that run as `Process.stop` does; it returns when they have ended."""
+
+        def stop(process: Process) -> None:
+            process.ladder.grace = grace
+            process.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop")
+
+        self._pool.halt(stop)
+        await self._pool.idle()
+
+
+class _Pool:
+    """Does the work: as many tasks as commands may run at once, each with one command after the other."""
+
+    def __init__(
+        self,
+        jobs: tuple[Job, ...],
+        at_once: int,
+        on_failure: str,
+        retries: int,
+        resume: str | os.PathLike[str] | None,
+        on_change: Callable[[Job], object] | None,
+    ) -> None:
+        self.jobs = jobs
+        self.ended: Callable[[Job, CompletedProcess], object] = lambda job, result: None
+        self._at_once = at_once
+        self._on_failure = on_failure
+        self._retries = retries
+        self._resume = resume
+        self._changed: Callable[[Job], object] = on_change or (lambda job: None)
+        self._log: JobLog | None = None
+        self._workers: list[asyncio.Task[None]] = []
+        self._is_stopping = False  # no further command is started
+        self._stop: Callable[[Process], None] | None = None  # what is done to each that runs
+        self._first_failure: CompletedProcess | None = None
+
+    def halt(self, stop: Callable[[Process], None]) -> None:
+        """Start no more, and do this to each program that runs, or is just being started."""
+        self._is_stopping, self._stop = True, stop
+        for job in self.jobs:
+            if job.process:
+                stop(job.process)
+
+    async def idle(self) -> None:
+        """Wait until nothing runs."""
+        if self._workers:
+            await asyncio.wait(self._workers)
+
+    async def work(self) -> None:
+        """Run them. Cancelling it stops those that run, and waits for their ends."""
+        one_of_each = {job.args[0]: job for job in reversed(self.jobs)}  # the look at the file system takes its time
+        for job in one_of_each.values():
+            job.stage.command.check()
+        with contextlib.ExitStack() as files:
+            if self._resume is not None:
+                self._log = files.enter_context(JobLog(self._resume))
+                for number, duration in self._log.succeeded([job.args for job in self.jobs]).items():
+                    self._skip(self.jobs[number], duration)
+            with waiting.interruptible(f"{len(self.jobs)} commands", lambda: self.halt(_interrupt)):
+                await self._work_off([job for job in self.jobs if job.state == "waiting"])
+                self._check()
+
+    async def _work_off(self, jobs: list[Job]) -> None:
+        turns = iter(jobs)
+        self._workers = [asyncio.ensure_future(self._worker(turns)) for _ in jobs[: self._at_once]]
+        try:
+            if self._workers:
+                await asyncio.wait(self._workers, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            while left := [worker for worker in self._workers if not worker.done()]:
+                for worker in left:
+                    worker.cancel()
+                with contextlib.suppress(asyncio.CancelledError):  # again: each program climbs one rung
+                    await asyncio.wait(left)
+        for error in filter(None, (worker.exception() for worker in self._workers if not worker.cancelled())):
+            raise error
+
+    async def _worker(self, turns: Iterator[Job]) -> None:
+        for job in turns:
+            if self._is_stopping:
+                return
+            result = await self._attempt(job)
+            while result.failed and not result.was_stopped and job.attempts <= self._retries and not self._is_stopping:
+                result = await self._attempt(job)
+            self._end(job, result)
+
+    async def _attempt(self, job: Job) -> CompletedProcess:
+        """Run it once, to its end."""
+        job.attempts += 1
+        started = time.time()
+        try:
+            process = await job.stage.command.start()
+        except OSError as error:
+            result = job.without_end(error)
+        else:
+            try:
+                job.process, job.state = process, "running"
+                self._changed(job)
+                if self._stop:
+                    self._stop(process)
+                await finish(process, job.stage.timeout)
+                result = job.stage.completed(process)
+            except BaseException:
+                await process.ladder.abandon()
+                raise
+            finally:
+                job.process = None
+        if self._log:
+            self._log.write(
+                job.number,
+                job.name,
+                job.args,
+                job.attempts,
+                result.returncode,
+                done=not result.failed,
+                start=started,
+                duration=result.duration,
+            )
+        return result
+
+    def _end(self, job: Job, result: CompletedProcess) -> None:
+        if result.log and result.log.ended and result.log.bytes <= HELD_BYTES:
+            result.release_log()
+        job.state = "failed" if result.failed else "done"
+        if result.failed:
+            self._first_failure = self._first_failure or result
+            self._is_stopping |= self._on_failure == "stop"
+        self.ended(job, result)
+        self._changed(job)
+
+    def _skip(self, job: Job, duration: float) -> None:
+        job.state = "skipped"
+        name = job.stage.command.name
+        self.ended(job, CompletedProcess(job.args, 0, name=name, duration=duration, earlier=True))
+        self._changed(job)
+
+    def _check(self) -> None:
+        """Raise the error of the command that failed first; or of one that was not run, for somebody has stopped all."""
+        if not self.jobs or not self.jobs[0].stage.check:
+            return
+        counts = Counter(job.state for job in self.jobs)
+        left = next((job.without_end() for job in self.jobs if job.state == "waiting"), None)
+        if (first := self._first_failure or left) and (error := first.error()):
+            error.add_note(
+                f"Of {len(self.jobs)} commands {counts['failed']} failed, {counts['waiting']} were not started."
+            )
+            raise error
+
+
+async def _results(pool: _Pool) -> list[CompletedProcess]:
+    """The work of a `Parallel`: all results, in order."""
+
+    def keep(job: Job, result: CompletedProcess) -> None:
+        job.result = result
+
+    pool.ended = keep
+    await pool.work()
+    return [job.result or job.without_end() for job in pool.jobs]
+
+
+async def _as_completed(pool: _Pool) -> AsyncGenerator[CompletedProcess, None]:
+    """The results as they come; none is kept."""
+    ended: asyncio.Queue[CompletedProcess | None] = asyncio.Queue()  # never longer than the list of commands
+    pool.ended = lambda _, result: ended.put_nowait(result)
+    work = asyncio.ensure_future(pool.work())
+    work.add_done_callback(lambda _: ended.put_nowait(None))
+    try:
+        while result := await ended.get():
+            yield result
+        await work
+    finally:
+        while not work.done():
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
+
+
+def _interrupt(process: Process) -> None:
+    process.ladder.climb(INTERRUPT, "interrupt")
+
+
+def _named(item: Any, *, shell: bool) -> tuple[str, Any]:
+    """A command and its name; in a pair of a name and a command, the second can be no word of the first."""
+    if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
+        name, cmd = item
+        if shell or isinstance(cmd, list | tuple):
+            return name, cmd
+    return "", item
+
+
+def _cpus() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}={value!r}: allowed is a whole number from {least} on")
+    if value < least:
+        raise ValueError(f"{name}={value!r}: allowed is a whole number from {least} on")

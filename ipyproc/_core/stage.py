@@ -1,0 +1,77 @@
+"""A command that is run to its end, and how its result is made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import command
+from .command import Command, Word
+from .completed import CompletedProcess
+from .errors import ProcessExitError, ProcessLost
+from .process import Process
+
+DRAIN_GRACE = 0.1
+"""Seconds for the rest of the output and of the family after the end of a program; a descendant may live longer."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Stage:
+    """A command and how its result is made: one program of a `Run`, or of a `Parallel`."""
+
+    command: Command
+    timeout: float | None
+    check: bool
+    encoding: str | None  # None: bytes
+    errors: str
+
+    @classmethod
+    def of(
+        cls,
+        cmd: Word | Sequence[Word],
+        args: Sequence[Word] = (),
+        *,
+        timeout: float | None = None,
+        check: bool = True,
+        text: bool = True,
+        encoding: str | None = None,
+        errors: str | None = None,
+        **keywords: Any,
+    ) -> Stage:
+        """Check it; `keywords` are those of `Command.of`."""
+        command.check_number("timeout", timeout)
+        if not text and (encoding or errors):
+            raise ValueError(f"text=False: encoding={encoding!r} and errors={errors!r} are for text")
+        encoding, errors = encoding or "utf-8", errors or "replace"
+        command.check_encoding(encoding, errors)
+        what = Command.of(cmd, args, encoding=encoding, **keywords)
+        return cls(what, timeout, check, encoding if text else None, errors)
+
+    def completed(self, process: Process) -> CompletedProcess:
+        """The result, when the process has ended."""
+        return CompletedProcess.of(process, self.encoding, self.errors)
+
+    def check_result(self, done: CompletedProcess) -> None:
+        """Raise its error, if there is one that matters here."""
+        error = done.error()
+        if error and (self.check or not isinstance(error, ProcessExitError)):
+            raise error
+
+
+async def finish(process: Process, seconds: float | None = None) -> None:
+    """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it."""
+    with process.ladder.limit(seconds), contextlib.suppress(ProcessLost):
+        await process.ladder.finished()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_GRACE):
+            await all_ended(process)
+
+
+async def all_ended(process: Process) -> None:
+    """Wait for the end of the output and of the whole family."""
+    if process.log:
+        await process.log.finished()
+    await process.family.gone()

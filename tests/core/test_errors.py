@@ -1,0 +1,192 @@
+"""One tree of errors: each is also the standard one, says what is known, and survives pickling with all of it."""
+
+import asyncio
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ipyproc
+from ipyproc._core.advice import advice, near_program
+from ipyproc._core.status import Usage
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def made(kind, *args, **keywords):
+    error = kind(*args, **keywords)
+    error.name, error.log, error.advice = "a name", Path("/var/tmp/x.log"), "advice"
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        made(ipyproc.ProcessError, "anything"),
+        made(ipyproc.ProcessExitError, -15, ["sleep", "a b"], "out", "err"),
+        made(ipyproc.ProcessExitError, returncode=3, cmd="true", stderr="by keywords"),
+        made(ipyproc.ProcessStopped, -9, ("x",)),
+        made(ipyproc.ProcessTimeout, "x", 1.5, output="partial"),
+        made(ipyproc.ProcessLost, "process 7 was lost"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_pickles_with_all_attributes(error, protocol):
+    copy = pickle.loads(pickle.dumps(error, protocol))
+    assert type(copy) is type(error)
+    assert (vars(copy), copy.args, str(copy)) == (vars(error), error.args, str(error))
+    for name in ("cmd", "name", "returncode", "stdout", "output", "stderr", "log", "advice"):
+        assert getattr(copy, name) == getattr(error, name)
+
+
+def test_every_class_has_its_place():
+    assert issubclass(ipyproc.ProcessExitError, subprocess.CalledProcessError)
+    assert issubclass(ipyproc.ProcessStopped, ipyproc.ProcessExitError)
+    assert issubclass(ipyproc.ProcessTimeout, subprocess.TimeoutExpired)
+    assert issubclass(ipyproc.ProcessLost, ConnectionError)
+    for name in ipyproc.__all__:
+        if name.startswith("Process") and name != "Process":
+            assert issubclass(getattr(ipyproc, name), ipyproc.ProcessError), name
+
+
+def test_messages():
+    error = ipyproc.ProcessExitError(3, ["grep", "a b"], stderr="last words\n")
+    assert str(error) == "`grep 'a b'` exited with status 3\nlast words"
+    assert (error.signal, error.cmd) == (None, ["grep", "a b"])
+    error = ipyproc.ProcessExitError(1, "x", output="only stdout")
+    error.name, error.log, error.advice = "the name", Path("/l"), "what may help"
+    assert str(error) == "`the name` exited with status 1: what may help\nonly stdout\n(full log: /l)"
+    error = ipyproc.ProcessStopped(-15, "x")
+    assert str(error) == "`x` was stopped, and was ended by SIGTERM" and error.signal is signal.SIGTERM
+    assert str(ipyproc.ProcessTimeout("x", 1.5)) == "`x` was stopped after its timeout of 1.5 s"
+    assert len(str(ipyproc.ProcessExitError(1, "x" * 1000))) < 250
+
+
+async def failure(*args, **keywords):
+    with pytest.raises(ipyproc.ProcessError) as caught:
+        await ipyproc.run(*args, **keywords)
+    return caught.value
+
+
+async def test_exit_by_status(program):
+    command = program("out", "o", "err", "e", "exit", 3)
+    error = await failure(*command)
+    assert type(error) is ipyproc.ProcessExitError
+    assert (error.cmd, error.returncode, error.stdout, error.stderr, error.log) == (command, 3, "o", "e", None)
+
+
+async def test_the_last_lines_and_the_log_of_all(program):
+    error = await failure(*program(*[word for n in range(12) for word in ("err", f"e{n}")], "lines", 30, "exit", 1))
+    assert error.stderr.split("\n") == [f"e{n}" for n in range(2, 12)]
+    assert error.stdout.split("\n") == [f"line {n}" for n in range(20, 30)]
+    assert error.log.read_text().count("\n") == 42 and str(error).endswith(f"\n(full log: {error.log})")
+    error.log.unlink()
+
+
+async def test_one_endless_line_is_bounded():
+    error = await failure("sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 1")
+    assert 1000 < len(error.stderr) <= 8192
+
+
+async def test_timeout_has_the_partial_output(program):
+    error = await failure(*program("out", "partial", "err", "e", "stall"), timeout=0.2, check=False)
+    assert type(error) is ipyproc.ProcessTimeout
+    assert (error.timeout, error.stdout, error.stderr, error.returncode) == (0.2, "partial", "e", -15)
+
+
+async def test_stopped_by_somebody(program):
+    running = asyncio.create_task(failure(*program("out", "ready", "stall")))
+    process = await one_process()
+    await process.stop()
+    error = await running
+    assert type(error) is ipyproc.ProcessStopped and error.advice == ""
+
+
+@pytest.mark.parametrize("family", [True, False])
+async def test_killed_by_us_is_not_out_of_memory(program, family):
+    running = asyncio.create_task(failure(*program("out", "ready", "stall")))
+    (await one_process()).kill(family=family)
+    assert type(await running) is ipyproc.ProcessStopped
+
+
+async def one_process():
+    while not (running := ipyproc.processes()) or not running[0].log.bytes:
+        await asyncio.sleep(0.01)
+    return running[0]
+
+
+@pytest.mark.parametrize("script", ["kill -9 $$", "sh -c 'kill -9 $$'; exit 137"])
+async def test_killed_by_nobody_we_know(script):
+    error = await failure("sh", "-c", script)
+    assert error.returncode in (-9, 137)
+    assert "probably out of memory (nobody stopped it from here" in str(error)
+
+
+def test_advice_names_the_peak():
+    usage = Usage(1.0, 0.5, 7_900_000_000)
+    assert advice(-9, "", usage) == "probably out of memory (nobody stopped it from here; its peak was 7.9 GB)"
+    assert advice(137, "", usage) == advice(-9, "", usage)
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+async def test_status_127_of_a_shell(shell, tmp_path, monkeypatch):
+    (tmp_path / "frobnicate").touch()
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    error = await failure(shell, "-c", "frobnicat --now")
+    assert error.advice == "frobnicat was not found; did you mean frobnicate?"
+    assert (await failure(shell, "-c", "./nothing/here")).advice == "./nothing/here was not found"
+    assert (await failure(shell, "-c", "exit 127")).advice == "a command in it was not found"
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+async def test_status_126_of_a_shell(shell, tmp_path):
+    script = tmp_path / "script.sh"
+    script.touch(mode=0o600)
+    assert (await failure(shell, "-c", str(script))).advice == f"{script} is not executable (chmod +x makes it so)"
+    assert (await failure(shell, "-c", "exit 126")).advice == "a command in it is not executable"
+
+
+@pytest.mark.parametrize(
+    ("code", "stderr", "words"),
+    [
+        (127, "zsh:1: command not found: zqxxq", "zqxxq was not found"),
+        (127, "env: ‘zqxxq’: No such file or directory", "zqxxq was not found"),
+        (127, "/tmp/a.sh: line 3: zqxxq: command not found", "zqxxq was not found"),
+        (126, "env: ‘/etc/passwd’: Permission denied", "/etc/passwd is not executable"),
+        (141, "", "what read its output ended first"),
+        (1, "x: command not found", ""),
+    ],
+)
+def test_advice(code, stderr, words):
+    assert advice(code, stderr).startswith(words) and bool(advice(code, stderr)) == bool(words)
+
+
+def test_near_program(tmp_path):
+    (tmp_path / "samtools").touch()
+    assert near_program("samtool", f"/nosuch:{tmp_path}") == "samtools"
+    assert near_program("zzz", str(tmp_path)) is None
+
+
+async def test_what_cannot_start_is_an_oserror():
+    for command, kind in ((["nosuchprogram"], FileNotFoundError), (["/tmp"], IsADirectoryError)):
+        with pytest.raises(kind):
+            await ipyproc.run(command)
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"),
+    [
+        ("input('What is your name? ')", "'What is your name? '"),
+        ("print('Welcome.'); input('Go on? [y/N] ')", "'Go on? [y/N] '"),
+        ("import sys; sys.stderr.write('Key: '); sys.stderr.flush(); print(sys.stdin.read(1) or 1 / 0)", ""),
+        ("print('Loading: ', end='', flush=True); raise ValueError('no')", ""),
+        ("print('?'); raise EOFError", ""),
+    ],
+)
+async def test_a_question_that_nobody_answers_is_told(code, asked):
+    error = await failure(sys.executable, "-c", code)
+    assert error.advice == (asked and f"it asked {asked}, and there was no input for that")

@@ -1,0 +1,61 @@
+"""Output as a DataFrame: the format detected or named; pandas only when one is asked for."""
+
+import sys
+
+import pytest
+
+import ipyproc
+from ipyproc._core.frame import frame
+
+CSV, TSV = "a,b\n1,x\n2,y\n", "a\tb\n1\tx\n2\ty\n"
+JSON, LINES = '[{"a": 1, "b": "x"},\n {"a": 2, "b": "y"}]', '{"a": 1, "b": "x"}\n{"a": 2, "b": "y"}\n'
+
+
+@pytest.mark.parametrize(("name", "text"), [("csv", CSV), ("tsv", TSV), ("json", JSON), ("jsonl", LINES)])
+def test_formats(name, text):
+    pytest.importorskip("pandas")
+    for found in (frame(text), frame(text, name), frame("\n" + text)):
+        assert found.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', '{\n  "a": 1\n}', '{"a": 1}\n', '[{"a": 1}]'])
+def test_one_object_is_one_row(text):
+    pytest.importorskip("pandas")
+    assert frame(text).to_dict("list") == {"a": [1]}
+
+
+def test_values_of_json_stay_as_they_are():
+    pytest.importorskip("pandas")
+    assert frame('{"id": "007", "created_at": "5"}')["id"][0] == "007"
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "words"),
+    [
+        (CSV, "cvs", "format='cvs': allowed are 'csv', 'tsv', 'json', 'jsonl', or None; did you mean 'csv'?"),
+        (CSV, 5, "format=5: allowed are"),
+        ("just words", None, "cannot tell the format of the output (it begins with 'just words'); name it"),
+        ("", None, "cannot tell the format of the output (it is empty)"),
+        ("", "csv", "No columns"),
+        ("{no json", None, "Expecting property name"),
+    ],
+)
+def test_clear_errors(text, format, words):
+    pytest.importorskip("pandas")
+    with pytest.raises(ValueError) as caught:
+        frame(text, format)
+    assert words in str(caught.value)
+    if text.startswith("{"):
+        assert caught.value.__notes__ == ["The output was read as json; it begins with '{no json'."]
+
+
+def test_without_pandas(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r"needs pandas, which is not installed \(pip install pandas\)"):
+        ipyproc.run("echo", "a,b").result().df()
+
+
+def test_of_a_program():
+    pytest.importorskip("pandas")
+    assert ipyproc.run("printf", CSV).result().df().shape == (2, 2)
+    assert ipyproc.run("printf", CSV, text=False).result().df("csv").shape == (2, 2)
