@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 
 from .process import Process
+
+watchers: set[Callable[[Process], object]] = set()
+"""Called with each process, on its event loop, when it has started."""
 
 _started: weakref.WeakValueDictionary[int, Process] = weakref.WeakValueDictionary()  # in the order of their start
 
@@ -13,6 +17,8 @@ def add(process: Process) -> None:
     """Know this process up to its end. The event loop holds it so long, and nobody here."""
     _started[id(process)] = process
     process.add_done_callback(lambda ended: _started.pop(id(ended), None))
+    for watcher in tuple(watchers):
+        watcher(process)
 
 
 def processes() -> list[Process]:

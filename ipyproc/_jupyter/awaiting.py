@@ -1,10 +1,10 @@
-"""How a cell with `%aproc` or `%%aproc` comes to be awaited, though the user writes no `await`.
+"""How a cell with `%aproc`, `%%aproc` or `%aprocs` comes to be awaited, though the user writes no `await`.
 
 A function in IPython's `input_transformers_post` sees the cell as Python code, where a magic is the call
 `get_ipython().run_cell_magic('aproc', ...)`. Where `await` is legal, the call becomes
 `(await get_ipython().run_cell_magic('aproc_awaited', ...))`; the magic of that name returns a coroutine, the plain
-`aproc` blocks until the program has ended. Where it is not legal (a plain function, a lambda, a class, a cell that
-another magic such as `%%time` runs, `%autoawait off`), the call stays as it is and blocks.
+`aproc` blocks until the program has ended; `aprocs` likewise. Where it is not legal (a plain function, a lambda, a
+class, a cell that another magic such as `%%time` runs, `%autoawait off`), the call stays as it is and blocks.
 
 A call that is a statement of its own gets ` and None`, so that its value is not displayed as the cell's result (a
 `;` would do so only at the end of a cell, and not under `%%time`).
@@ -18,16 +18,16 @@ from types import FrameType
 
 from IPython import get_ipython
 
-MAGIC = "aproc"
-AWAITED = "aproc_awaited"
+AWAITED = {"aproc": "aproc_awaited", "aprocs": "aprocs_awaited"}
+"""What a magic becomes."""
 
-_METHODS = ("run_line_magic", "run_cell_magic")
+_METHODS = {"run_line_magic": ("aproc", "aprocs"), "run_cell_magic": ("aproc",)}
 
 
 def transform(lines: list[str]) -> list[str]:
     """The post transform: source lines in, source lines out."""
     source = "".join(lines)
-    if f"_magic('{MAGIC}'" not in source and f'_magic("{MAGIC}"' not in source:
+    if "_magic('aproc" not in source and '_magic("aproc' not in source:
         return lines
     try:
         tree = compile(source, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -89,8 +89,10 @@ class _Finder(ast.NodeVisitor):
 
     def _rename(self, call: ast.Call) -> None:
         name = call.args[0]
+        assert isinstance(name, ast.Constant)
         assert name.end_col_offset is not None
-        self.edits.append((name.lineno, name.col_offset, name.end_col_offset - name.col_offset, repr(AWAITED)))
+        awaited = repr(AWAITED[str(name.value)])
+        self.edits.append((name.lineno, name.col_offset, name.end_col_offset - name.col_offset, awaited))
 
     def _insert(self, line: int | None, column: int | None, text: str) -> None:
         assert line is not None
@@ -109,7 +111,7 @@ def _is_ours(call: ast.Call) -> bool:
         and function.value.func.id == "get_ipython"
         and bool(call.args)
         and isinstance(call.args[0], ast.Constant)
-        and call.args[0].value == MAGIC
+        and call.args[0].value in _METHODS[function.attr]
     )
 
 

@@ -1,15 +1,10 @@
 r"""The live card of one process: an anywidget that shows its state and its output, with Stop and Kill.
 
 The kernel owns the text; the page gets the last rows, and any others when it asks for them, in binary custom messages
-and never in a synced trait. State flows from kernel to page only: what a page sends to change a trait is ignored, and
-a message may carry nothing but an operation, some ids, and numbers and text that are checked here. A card that a page
-forges has no process and does nothing. A page that asks too often is not heard, but for `_UNLIMITED`.
-
-Each message of the page carries `job`, the id of the card, `page`, one id for each load of the page, and `n`, a number
-that grows with each message of that page, to whichever card. A card handles a message only if its `n` is above that of
-the last one it has handled of the page; so it does not matter that a message may come twice. For where the kernel allows
-it, each is heard as soon as it arrives, in another thread, though a cell keeps the kernel busy; and later in its usual
-way again. Stop and Kill act at once, in any thread; all else waits for the event loop.
+and never in a synced trait. How its messages are checked, and heard though the kernel is busy, is said in `widget`; a
+message may carry nothing but an operation, some ids, and numbers and text that are checked here. A card that a page
+forges has no process and does nothing. A page that asks too often is not heard, but for `_UNLIMITED`. Stop and Kill act
+at once, in any thread; all else waits for the event loop.
 
 Wire, in the order of who speaks first, without `job`, `page` and `n`. Rows are counted from 0; a buffer of rows is UTF-8,
 each row behind the digit of its stream (0: a note of ours), joined by \n, with styles in the canonical form of
@@ -44,16 +39,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import signal
 import struct
 import sys
-import threading
 import time
 from collections.abc import Collection, Coroutine, Iterable
 from typing import Any
 
-import anywidget
 import traitlets
 from IPython.display import DisplayHandle
 
@@ -62,13 +54,14 @@ from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
 from .._core.screen import Row, inert_line
-from . import front_end, kernel, progress, transcript
+from . import front_end, progress, transcript
 from . import state as states
 from .figures import PERIOD, Figures
 from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
 from .view import take_in
-from .wire import QUESTIONS, QuestionLimit, Wire
+from .widget import MOST_NUMBER, Widget
+from .wire import QUESTIONS, Wire
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
 PAGE_RETRY = 600.0  # seconds without cards after that; a page may be opened later
@@ -79,16 +72,14 @@ _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _SLICE = 0.005  # seconds of work, then others have their turn
 _UNLIMITED = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # the last one waits instead
-_BIG_ANSWER = QUESTIONS / 2  # what it costs to ask for all traits, or for the code of the card
-_MOST_PAGES = 1000  # that one card answers
-_MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
+_BIG_ANSWER = QUESTIONS / 2  # what it costs to ask for the code of the card
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
 _PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
 _MOST_WATCHING = 20  # views of one card
 
 
-class Card(anywidget.AnyWidget):
+class Card(Widget):
     """Shows one process in a cell while it runs, and its transcript in the same place when it has ended."""
 
     # text and not a path: anywidget 0.11 holds every widget whose code is a file, to reload it when the file changes
@@ -113,12 +104,10 @@ class Card(anywidget.AnyWidget):
         self._process = process
         self._streams = streams
         self._note = note
-        self._job = secrets.token_hex(16)
         self._pages: set[str] = set()  # that have shown it; each load of a page has an id of its own
-        self._heard: dict[str, int] = {}  # the number of the last message of each page
-        self._lock = threading.Lock()  # for that, and for the order of what is said about the state
         self._display = display or DisplayHandle()
         self._in_place = display is not None  # of what stands there
+        self._embedded = False
         self._views = 0  # of the page that was loaded last
         self._ready = asyncio.Event()
         self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
@@ -130,7 +119,6 @@ class Card(anywidget.AnyWidget):
         self._download = ("", 0)  # id and size
         self._limit = transcript_limit
         self._finished = False
-        self._questions = QuestionLimit()
         if process is not None:
             assert process.log is not None
             self._rows = Rows(process.log, logs.BOTH)
@@ -140,35 +128,22 @@ class Card(anywidget.AnyWidget):
             self._watching: set[str] = set()  # views that are in sight
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
-            self.on_msg(lambda _, content, __: self._hear(content))
-            kernel.hear_early(self.comm, self._hear_early)
+            self._listen()
 
     def __repr__(self) -> str:
         if self._process is None:
             return "<Card without a process>"
         return f"{states.of(self._process).label}: {self._process.name} (pid {self._process.pid})"
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Nothing: no page may change what the kernel says."""
-
-    def _handle_msg(self, msg: dict[str, Any]) -> None:
-        """What a page may send. ipywidgets (8.1 seen) calls this, and shows a traceback for what is not well formed."""
-        data = msg["content"].get("data")
-        method = data.get("method") if isinstance(data, dict) else None
-        if method == "custom" or (method == "request_state" and self._questions.passes(_BIG_ANSWER)):
-            super()._handle_msg(msg)
-
     def close(self) -> None:
-        """End the widget, and the layout that ipywidgets gives each one."""
+        """End the widget, and what it does for the page."""
         for task in self._tasks.values():
             task.cancel()
         if self._process is not None:
             self._wire.forget(self._send_tail)
             self._wire.forget(self._send_rows)
             self._wire.forget(self._send_figures)
-        layout = self.layout
         super().close()
-        layout.close()
 
     @property
     def folded(self) -> bool:
@@ -185,6 +160,12 @@ class Card(anywidget.AnyWidget):
             self._display.update(bundle, raw=True)
         else:
             self._display.display(bundle, raw=True)
+
+    def embed(self) -> None:
+        """Be put into the page by another widget, and stay there with the end."""
+        self._embedded = True
+        self._looked_at = time.monotonic()
+        self._push_state()
 
     def update(self) -> None:
         """Send what has changed. Without a page, write text instead."""
@@ -235,7 +216,10 @@ class Card(anywidget.AnyWidget):
         self._finished = True
         self._push_state()
         self._push_tail()
-        if len(self._pages) < 2:
+        if self._embedded:
+            if not self._views:
+                self.close()
+        elif len(self._pages) < 2:
             self._wire.forget(self._send_tail)
             self._display.update(transcript.bundle(process, rows, self._note, self._limit), raw=True)
             if self._pages and not self._views:
@@ -336,10 +320,6 @@ class Card(anywidget.AnyWidget):
     def _ask_for_rows(self) -> None:
         self._wire.ask(self._send_rows, first=True)
 
-    def _hear_early(self, data: dict[str, Any]) -> None:
-        if data.get("method") == "custom":
-            self._hear(data.get("content"))
-
     def _hear(self, content: object) -> None:
         """Take a message of the page, in any thread: press its button, hand all else to the loop of the process."""
         if not isinstance(content, dict) or not self._is_new(content):
@@ -361,20 +341,6 @@ class Card(anywidget.AnyWidget):
         if ladder.sent is not sent:
             with self._lock:
                 self.send({"op": "state", "shown": self._state() | self._clock()})
-
-    def _is_new(self, content: dict[str, Any]) -> bool:
-        """Whether a message is for this card, and comes for the first time."""
-        operation, page, number = (content.get(key) for key in ("op", "page", "n"))
-        if content.get("job") != self._job or not isinstance(operation, str) or type(number) is not int:
-            return False
-        if not isinstance(page, str) or len(page) > 64:
-            return False
-        with self._lock:
-            last = self._heard.get(page, -1 if len(self._heard) < _MOST_PAGES else _MOST_NUMBER)
-            if not last < number <= _MOST_NUMBER:
-                return False
-            self._heard[page] = number
-        return True
 
     def _handle(self, content: dict[str, Any]) -> None:
         operation, page = content["op"], content["page"]
@@ -404,7 +370,7 @@ class Card(anywidget.AnyWidget):
             self._watch(content.get("id"), on=content.get("on") is True)
         elif operation == "bye":
             self._views -= 1
-            if self._finished and self._views <= 0 and len(self._pages) < 2:
+            if self._finished and self._views <= 0 and (self._embedded or len(self._pages) < 2):
                 self.close()
         elif operation in ("rows", "find", "text", "download"):
             self._look_up(operation, content)
@@ -429,7 +395,7 @@ class Card(anywidget.AnyWidget):
 
     def _look_up(self, operation: str, asked: dict[str, Any]) -> None:
         """What the page asks of the output; anything that is not as it should be is ignored."""
-        whole = {key: value for key, value in asked.items() if type(value) is int and -1 <= value <= _MOST_NUMBER}
+        whole = {key: value for key, value in asked.items() if type(value) is int and -1 <= value <= MOST_NUMBER}
         name, text = asked.get("id"), asked.get("text")
         match operation, whole:
             case "rows", {"first": first, "count": count} if first >= 0 and 0 < count <= _MOST_ROWS:

@@ -151,7 +151,6 @@ class Cell:
             process = await program.start(make_log=self._make_log, keep=options.keep)
         if options.keep:
             _log(process).keep()
-        self._table.add(process)
         assert options.grace is not None
         process.ladder.grace = options.grace
         process.ok_codes = options.ok_codes

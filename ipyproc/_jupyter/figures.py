@@ -34,6 +34,11 @@ class Figures:
     def __repr__(self) -> str:
         return f"<Figures: {self.count} processes, {self.memory} bytes{', paused' * self.paused}>"
 
+    @property
+    def cpu_words(self) -> str:
+        """CPU for people; empty while it is not known."""
+        return "" if self.cpu is None else f"{self.cpu:.0f} %"
+
     def look(self) -> None:
         """Look now."""
         now, used, memory, count, paused = time.monotonic(), 0.0, 0, 0, False
@@ -48,8 +53,8 @@ class Figures:
                 count += 1
             except psutil.Error:
                 continue  # it has just ended, or is another user's
-        passed = now - self.looked_at
-        if self.looked_at and passed >= _LEAST:
+        passed = now - self.looked_at if self.looked_at else self._process.duration  # at first, that since its start
+        if passed >= _LEAST:
             self.cpu = max(0.0, 100 * (used - self._used) / passed)
         if not self.looked_at or passed >= _LEAST:
             self._used, self.looked_at = used, now

@@ -1,4 +1,4 @@
-"""`%%aproc` and `%aproc`: the magics, and what loading and unloading the extension does. Glue, no logic of its own."""
+"""`%%aproc`, `%aproc` and `%aprocs`: the magics, and what loading and unloading the extension does. Glue, no logic of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,15 @@ from typing import Any
 import traitlets
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
 from .._core import launch, log, status, storage
 from .._core.screen import inert_line
-from . import awaiting, environment, interpolation, kernel, options, traceback, transcript
+from . import awaiting, commands, environment, interpolation, interrupt, kernel, options, traceback, transcript
 from .cell import Cell, Command, Limits, Outcome
 from .each import Each
-from .table import Table
+from .live_table import LiveTable
+from .table import MOST_ENDED, Table
 
 _TITLE = 300  # characters
 _SHELL_WORDS = ("cd", "export", "source", ".", "alias", "set", "unset", "ulimit", "umask", "exec", "eval", "type")
@@ -52,8 +53,15 @@ class AProcMagics(Magics):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self.table = Table()
+        self.table = Table(shell)
+        self._live: LiveTable | None = None  # the one for all cells
         self._warned = ""
+
+    def close(self) -> None:
+        """End the programs that still run, and the live table."""
+        if self._live:
+            self._live.close()
+        self.table.close()
 
     @needs_local_scope
     @no_var_expand
@@ -75,6 +83,34 @@ class AProcMagics(Magics):
         assert self.shell is not None
         with traceback.ends_in_cell(self.shell, whole_cell=whole_cell):
             return _unwrapped(await cell.run())
+
+    @line_magic
+    def aprocs(self, line: str) -> None:
+        assert self.shell is not None
+        if ends := self._act(line):
+            _raise_interrupt(kernel.run_synchronously(self.shell, commands.ended(self.shell, ends)))
+
+    @line_magic
+    def aprocs_awaited(self, line: str) -> Any:
+        """What `%aprocs` becomes in a cell that can await it; see `%aprocs?`."""
+        return self._awaited_ends(self._act(line))
+
+    async def _awaited_ends(self, ends: Collection[Coroutine[Any, Any, None]]) -> None:
+        assert self.shell is not None
+        if ends:
+            _raise_interrupt(await commands.ended(self.shell, ends))
+
+    def _act(self, line: str) -> Collection[Coroutine[Any, Any, None]]:
+        assert self.shell is not None
+        if not line.strip() and commands.can_show(self.shell):
+            self._live = self._live or LiveTable(self.table, self.transcript_limit)
+            self._live.show()
+            return ()
+        return commands.act(commands.parse(line, self.table), self.table, self.transcript_limit)
+
+    def complete_aprocs(self, shell: InteractiveShell, event: Any) -> list[str]:
+        """IPython's completer of `%aprocs` lines."""
+        return commands.complete(self.table, event.text_until_cursor)
 
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell | Each:
         """Everything that can be wrong with the line is an error here, before anything starts."""
@@ -167,14 +203,42 @@ Examples::
     python -m http.server 8001
 """
 
+AProcMagics.aprocs.__doc__ = f"""The processes of this kernel: a table that is live, with their buttons.
+
+{commands.describe()}
+
+An ID is the number in the table; it goes on counting as long as the kernel
+lives. `all` is what runs, also what is left of a family when its program has
+ended. What stop, kill and wait wait for is awaited as with %aproc.
+
+It knows what the magics, `ipyproc.run`, `start` and `parallel` have started.
+The table shows what runs first, and the last {MOST_ENDED} processes that have ended.
+CPU is percent of one core and memory that of the whole family; cell is the
+number of the cell that has started it; launcher says who holds the program:
+supervised, so that nothing of it outlives the kernel, or portable.
+
+The same as objects, as far as it runs: `ipyproc.processes()`.
+
+Examples::
+
+    %aprocs
+    %aprocs stop 3 4
+    %aprocs wait all
+"""
+
+
+def _raise_interrupt(interrupted: str) -> None:
+    if interrupted:
+        raise interrupt.error(interrupted)
+
 
 def load(shell: InteractiveShell) -> None:
     """Register the magics, the await transform and the completion; end the programs when the kernel ends."""
     magics = AProcMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
-    for key in _COMPLETED:
-        shell.set_hook("complete_command", options.complete, str_key=key)
+    for key, complete in {**dict.fromkeys(_COMPLETED, options.complete), "%aprocs": magics.complete_aprocs}.items():
+        shell.set_hook("complete_command", complete, str_key=key)
     launch.prepare()
     atexit.register(magics.table.close)  # behind it, and so before its end: a program gets SIGTERM first
 
@@ -189,9 +253,9 @@ def unload(shell: InteractiveShell) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
-    kernel.remove_completers(shell, _COMPLETED)
+    kernel.remove_completers(shell, (*_COMPLETED, "%aprocs"))
     atexit.unregister(magics.table.close)
-    magics.table.close()
+    magics.close()
     launch.close()
 
 

@@ -3,9 +3,11 @@
 import type { AnyModel, Render } from '@anywidget/types';
 import { element, icon, rename } from './dom';
 import { Figures } from './figures';
+import { keepKeys } from './keys';
 import { Output } from './output';
 import { Progress } from './progress';
 import { Stdin } from './stdin';
+import { duration } from './time';
 import { type Message, type Send, type Shown, type Tail, type Times, stamp } from './wire';
 
 interface Traits {
@@ -16,16 +18,6 @@ const LIVE = new Set(['running', 'closed', 'paused', 'stopping']);
 const STOPPABLE = new Set([...LIVE, 'left']);
 const TICK_MS = 200;
 const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
-
-/** `0.4 s`, `12.9 s`, `3:02`, `1:00:05` */
-function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const part = (n: number) => String(Math.floor(n)).padStart(2, '0');
-  const hours = Math.floor(seconds / 3600);
-  return hours
-    ? `${hours}:${part((seconds / 60) % 60)}:${part(seconds % 60)}`
-    : `${Math.floor(seconds / 60)}:${part(seconds % 60)}`;
-}
 
 class Card {
   readonly root = element('section', 'card', { role: 'group' });
@@ -199,20 +191,13 @@ const render: Render<Traits> = ({ model, el }) => {
   live.on('comm_live_update', onLive);
   model.on('msg:custom', onMessage);
   model.on('change:shown', onChange);
-  // A key pressed in the card is for the card: JupyterLab takes keys on the document ("x" would cut the cell), so it is
-  // kept from there on the window. Keys with a modifier (Ctrl+S) and Escape go on to JupyterLab, unless the card takes them.
-  const onKey = (event: KeyboardEvent) => {
-    if (!card.root.contains(event.target as Node)) return;
-    const plain = !event.ctrlKey && !event.metaKey && !event.altKey && event.key !== 'Escape';
-    if (card.key(event) || plain) event.stopPropagation();
-  };
-  window.addEventListener('keydown', onKey, true);
+  const letKeys = keepKeys(card.root, (event) => card.key(event));
   el.append(card.root);
   const timer = setInterval(() => card.tick(), TICK_MS);
   return () => {
     clearInterval(timer);
     card.close();
-    window.removeEventListener('keydown', onKey, true);
+    letKeys();
     live.off('comm_live_update', onLive);
     model.off('msg:custom', onMessage);
     model.off('change:shown', onChange);

@@ -15,7 +15,9 @@ import ipyproc
 
 ROOT = Path(__file__).parents[2]
 NAME = f"ipyproc-{ipyproc.__version__}"
-FRONT_END = ("ipyproc/_jupyter/static/card.css", "ipyproc/_jupyter/static/card.js", "ipyproc/_jupyter/static/loader.js")
+FRONT_END = tuple(
+    f"ipyproc/_jupyter/static/{name}" for name in ("card.css", "card.js", "loader.js", "table.css", "table.js")
+)
 DIST_INFO = ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")
 
 

@@ -1,0 +1,311 @@
+// The live table of the processes of a kernel. The wire is described in live_table.py; all text is put in by textContent.
+import type { AnyModel, Render } from '@anywidget/types';
+import { element } from './dom';
+import { keepKeys } from './keys';
+import { duration } from './time';
+import { newId, stamp } from './wire';
+
+interface Traits {
+  shown: { job?: string };
+}
+interface Figures {
+  id: number;
+  state: string;
+  mark: string;
+  label: string;
+  name: string;
+  pid: number;
+  launcher: string;
+  cell: number;
+  since: string;
+  elapsed: number; // seconds, at the moment when the kernel said so
+  runs: boolean;
+  cpu: string;
+  memory: string;
+  lines: number;
+  log: string;
+}
+type Message = { op: 'rows'; rows: Figures[]; ids?: number[] } | { op: 'card'; id: number; view: string; model: string };
+type Send = (op: string, more: Record<string, string | number>) => void;
+/** What ipywidgets gives a view; not a part of anywidget's own types. */
+interface View {
+  el: HTMLElement;
+  remove(): void;
+}
+interface Views {
+  get_model(id: string): Promise<unknown>;
+  create_view(model: unknown): Promise<View>;
+}
+
+const TICK_MS = 1000;
+const COLUMNS: [name: string, title: string][] = [
+  ['state', 'State'],
+  ['id', 'ID'],
+  ['command', 'Command'],
+  ['time', 'Time'],
+  ['cpu', 'CPU'],
+  ['memory', 'Memory'],
+  ['lines', 'Lines'],
+  ['buttons', ''],
+];
+
+function button(op: string, text: string, press: () => void): HTMLButtonElement {
+  const made = element('button', `table-act ipyproc-table-${op}`, { type: 'button' });
+  made.textContent = text;
+  made.addEventListener('click', press);
+  return made;
+}
+
+function put(into: HTMLElement, text: string): void {
+  if (into.textContent !== text) into.textContent = text;
+}
+
+/** One process: its row and, when it was opened, a row below with its card and its log. */
+class Row {
+  readonly root = element('tr', 'table-row');
+  readonly more = element('tr', 'table-more');
+  private readonly cells = new Map<string, HTMLTableCellElement>();
+  private readonly mark = element('span', 'table-mark', { 'aria-hidden': 'true' });
+  private readonly label = element('span', 'table-word');
+  private readonly name = element('code', 'table-name');
+  private readonly origin = element('div', 'table-origin');
+  private readonly path = element('code', 'table-path');
+  private readonly place = element('div', 'table-place');
+  private readonly stop = button('stop', 'Stop', () => this.send('stop', { id: this.id }));
+  private readonly kill = button('kill', 'Kill', () => this.send('kill', { id: this.id }));
+  private readonly pause = button('pause', 'Pause', () => this.send(this.told?.state === 'paused' ? 'resume' : 'pause', { id: this.id }));
+  private readonly open = button('open', 'Card', () => this.toggle());
+  private told?: Figures;
+  private heard = 0;
+  private card?: View;
+
+  constructor(
+    private readonly id: number,
+    private readonly send: Send,
+  ) {
+    for (const [name] of COLUMNS) {
+      const cell = element('td', `table-at-${name}`);
+      this.cells.set(name, cell);
+      this.root.append(cell);
+    }
+    this.cells.get('state')?.append(this.mark, this.label);
+    this.cells.get('command')?.append(this.name, this.origin);
+    this.cells.get('buttons')?.append(this.stop, this.kill, this.pause, this.open);
+    const cell = element('td', 'table-below', { colspan: String(COLUMNS.length) });
+    cell.append(this.path, this.place);
+    this.more.append(cell);
+    this.more.hidden = true;
+  }
+
+  take(told: Figures): void {
+    this.told = told;
+    this.heard = performance.now();
+    this.root.dataset.state = told.state;
+    this.root.dataset.id = String(told.id);
+    put(this.mark, told.mark);
+    put(this.label, told.label);
+    const figures = { id: `${told.id}`, cpu: told.cpu, memory: told.memory, lines: told.lines.toLocaleString('en') };
+    for (const [name, text] of Object.entries(figures)) put(this.cells.get(name) as HTMLElement, text);
+    put(this.name, told.name);
+    put(this.origin, `[${told.cell}] · ${told.launcher} · ${told.since} · pid ${told.pid}`);
+    this.name.title = told.name;
+    this.label.title = told.label;
+    put(this.path, told.log ? `log: ${told.log}` : 'there is no log of it');
+    this.stop.hidden = this.kill.hidden = this.pause.hidden = !told.runs;
+    this.pause.hidden ||= told.state === 'stopping' || told.state === 'left' || navigator.platform.startsWith('Win');
+    this.stop.disabled = told.state === 'stopping';
+    put(this.pause, told.state === 'paused' ? 'Resume' : 'Pause');
+    put(this.open, told.runs ? 'Card' : 'Log');
+    this.open.hidden = !told.runs && !told.log && this.more.hidden;
+    this.open.setAttribute('aria-expanded', String(!this.more.hidden));
+    for (const each of [this.stop, this.kill, this.pause, this.open]) each.setAttribute('aria-label', `${each.textContent} ${told.id}: ${told.name}`);
+    this.tick();
+  }
+
+  tick(): void {
+    if (!this.told) return;
+    const since = this.told.runs ? (performance.now() - this.heard) / 1000 : 0;
+    put(this.cells.get('time') as HTMLElement, duration(this.told.elapsed + since));
+  }
+
+  async show(views: Views, id: string): Promise<void> {
+    const card = await views.create_view(await views.get_model(id));
+    if (this.card || this.more.hidden) {
+      card.remove();
+      return;
+    }
+    this.card = card;
+    this.place.append(card.el);
+  }
+
+  close(): void {
+    this.card?.remove();
+    this.card = undefined;
+    this.more.hidden = true;
+  }
+
+  remove(): void {
+    this.close();
+    this.root.remove();
+    this.more.remove();
+  }
+
+  private toggle(): void {
+    if (this.more.hidden) {
+      this.more.hidden = false;
+      if (this.told?.runs) this.send('card', { id: this.id });
+    } else this.close();
+    if (this.told) this.take(this.told);
+  }
+}
+
+class Table {
+  readonly root = element('section', 'table', { 'aria-label': 'Processes of this kernel' });
+  private readonly count = element('span', 'table-running', { role: 'status' });
+  private readonly stop = button('stop', 'Stop all', () => this.send('stop', { id: 0 }));
+  private readonly body = element('tbody', 'table-rows');
+  private readonly rows = new Map<number, Row>();
+  private readonly view = newId();
+  private ids: number[] = [];
+  private running = new Set<number>();
+  private watched = false;
+  lost = false;
+
+  constructor(private readonly model: AnyModel<Traits>) {
+    const head = element('div', 'table-top');
+    const title = element('b', 'table-heading');
+    title.textContent = 'Processes';
+    this.stop.setAttribute('aria-label', 'Stop all: send SIGTERM to all that runs');
+    head.append(title, this.count, this.stop);
+    const table = element('table', 'table-grid');
+    const names = element('tr', 'table-names');
+    for (const [name, text] of COLUMNS) {
+      const cell = name === 'buttons' ? element('td', `table-at-${name}`) : element('th', `table-at-${name}`, { scope: 'col' });
+      cell.textContent = text;
+      names.append(cell);
+    }
+    const header = document.createElement('thead');
+    header.append(names);
+    table.append(header, this.body);
+    const scroller = element('div', 'table-scroller', { tabindex: '0', role: 'group', 'aria-label': 'Table of processes' });
+    scroller.append(table);
+    this.root.append(head, scroller);
+    this.stop.hidden = true;
+  }
+
+  send: Send = (op, more) => {
+    try {
+      this.model.send({ op, job: this.model.get('shown').job, ...stamp(), ...(op === 'card' ? { view: this.view } : {}), ...more });
+    } catch {
+      this.lose(); // there is no kernel any more that could hear it
+    }
+  };
+
+  /** A view that nobody sees costs the kernel nothing. */
+  watch(watched: boolean): void {
+    if (watched === this.watched) return;
+    this.watched = watched;
+    this.send(watched ? 'ready' : 'bye', { view: this.view });
+  }
+
+  take(message: Message): void {
+    if (message.op === 'card') {
+      const views = this.model.widget_manager as unknown as Views;
+      if (message.view === this.view) void this.rows.get(message.id)?.show(views, message.model);
+      return;
+    }
+    this.lost = false;
+    for (const told of message.rows) {
+      const row = this.rows.get(told.id) ?? new Row(told.id, this.send);
+      this.rows.set(told.id, row);
+      row.take(told);
+      if (told.runs) this.running.add(told.id);
+      else this.running.delete(told.id);
+    }
+    if (message.ids) this.order(message.ids);
+    this.draw();
+  }
+
+  lose(): void {
+    this.lost = true;
+    this.draw();
+  }
+
+  tick(): void {
+    if (!this.lost && this.watched) for (const id of this.running) this.rows.get(id)?.tick();
+  }
+
+  close(): void {
+    this.watch(false);
+    for (const row of this.rows.values()) row.close();
+  }
+
+  /** Rows that are in their place stay there: the one that has the focus keeps it. */
+  private order(ids: number[]): void {
+    const known = new Set(ids);
+    for (const [id, row] of this.rows) {
+      if (known.has(id)) continue;
+      row.remove();
+      this.rows.delete(id);
+      this.running.delete(id);
+    }
+    if (ids.join() === this.ids.join()) return;
+    this.ids = ids;
+    let next = this.body.firstElementChild;
+    for (const id of ids) {
+      const row = this.rows.get(id);
+      if (!row) continue;
+      if (next === row.root) next = row.more.nextElementSibling;
+      else {
+        this.body.insertBefore(row.root, next);
+        this.body.insertBefore(row.more, next);
+      }
+    }
+  }
+
+  private draw(): void {
+    const running = this.running.size;
+    put(this.count, this.lost ? 'The kernel is gone' : this.rows.size ? `${running} running, ${this.rows.size - running} ended` : 'none was started yet');
+    this.stop.hidden = this.lost || running < 2;
+    this.root.toggleAttribute('data-lost', this.lost);
+  }
+}
+
+const render: Render<Traits> = ({ model, el }) => {
+  if (!model.get('shown')?.job) return; // one that a page has forged: nothing to show
+  const table = new Table(model);
+  let inSight = false;
+  const look = () => table.watch(inSight && document.visibilityState === 'visible');
+  const sight = new IntersectionObserver((entries) => {
+    inSight = entries.at(-1)?.isIntersecting ?? false;
+    look();
+  });
+  const onMessage = (message: Message | null) => {
+    if (message) table.take(message);
+  };
+  // ipywidgets says when the connection to the kernel goes or comes; not one of anywidget's own events, hence the cast
+  const live = model as unknown as { on(event: string, call: () => void): void; off(event: string, call: () => void): void };
+  const onLive = () => {
+    table.lose();
+    table.watch(false);
+    look();
+  };
+  live.on('comm_live_update', onLive);
+  model.on('msg:custom', onMessage);
+  document.addEventListener('visibilitychange', look);
+  const letKeys = keepKeys(table.root, () => false);
+  const timer = setInterval(() => table.tick(), TICK_MS);
+  el.append(table.root);
+  sight.observe(table.root);
+  return () => {
+    clearInterval(timer);
+    sight.disconnect();
+    letKeys();
+    document.removeEventListener('visibilitychange', look);
+    live.off('comm_live_update', onLive);
+    model.off('msg:custom', onMessage);
+    table.close();
+  };
+};
+
+export default { render };

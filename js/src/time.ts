@@ -1,0 +1,11 @@
+// Spans of time for people.
+
+/** `0.4 s`, `12.9 s`, `3:02`, `1:00:05` */
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const part = (n: number) => String(Math.floor(n)).padStart(2, '0');
+  const hours = Math.floor(seconds / 3600);
+  return hours
+    ? `${hours}:${part((seconds / 60) % 60)}:${part(seconds % 60)}`
+    : `${Math.floor(seconds / 60)}:${part(seconds % 60)}`;
+}

@@ -1,0 +1,63 @@
+"""The live table in a real JupyterLab: it follows the processes, its buttons act on them, it shows their cards."""
+
+import re
+
+from playwright.sync_api import expect
+
+
+def test_the_live_table(notebook, picture):
+    lab = notebook(
+        "%aproc sh -c 'echo over; exit 3'",
+        "%aproc --bg --proc p --name counting sh -c 'while true; do echo line; sleep 0.05; done'",
+        "%aproc --bg --proc q --name sleeping sleep 600",
+        "%aprocs",
+        "(p.returncode, q.returncode), p.family.alive(), await q.stop(0)",
+    )
+    for number in (1, 2, 3, 4):
+        lab.run(number)
+        lab.expect_done(number)
+    table = lab.cell(4).locator(".ipyproc-table")
+    table.scroll_into_view_if_needed()  # out of sight it is told nothing
+    rows = table.locator("tr.ipyproc-table-row")
+    expect(table.get_by_role("status")).to_have_text("2 running, 1 ended")
+    expect(rows.locator(".ipyproc-table-name")).to_have_text(["sleeping", "counting", "sh -c 'echo over; exit 3'"])
+    expect(rows.locator(".ipyproc-table-word")).to_have_text(["Running", "Running", "Failed, exit 3"])
+    expect(rows.locator(".ipyproc-table-origin").first).to_have_text(
+        re.compile(r"^\[5\] · supervised · \d\d:\d\d:\d\d · pid \d+$")
+    )
+    counting = rows.nth(1)
+    expect(counting.locator(".ipyproc-table-at-memory")).to_have_text(re.compile(r"^[\d.]+ [kM]B$"))
+    expect(counting.locator(".ipyproc-table-at-lines")).to_have_text(re.compile(r"^[1-9]\d+$"))
+    picture("table-running")
+
+    counting.get_by_role("button", name=re.compile("^Pause")).click()
+    expect(counting.locator(".ipyproc-table-word")).to_have_text("Paused")
+    counting.get_by_role("button", name=re.compile("^Resume")).click()
+    expect(counting.locator(".ipyproc-table-word")).to_have_text("Running")
+
+    counting.get_by_role("button", name=re.compile("^Card")).click()
+    card = table.locator(".ipyproc-card")
+    expect(card.get_by_role("log")).to_contain_text("line")
+    expect(card.get_by_role("status")).to_have_text("Running")
+    expect(table.locator(".ipyproc-table-path:visible")).to_have_text(re.compile(r"^log: /.*\.log$"))
+    picture("table-card")
+
+    lab.page.keyboard.press("x")  # a key that is pressed in the table must not cut the cell
+    counting.get_by_role("button", name=re.compile("^Stop")).press("Enter")
+    expect(counting.locator(".ipyproc-table-word")).to_have_text(re.compile("^Stopped by you with SIGTERM"))
+    expect(card.get_by_role("status")).to_have_text(re.compile("^Stopped by you with SIGTERM"))
+    expect(table.get_by_role("status").first).to_have_text("1 running, 2 ended")
+    expect(counting.get_by_role("button")).to_have_text(["Log"])
+    counting.get_by_role("button", name=re.compile("^Log")).click()
+    expect(card).to_have_count(0)
+    picture("table-stopped")
+    lab.run(5)
+    lab.expect_done(5)
+    expect(lab.output(5).last).to_have_text("((-15, None), set(), -9)")
+    expect(table.get_by_role("status")).to_have_text("0 running, 3 ended")
+
+    lab.save()
+    lab.page.reload()
+    expect(lab.page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
+    table.scroll_into_view_if_needed()
+    expect(table.get_by_role("status")).to_have_text("0 running, 3 ended")
