@@ -30,7 +30,7 @@ window.view = async (name, kernel) => {
     off: (event, call) => { heard[event]?.delete(call); },
     send(message) {
       if (kernels[kernel].dead) throw new Error('no kernel');
-      sent.push(`${name} ${message.op}`);
+      if (message.op !== 'watch') sent.push(`${name} ${message.op}`); // that the card itself says
     },
   };
   const end = loader.render({ model, el });
