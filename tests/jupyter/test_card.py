@@ -258,7 +258,7 @@ def asked(kernel):
 
 
 def test_the_page_pulls_any_rows(asked):
-    ask = asked("lines", 100_000, "err", "oops", rows=100_001)
+    ask = asked("lines", 100_000, "sleep", 0.1, "err", "oops", rows=100_001)
     [(content, buffer)] = ask("rows", first=50_000, count=3)
     assert (content["first"], buffer) == (50_000, b"1line 50000\n1line 50001\n1line 50002")
     assert ask("rows", first=99_999, count=200)[0][1] == b"1line 99999\n2oops"
@@ -268,7 +268,7 @@ def test_the_page_pulls_any_rows(asked):
 
 
 def test_find_copy_and_download(asked):
-    ask = asked("lines", 100_000, "err", "LINE", rows=100_001)
+    ask = asked("lines", 100_000, "sleep", 0.1, "err", "LINE", rows=100_001)
     [(content, buffer)] = ask("find", id="f", text="line 9999", case=False)
     assert (content["id"], content["more"], content["total"]) == ("f", False, 100_001)
     assert list(struct.unpack(f"<{len(buffer) // 4}I", buffer)) == [9999, *range(99990, 100000)]

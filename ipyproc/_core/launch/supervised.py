@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 name = "supervised"
 
 _AHEAD, _MOST_IDLE = 2, 4  # shims that wait for a program
+_CLOSE_PATIENCE = 3.0  # seconds in which a supervisor has to end what it holds
 _PATIENCE = 5.0  # seconds in which a supervisor has to answer
 _START_PATIENCE = 60.0  # seconds in which a program has to start; it may come from a slow disk
 _SCRIPT = Path(__file__).with_name("supervise.py")
@@ -142,7 +143,7 @@ class Supervisor:
         self._coming += 1
 
     def close(self) -> None:
-        """End it, and every program with it; blocks until it has ended, for one second at most. Idempotent."""
+        """End it, and every program with it; blocks until it has ended, for three seconds at most. Idempotent."""
         if os.getpid() != self.pid:
             return  # a forked child must not end what is its parent's
         atexit.unregister(self.close)
@@ -150,7 +151,7 @@ class Supervisor:
         while self._idle:
             self._idle.pop().close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
+            self._process.wait(_CLOSE_PATIENCE)
 
 
 _supervisor: Supervisor | None = None
