@@ -16,7 +16,7 @@ from .lab import LabPage
 
 STATIC = Path(__file__).parents[2] / "ipyproc" / "_jupyter" / "static"
 
-FORBIDDEN = ("script, img, iframe, object, embed, style, link, meta, base, form, video, audio, details, template, textarea, math, mjx-container, "
+FORBIDDEN = ("script, img, iframe, object, embed, style, link, meta, base, form:not(.ipyproc-stdin), video, audio, details, template, textarea, math, mjx-container, "
              "[onerror], [onload], [onclick], [onmouseover], [onfocus], [ontoggle], a:not([href^='http' i])")  # fmt: skip
 WATCH = f"""
 window.made = [];
