@@ -295,7 +295,7 @@ def test_a_shim_is_used_again_and_nothing_of_the_program_before_is_left(program,
         while second.log.lines < 2:
             await second.log.changed(second.log.bytes)
         assert second.log.read() == b"None\ntwo\n" and first.log.read() == b"one\n"
-        assert len(os.listdir(f"/proc/{shim}/fd")) == before
+        assert len(os.listdir(f"/proc/{shim}/fd")) <= before
         assert os.readlink(f"/proc/{second.pid}/cwd") == os.getcwd()
         assert await second.stop() == -15
 

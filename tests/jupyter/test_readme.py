@@ -7,8 +7,8 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 def plain(text):
-    """Without what differs from run to run: the path of Python, the seconds."""
-    return re.sub(r"`\S*python\S*", "`python", re.sub(r"\d+\.\d+ s", "N s", text)).strip()
+    """Without what differs from run to run: the path of Python, the seconds, the memory."""
+    return re.sub(r"`\S*python\S*", "`python", re.sub(r"\d+\.\d+ (s|MB)", r"N \1", text)).strip()
 
 
 def test_the_first_cells(kernel):
