@@ -221,9 +221,8 @@ class Cell:
             if not self._options.quiet:
                 _log(process).keep()
                 left = status.count_words(process.family.left(), "process", "processes")
-                sys.stdout.write(
-                    f"... {left} of {process.name} left; what they write is in the log: {_log(process).path}\n"
-                )
+                path = inert_line(str(_log(process).path))
+                sys.stdout.write(f"... {left} of {process.name} left; what they write is in the log: {path}\n")
         else:
             self._table.follow(_until_end(process, self._shown))
 
@@ -294,7 +293,7 @@ class Cell:
         captured = self._variables.keys() - self._streams
         notes = [f"output in {', '.join(self._variables[stream] for stream in sorted(captured))}"] if captured else []
         if self._options.keep:
-            notes.append(f"kept; log: {_log(process).path}")
+            notes.append(f"kept; log: {inert_line(str(_log(process).path))}")
         return Card(process, self._streams, " · ".join(notes), self._limits.transcript, display)
 
     async def _follow(self, process: Process, view: View) -> None:

@@ -20,6 +20,7 @@ from .._core import family, registry
 from .._core.errors import ProcessLost
 from .._core.ladder import StopLadder
 from .._core.process import Process
+from .._core.stage import all_ended
 from . import state as states
 from .figures import Figures
 
@@ -186,9 +187,7 @@ async def over(process: Process) -> None:
     """Wait until the program, its output and its family have come to their end."""
     with contextlib.suppress(ProcessLost):
         await process.exited()
-    if process.log:
-        await process.log.finished()
-    await process.family.gone()
+    await all_ended(process)
 
 
 def _summary(process: Process, *, paused: bool = False) -> Summary:
