@@ -25,8 +25,14 @@ class _Handler:
         self.actions: list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = []
 
     def __call__(self, *_: object) -> None:
+        global _interrupted
+        _interrupted = self.before
         for loop, action in tuple(self.actions):
             loop.call_soon_threadsafe(action)  # wakes any loop, however quiet
+
+
+_interrupted: Any = None
+"""What ours stood for when the last interrupt came: the handler of the cell that ran then."""
 
 
 @contextlib.contextmanager
@@ -60,14 +66,13 @@ def error(message: str) -> BaseException:
     """What ends the work after an interrupt: KeyboardInterrupt in the cell's own task.
 
     In another task (gather, create_task) a KeyboardInterrupt would leave the event loop and end the kernel: there it is
-    CancelledError, and the cell is interrupted as the kernel would do it.
+    CancelledError, and the cell is interrupted as the kernel would do it; not the one that runs by now, if gather has
+    not waited for a program that was slow to end.
     """
     if _in_cell():
         return KeyboardInterrupt(message)
-    handler = signal.getsignal(signal.SIGINT)
-    before: Any = getattr(handler, "before", handler)
-    if callable(before) and before is not signal.default_int_handler:
-        before(signal.SIGINT, None)
+    if callable(_interrupted) and _interrupted is not signal.default_int_handler:
+        _interrupted(signal.SIGINT, None)
     return asyncio.CancelledError(message)
 
 

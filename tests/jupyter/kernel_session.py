@@ -40,10 +40,17 @@ class CellRun:
         return [message["content"] for message in self.messages if message["msg_type"] in types]
 
     def text(self, name: str = "stdout") -> str:
-        """What the cell wrote to this stream; or, for stdout, what a command of some moments left as text."""
-        written = "".join(content["text"] for content in self.of_type("stream") if content["name"] == name)
-        last = self.displays[-1] if self.displays and name == "stdout" else {}
-        return f"{last['text/plain']}\n" if last.get("text/html", "").startswith("<pre") else written
+        """What the cell wrote to this stream; for stdout, what commands of some moments left as text is among it."""
+        written: dict[Any, str] = {}  # in their order; a display by its id, for it may be replaced
+        for number, message in enumerate(self.messages):
+            content, kind = message["content"], message["msg_type"]
+            if kind == "stream" and content["name"] == name:
+                written[number] = content["text"]
+            elif kind in ("display_data", "update_display_data") and name == "stdout":
+                is_text = content["data"].get("text/html", "").startswith("<pre")
+                place = content["transient"].get("display_id", number)
+                written[place] = f"{content['data']['text/plain']}\n" if is_text else ""
+        return "".join(written.values())
 
     @property
     def status(self) -> str:
@@ -125,9 +132,18 @@ class KernelSession:
             if reply["parent_header"].get("msg_id") == request:
                 return json.loads(ast.literal_eval(reply["content"]["user_expressions"]["x"]["data"]["text/plain"]))
 
-    def interrupt_when(self, text: str, *, times: int = 1, every: float = 0.3) -> Callable[[dict[str, Any]], None]:
-        """For `on_message`: interrupt the kernel once the cell has shown this text."""
-        seen = threading.Event()
+    def eventually(self, code: str, value: str) -> bool:
+        """Whether a cell's result becomes this: what follows the end of a cell is not there at once."""
+        deadline = time.monotonic() + PATIENCE
+        while (result := self.run(code).value) != value and time.monotonic() < deadline:
+            self.run("await __import__('asyncio').sleep(0.05)")
+        return result == value
+
+    def interrupt_when(
+        self, text: str, *, count: int = 1, times: int = 1, every: float = 0.3
+    ) -> Callable[[dict[str, Any]], None]:
+        """For `on_message`: interrupt the kernel once the cell has shown this text, so many times."""
+        seen: list[str] = []
 
         def interrupt() -> None:
             for _ in range(times):
@@ -135,9 +151,10 @@ class KernelSession:
                 time.sleep(every)
 
         def look(message: dict[str, Any]) -> None:
-            shown = message["msg_type"] in ("stream", "display_data")
-            if shown and not seen.is_set() and text in json.dumps(message["content"], default=str):
-                seen.set()
+            before = len(seen)
+            if message["msg_type"] in ("stream", "display_data"):
+                seen.extend([text] * json.dumps(message["content"], default=str).count(text))
+            if before < count <= len(seen):
                 threading.Thread(target=interrupt).start()
 
         return look

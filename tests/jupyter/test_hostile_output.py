@@ -91,7 +91,14 @@ def test_what_a_program_writes_is_inert_in_the_notebook(kernel, payloads):
     kernel.run("from ipyproc._jupyter import cell; cell.CARD_DELAY = 0")
     outputs = []
     for name, path in payloads:
-        done = kernel.run(f"%aproc --name shown sh -c 'cat $0; sleep 0.03' {path}")
+        card = path.with_suffix(".card")
+
+        def see(message, card=card):
+            if "application/vnd.jupyter.widget-view+json" in message["content"].get("data", ()):
+                card.touch()
+
+        script = "cat $0; until [ -e $1 ]; do sleep 0.01; done"
+        done = kernel.run(f"%aproc --name shown sh -c '{script}' {path} {card}", on_message=see)
         assert done.status == "ok" and done.cards and not done.of_type("stream"), name
         made = check_inert(done.displays[-1])
         if path.stat().st_size < 1000:

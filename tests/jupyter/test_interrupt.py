@@ -101,14 +101,7 @@ def test_several_at_once_are_all_interrupted(kernel):
         "await asyncio.gather(f(0.5), f(600), f(600))\n"
         "signal.getsignal(signal.SIGINT) is before"
     )
-    seen = []
-
-    def interrupt_at_the_third(message):
-        seen.append(message["content"].get("text", "") if message["msg_type"] == "stream" else "")
-        if "".join(seen).count("ready") == 3 and message["msg_type"] == "stream":
-            kernel.interrupt_when("ready")(message)
-
-    assert kernel.run(code, on_message=interrupt_at_the_third).value == "True"
+    assert kernel.run(code, on_message=kernel.interrupt_when("ready", count=3)).value == "True"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +118,16 @@ def test_a_task_beside_the_cell_ends_it_and_not_the_kernel(kernel, waiting):
     done = kernel.run(code, on_message=kernel.interrupt_when("ready"))
     assert done.status == "error" and "next" not in done.text()
     assert kernel.run("1 + 1").value == "2" and kernel.manager.is_alive()
-    assert kernel.run(f"await asyncio.sleep(0.2)\n{PROGRAMS}").value == "[]"
+    assert kernel.eventually(PROGRAMS, "[]")
+
+
+def test_a_program_that_is_slow_to_end_does_not_interrupt_the_next_cell(kernel):
+    kernel.run("import asyncio\nasync def f(*words):\n    %aproc --plain --grace 1 {program} {words} out ready stall")
+    both = "await asyncio.gather(f('ignore', 'INT', 'ignore', 'TERM'), f())"
+    done = kernel.run(both, on_message=kernel.interrupt_when("ready", count=2))
+    assert done.error.startswith("CancelledError")
+    assert kernel.run("import ipyproc; left = [each.family for each in ipyproc.processes()]; len(left)").value == "1"
+    assert kernel.run("while left[0].alive():\n    await asyncio.sleep(0.05)\nawait asyncio.sleep(0.2)").status == "ok"
 
 
 def test_a_program_of_an_earlier_cells_task_is_left_alone(kernel):
