@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from .command import Word
 from .completed import CompletedProcess
 from .joblog import JobLog
 from .ladder import INTERRUPT, KILL, TERMINATE
+from .log import STDERR_FD
 from .process import Process
 from .stage import Stage, finish
 
@@ -34,6 +36,7 @@ def parallel(
     retries: int = 0,
     resume: str | os.PathLike[str] | None = None,
     on_change: Callable[[Job], object] | None = None,
+    progress: bool = True,
     timeout: float | None = None,
     check: bool = True,
     shell: bool = False,
@@ -59,6 +62,8 @@ def parallel(
         resume: a file, the job log: one line of JSON for each attempt that has ended (see `joblog`). The next call with the
             same commands and file skips those that succeeded.
         on_change: called with a `Job` whenever one starts, ends, or is skipped. It must be quick; an error of it stops all.
+        progress: in a notebook, show how far it has come: a bar, what failed, what runs with its last line, and Stop all;
+            where nobody looks on, a line a second.
         timeout: seconds, for each attempt.
         check: at the end, raise the error of the first command that failed (the first in time).
 
@@ -101,7 +106,21 @@ def parallel(
         except (TypeError, ValueError) as error:
             raise type(error)(f"command {number}, counted from 0, is {item!r:.80}: {error}") from None
         made.append(Job(number, replace(for_all, command=what)))
-    return Parallel(_Pool(tuple(made), jobs, on_failure, retries, resume, on_change))
+    pool = _Pool(tuple(made), jobs, on_failure, retries, resume, on_change or (lambda job: None), progress=progress)
+    return Parallel(pool)
+
+
+def _unseen(*_: object) -> AbstractAsyncContextManager[Callable[[Job], object]]:
+    return contextlib.nullcontext(lambda job: None)
+
+
+show_progress: Callable[
+    [Sequence[Job], Callable[[int], None]], AbstractAsyncContextManager[Callable[[Job], object]]
+] = _unseen
+"""How it is shown how far they have come: `async with show_progress(jobs, halt) as changed`, and `changed(job)` for each change.
+
+`halt(rung)` stops them all, see `ladder`; from any thread. A notebook puts its way here.
+"""
 
 
 @dataclass(eq=False, slots=True)
@@ -113,6 +132,7 @@ class Job:
         state: "waiting", "running", "done", "failed", or "skipped" (it succeeded in an earlier run).
         attempts: how often it was started.
         process: its `Process`, while it runs; `job.process.tail(1)` is what it wrote last.
+        outcome: how the last attempt ended, in words, and what a failed one wrote last to standard error; empty before.
         result: when it has ended, if it is kept.
     """
 
@@ -121,6 +141,7 @@ class Job:
     state: str = "waiting"
     attempts: int = 0
     process: Process | None = None
+    outcome: str = ""
     result: CompletedProcess | None = None
 
     def __repr__(self) -> str:
@@ -185,7 +206,9 @@ class _Pool:
         on_failure: str,
         retries: int,
         resume: str | os.PathLike[str] | None,
-        on_change: Callable[[Job], object] | None,
+        on_change: Callable[[Job], object],
+        *,
+        progress: bool,
     ) -> None:
         self.jobs = jobs
         self.ended: Callable[[Job, CompletedProcess], object] = lambda job, result: None
@@ -193,7 +216,9 @@ class _Pool:
         self._on_failure = on_failure
         self._retries = retries
         self._resume = resume
-        self._changed: Callable[[Job], object] = on_change or (lambda job: None)
+        self._on_change = on_change
+        self._progress = progress
+        self._show: Callable[[Job], object] = lambda job: None
         self._log: JobLog | None = None
         self._workers: list[asyncio.Task[None]] = []
         self._is_stopping = False  # no further command is started
@@ -201,11 +226,14 @@ class _Pool:
         self._first_failure: CompletedProcess | None = None
 
     def halt(self, stop: Callable[[Process], None]) -> None:
-        """Start no more, and do this to each program that runs, or is just being started."""
+        """Start no more, and do this to each program that runs, or is just being started. From any thread."""
         self._is_stopping, self._stop = True, stop
-        for job in self.jobs:
-            if job.process:
-                stop(job.process)
+        for process in [job.process for job in self.jobs]:
+            if process:
+                stop(process)
+
+    def _halt_at(self, rung: int) -> None:
+        self.halt(lambda process: process.ladder.reach(rung, "kill" if rung == KILL else "stop"))
 
     async def idle(self) -> None:
         """Wait until nothing runs."""
@@ -223,7 +251,8 @@ class _Pool:
                 for number, duration in self._log.succeeded([job.args for job in self.jobs]).items():
                     self._skip(self.jobs[number], duration)
             with waiting.interruptible(f"{len(self.jobs)} commands", lambda: self.halt(_interrupt)):
-                await self._work_off([job for job in self.jobs if job.state == "waiting"])
+                async with show_progress(self.jobs, self._halt_at) if self._progress else _unseen() as self._show:
+                    await self._work_off([job for job in self.jobs if job.state == "waiting"])
                 self._check()
 
     async def _work_off(self, jobs: list[Job]) -> None:
@@ -287,7 +316,7 @@ class _Pool:
     def _end(self, job: Job, result: CompletedProcess) -> None:
         if result.log and result.log.ended and result.log.bytes <= HELD_BYTES:
             result.release_log()
-        job.state = "failed" if result.failed else "done"
+        job.state, job.outcome = "failed" if result.failed else "done", _outcome(result)
         if result.failed:
             self._first_failure = self._first_failure or result
             self._is_stopping |= self._on_failure == "stop"
@@ -299,6 +328,10 @@ class _Pool:
         name = job.stage.command.name
         self.ended(job, CompletedProcess(job.args, 0, name=name, duration=duration, earlier=True))
         self._changed(job)
+
+    def _changed(self, job: Job) -> None:
+        self._on_change(job)
+        self._show(job)
 
     def _check(self) -> None:
         """Raise the error of the command that failed first; or of one that was not run, for somebody has stopped all."""
@@ -339,6 +372,11 @@ async def _as_completed(pool: _Pool) -> AsyncGenerator[CompletedProcess, None]:
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([work])
+
+
+def _outcome(result: CompletedProcess) -> str:
+    said = result.tail(1, STDERR_FD).strip() if result.failed and not result.was_stopped else ""
+    return f"{result.outcome}: {said}" if said else result.outcome
 
 
 def _interrupt(process: Process) -> None:

@@ -37,6 +37,14 @@ _CLOSE_GRACE = 0.05  # seconds that wait() gives the pipes to close after the en
 _DEFAULT_GRACE = 5.0  # seconds between SIGTERM and SIGKILL; as in execa, trio and processx
 
 
+def _nowhere(process: Process) -> None:
+    raise RuntimeError("view() shows a process in a cell, and this is no notebook")
+
+
+show: Callable[[Process], None] = _nowhere
+"""Shows a process in the cell that runs now. A notebook puts its way here."""
+
+
 class Process(asyncio.subprocess.Process):
     """A program that was started. Made by `create_subprocess_exec` and `create_subprocess_shell`, never directly.
 
@@ -162,6 +170,18 @@ class Process(asyncio.subprocess.Process):
     def tail(self, n: int = 10, stream: int | None = None) -> str:
         r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as in `lines`."""
         return self._known_log("tail()", stream).tail(n, stream)
+
+    def view(self) -> None:
+        """Show it in the cell that runs now: one more live card with all of its output, or how it ended.
+
+        Where nobody looks on (nbclient, a terminal) its last lines are printed.
+
+        Raises:
+            RuntimeError: this is no notebook.
+            ValueError: its output does not go to a log.
+        """
+        self._known_log("view()", None)
+        show(self)
 
     def _known_log(self, what: str, stream: int | None) -> Log:
         if stream not in (None, STDOUT_FD, STDERR_FD):

@@ -19,6 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
 from .._core import launch, log, status, storage
+from .._core.process import Process
 from .._core.screen import inert_line
 from . import awaiting, commands, environment, interpolation, interrupt, kernel, options, traceback, transcript
 from .cell import Cell, Command, Limits, Outcome
@@ -62,6 +63,10 @@ class AProcMagics(Magics):
         if self._live:
             self._live.close()
         self.table.close()
+
+    def view(self, process: Process) -> None:
+        """Show a process in the cell that runs now."""
+        commands.view(process, self.table, self.transcript_limit)
 
     @needs_local_scope
     @no_var_expand
@@ -241,6 +246,15 @@ def load(shell: InteractiveShell) -> None:
         shell.set_hook("complete_command", complete, str_key=key)
     launch.prepare()
     atexit.register(magics.table.close)  # behind it, and so before its end: a program gets SIGTERM first
+
+
+def loaded(shell: InteractiveShell) -> AProcMagics:
+    """The magics of this IPython; loaded, if they are not."""
+    if AProcMagics.__name__ not in shell.magics_manager.registry:
+        load(shell)
+    found = shell.magics_manager.registry[AProcMagics.__name__]
+    assert isinstance(found, AProcMagics)
+    return found
 
 
 def unload(shell: InteractiveShell) -> None:
