@@ -320,7 +320,7 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
                 f"--shell {chosen.shell}: its strict options are not known; add --no-strict to run it without"
             )
         flags = _STRICT[name]
-    text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand else body
+    text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand and not chosen.each else body
     first, *more = str(text).strip().splitlines() or [""]
     title = _title(chosen.name or (f"{first} …" if more else first))
     return Command((chosen.shell, *flags), title, script=text)

@@ -46,6 +46,12 @@ def test_while_they_run_their_last_lines_are_shown_and_failures_first(kernel, tm
     assert set(last) == {"text/plain", "text/html"} and "✘ bad" in last["text/html"]
 
 
+def test_it_expands_anyway(kernel):
+    kernel.run("items, greeting = ['a', 'b'], 'hi there'")
+    assert kernel.run("%%aproc --each items --expand --out texts\necho {greeting} {item}").status == "ok"
+    assert kernel.run("texts").value == "['hi there a\\n', 'hi there b\\n']"
+
+
 def picture_of(message):
     content = message["content"].get("data", {}).get("content", {}) if message["msg_type"] == "comm_msg" else {}
     return [content] if content.get("op") == "picture" else []
