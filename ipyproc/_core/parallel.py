@@ -195,6 +195,11 @@ class Parallel(waiting.Work[list[CompletedProcess]]):
         self._pool.halt(stop)
         await self._pool.idle()
 
+    async def _clean_up(self) -> None:
+        for process in self._pool.left:
+            if process.family.alive():
+                await process.stop()
+
 
 class _Pool:
     """Does the work: as many tasks as commands may run at once, each with one command after the other."""
@@ -224,6 +229,7 @@ class _Pool:
         self._is_stopping = False  # no further command is started
         self._stop: Callable[[Process], None] | None = None  # what is done to each that runs
         self._first_failure: CompletedProcess | None = None
+        self.left: list[Process] = []  # that have ended, and of whose family something has not
 
     def halt(self, stop: Callable[[Process], None]) -> None:
         """Start no more, and do this to each program that runs, or is just being started. From any thread."""
@@ -300,6 +306,8 @@ class _Pool:
                 raise
             finally:
                 job.process = None
+            if process.family.left():
+                self.left.append(process)
         if self._log:
             self._log.write(
                 job.number,

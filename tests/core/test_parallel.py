@@ -11,6 +11,7 @@ import tracemalloc
 import warnings
 import weakref
 
+import psutil
 import pytest
 
 import ipyproc
@@ -380,3 +381,9 @@ async def test_where_it_is_shown_how_far_it_has_come(program, monkeypatch):
     assert shown == [5, "over"]
     await ipyproc.parallel([program()], progress=False)
     assert shown == [5, "over"]
+
+
+def test_what_commands_leave_running_is_stopped_with_the_event_loop_of_result(tmp_path):
+    leaving = ["sh", "-c", f"setsid sleep 600 >/dev/null 2>&1 & echo $! > {tmp_path}/pid"]
+    ipyproc.parallel([leaving], progress=False).result()
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
