@@ -21,6 +21,7 @@ each row behind the digit of its stream (0: a note of ours), joined by \n, with 
                      {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
     kernel -> page   {op: "tail", total, first, settled, counts, progress, secret, elapsed, sent_ago, next_in} + [the rows from
                                                   `first` on]; rows below `settled` will never change
+                     {op: "notify", label, took}  the program has ended, and somebody wants to be told
                      {op: "figures", cpu, memory, count}           once a second while a view is in sight; cpu in percent
     page -> kernel   {op: "rows", first, count}
     kernel -> page   {op: "rows", first} + [rows]                  fewer than asked for, if they are long
@@ -50,6 +51,7 @@ import traitlets
 from IPython.display import DisplayHandle
 
 from .._core import log as logs
+from .._core import status
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
@@ -98,6 +100,7 @@ class Card(Widget):
         note: str = "",
         transcript_limit: int = transcript.LIMIT,
         display: DisplayHandle | None = None,
+        notify_after: float | None = None,
         **_: object,
     ) -> None:
         super().__init__()
@@ -118,6 +121,7 @@ class Card(Widget):
         self._tasks: dict[str, asyncio.Task[None]] = {}  # of each operation that takes long, the last
         self._download = ("", 0)  # id and size
         self._limit = transcript_limit
+        self._notify_after = notify_after  # seconds; None: not at all, or not any more
         self._finished = False
         if process is not None:
             assert process.log is not None
@@ -173,6 +177,7 @@ class Card(Widget):
         self._push_tail()
         if self._watching and now - self._figures.looked_at >= PERIOD:
             self._look()
+        self._notify()
         self._push_state()
         self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
         self._looked_at = now
@@ -214,6 +219,7 @@ class Card(Widget):
         while rows and rows.follow():
             pass
         self._finished = True
+        self._notify()
         self._push_state()
         self._push_tail()
         if self._embedded:
@@ -224,6 +230,17 @@ class Card(Widget):
             self._display.update(transcript.bundle(process, rows, self._note, self._limit), raw=True)
             if self._pages and not self._views:
                 self.close()
+
+    def _notify(self) -> None:
+        """Tell of the end of the program, once; what is left of its family may go on."""
+        process, after = self._process, self._notify_after
+        assert process is not None
+        if after is None or not process.is_over:
+            return
+        self._notify_after = None
+        if process.duration > after:
+            took = status.duration_words(process.duration)
+            self.send({"op": "notify", "label": states.of(process).label, "took": took})
 
     def _look(self) -> None:
         self._figures.look()
@@ -258,6 +275,7 @@ class Card(Widget):
             "sent": ladder.sent.name if ladder.sent else "",
             "pauses": bool(_PAUSES),
             "stdin": self._stdin.is_open,
+            "notifies": self._notify_after is not None,
         }
 
     def _clock(self) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Cell:
     """One run. `options` are complete: `%config` defaults are filled in.
 
     Raises:
-        UsageError: somebody is to be asked for input, and there is no card to type in.
+        UsageError: there is no card to type in, or to notify of the end, and it was asked for.
     """
 
     def __init__(
@@ -108,6 +108,11 @@ class Cell:
             raise UsageError(
                 "--stdin ask: there will be no card here to type in (no page, a captured cell, --plain or --quiet); "
                 "give a file, or none"
+            )
+        if options.notify is not None and not self._uses_card:
+            raise UsageError(
+                "--notify: there will be no card here that could tell the browser (no page, a captured cell, --plain "
+                "or --quiet); leave it out"
             )
         self._interrupted = False
         self._process: Process | None = None
@@ -294,7 +299,8 @@ class Cell:
         notes = [f"output in {', '.join(self._variables[stream] for stream in sorted(captured))}"] if captured else []
         if self._options.keep:
             notes.append(f"kept; log: {inert_line(str(_log(process).path))}")
-        return Card(process, self._streams, " · ".join(notes), self._limits.transcript, display)
+        note = " · ".join(notes)
+        return Card(process, self._streams, note, self._limits.transcript, display, self._options.notify)
 
     async def _follow(self, process: Process, view: View) -> None:
         """What goes on behind a cell with `--bg`."""

@@ -4,6 +4,7 @@ import type { AnyModel, Render } from '@anywidget/types';
 import { element, icon, rename } from './dom';
 import { Figures } from './figures';
 import { keepKeys } from './keys';
+import { askForNotifications, notify } from './notification';
 import { Output } from './output';
 import { Progress } from './progress';
 import { Stdin } from './stdin';
@@ -37,6 +38,7 @@ class Card {
   private readonly fold = element('button', 'fold', { type: 'button' });
   private open: boolean;
   private lost = false;
+  private refusal = ''; // why there will be no notification
   private share?: number | null; // that is done
   private ahead?: Shown; // what a busy kernel has said of its state; the model gets it later
   private heard = performance.now(); // when the kernel last told the times
@@ -59,6 +61,7 @@ class Card {
       this.draw();
     });
     this.draw();
+    if (this.shown.notifies) void this.askForNotifications();
   }
 
   private get shown(): Shown {
@@ -95,6 +98,7 @@ class Card {
     if (message.op === 'tail') this.hearTail(message);
     else if (message.op === 'figures') this.figures.take(message);
     else if (message.op === 'state') this.change(message.shown);
+    else if (message.op === 'notify') notify(`${message.label} · ${message.took}`, this.shown.title, this.shown.job);
   }
 
   /** A key that was pressed in the card; true when JupyterLab must not have it. */
@@ -133,6 +137,11 @@ class Card {
     this.draw();
   }
 
+  private async askForNotifications(): Promise<void> {
+    this.refusal = await askForNotifications();
+    this.draw();
+  }
+
   private hear(times: Times): void {
     this.times = times;
     this.heard = performance.now();
@@ -148,7 +157,7 @@ class Card {
     }
     this.root.setAttribute('aria-label', `Process ${title}`);
     this.title.textContent = this.title.title = title;
-    this.note.textContent = note;
+    this.note.textContent = this.note.title = [note, this.refusal].filter(Boolean).join(' · ');
     this.stop.hidden = this.kill.hidden = !STOPPABLE.has(name);
     this.stop.disabled = sent !== '';
     this.pause.hidden = !this.shown.pauses || !running || sent !== '';
