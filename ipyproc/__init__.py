@@ -36,6 +36,7 @@ from ._core.process import (
 from ._core.registry import processes
 from ._core.run import run, start
 from ._core.status import Usage
+from ._core.versions import show_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -64,6 +65,7 @@ __all__ = [
     "parallel",
     "processes",
     "run",
+    "show_versions",
     "start",
 ]
 

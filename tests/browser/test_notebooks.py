@@ -26,7 +26,8 @@ def test_run_all(server, page, picture):
         expect(lab.cell(code[-1]).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]:"))
         for number in code:
             lab.expect_done(number)
-        lab.page.set_viewport_size({"width": 1000, "height": 9000})  # all of it
+        lab.page.set_viewport_size({"width": 1000, "height": 9000})  # all of it, for the picture
+        lab.page.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollTo(0, 0)")
         expect(lab.page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']")).to_have_count(0)
         picture(path.stem, lab.page)
         saved = lab.save()
