@@ -48,7 +48,7 @@ def notebook(*, execute: bool) -> int:
     """Open the first notebook, or run it and print what its cells printed."""
     if not NOTEBOOK.exists():
         fail(f"{NOTEBOOK.relative_to(ROOT)} is missing.")
-    folder = main_environment("--editable=.", "jupyterlab", "tqdm")
+    folder = main_environment("--editable=.[notebooks]")
     if execute:
         return report(executed(folder))
     return opened(folder)

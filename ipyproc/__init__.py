@@ -39,6 +39,7 @@ from ._core.process import (
 from ._core.registry import processes
 from ._core.run import run, start
 from ._core.status import Usage
+from ._core.versions import show_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -69,6 +70,7 @@ __all__ = [
     "parallel",
     "processes",
     "run",
+    "show_versions",
     "start",
 ]
 

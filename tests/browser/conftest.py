@@ -54,8 +54,8 @@ def notebook(server: LabServer, page: Page, request: pytest.FixtureRequest) -> C
 
 
 @pytest.fixture
-def picture(page: Page, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Take a screenshot for somebody to look at, into $IPYPROC_SCREENSHOTS if that is set."""
+def picture(page: Page, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Take a screenshot for somebody to look at, into $IPYPROC_SCREENSHOTS if that is set; of this page or another."""
     folder = Path(os.environ.get("IPYPROC_SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
-    return lambda name: page.screenshot(path=folder / f"{name}.png") and None
+    return lambda name, of=page: of.screenshot(path=folder / f"{name}.png") and None

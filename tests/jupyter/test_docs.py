@@ -1,0 +1,53 @@
+"""The pages of the documentation: every example runs, and gives what stands below it.
+
+A block in `python` or `bash` is a cell; a `text` block below it is what it shows. Other languages are not run.
+"""
+
+import re
+from doctest import ELLIPSIS, OutputChecker
+from pathlib import Path
+
+import pytest
+
+from ipyproc._jupyter.options import OPTIONS
+
+from .kernel_session import kernel_session
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = sorted(path for path in DOCS.glob("*.md") if "\n```python\n" in path.read_text(encoding="utf-8"))
+_BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """A kernel that has read the first page, in an empty directory."""
+    with kernel_session(cwd=tmp_path_factory.mktemp("docs")) as session:
+        session.run("import ipyproc")
+        yield session
+
+
+def shown(done):
+    told = "".join([done.text("stderr"), done.text(), done.value])
+    return f"{told}{done.error if done.error not in told else ''}".strip()  # IPython writes a UsageError to stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_examples(reader, page):
+    for _, cell, expected in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        done = reader.run(cell.rstrip("\n"))
+        if expected or done.status == "error":
+            same = OutputChecker().check_output(f"{expected.strip()}\n", f"{shown(done)}\n", ELLIPSIS)
+            assert same, f"{cell}\nshows\n{shown(done)}\nand not\n{expected}"
+
+
+def test_every_page_with_a_magic_is_run():
+    """No example escapes by its language."""
+    for path in DOCS.glob("*.md"):
+        for language in re.findall(r"^```(\S*)\n%", path.read_text(encoding="utf-8"), re.MULTILINE):
+            assert language in ("python", "bash"), path.name
+
+
+def test_every_option_is_told_on_a_page():
+    """The table is made from the code; somewhere there is a sentence too."""
+    text = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
+    assert not [option.flags[0] for option in OPTIONS if not re.search(rf"`(%%?aproc )?{option.flags[0]}\b", text)]
