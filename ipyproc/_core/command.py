@@ -285,6 +285,7 @@ def _check_program(program: str, cwd: str | None, env: Mapping[str, str] | None,
         hint = _as_words(program, is_alone)
         if not hint and (near := near_program(program, path)):
             hint = f"; did you mean {near}?"
+        hint = hint or "; install it, or write its path"
         raise FileNotFoundError(errno.ENOENT, f"no such program in PATH{hint}", program)
 
 

@@ -77,7 +77,11 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         self.generic_visit(node)
-        if _is_ours(node) and self._await_is_legal[-1] and not _has_no_body(node):
+        if not _is_ours(node):
+            return
+        if _has_no_body(node):
+            self._replace(node.args[2], r"'\n'")
+        elif self._await_is_legal[-1]:
             self._insert(node.lineno, node.col_offset, "(await ")
             self._rename(node)
             self._insert(node.end_lineno, node.end_col_offset, ")")
@@ -90,9 +94,11 @@ class _Finder(ast.NodeVisitor):
     def _rename(self, call: ast.Call) -> None:
         name = call.args[0]
         assert isinstance(name, ast.Constant)
-        assert name.end_col_offset is not None
-        awaited = repr(AWAITED[str(name.value)])
-        self.edits.append((name.lineno, name.col_offset, name.end_col_offset - name.col_offset, awaited))
+        self._replace(name, repr(AWAITED[str(name.value)]))
+
+    def _replace(self, node: ast.expr, text: str) -> None:
+        assert node.end_col_offset is not None
+        self.edits.append((node.lineno, node.col_offset, node.end_col_offset - node.col_offset, text))
 
     def _insert(self, line: int | None, column: int | None, text: str) -> None:
         assert line is not None
@@ -116,7 +122,7 @@ def _is_ours(call: ast.Call) -> bool:
 
 
 def _has_no_body(call: ast.Call) -> bool:
-    """Is this a `%%aproc` with nothing below it? IPython refuses that, in the name of the magic that is called."""
+    """Is this a `%%aproc` with nothing below it? IPython would refuse that before we can say what to write."""
     return len(call.args) == 3 and isinstance(call.args[2], ast.Constant) and call.args[2].value == ""
 
 

@@ -29,6 +29,7 @@ from .table import MOST_ENDED, Table
 
 _TITLE = 300  # characters
 _SHELL_WORDS = ("cd", "export", "source", ".", "alias", "set", "unset", "ulimit", "umask", "exec", "eval", "type")
+_EXPANDED = frozenset("*?$")  # what a shell would make other words of
 _STRICT = {  # what a shell is called with, by its name
     **dict.fromkeys(("bash", "zsh", "ksh", "mksh"), ("-e", "-o", "pipefail")),
     **dict.fromkeys(("sh", "dash", "ash"), ("-e",)),
@@ -283,12 +284,15 @@ def _unwrapped(found: object) -> Any:
 def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:
     title = _title(chosen.name or status.command_line(args))
     name, equals, _ = args[0].partition("=")
-    if shutil.which(args[0]) is None and (args[0] in _SHELL_WORDS or (equals and name.isidentifier())):
+    is_for_shell = args[0] in _SHELL_WORDS or (equals and name.isidentifier()) or _EXPANDED.intersection(args[0])
+    if is_for_shell and shutil.which(args[0]) is None:
         raise UsageError(f"{args[0]!r} is for a shell, and there is none here; write the line below %%aproc")
     if body is None:
         if chosen.expand:
             raise UsageError("--expand goes with a %%aproc cell: a line is always expanded")
         return Command(args, title)
+    if not body.strip():
+        raise UsageError("%%aproc: the cell is empty; without a body for its input, write %aproc and the program")
     if chosen.stdin is not None:
         raise UsageError("--stdin: the body of the cell is the program's standard input already; use %aproc")
     text = interpolation.body(body, names, chosen.secret, quote=False) if chosen.expand else body
@@ -312,6 +316,11 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
     if not body.strip():
         raise UsageError("%%aproc: the cell is empty; write a script below the line, or use %aproc PROGRAM")
     assert chosen.shell is not None
+    if shutil.which(chosen.shell, path=chosen.env.get("PATH")) is None:
+        raise UsageError(
+            f"%%aproc: there is no shell {chosen.shell!r}; name another one, for this cell with --shell PATH or for all with "
+            "%config AProcMagics.shell_path; or run one program, which needs none: %aproc PROGRAM"
+        )
     flags: tuple[str, ...] = ()
     if chosen.strict:
         name = os.path.basename(chosen.shell).removesuffix(".exe")

@@ -351,7 +351,7 @@ def _split(line: str) -> list[str]:
 def _unknown(flag: str) -> str:
     if flag in ("--help", "-h"):
         return "%aproc? shows the help"
-    near = difflib.get_close_matches(flag, FLAGS, 1, 0.5)
+    near = difflib.get_close_matches(flag, FLAGS, 1, 0.6)
     hint = f"did you mean {near[0]}?" if near else f"there are {' '.join(sorted(FLAGS))}"
     return f"unknown option {flag}; {hint} (an option of the program goes behind its name)"
 

@@ -18,12 +18,17 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize(
     ("args", "keywords", "error", "words"),
     [
-        (["nosuchprogram"], {}, FileNotFoundError, "no such program in PATH: 'nosuchprogram'"),
+        (
+            ["nosuchprogram"],
+            {},
+            FileNotFoundError,
+            "no such program in PATH; install it, or write its path: 'nosuchprogram'",
+        ),
         (["pythno3"], {}, FileNotFoundError, "did you mean python3?"),
         (["ls -l"], {}, FileNotFoundError, "no command line: write 'ls', '-l', or shell=True"),
         (["ls|wc"], {}, FileNotFoundError, "no command line: write shell=True"),
         (["./a 'b c'"], {}, FileNotFoundError, "write './a', 'b c', or shell=True"),
-        (["no such", "-l"], {}, FileNotFoundError, "no such program in PATH: 'no such'"),
+        (["no such", "-l"], {}, FileNotFoundError, "no such program in PATH; install it, or write its path: 'no such'"),
         (["./nosuch"], {}, FileNotFoundError, "no such program: './nosuch'"),
         ([""], {}, FileNotFoundError, "name is empty"),
         (["/etc/passwd"], {}, PermissionError, "chmod +x"),

@@ -183,8 +183,8 @@ class KernelSession:
 
 
 @contextmanager
-def kernel_session(**popen: Any) -> Iterator[KernelSession]:
-    """Start a kernel with `ipyproc` loaded; shut it down. `popen`: keywords for its process."""
+def kernel_session(*, load: bool = True, **popen: Any) -> Iterator[KernelSession]:
+    """Start a kernel with `ipyproc` loaded, unless told not to; shut it down. `popen`: keywords for its process."""
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel(**popen)
     client = manager.client()
@@ -192,8 +192,9 @@ def kernel_session(**popen: Any) -> Iterator[KernelSession]:
     try:
         client.wait_for_ready(timeout=PATIENCE)
         session = KernelSession(manager, client)
-        loaded = session.run("%load_ext ipyproc")
-        assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), "loading prints nothing"
+        if load:
+            loaded = session.run("%load_ext ipyproc")
+            assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), "loading prints nothing"
         yield session
     finally:
         client.stop_channels()

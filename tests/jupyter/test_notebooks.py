@@ -205,7 +205,7 @@ def test_pipelines_at_night(executed, shown, tmp_path):
 def test_many_at_once(executed, shown):
     cells = shown("06_many_at_once")
     assert cells["cell-show"].startswith("16 results: ")
-    assert re.findall(r"sleep (0\.\d)", cells["as-completed-run"]) == ["0.2", "0.4", "0.6"]
+    assert re.findall(r"\(sleep (0\.\d)\) exited", cells["as-completed-run"]) == ["0.2", "0.4", "0.6"]
     times = [float(each) for each in re.search(r"waiting  (.*)", cells["speed-run"])[1].split(" s")[:-1]]
     assert times[0] > 2 * times[2], "to wait for four at once is much faster"
     plot = next(cell for cell in executed["06_many_at_once"].cells if cell.id == "plot")
