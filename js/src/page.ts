@@ -1,0 +1,5 @@
+// The code of all views. A page gets it once, by loader.ts.
+import { render as card } from './card';
+import { render as table } from './table';
+
+export default { card: { render: card }, table: { render: table } };
