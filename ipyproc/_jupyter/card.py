@@ -3,22 +3,18 @@ r"""The live card of one process: an anywidget that shows its state and its outp
 The kernel owns the text; the page gets the last rows, and any others when it asks for them, in binary custom messages
 and never in a synced trait. How its messages are checked, and heard though the kernel is busy, is said in `widget`; a
 message may carry nothing but an operation, some ids, and numbers and text that are checked here. A card that a page
-forges has no process and does nothing. A page that asks too often is not heard, but for `_UNLIMITED`. Stop and Kill act
-at once, in any thread; all else waits for the event loop.
+forges has no process and does nothing. Stop and Kill act at once, in any thread; all else waits for the event loop.
 
 Wire, in the order of who speaks first, without `job`, `page` and `n`. Rows are counted from 0; a buffer of rows is UTF-8,
 each row behind the digit of its stream (0: a note of ours), joined by \n, with styles in the canonical form of
 `screen.Row.ansi`::
 
-    page -> kernel   {op: "ready"}                a view was made; the answer is state and tail
-                     {op: "code"}                 the page has no code of the card yet
+    page -> kernel   {op: "ready"}                a view was made; the answer is a tail
                      {op: "stop" | "kill" | "pause" | "resume"}    a button
                      {op: "watch", id, on}        this view is in sight, or is not any more
                      {op: "stdin", text} {op: "eof"}    for the program; at most 64 KiB
                      {op: "ping"}                 are you there? the answer is a tail
-                     {op: "bye"}                  a view has gone
-    kernel -> page   {op: "code"} + [script, style], both gzip
-                     {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
+    kernel -> page   {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
     kernel -> page   {op: "tail", total, first, settled, counts, progress, secret, elapsed, sent_ago, next_in} + [the rows from
                                                   `first` on]; rows below `settled` will never change
                      {op: "notify", label, took}  the program has ended, and somebody wants to be told
@@ -73,8 +69,6 @@ _MOST_WAITING = 8  # answers
 _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _SLICE = 0.005  # seconds of work, then others have their turn
-_UNLIMITED = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # the last one waits instead
-_BIG_ANSWER = QUESTIONS / 2  # what it costs to ask for the code of the card
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
 _PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
@@ -85,7 +79,8 @@ class Card(Widget):
     """Shows one process in a cell while it runs, and its transcript in the same place when it has ended."""
 
     # text and not a path: anywidget 0.11 holds every widget whose code is a file, to reload it when the file changes
-    _esm = front_end.LOADER
+    _esm = front_end.loader("card")
+    unlimited = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # the last one waits instead
     shown = traitlets.Dict().tag(sync=True)
     period = 0.05  # seconds between two updates, at least
     has_page = False
@@ -338,16 +333,8 @@ class Card(Widget):
     def _ask_for_rows(self) -> None:
         self._wire.ask(self._send_rows, first=True)
 
-    def _hear(self, content: object) -> None:
-        """Take a message of the page, in any thread: press its button, hand all else to the loop of the process."""
-        if not isinstance(content, dict) or not self._is_new(content):
-            return
-        operation = content["op"]
-        if operation not in _UNLIMITED and not self._questions.passes(_BIG_ANSWER if operation == "code" else 1):
-            return
-        if operation == "code":  # also while the kernel is busy: without it there is no button
-            self.send({"op": "code"}, front_end.packed())
-            return
+    def _take(self, operation: str, content: dict[str, Any]) -> None:
+        """Press its button, hand all else to the loop of the process."""
         assert self._process is not None
         ladder = self._process.ladder
         sent = ladder.sent

@@ -1,9 +1,10 @@
 r"""The live card of many commands: how far they have come, with Stop all and Kill all.
 
 How its messages are checked, and heard though the kernel is busy, is said in `widget`. What programs wrote travels in
-custom messages and never in a synced trait. Wire, without `job`, `page` and `n`::
+custom messages and never in a synced trait. Wire, without what all widgets have::
 
     page -> kernel   {op: "ready"}                    a view was made; the answer is a picture
+                     {op: "ping"}                     the code has come; the answer is a picture
                      {op: "stop" | "kill"}            a button
     kernel -> page   {op: "picture", ...}             all that is to be seen, see `Picture`
                      {op: "stopping", rung}           the answer to a button, at once: how far up the ladder it is
@@ -14,19 +15,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import pathlib
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import traitlets
 
 from .._core.ladder import KILL, TERMINATE
+from . import front_end
 from .card import Card
 from .widget import Widget
 from .wire import Wire
 
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
-_STATIC = pathlib.Path(__file__).parent / "static"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Picture:
 class JobsCard(Widget):
     """Shows pictures, which it gets from elsewhere, while a page looks on; a button calls `halt`, in any thread."""
 
-    _esm = (_STATIC / "jobs.js").read_text(encoding="utf-8")  # text and not a path, as in `card`
-    _css = (_STATIC / "jobs.css").read_text(encoding="utf-8")
+    _esm = front_end.loader("jobs")
+    unlimited = ("ready", *_BUTTONS)
     shown = traitlets.Dict().tag(sync=True)
 
     def __init__(self, halt: Callable[[int], None] | None = None, **_: object) -> None:
@@ -70,7 +71,7 @@ class JobsCard(Widget):
         if halt is not None:
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
-            self.shown = {"job": self._job}
+            self.shown = {"job": self._job, "label": "Commands", "title": "how far they have come"}
             self._listen()
 
     def __repr__(self) -> str:
@@ -106,17 +107,13 @@ class JobsCard(Widget):
         self.send(message)
         return len(str(message))
 
-    def _hear(self, content: object) -> None:
-        if not isinstance(content, dict) or not self._is_new(content) or not self._questions.passes():
-            return
-        halt, operation = self._halt, content["op"]
-        if halt is None:
-            return
-        if operation in _BUTTONS:
+    def _take(self, operation: str, content: dict[str, Any]) -> None:
+        halt = self._halt
+        if halt and operation in _BUTTONS:
             self._rung = max(self._rung, _BUTTONS[operation])
             halt(self._rung)
             self.send({"op": "stopping", "rung": self._rung})  # at once, as the kernel may be busy
-        elif operation == "ready":
+        elif operation in ("ready", "ping"):
             with contextlib.suppress(RuntimeError):  # the event loop is closed
                 self._loop.call_soon_threadsafe(self._be_seen, content["page"])
 

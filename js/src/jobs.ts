@@ -1,11 +1,11 @@
 // The live card of many commands. The wire is described in jobs_card.py; all text is put in by textContent.
 import type { AnyModel, Render } from '@anywidget/types';
-import { element } from './dom';
-import { keepKeys } from './keys';
+import { element, put } from './dom';
+import { type View, show } from './view';
 import { stamp } from './wire';
 
 interface Traits {
-  shown: { job?: string };
+  shown: { job: string };
 }
 interface Row {
   state: 'failed' | 'running';
@@ -29,10 +29,7 @@ type Message = Picture | { op: 'stopping'; rung: number };
 
 const KILL = 2;
 const STATUS_MS = 5000; // between two sentences for a screen reader
-
-function put(into: HTMLElement, text: string): void {
-  if (into.textContent !== text) into.textContent = text;
-}
+const TICK_MS = 60_000; // nothing changes with time alone: the kernel says how long it has been
 
 /** One line: a mark, the name of the command, what it wrote last or how it failed, since when it runs. */
 class Line {
@@ -55,7 +52,7 @@ class Line {
   }
 }
 
-class Jobs {
+class Jobs implements View<Message> {
   readonly root = element('section', 'jobs', { role: 'group', 'aria-label': 'Commands' });
   private readonly sentence = element('span', 'jobs-sentence');
   private readonly status = element('span', 'jobs-status', { role: 'status' });
@@ -76,7 +73,33 @@ class Jobs {
     this.root.append(head, this.bar, this.list, this.more);
   }
 
-  send(op: string): void {
+  take(message: Message): void {
+    if (message.op === 'picture') this.draw(message);
+    else if (message.op !== 'stopping') return;
+    this.root.removeAttribute('data-lost');
+    const stopping = message.rung >= 0;
+    this.root.dataset.state = message.op === 'picture' && message.over ? 'over' : stopping ? 'stopping' : 'running';
+    this.stop.disabled = stopping;
+    this.kill.disabled = message.rung >= KILL;
+    put(this.stop, stopping ? 'Stopping…' : 'Stop all');
+  }
+
+  change(): void {}
+
+  reconnect(): void {
+    this.lose();
+    this.send('ping');
+  }
+
+  key(): boolean {
+    return false;
+  }
+
+  tick(): void {}
+
+  close(): void {}
+
+  private send(op: string): void {
     try {
       this.model.send({ op, job: this.model.get('shown').job, ...stamp() });
     } catch {
@@ -84,16 +107,7 @@ class Jobs {
     }
   }
 
-  take(message: Message): void {
-    this.root.removeAttribute('data-lost');
-    if (message.op === 'picture') this.draw(message);
-    this.root.toggleAttribute('data-stopping', message.rung >= 0);
-    this.stop.disabled = message.rung >= 0;
-    this.kill.disabled = message.rung >= KILL;
-    put(this.stop, message.rung >= 0 ? 'Stopping…' : 'Stop all');
-  }
-
-  lose(): void {
+  private lose(): void {
     this.root.setAttribute('data-lost', '');
     put(this.sentence, 'The kernel is gone');
   }
@@ -124,35 +138,11 @@ class Jobs {
   }
 
   private button(op: string, text: string, title: string): HTMLButtonElement {
-    const made = element('button', `jobs-act ipyproc-jobs-${op}`, { type: 'button', title: `${text}: ${title}` });
+    const made = element('button', op, { type: 'button', title: `${text}: ${title}` });
     made.textContent = text;
     made.addEventListener('click', () => this.send(op));
     return made;
   }
 }
 
-const render: Render<Traits> = ({ model, el }) => {
-  if (!model.get('shown')?.job) return; // one that a page has forged: nothing to show
-  const jobs = new Jobs(model);
-  const onMessage = (message: Message | null) => {
-    if (message) jobs.take(message);
-  };
-  // ipywidgets says when the connection to the kernel goes or comes; not one of anywidget's own events, hence the cast
-  const live = model as unknown as { on(event: string, call: () => void): void; off(event: string, call: () => void): void };
-  const onLive = () => {
-    jobs.lose();
-    jobs.send('ready');
-  };
-  live.on('comm_live_update', onLive);
-  model.on('msg:custom', onMessage);
-  const letKeys = keepKeys(jobs.root, () => false);
-  el.append(jobs.root);
-  jobs.send('ready');
-  return () => {
-    letKeys();
-    live.off('comm_live_update', onLive);
-    model.off('msg:custom', onMessage);
-  };
-};
-
-export default { render };
+export const render: Render<Traits> = ({ model, el }) => show(new Jobs(model), model as AnyModel, el, TICK_MS);

@@ -54,6 +54,11 @@ export class Output {
     this.body.hidden = this.tools.hidden = hidden;
   }
 
+  /** Whether anything may come yet. */
+  set live(live: boolean) {
+    this.followButton.hidden = !live;
+  }
+
   set lost(lost: boolean) {
     this.rows.lost = lost;
   }

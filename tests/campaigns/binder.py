@@ -24,8 +24,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import dev
 from playwright.sync_api import expect
+
+import dev
 
 from ..browser.lab import chromium
 
