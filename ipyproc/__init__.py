@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import waiting as _waiting
 from ._core.completed import CompletedPipeline, CompletedProcess
 from ._core.errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
+from ._core.launch import launchers
 from ._core.parallel import parallel
 from ._core.process import (
     DEVNULL,
@@ -43,12 +44,16 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from ._remote.dask import DaskLauncher
+    from ._remote.ssh import SSHLauncher
+
 __version__ = "0.1.0"
 
 __all__ = [
     "CompletedPipeline",
     "CompletedProcess",
     "DEVNULL",
+    "DaskLauncher",
     "LOG",
     "PIPE",
     "Process",
@@ -57,15 +62,30 @@ __all__ = [
     "ProcessLost",
     "ProcessStopped",
     "ProcessTimeout",
+    "SSHLauncher",
     "STDOUT",
     "Usage",
     "create_subprocess_exec",
     "create_subprocess_shell",
+    "launchers",
     "parallel",
     "processes",
     "run",
     "start",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Launchers for other machines need packages of their own: loaded when they are asked for."""
+    if name == "DaskLauncher":
+        from ._remote.dask import DaskLauncher  # late: `ipyproc[dask]`
+
+        return DaskLauncher
+    if name == "SSHLauncher":
+        from ._remote.ssh import SSHLauncher  # late: `ipyproc[ssh]`
+
+        return SSHLauncher
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _wait_in_running_loop(work: Coroutine[Any, Any, Any]) -> Any:

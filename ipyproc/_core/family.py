@@ -48,6 +48,10 @@ class Family:
         process = self._process()
         return process is not None and not process.is_over
 
+    def is_alive(self) -> bool:
+        """Whether anything of it runs now."""
+        return bool(self.alive())
+
     def left(self) -> int:
         """How many processes are left of it, now that the program has ended; 0 where nobody can tell at once."""
         return 0

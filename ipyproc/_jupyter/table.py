@@ -159,7 +159,7 @@ class Table:
         deadline = time.monotonic() + CLOSE_GRACE
         while families and time.monotonic() < deadline:
             time.sleep(0.01)
-            families = [each for each in families if each.alive()]
+            families = [each for each in families if each.is_alive()]
         for each in families:
             each.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
 
