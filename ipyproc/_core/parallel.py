@@ -226,7 +226,7 @@ class _Pool:
                 stop(job.process)
 
     def _start_no_more(self) -> None:
-        """What waits on another machine for its start has not begun."""
+        """What waits for its place on another machine has not begun."""
         self._is_stopping = True
         for starting in self._starting:
             starting.cancel()
@@ -283,7 +283,9 @@ class _Pool:
         return (result.was_lost and job.lost <= job.stage.retry_lost) or job.attempts - job.lost <= self._retries
 
     async def _start(self, job: Job) -> Process | None:
-        """None: no further command is started."""
+        """None: it waited for its place on another machine, and no further command is started."""
+        if not job.stage.command.on:
+            return await job.stage.command.start()
         starting = asyncio.ensure_future(job.stage.command.start())
         self._starting.add(starting)
         try:

@@ -105,7 +105,8 @@ class JobsView:
 
 
 def _row(mark: str, job: Job, what: str) -> str:
-    line = inert_line(f"{mark} {job.name}  {what}".rstrip())
+    where = f" on {job.process.where}" if job.process and job.process.where else ""
+    line = inert_line(f"{mark} {job.name}{where}  {what}".rstrip())
     return f"{line[: _LONGEST - 1]}…" if len(line) > _LONGEST else line
 
 

@@ -196,7 +196,7 @@ def _summary(process: Process, *, paused: bool = False) -> Summary:
         states.of(process, paused=paused),
         process.name,
         process.pid,
-        process.launcher,
+        f"{process.launcher} {process.where}".rstrip(),
         process.duration,
         log.lines if log else 0,
         log.path if log else None,

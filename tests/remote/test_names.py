@@ -80,9 +80,7 @@ def other(address):
 
 
 def test_hosts_of_the_ssh_configuration(tmp_path):
-    (tmp_path / "config").write_text(
-        'Host box "big" *.example.org !x\n  HostName 10.0.0.1\nHOST=third\nMatch all\n'
-    )
+    (tmp_path / "config").write_text('Host box "big" *.example.org !x\n  HostName 10.0.0.1\nHOST=third\nMatch all\n')
     assert ssh_hosts(tmp_path / "config") == ["box", "big", "third"]
     assert ssh_hosts(tmp_path / "nothing") == []
 

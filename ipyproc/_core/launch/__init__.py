@@ -6,9 +6,9 @@ import sys
 
 from . import portable
 from .base import Launcher, RemoteLauncher
-from .named import disconnect, launchers, named
+from .named import disconnect, launchers, named, ssh_hosts
 
-__all__ = ["Launcher", "RemoteLauncher", "best", "close", "disconnect", "launchers", "named", "prepare"]
+__all__ = ["Launcher", "RemoteLauncher", "best", "close", "disconnect", "launchers", "named", "prepare", "ssh_hosts"]
 
 
 def prepare() -> None:
