@@ -26,6 +26,7 @@ from ._core import process as _process
 from ._core import waiting as _waiting
 from ._core.completed import CompletedPipeline, CompletedProcess
 from ._core.errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
+from ._core.launch import launchers
 from ._core.parallel import parallel
 from ._core.process import (
     DEVNULL,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ._core.parallel import Job
+    from ._remote.dask import DaskLauncher
+    from ._remote.ssh import SSHLauncher
 
 __version__ = "0.1.0"
 
@@ -55,6 +58,7 @@ __all__ = [
     "CompletedPipeline",
     "CompletedProcess",
     "DEVNULL",
+    "DaskLauncher",
     "LOG",
     "PIPE",
     "Process",
@@ -63,16 +67,31 @@ __all__ = [
     "ProcessLost",
     "ProcessStopped",
     "ProcessTimeout",
+    "SSHLauncher",
     "STDOUT",
     "Usage",
     "create_subprocess_exec",
     "create_subprocess_shell",
+    "launchers",
     "parallel",
     "processes",
     "run",
     "show_versions",
     "start",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Launchers for other machines need packages of their own: loaded when they are asked for."""
+    if name == "DaskLauncher":
+        from ._remote.dask import DaskLauncher  # late: `ipyproc[dask]`
+
+        return DaskLauncher
+    if name == "SSHLauncher":
+        from ._remote.ssh import SSHLauncher  # late: `ipyproc[ssh]`
+
+        return SSHLauncher
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _wait_in_running_loop(work: Coroutine[Any, Any, Any]) -> Any:

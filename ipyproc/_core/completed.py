@@ -176,7 +176,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     def outcome(self) -> str:
         """How it ended, in words: `exited with status 3`, `was ended by SIGTERM`."""
         if self._failure:
-            return "was lost" if isinstance(self._failure, ProcessLost) else "could not be started"
+            return "was lost" if self.was_lost else "could not be started"
         if self.returncode is None:
             return _NOT_RUN
         if self.timed_out:
@@ -193,6 +193,11 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         """Whether somebody stopped it: a button, an interrupt, `Process.stop()`; a timeout is nobody."""
         return bool(self._cause) and not self.timed_out
 
+    @property
+    def was_lost(self) -> bool:
+        """Whether nobody saw how it ended."""
+        return isinstance(self._failure, ProcessLost)
+
     def check_returncode(self) -> None:
         """Raise `error()`, if there is one."""
         if error := self.error():
@@ -204,7 +209,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         Where those lines are not all, the log is kept on disk.
         """
         found: ProcessError
-        if isinstance(self._failure, ProcessLost):
+        if isinstance(self._failure, ProcessLost):  # `was_lost`, as the type checker reads it
             found = self._failure
         elif self._failure:
             return self._failure

@@ -45,6 +45,8 @@ def parallel(
     text: bool = True,
     encoding: str | None = None,
     errors: str | None = None,
+    on: Any = None,
+    retry_lost: int = 0,
     **others: Any,
 ) -> Parallel:
     r"""Run many commands, so many at once: `results = await ipyproc.parallel([["gzip", path] for path in paths])`.
@@ -55,7 +57,8 @@ def parallel(
     Args:
         commands: each is a list of words (or a string: the name of a program; with `shell=True` a line for the
             shell), or a pair (name, command), for messages. All are looked at before the first is started.
-        jobs: how many run at once; None: one for each CPU that this process may use.
+        jobs: how many run at once; None: one for each CPU that this process may use, or with `on` as many as run there: on
+            a Dask cluster all that have a slot, also when it grows.
         on_failure: what a failure means for the others. "stop": no further command is started, those that run may
             finish. "finish": all are run.
         retries: how often a command that failed is run again; one that somebody stopped is not.
@@ -65,6 +68,7 @@ def parallel(
         progress: in a notebook, show how far it has come: a bar, what failed, what runs with its last line, and Stop all;
             where nobody looks on, a line a second.
         timeout: seconds, for each attempt.
+        on, retry_lost: as of `run`; what was lost is run again at once, whatever `retries` is.
         check: at the end, raise the error of the first command that failed (the first in time).
 
     Returns:
@@ -86,9 +90,9 @@ def parallel(
         ['0\n', '1\n', '2\n']
     """
     command.refuse(others, parallel, {"input": "each command gets an empty input"})
-    jobs = _cpus() if jobs is None else jobs
-    _check_count("jobs", jobs, 1)
-    _check_count("retries", retries, 0)
+    if jobs is not None:
+        command.check_count("jobs", jobs, 1)
+    command.check_count("retries", retries, 0)
     if on_failure not in POLICIES:
         near = difflib.get_close_matches(str(on_failure), POLICIES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -96,7 +100,17 @@ def parallel(
     if isinstance(commands, str | bytes | os.PathLike):
         raise TypeError(f"commands={commands!r:.80}: this is one command; give a list of commands, or use run()")
     for_all = Stage.of(
-        "-", timeout=timeout, check=check, text=text, encoding=encoding, errors=errors, shell=shell, cwd=cwd, env=env
+        "-",
+        timeout=timeout,
+        check=check,
+        text=text,
+        encoding=encoding,
+        errors=errors,
+        shell=shell,
+        cwd=cwd,
+        env=env,
+        on=on,
+        retry_lost=retry_lost,
     )
     made = []
     for number, item in enumerate(commands):
@@ -131,6 +145,7 @@ class Job:
         number: its place among the commands, from 0.
         state: "waiting", "running", "done", "failed", or "skipped" (it succeeded in an earlier run).
         attempts: how often it was started.
+        lost: how often it was lost, with the machine that it ran on or the way to it.
         process: its `Process`, while it runs; `job.process.tail(1)` is what it wrote last.
         outcome: how the last attempt ended, in words, and what a failed one wrote last to standard error; empty before.
         result: when it has ended, if it is kept.
@@ -140,6 +155,7 @@ class Job:
     stage: Stage = field(repr=False)
     state: str = "waiting"
     attempts: int = 0
+    lost: int = 0
     process: Process | None = None
     outcome: str = ""
     result: CompletedProcess | None = None
@@ -207,7 +223,7 @@ class _Pool:
     def __init__(
         self,
         jobs: tuple[Job, ...],
-        at_once: int,
+        at_once: int | None,
         on_failure: str,
         retries: int,
         resume: str | os.PathLike[str] | None,
@@ -226,6 +242,8 @@ class _Pool:
         self._show: Callable[[Job], object] = lambda job: None
         self._log: JobLog | None = None
         self._workers: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting: set[asyncio.Task[Process]] = set()
         self._is_stopping = False  # no further command is started
         self._stop: Callable[[Process], None] | None = None  # what is done to each that runs
         self._first_failure: CompletedProcess | None = None
@@ -237,9 +255,17 @@ class _Pool:
         for process in [job.process for job in self.jobs]:
             if process:
                 stop(process)
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._start_no_more)
 
     def _halt_at(self, rung: int) -> None:
         self.halt(lambda process: process.ladder.reach(rung, "kill" if rung == KILL else "stop"))
+
+    def _start_no_more(self) -> None:
+        """What waits for its place on another machine has not begun."""
+        self._is_stopping = True
+        for starting in self._starting:
+            starting.cancel()
 
     async def idle(self) -> None:
         """Wait until nothing runs."""
@@ -262,8 +288,10 @@ class _Pool:
                 self._check()
 
     async def _work_off(self, jobs: list[Job]) -> None:
-        turns = iter(jobs)
-        self._workers = [asyncio.ensure_future(self._worker(turns)) for _ in jobs[: self._at_once]]
+        turns, self._loop = iter(jobs), asyncio.get_running_loop()
+        on = self.jobs[0].stage.command.on if self.jobs else None
+        at_once = self._at_once or (await on.slots() if on else _cpus())
+        self._workers = [asyncio.ensure_future(self._worker(turns)) for _ in jobs[:at_once]]
         try:
             if self._workers:
                 await asyncio.wait(self._workers, return_when=asyncio.FIRST_EXCEPTION)
@@ -281,19 +309,44 @@ class _Pool:
             if self._is_stopping:
                 return
             result = await self._attempt(job)
-            while result.failed and not result.was_stopped and job.attempts <= self._retries and not self._is_stopping:
+            while result and self._is_to_be_repeated(job, result):
                 result = await self._attempt(job)
-            self._end(job, result)
+            if result:
+                self._end(job, result)
 
-    async def _attempt(self, job: Job) -> CompletedProcess:
-        """Run it once, to its end."""
-        job.attempts += 1
+    def _is_to_be_repeated(self, job: Job, result: CompletedProcess) -> bool:
+        if self._is_stopping or not result.failed or result.was_stopped:
+            return False
+        return (result.was_lost and job.lost <= job.stage.retry_lost) or job.attempts - job.lost <= self._retries
+
+    async def _start(self, job: Job) -> Process | None:
+        """None: it waited for its place on another machine, and no further command is started."""
+        if not job.stage.command.on:
+            return await job.stage.command.start()
+        starting = asyncio.ensure_future(job.stage.command.start())
+        self._starting.add(starting)
+        try:
+            return await starting
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._is_stopping and not (task and task.cancelling()):
+                return None
+            raise
+        finally:
+            self._starting.discard(starting)
+
+    async def _attempt(self, job: Job) -> CompletedProcess | None:
+        """Run it once, to its end; None: it was not started, for no more is."""
         started = time.time()
         try:
-            process = await job.stage.command.start()
+            process = await self._start(job)
         except OSError as error:
+            job.attempts += 1
             result = job.without_end(error)
         else:
+            if process is None:
+                return None
+            job.attempts += 1
             try:
                 job.process, job.state = process, "running"
                 self._changed(job)
@@ -308,6 +361,7 @@ class _Pool:
                 job.process = None
             if process.family.left():
                 self.left.append(process)
+        job.lost += result.was_lost
         if self._log:
             self._log.write(
                 job.number,
@@ -327,7 +381,8 @@ class _Pool:
         job.state, job.outcome = "failed" if result.failed else "done", _outcome(result)
         if result.failed:
             self._first_failure = self._first_failure or result
-            self._is_stopping |= self._on_failure == "stop"
+            if self._on_failure == "stop":
+                self._start_no_more()
         self.ended(job, result)
         self._changed(job)
 
@@ -403,10 +458,3 @@ def _named(item: Any, *, shell: bool) -> tuple[str, Any]:
 def _cpus() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name}={value!r}: allowed is a whole number from {least} on")
-    if value < least:
-        raise ValueError(f"{name}={value!r}: allowed is a whole number from {least} on")

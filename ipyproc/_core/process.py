@@ -58,7 +58,8 @@ class Process(asyncio.subprocess.Process):
             read too: `process.stdout` is then a reader of the log.
         family: the program and its descendants, as far as they can be found.
         ladder: how far stopping it has come.
-        launcher: what started it: "supervised" or "portable".
+        launcher: what started it: "supervised" or "portable", or on another machine "ssh" or "dask".
+        where: the other machine that it runs on, for people; empty: this one. `pid` is the one there.
         ok_codes: return codes that a view calls a success.
         on_wait: what a view does where the process is waited for, up to its end; None: nothing.
     """
@@ -85,11 +86,15 @@ class Process(asyncio.subprocess.Process):
         self.family = launcher.family(self, transport, own_session=own_session)
         self.ladder = StopLadder(self, loop, _DEFAULT_GRACE)
         self.launcher = launcher.name
+        self.where: str = transport.get_extra_info("where", "")
         self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
 
     def __repr__(self) -> str:
-        return f"<Process {self.pid} ({self.name}) {'was lost' if self.lost else status.describe(self.returncode)}>"
+        where = f" on {self.where}" * bool(self.where)
+        return (
+            f"<Process {self.pid}{where} ({self.name}) {'was lost' if self.lost else status.describe(self.returncode)}>"
+        )
 
     @property
     def lost(self) -> ProcessLost | None:
@@ -327,7 +332,7 @@ class Process(asyncio.subprocess.Process):
             -15
         """
         self.check_loop()
-        if not self.is_over or self.family.alive():
+        if not self.is_over or self.family.is_alive():
             self.ladder.grace = grace
             self.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop")
         await self.ladder.finished()

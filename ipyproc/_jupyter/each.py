@@ -45,6 +45,8 @@ class Each:
             check=bool(options.raise_error),
             cwd=options.cwd,
             env=env,
+            on=options.on,
+            retry_lost=options.retry_lost,
         )
 
     async def run(self) -> list[CompletedProcess]:

@@ -165,7 +165,8 @@ def _running(job: Job) -> Row:
     process = job.process
     assert process
     last = process.log.tail(1).strip() if process.log else ""
-    return Row("running", "▶", _short(job.name), _short(last), status.duration_words(process.duration))
+    where = f" on {process.where}" if process.where else ""
+    return Row("running", "▶", _short(job.name + where), _short(last), status.duration_words(process.duration))
 
 
 def _short(text: str) -> str:

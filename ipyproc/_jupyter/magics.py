@@ -129,6 +129,8 @@ class AProcMagics(Magics):
         if chosen.each and parsed.command:
             raise UsageError("--each goes with a script: a %%aproc cell that names no program")
         command = _program(parsed.command, chosen, body, names) if parsed.command else _script(chosen, body, names)
+        if chosen.on is not None:
+            chosen = replace(chosen, on=_launcher(chosen.on, names))
         expands = chosen.expand or bool(chosen.each)
         interpolation.check_secrets(chosen.secret, names, line, (body or "") if expands else "")
         _check_stdin(chosen.stdin)
@@ -145,7 +147,17 @@ class AProcMagics(Magics):
         return work
 
     def _environment(self, chosen: options.Options, names: Mapping[str, Any], files: list[Path]) -> dict[str, str]:
-        """The whole environment of the program; the paths of files that are made for it are added to `files`."""
+        """The environment of the program, whole, or what is added to that of another machine.
+
+        The paths of files that are made for it are added to `files`.
+        """
+        if chosen.on is not None:
+            values = environment.of_values(chosen.variables, names, files.append)
+            if files:
+                raise UsageError(
+                    "-i with --on: a DataFrame is passed as a file of this machine; give it as input instead"
+                )
+            return {"PYTHONUNBUFFERED": "1", **values, **chosen.env}
         inside: dict[str, str | None] = {}
         if chosen.venv:
             inside = environment.of_venv(chosen.venv, os.environ)
@@ -169,7 +181,7 @@ class AProcMagics(Magics):
             grace=self.grace if chosen.grace is None else chosen.grace,
             shell=chosen.shell or self.shell_path,
             strict=self.strict if chosen.strict is None else chosen.strict,
-            cwd=chosen.cwd and os.path.expanduser(chosen.cwd),
+            cwd=chosen.cwd and (chosen.cwd if chosen.on else os.path.expanduser(chosen.cwd)),
             stdin=chosen.stdin and os.path.expanduser(chosen.stdin),
             plain=self.plain if chosen.plain is None else chosen.plain,
         )
@@ -221,7 +233,8 @@ It knows what the magics, `ipyproc.run`, `start` and `parallel` have started.
 The table shows what runs first, and the last {MOST_ENDED} processes that have ended.
 CPU is percent of one core and memory that of the whole family; cell is the
 number of the cell that has started it; launcher says who holds the program:
-supervised, so that nothing of it outlives the kernel, or portable.
+supervised, so that nothing of it outlives the kernel, or portable, or
+another machine and how it is reached; pid is then one of that machine.
 
 The same as objects, as far as it runs: `ipyproc.processes()`.
 
@@ -275,6 +288,13 @@ def unload(shell: InteractiveShell) -> None:
 
 
 _COMPLETED = ("%aproc", "%%aproc")
+
+
+def _launcher(on: str, names: Mapping[str, Any]) -> launch.RemoteLauncher:
+    try:
+        return launch.named(on, names)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error).replace("on=", "--on ", 1)) from None
 
 
 def _unwrapped(found: object) -> Any:

@@ -18,6 +18,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
+from .._core.launch import launchers, ssh_hosts
 from . import interpolation
 from .masked import Masked
 
@@ -45,6 +46,8 @@ class Options:
     jobs: int | None = None
     venv: str | None = None
     conda: str | None = None
+    on: Any = None  # a name; the launcher, when it was looked up
+    retry_lost: int = 0
     log: str | None = None  # a file name, behind ">>" to append
     expand: bool = False
     strict: bool | None = None
@@ -202,6 +205,21 @@ OPTIONS = (
     Option(("--venv",), "venv", "run in this virtual environment", "DIR"),
     Option(("--conda",), "conda", "run in this conda environment", "NAME"),
     Option(
+        ("--on",),
+        "on",
+        "run on another machine: ssh://[USER@]HOST[:PORT], a Host of ~/.ssh/config, dask, the address of a Dask scheduler, "
+        "a variable that holds a Dask Client or cluster, or a name in ipyproc.launchers; of the environment --env and -i "
+        "go there, and --cwd is a directory there",
+        "NAME",
+    ),
+    Option(
+        ("--retry-lost",),
+        "retry_lost",
+        "with --on: run it again, N times at most, when it was lost with its machine; it may have done its work",
+        "N",
+        _read_count,
+    ),
+    Option(
         ("--stdin",),
         "stdin",
         "standard input: a file, ask (the card has a row to type in) or none (the default)",
@@ -329,6 +347,7 @@ def complete(shell: Any, event: Any) -> list[str]:
                 "secret": variables,
                 "variables": variables,
                 "each": variables,
+                "on": [*launchers, "dask", *ssh_hosts(), *variables] if option.sets == "on" else (),
             }.get(option.sets, ())
             return [value for value in values if value.startswith(last) and not value.startswith("_")]
     return [flag for flag in FLAGS if flag.startswith(last)] if not last or last.startswith("-") else []
@@ -356,6 +375,11 @@ def _unknown(flag: str) -> str:
     return f"unknown option {flag}; {hint} (an option of the program goes behind its name)"
 
 
+_NOT_WITH_ON = {
+    "keep": "a program on another machine ends with the connection to it",
+    "venv": "the environment is on this machine; name its python in the cell, or use --shell",
+    "conda": "the environment is on this machine; write conda run -n NAME in the cell",
+}
 _NOT_WITH_EACH = ("bg", "err", "proc", "tee", "log", "keep", "format", "ok_codes", "stdin", "notify", "name")
 
 
@@ -369,6 +393,13 @@ def _check(options: Options) -> None:
     ):
         flag = next(option.flags[0] for option in OPTIONS if option.sets == wrong[0])
         raise UsageError(f"{flag} cannot go with --each, which runs many programs; with --out it gives a list of texts")
+    if options.retry_lost and not options.on:
+        raise UsageError("--retry-lost goes with --on NAME: a program of this machine is lost with its kernel only")
+    if options.on and (wrong := [name for name in _NOT_WITH_ON if getattr(options, name) != getattr(Options, name)]):
+        flag = next(option.flags[0] for option in OPTIONS if option.sets == wrong[0])
+        raise UsageError(f"{flag} cannot go with --on: {_NOT_WITH_ON[wrong[0]]}")
+    if options.retry_lost and options.bg:
+        raise UsageError("--retry-lost cannot go with --bg: nobody waits for the program, to run it again")
     if options.venv and options.conda:
         raise UsageError("--venv and --conda: a program can be in one environment only")
     if options.tee and not (options.out or options.err):

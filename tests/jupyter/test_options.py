@@ -251,7 +251,7 @@ class Event:
         ("%aproc --secret tok", []),
         ("%aproc --cwd ", []),
         ("%aproc ls --o", []),
-        ("%aproc --out x --o", ["--out", "--ok-code"]),
+        ("%aproc --out x --o", ["--out", "--ok-code", "--on"]),
         ("%aproc --format j", ["json"]),
         ("%aproc ", list(FLAGS)),
     ],
