@@ -246,7 +246,7 @@ class Event:
         ("%aproc --ti", ["--timeout"]),
         ("%%aproc --bg --n", ["--no-raise-error", "--no-strict", "--notify", "--name"]),
         ("%aproc --stdin ", ["ask", "none"]),
-        ("%aproc --notify 5m --o", ["--out", "--ok-code"]),
+        ("%aproc --notify 5m --o", ["--out", "--ok-code", "--on"]),
         ("%aproc --notify ls --o", []),
         ("%aproc --secret tok", []),
         ("%aproc --cwd ", []),
