@@ -23,8 +23,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
 from .._core import log, status, storage
+from .._core.advice import NO_INPUT
 from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
+from .._core.errors import ProcessExitError
 from .._core.ladder import INTERRUPT
 from .._core.process import DEVNULL, PIPE, Process
 from .._core.screen import inert_line
@@ -230,6 +232,9 @@ class Cell:
         if self._interrupted:
             return Outcome(done, interrupted=f"`{process.name}` {status.describe(process.returncode)}")
         error = None if done.returncode in process.ok_codes and not done.timed_out else done.error()
+        has_input = self._options.stdin is not None or self._command.input is not None
+        if isinstance(error, ProcessExitError) and error.advice.endswith(NO_INPUT) and not has_input:
+            error.advice += "; --stdin ask gives you a row to type in"
         return Outcome(done, error or self._convert(done))
 
     def _convert(self, done: CompletedProcess) -> BaseException | None:
