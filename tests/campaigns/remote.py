@@ -35,7 +35,7 @@ _COMMAND = """
 echo x >> {place}/{number}
 setsid sleep 30.{mark} >/dev/null 2>&1 &
 echo one; echo two; echo three
-exec sleep {seconds}
+exec sleep {seconds}000{mark}
 """
 
 
@@ -94,10 +94,10 @@ def kill_worker(pids: set[int], run: Run) -> bool:
     """SIGKILL one of these workers while a command of it is live; whether there was one."""
     for pid in pids:
         with contextlib.suppress(psutil.Error):
-            family = {child.pid for child in psutil.Process(pid).children(recursive=True)}
-            if any(each.pid in family for each in run.left()):
-                os.kill(pid, signal.SIGKILL)
-                return True
+            for child in psutil.Process(pid).children(recursive=True):
+                if child.cmdline() == ["sleep", f"{SECONDS}000{run.mark}"]:  # the program itself
+                    os.kill(pid, signal.SIGKILL)
+                    return True
     return False
 
 
