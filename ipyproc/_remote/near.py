@@ -13,6 +13,7 @@ import json
 import os
 import signal as signals
 import stat
+import time
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -151,7 +152,7 @@ class Transport(asyncio.SubprocessTransport):
         self._started: asyncio.Future[Any] = self._loop.create_future()
         self._protocol: Any = None
         self._link: Link | None = None
-        self._pid = 0
+        self._pid, self._started_at = 0, 0.0
         self._returncode: int | None = None
         self._closing = self._is_over = False
         self._logged = {s for s, target in ((STDOUT_FD, stdout), (STDERR_FD, stderr)) if target == LOG}
@@ -206,7 +207,7 @@ class Transport(asyncio.SubprocessTransport):
             return
         told = json.loads(message)
         if "pid" in told:
-            self._pid = told["pid"]
+            self._pid, self._started_at = told["pid"], time.monotonic()
             self._protocol = self._make()
             self._protocol.connection_made(self)
             self._started.set_result(None)
@@ -243,7 +244,8 @@ class Transport(asyncio.SubprocessTransport):
 
     def _take_output(self, stream: int, data: bytes) -> None:
         if stream in self._logged:
-            assert self._log
+            if self._log is None:
+                return  # it was given up
             if data:
                 self._log.write(stream, data)
             else:
@@ -325,8 +327,8 @@ class Transport(asyncio.SubprocessTransport):
     # --- asyncio's transport ---------------------------------------------------------------------------------------
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """`where`: the place of the program, for people."""
-        return self.where if name == "where" else default
+        """`where`: the place of the program, for people; `started_at`: when it started, of `time.monotonic()`."""
+        return {"where": self.where, "started_at": self._started_at}.get(name, default)
 
     def get_pid(self) -> int:
         """Its pid there."""

@@ -72,11 +72,12 @@ def test_a_missing_package_is_named():
 def test_launchers_of_other_packages(monkeypatch):
     point = importlib.metadata.EntryPoint("k8s", "tests.remote.test_names:other", "ipyproc.launchers")
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if "ipyproc" in group else [])
-    assert named("k8s://namespace/pod") == ("launcher of another package", "k8s://namespace/pod")
+    assert named("k8s://namespace/pod").address == "k8s://namespace/pod"
 
 
-def other(address):
-    return "launcher of another package", address
+class other:  # noqa: N801  -- called as a function
+    def __init__(self, address):
+        self.address = address
 
 
 def test_hosts_of_the_ssh_configuration(tmp_path):

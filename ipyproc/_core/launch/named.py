@@ -14,6 +14,7 @@ import difflib
 import importlib
 import importlib.metadata
 import re
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ launchers: dict[str, Any] = {}
 _SSH, _DASK = ("ipyproc._remote.ssh", "asyncssh", "ssh"), ("ipyproc._remote.dask", "distributed", "dask")
 _OURS = {"ssh": _SSH, **dict.fromkeys(("dask", "tcp", "tls", "ucx", "ws", "wss"), _DASK)}
 """By their schemes: the module, imported when it is used; the package it needs; the extra that installs it."""
+_used: weakref.WeakSet[RemoteLauncher] = weakref.WeakSet()
 _cache: dict[str, RemoteLauncher] = {}  # by their addresses: whoever uses one again uses its connection
 
 
@@ -37,15 +39,21 @@ def named(on: Any, names: Mapping[str, Any] | None = None) -> RemoteLauncher:
         TypeError: it is no name, and no launcher.
         ImportError: a package is missing; the message says how to install it.
     """
+    found = _find(on, names or {})
+    _used.add(found)
+    return found
+
+
+def _find(on: Any, names: Mapping[str, Any]) -> RemoteLauncher:
     for _ in range(8):  # a name may stand for another one
         if not isinstance(on, str):
             return _of_object(on)
         if on in launchers:
             on = launchers[on]
-        elif names and on.isidentifier() and on in names and not isinstance(names[on], str):
+        elif on in names and not isinstance(names[on], str):
             on = names[on]
         else:
-            return _of_address(on, names or {})
+            return _of_address(on, names)
     raise ValueError(f"on={on!r}: the names in ipyproc.launchers go round in a circle")
 
 
@@ -123,6 +131,5 @@ def _launcher_types() -> tuple[type, ...]:
 
 async def disconnect() -> None:
     """Close the connections of the running event loop; the programs behind them end."""
-    for launcher in {id(each): each for each in (*_cache.values(), *launchers.values())}.values():
-        if hasattr(launcher, "exec"):
-            await launcher.aclose()
+    for launcher in tuple(_used):
+        await launcher.aclose()
