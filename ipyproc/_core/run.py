@@ -65,7 +65,7 @@ def run(
         check: raise an error if the status is not 0.
         text, encoding, errors: how `input` and output are text.
         name: what to call it in messages and in the log of `logging`, instead of the command.
-        on: another machine to run it on: "ssh://[USER@]HOST[:PORT]", a Host of ~/.ssh/config, "dask", the address of a Dask
+        on: another machine to run it on: "ssh://me@box:22", a Host of ~/.ssh/config, "dask", the address of a Dask
             scheduler, a Dask Client or cluster, a launcher, or a name in `ipyproc.launchers`. The log is here all the same.
             `env` is added to the environment of that machine, `cwd` is a directory there, and no program joins it by a pipe.
         retry_lost: how often it is run again when it was lost, with its machine or the way to it. It may have done its work.
