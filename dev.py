@@ -10,7 +10,6 @@ A part that this machine cannot run is left out and named; with CI set in the en
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import re
@@ -124,8 +123,7 @@ def test(arguments: list[str]) -> int:
         runs.append((old, (*narrow, *arguments)))
     else:
         left_out.append("the tests with ipykernel 6, because Python 3.11 was not found")
-    codes = pytest(runs)
-
+    codes = [pytest(folder, words) for folder, words in runs]
     for part in left_out:
         say(f"left out: {part}")
     if left_out and "CI" in os.environ:
@@ -134,26 +132,11 @@ def test(arguments: list[str]) -> int:
     return 0 if allowed.issuperset(codes) and 0 in codes else 1
 
 
-def pytest(runs: list[tuple[Path, tuple[str, ...]]]) -> list[int]:
-    """Run pytest in these environments, all at once, for tests mostly wait; their exit codes.
-
-    The first one is shown as it goes, the others when they are done.
-    """
-    codes = []
-    with contextlib.ExitStack() as files:
-        started = []
-        for number, (folder, arguments) in enumerate(runs):
-            say(f"pytest in {folder.name}")
-            output = files.enter_context(tempfile.TemporaryFile()) if number else None
-            words = (str(folder / "bin/python"), "-m", "pytest", *arguments)
-            streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT if output else None}
-            started.append((subprocess.Popen(words, cwd=ROOT, env=inside(folder), **streams), output))
-        for (folder, _), (process, output) in zip(runs, started, strict=True):
-            codes.append(process.wait())
-            if output:
-                output.seek(0)
-                say(f"pytest in {folder.name} said:\n{output.read().decode(errors='replace')}")
-    return codes
+def pytest(folder: Path, arguments: tuple[str, ...]) -> int:
+    """Run pytest in this environment; its exit code. One after the other: tests that wait for a busy machine tell nothing."""
+    say(f"pytest in {folder.name}")
+    words = (str(folder / "bin/python"), "-m", "pytest", *arguments)
+    return subprocess.run(words, check=False, cwd=ROOT, env=inside(folder), stdin=subprocess.DEVNULL).returncode
 
 
 def main_environment(*requirements: str) -> Path:

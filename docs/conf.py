@@ -15,6 +15,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3
 default_role = "code"  # what the docstrings mean by `name`
 smartquotes = False  # `--out` is two hyphens
+autodoc_mock_imports = ["asyncssh", "distributed"]  # to document them takes neither
 autodoc_preserve_defaults = True
 autodoc_typehints = "none"  # the docstrings say it in words
 autodoc_member_order = "bysource"

@@ -20,9 +20,13 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ._core import completed as _completed
+from ._core import parallel as _parallel
+from ._core import process as _process
 from ._core import waiting as _waiting
 from ._core.completed import CompletedPipeline, CompletedProcess
 from ._core.errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
+from ._core.launch import launchers
 from ._core.parallel import parallel
 from ._core.process import (
     DEVNULL,
@@ -39,10 +43,14 @@ from ._core.status import Usage
 from ._core.versions import show_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Coroutine, Sequence
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from IPython.core.interactiveshell import InteractiveShell
+
+    from ._core.parallel import Job
+    from ._remote.dask import DaskLauncher
+    from ._remote.ssh import SSHLauncher
 
 __version__ = "0.1.0"
 
@@ -50,6 +58,7 @@ __all__ = [
     "CompletedPipeline",
     "CompletedProcess",
     "DEVNULL",
+    "DaskLauncher",
     "LOG",
     "PIPE",
     "Process",
@@ -58,16 +67,31 @@ __all__ = [
     "ProcessLost",
     "ProcessStopped",
     "ProcessTimeout",
+    "SSHLauncher",
     "STDOUT",
     "Usage",
     "create_subprocess_exec",
     "create_subprocess_shell",
+    "launchers",
     "parallel",
     "processes",
     "run",
     "show_versions",
     "start",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Launchers for other machines need packages of their own: loaded when they are asked for."""
+    if name == "DaskLauncher":
+        from ._remote.dask import DaskLauncher  # late: `ipyproc[dask]`
+
+        return DaskLauncher
+    if name == "SSHLauncher":
+        from ._remote.ssh import SSHLauncher  # late: `ipyproc[ssh]`
+
+        return SSHLauncher
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _wait_in_running_loop(work: Coroutine[Any, Any, Any]) -> Any:
@@ -77,13 +101,51 @@ def _wait_in_running_loop(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _interruptible(what: str, stop: Callable[[], None]) -> AbstractContextManager[None]:
-    if "IPython" not in sys.modules:
+    if _shell() is None:
         return contextlib.nullcontext()
     from ._jupyter import waiting  # late: `import ipyproc` must not load Jupyter
 
     return waiting.interruptible(what, stop)
 
 
+def _shell() -> InteractiveShell | None:
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython  # late, as all below: `import ipyproc` must not load Jupyter
+
+    shell: InteractiveShell | None = get_ipython()
+    return shell
+
+
+def _show_progress(
+    jobs: Sequence[Job], halt: Callable[[int], None]
+) -> AbstractAsyncContextManager[Callable[[Job], Any]]:
+    if (shell := _shell()) is None:
+        return contextlib.nullcontext(lambda job: None)
+    from ._jupyter import jobs as view
+
+    return view.shown(shell, jobs, halt)
+
+
+def _show(process: Process) -> None:
+    if (shell := _shell()) is None:
+        raise RuntimeError("view() shows a process in a cell, and this is no notebook")
+    from ._jupyter import magics
+
+    magics.loaded(shell).view(process)
+
+
+def _picture(done: CompletedProcess) -> dict[str, str]:
+    if _shell() is None:
+        return {}
+    from ._jupyter import transcript
+
+    return transcript.picture(done)
+
+
+_completed.picture = _picture
+_parallel.show_progress = _show_progress
+_process.show = _show
 _waiting.in_running_loop = _wait_in_running_loop
 _waiting.interruptible = _interruptible
 

@@ -49,6 +49,9 @@ class Command:
         cwd: the directory to start in; None: that of this process.
         env: the whole environment; None: that of this process.
         name: what to call it, for people; empty: the command itself.
+        on: the launcher of another machine; None: here. There `env` is added to what that machine gives its programs,
+            and what can be started there, it alone knows.
+        script: a text that is put into a file there, whose name becomes the last argument; None: there is none.
     """
 
     args: tuple[str, ...] | str
@@ -59,6 +62,8 @@ class Command:
     cwd: str | None = None
     env: Mapping[str, str] | None = None
     name: str = ""
+    on: launch.RemoteLauncher | None = None
+    script: str | None = None
 
     @classmethod
     def of(
@@ -74,6 +79,8 @@ class Command:
         cwd: str | bytes | os.PathLike[Any] | None = None,
         env: Mapping[Any, Any] | None = None,
         name: str | None = None,
+        on: Any = None,
+        script: str | None = None,
         encoding: str = "utf-8",
     ) -> Command:
         """Check it.
@@ -96,6 +103,8 @@ class Command:
             None if cwd is None else _text("cwd", cwd),
             None if env is None else _environment(env),
             name or "",
+            None if on is None else launch.named(on),
+            script,
         )
 
     def __str__(self) -> str:
@@ -107,6 +116,8 @@ class Command:
         Raises:
             OSError: there is no such directory or program, or it is not executable.
         """
+        if self.on:
+            return
         _check_directory(self.cwd)
         if not isinstance(self.args, str):
             _check_program(self.args[0], self.cwd, self.env, is_alone=len(self.args) == 1)
@@ -140,6 +151,9 @@ class Command:
             "keep": keep,
             **_own_session(),
         }
+        if self.script is not None:
+            popen["script"] = self.script
+        launcher = self.on or launch.best()
         if make_log:
             popen["log"] = make_log()
         with contextlib.ExitStack() as files:
@@ -152,15 +166,16 @@ class Command:
             files.enter_context(_default_signals())
             try:
                 if isinstance(self.args, str):
-                    started = await process.start_shell(launch.best(), self.args, **popen)
+                    started = await process.start_shell(launcher, self.args, **popen)
                 else:
                     program, *args = self.args
-                    started = await process.start_exec(launch.best(), program, *args, **popen)
+                    started = await process.start_exec(launcher, program, *args, **popen)
             except OSError as error:
                 raise _worded(error, self.args) from None
         if self.name:
             started.name = self.name
-        _logger.info("%s (pid %d): started", started.name, started.pid)
+        where = f" on {started.where}" if started.where else ""
+        _logger.info("%s (pid %d%s): started", started.name, started.pid, where)
         started.add_done_callback(_log_end)
         registry.add(started)
         return started
@@ -209,6 +224,14 @@ def check_number(name: str, value: Any) -> None:
         raise TypeError(f"{name}={value!r}: allowed is a number of seconds, or None")
     if value is not None and not value >= 0:
         raise ValueError(f"{name}={value!r}: allowed is a number of seconds from 0 on, or None")
+
+
+def check_count(name: str, value: Any, least: int) -> None:
+    """Raise a clear error for what is no whole number from `least` on."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}={value!r}: allowed is a whole number from {least} on")
+    if value < least:
+        raise ValueError(f"{name}={value!r}: allowed is a whole number from {least} on")
 
 
 def check_encoding(encoding: str, errors: str) -> None:

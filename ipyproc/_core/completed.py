@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from . import frame, screen, status
@@ -18,6 +18,14 @@ LAST_LINES = 10
 """Of each stream, in an error."""
 _LONGEST = 8192  # characters of them
 _NOT_RUN = "was not run"
+
+
+def _none(done: CompletedProcess) -> dict[str, str]:
+    return {}
+
+
+picture: Callable[[CompletedProcess], dict[str, str]] = _none
+"""Other forms in which Jupyter shows it, by MIME type. A notebook puts its way here."""
 
 
 class CompletedProcess(subprocess.CompletedProcess[Any]):
@@ -91,10 +99,14 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     def __repr__(self) -> str:
         took = f" after {status.duration_words(self.duration)}" if self.duration else ""
-        return f"<{type(self).__name__} ({self.name}) {self._how()}{took}{', in an earlier run' * self.earlier}>"
+        return f"<{type(self).__name__} ({self.name}) {self.outcome}{took}{', in an earlier run' * self.earlier}>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """What Jupyter shows of it: in a notebook the output too, the first and the last lines of it."""
+        return {"text/plain": repr(self), **picture(self)}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_held": tuple(self._pieces()), "log": None}
+        return {**vars(self), "_held": tuple(self.pieces()), "log": None}
 
     @property
     def name(self) -> str:
@@ -161,6 +173,17 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return self._cause == "timeout"
 
     @property
+    def outcome(self) -> str:
+        """How it ended, in words: `exited with status 3`, `was ended by SIGTERM`."""
+        if self._failure:
+            return "was lost" if self.was_lost else "could not be started"
+        if self.returncode is None:
+            return _NOT_RUN
+        if self.timed_out:
+            return f"was stopped by its timeout of {self._timeout:g} s"
+        return status.describe(self.returncode)
+
+    @property
     def failed(self) -> bool:
         """Whether there is an `error()`: its status is not 0, or its time was up, or it did not run to its end."""
         return self.returncode != 0 or self.timed_out
@@ -169,6 +192,11 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     def was_stopped(self) -> bool:
         """Whether somebody stopped it: a button, an interrupt, `Process.stop()`; a timeout is nobody."""
         return bool(self._cause) and not self.timed_out
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether nobody saw how it ended."""
+        return isinstance(self._failure, ProcessLost)
 
     def check_returncode(self) -> None:
         """Raise `error()`, if there is one."""
@@ -181,7 +209,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         Where those lines are not all, the log is kept on disk.
         """
         found: ProcessError
-        if isinstance(self._failure, ProcessLost):
+        if isinstance(self._failure, ProcessLost):  # `was_lost`, as the type checker reads it
             found = self._failure
         elif self._failure:
             return self._failure
@@ -202,30 +230,28 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines())
         return found
 
+    def tail(self, n: int = 10, stream: int | None = None) -> str:
+        r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as for `Process.tail`."""
+        if self.log:
+            return self.log.tail(n, stream)
+        lines = screen.text(self._bytes(BOTH if stream is None else {stream})).rstrip("\n").split("\n")
+        return "\n".join(lines[-n:])
+
+    def pieces(self, streams: Collection[int] = BOTH) -> Iterator[tuple[int, bytes]]:
+        """(stream, bytes) of the output, in order of arrival; 1 is standard output, 2 standard error."""
+        if self.log:
+            return self.log.pieces(streams=streams)
+        return ((stream, bytes(data)) for stream, data in self._held if stream in streams)
+
     def release_log(self) -> None:
         """Hold the output in memory, and give its log back."""
         if self.log:
-            self._held = tuple(self._pieces())
+            self._held = tuple(self.pieces())
             self.log.discard()
             self.log = None
 
-    def _how(self) -> str:
-        if self._failure:
-            return "was lost" if isinstance(self._failure, ProcessLost) else "could not be started"
-        if self.returncode is None:
-            return _NOT_RUN
-        if self.timed_out:
-            return f"was stopped by its timeout of {self._timeout:g} s"
-        return status.describe(self.returncode)
-
     def _last(self, stream: int) -> str | None:
-        if stream not in self._streams:
-            return None
-        if self.log:
-            found = self.log.tail(LAST_LINES, stream)
-        else:
-            found = "\n".join(screen.text(self._bytes({stream})).rstrip("\n").split("\n")[-LAST_LINES:])
-        return found.rstrip()[-_LONGEST:]
+        return self.tail(LAST_LINES, stream).rstrip()[-_LONGEST:] if stream in self._streams else None
 
     def _open_lines(self) -> list[str]:
         """The last line of each stream whose last line has no end."""
@@ -236,13 +262,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
                 found.append(screen.text(last).split("\n")[-1])
         return found
 
-    def _pieces(self, streams: Collection[int] = BOTH) -> Any:
-        if self.log:
-            return self.log.pieces(streams=streams)
-        return ((stream, data) for stream, data in self._held if stream in streams)
-
     def _bytes(self, streams: Collection[int]) -> bytes:
-        return b"".join(data for _, data in self._pieces(streams))
+        return b"".join(data for _, data in self.pieces(streams))
 
     def _text(self) -> str:
         return self._bytes({STDOUT_FD}).decode(self._encoding or "utf-8", self._errors)

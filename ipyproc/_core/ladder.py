@@ -95,7 +95,7 @@ class StopLadder:
         with self._lock:
             if self._gone.done() or self._rung >= rung:
                 return
-            if self._process.is_over and not family.alive():
+            if self._process.is_over and not family.is_alive():
                 return  # and so nobody is said to have stopped it
             if not self._process.is_over:
                 self.cause = self.cause or cause
@@ -121,7 +121,7 @@ class StopLadder:
             self._watch = self._loop.create_task(self._until_gone())
 
     def _reach_in_time(self, rung: int) -> None:
-        if self._process.family.alive():  # else it ended while the loop was busy, which has not heard of it yet
+        if self._process.family.is_alive():  # else it ended while the loop was busy, which has not heard of it yet
             self.reach(rung, self.cause)
 
     def _on_loop(self) -> bool:
@@ -154,7 +154,7 @@ class StopLadder:
         try:
             with contextlib.suppress(ProcessLost):
                 await self._process.exited()
-            while self._process.family.alive():
+            while self._process.family.is_alive():
                 if self._rung == KILL and time.monotonic() > self.sent_at + KILL_GRACE:
                     break  # SIGKILL takes no effect: another user's process, or one stuck in the operating system
                 await asyncio.sleep(0.02)

@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from .command import Word
 from .completed import CompletedProcess
 from .joblog import JobLog
 from .ladder import INTERRUPT, KILL, TERMINATE
+from .log import STDERR_FD
 from .process import Process
 from .stage import Stage, finish
 
@@ -34,6 +36,7 @@ def parallel(
     retries: int = 0,
     resume: str | os.PathLike[str] | None = None,
     on_change: Callable[[Job], object] | None = None,
+    progress: bool = True,
     timeout: float | None = None,
     check: bool = True,
     shell: bool = False,
@@ -42,6 +45,8 @@ def parallel(
     text: bool = True,
     encoding: str | None = None,
     errors: str | None = None,
+    on: Any = None,
+    retry_lost: int = 0,
     **others: Any,
 ) -> Parallel:
     r"""Run many commands, so many at once: `results = await ipyproc.parallel([["gzip", path] for path in paths])`.
@@ -52,14 +57,18 @@ def parallel(
     Args:
         commands: each is a list of words (or a string: the name of a program; with `shell=True` a line for the
             shell), or a pair (name, command), for messages. All are looked at before the first is started.
-        jobs: how many run at once; None: one for each CPU that this process may use.
+        jobs: how many run at once; None: one for each CPU that this process may use, or with `on` as many as run there: on
+            a Dask cluster all that have a slot, also when it grows.
         on_failure: what a failure means for the others. "stop": no further command is started, those that run may
             finish. "finish": all are run.
         retries: how often a command that failed is run again; one that somebody stopped is not.
         resume: a file, the job log: one line of JSON for each attempt that has ended (see `joblog`). The next call with the
             same commands and file skips those that succeeded.
         on_change: called with a `Job` whenever one starts, ends, or is skipped. It must be quick; an error of it stops all.
+        progress: in a notebook, show how far it has come: a bar, what failed, what runs with its last line, and Stop all;
+            where nobody looks on, a line a second.
         timeout: seconds, for each attempt.
+        on, retry_lost: as of `run`; what was lost is run again at once, whatever `retries` is.
         check: at the end, raise the error of the first command that failed (the first in time).
 
     Returns:
@@ -81,9 +90,9 @@ def parallel(
         ['0\n', '1\n', '2\n']
     """
     command.refuse(others, parallel, {"input": "each command gets an empty input"})
-    jobs = _cpus() if jobs is None else jobs
-    _check_count("jobs", jobs, 1)
-    _check_count("retries", retries, 0)
+    if jobs is not None:
+        command.check_count("jobs", jobs, 1)
+    command.check_count("retries", retries, 0)
     if on_failure not in POLICIES:
         near = difflib.get_close_matches(str(on_failure), POLICIES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -91,7 +100,17 @@ def parallel(
     if isinstance(commands, str | bytes | os.PathLike):
         raise TypeError(f"commands={commands!r:.80}: this is one command; give a list of commands, or use run()")
     for_all = Stage.of(
-        "-", timeout=timeout, check=check, text=text, encoding=encoding, errors=errors, shell=shell, cwd=cwd, env=env
+        "-",
+        timeout=timeout,
+        check=check,
+        text=text,
+        encoding=encoding,
+        errors=errors,
+        shell=shell,
+        cwd=cwd,
+        env=env,
+        on=on,
+        retry_lost=retry_lost,
     )
     made = []
     for number, item in enumerate(commands):
@@ -101,7 +120,21 @@ def parallel(
         except (TypeError, ValueError) as error:
             raise type(error)(f"command {number}, counted from 0, is {item!r:.80}: {error}") from None
         made.append(Job(number, replace(for_all, command=what)))
-    return Parallel(_Pool(tuple(made), jobs, on_failure, retries, resume, on_change))
+    pool = _Pool(tuple(made), jobs, on_failure, retries, resume, on_change or (lambda job: None), progress=progress)
+    return Parallel(pool)
+
+
+def _unseen(*_: object) -> AbstractAsyncContextManager[Callable[[Job], object]]:
+    return contextlib.nullcontext(lambda job: None)
+
+
+show_progress: Callable[
+    [Sequence[Job], Callable[[int], None]], AbstractAsyncContextManager[Callable[[Job], object]]
+] = _unseen
+"""How it is shown how far they have come: `async with show_progress(jobs, halt) as changed`, and `changed(job)` for each change.
+
+`halt(rung)` stops them all, see `ladder`; from any thread. A notebook puts its way here.
+"""
 
 
 @dataclass(eq=False, slots=True)
@@ -112,7 +145,9 @@ class Job:
         number: its place among the commands, from 0.
         state: "waiting", "running", "done", "failed", or "skipped" (it succeeded in an earlier run).
         attempts: how often it was started.
+        lost: how often it was lost, with the machine that it ran on or the way to it.
         process: its `Process`, while it runs; `job.process.tail(1)` is what it wrote last.
+        outcome: how the last attempt ended, in words, and what a failed one wrote last to standard error; empty before.
         result: when it has ended, if it is kept.
     """
 
@@ -120,7 +155,9 @@ class Job:
     stage: Stage = field(repr=False)
     state: str = "waiting"
     attempts: int = 0
+    lost: int = 0
     process: Process | None = None
+    outcome: str = ""
     result: CompletedProcess | None = None
 
     def __repr__(self) -> str:
@@ -174,6 +211,11 @@ class Parallel(waiting.Work[list[CompletedProcess]]):
         self._pool.halt(stop)
         await self._pool.idle()
 
+    async def _clean_up(self) -> None:
+        for process in self._pool.left:
+            if process.family.alive():
+                await process.stop()
+
 
 class _Pool:
     """Does the work: as many tasks as commands may run at once, each with one command after the other."""
@@ -181,11 +223,13 @@ class _Pool:
     def __init__(
         self,
         jobs: tuple[Job, ...],
-        at_once: int,
+        at_once: int | None,
         on_failure: str,
         retries: int,
         resume: str | os.PathLike[str] | None,
-        on_change: Callable[[Job], object] | None,
+        on_change: Callable[[Job], object],
+        *,
+        progress: bool,
     ) -> None:
         self.jobs = jobs
         self.ended: Callable[[Job, CompletedProcess], object] = lambda job, result: None
@@ -193,19 +237,35 @@ class _Pool:
         self._on_failure = on_failure
         self._retries = retries
         self._resume = resume
-        self._changed: Callable[[Job], object] = on_change or (lambda job: None)
+        self._on_change = on_change
+        self._progress = progress
+        self._show: Callable[[Job], object] = lambda job: None
         self._log: JobLog | None = None
         self._workers: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting: set[asyncio.Task[Process]] = set()
         self._is_stopping = False  # no further command is started
         self._stop: Callable[[Process], None] | None = None  # what is done to each that runs
         self._first_failure: CompletedProcess | None = None
+        self.left: list[Process] = []  # that have ended, and of whose family something has not
 
     def halt(self, stop: Callable[[Process], None]) -> None:
-        """Start no more, and do this to each program that runs, or is just being started."""
+        """Start no more, and do this to each program that runs, or is just being started. From any thread."""
         self._is_stopping, self._stop = True, stop
-        for job in self.jobs:
-            if job.process:
-                stop(job.process)
+        for process in [job.process for job in self.jobs]:
+            if process:
+                stop(process)
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._start_no_more)
+
+    def _halt_at(self, rung: int) -> None:
+        self.halt(lambda process: process.ladder.reach(rung, "kill" if rung == KILL else "stop"))
+
+    def _start_no_more(self) -> None:
+        """What waits for its place on another machine has not begun."""
+        self._is_stopping = True
+        for starting in self._starting:
+            starting.cancel()
 
     async def idle(self) -> None:
         """Wait until nothing runs."""
@@ -223,12 +283,15 @@ class _Pool:
                 for number, duration in self._log.succeeded([job.args for job in self.jobs]).items():
                     self._skip(self.jobs[number], duration)
             with waiting.interruptible(f"{len(self.jobs)} commands", lambda: self.halt(_interrupt)):
-                await self._work_off([job for job in self.jobs if job.state == "waiting"])
+                async with show_progress(self.jobs, self._halt_at) if self._progress else _unseen() as self._show:
+                    await self._work_off([job for job in self.jobs if job.state == "waiting"])
                 self._check()
 
     async def _work_off(self, jobs: list[Job]) -> None:
-        turns = iter(jobs)
-        self._workers = [asyncio.ensure_future(self._worker(turns)) for _ in jobs[: self._at_once]]
+        turns, self._loop = iter(jobs), asyncio.get_running_loop()
+        on = self.jobs[0].stage.command.on if self.jobs else None
+        at_once = self._at_once or (await on.slots() if on else _cpus())
+        self._workers = [asyncio.ensure_future(self._worker(turns)) for _ in jobs[:at_once]]
         try:
             if self._workers:
                 await asyncio.wait(self._workers, return_when=asyncio.FIRST_EXCEPTION)
@@ -246,19 +309,44 @@ class _Pool:
             if self._is_stopping:
                 return
             result = await self._attempt(job)
-            while result.failed and not result.was_stopped and job.attempts <= self._retries and not self._is_stopping:
+            while result and self._is_to_be_repeated(job, result):
                 result = await self._attempt(job)
-            self._end(job, result)
+            if result:
+                self._end(job, result)
 
-    async def _attempt(self, job: Job) -> CompletedProcess:
-        """Run it once, to its end."""
-        job.attempts += 1
+    def _is_to_be_repeated(self, job: Job, result: CompletedProcess) -> bool:
+        if self._is_stopping or not result.failed or result.was_stopped:
+            return False
+        return (result.was_lost and job.lost <= job.stage.retry_lost) or job.attempts - job.lost <= self._retries
+
+    async def _start(self, job: Job) -> Process | None:
+        """None: it waited for its place on another machine, and no further command is started."""
+        if not job.stage.command.on:
+            return await job.stage.command.start()
+        starting = asyncio.ensure_future(job.stage.command.start())
+        self._starting.add(starting)
+        try:
+            return await starting
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._is_stopping and not (task and task.cancelling()):
+                return None
+            raise
+        finally:
+            self._starting.discard(starting)
+
+    async def _attempt(self, job: Job) -> CompletedProcess | None:
+        """Run it once, to its end; None: it was not started, for no more is."""
         started = time.time()
         try:
-            process = await job.stage.command.start()
+            process = await self._start(job)
         except OSError as error:
+            job.attempts += 1
             result = job.without_end(error)
         else:
+            if process is None:
+                return None
+            job.attempts += 1
             try:
                 job.process, job.state = process, "running"
                 self._changed(job)
@@ -271,6 +359,9 @@ class _Pool:
                 raise
             finally:
                 job.process = None
+            if process.family.left():
+                self.left.append(process)
+        job.lost += result.was_lost
         if self._log:
             self._log.write(
                 job.number,
@@ -287,10 +378,11 @@ class _Pool:
     def _end(self, job: Job, result: CompletedProcess) -> None:
         if result.log and result.log.ended and result.log.bytes <= HELD_BYTES:
             result.release_log()
-        job.state = "failed" if result.failed else "done"
+        job.state, job.outcome = "failed" if result.failed else "done", _outcome(result)
         if result.failed:
             self._first_failure = self._first_failure or result
-            self._is_stopping |= self._on_failure == "stop"
+            if self._on_failure == "stop":
+                self._start_no_more()
         self.ended(job, result)
         self._changed(job)
 
@@ -299,6 +391,10 @@ class _Pool:
         name = job.stage.command.name
         self.ended(job, CompletedProcess(job.args, 0, name=name, duration=duration, earlier=True))
         self._changed(job)
+
+    def _changed(self, job: Job) -> None:
+        self._on_change(job)
+        self._show(job)
 
     def _check(self) -> None:
         """Raise the error of the command that failed first; or of one that was not run, for somebody has stopped all."""
@@ -341,6 +437,11 @@ async def _as_completed(pool: _Pool) -> AsyncGenerator[CompletedProcess, None]:
                 await asyncio.wait([work])
 
 
+def _outcome(result: CompletedProcess) -> str:
+    said = result.tail(1, STDERR_FD).strip() if result.failed and not result.was_stopped else ""
+    return f"{result.outcome}: {said}" if said else result.outcome
+
+
 def _interrupt(process: Process) -> None:
     process.ladder.climb(INTERRUPT, "interrupt")
 
@@ -357,10 +458,3 @@ def _named(item: Any, *, shell: bool) -> tuple[str, Any]:
 def _cpus() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name}={value!r}: allowed is a whole number from {least} on")
-    if value < least:
-        raise ValueError(f"{name}={value!r}: allowed is a whole number from {least} on")

@@ -37,6 +37,14 @@ _CLOSE_GRACE = 0.05  # seconds that wait() gives the pipes to close after the en
 _DEFAULT_GRACE = 5.0  # seconds between SIGTERM and SIGKILL; as in execa, trio and processx
 
 
+def _nowhere(process: Process) -> None:
+    raise RuntimeError("view() shows a process in a cell, and this is no notebook")
+
+
+show: Callable[[Process], None] = _nowhere
+"""Shows a process in the cell that runs now. A notebook puts its way here."""
+
+
 class Process(asyncio.subprocess.Process):
     """A program that was started. Made by `create_subprocess_exec` and `create_subprocess_shell`, never directly.
 
@@ -50,7 +58,8 @@ class Process(asyncio.subprocess.Process):
             read too: `process.stdout` is then a reader of the log.
         family: the program and its descendants, as far as they can be found.
         ladder: how far stopping it has come.
-        launcher: what started it: "supervised" or "portable".
+        launcher: what started it: "supervised" or "portable", or on another machine "ssh" or "dask".
+        where: the other machine that it runs on, for people; empty: this one. `pid` is the one there.
         ok_codes: return codes that a view calls a success.
         on_wait: what a view does where the process is waited for, up to its end; None: nothing.
     """
@@ -77,11 +86,15 @@ class Process(asyncio.subprocess.Process):
         self.family = launcher.family(self, transport, own_session=own_session)
         self.ladder = StopLadder(self, loop, _DEFAULT_GRACE)
         self.launcher = launcher.name
+        self.where: str = transport.get_extra_info("where", "")
         self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
 
     def __repr__(self) -> str:
-        return f"<Process {self.pid} ({self.name}) {'was lost' if self.lost else status.describe(self.returncode)}>"
+        where = f" on {self.where}" * bool(self.where)
+        return (
+            f"<Process {self.pid}{where} ({self.name}) {'was lost' if self.lost else status.describe(self.returncode)}>"
+        )
 
     @property
     def lost(self) -> ProcessLost | None:
@@ -162,6 +175,18 @@ class Process(asyncio.subprocess.Process):
     def tail(self, n: int = 10, stream: int | None = None) -> str:
         r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as in `lines`."""
         return self._known_log("tail()", stream).tail(n, stream)
+
+    def view(self) -> None:
+        """Show it in the cell that runs now: one more live card with all of its output, or how it ended.
+
+        Where nobody looks on (nbclient, a terminal) its last lines are printed.
+
+        Raises:
+            RuntimeError: this is no notebook.
+            ValueError: its output does not go to a log.
+        """
+        self._known_log("view()", None)
+        show(self)
 
     def _known_log(self, what: str, stream: int | None) -> Log:
         if stream not in (None, STDOUT_FD, STDERR_FD):
@@ -307,7 +332,7 @@ class Process(asyncio.subprocess.Process):
             -15
         """
         self.check_loop()
-        if not self.is_over or self.family.alive():
+        if not self.is_over or self.family.is_alive():
             self.ladder.grace = grace
             self.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop")
         await self.ladder.finished()

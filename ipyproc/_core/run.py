@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import command, waiting
+from . import command, launch, waiting
 from .command import Command, Word
 from .completed import CompletedPipeline, CompletedProcess
 from .ladder import INTERRUPT
@@ -33,6 +33,8 @@ def run(
     encoding: str | None = None,
     errors: str | None = None,
     name: str | None = None,
+    on: Any = None,
+    retry_lost: int = 0,
     **popen: Any,
 ) -> Run:
     r"""Run a program and wait for its end: `await ipyproc.run("ls", "-l")`, or in plain code `ipyproc.run(...).result()`.
@@ -63,6 +65,10 @@ def run(
         check: raise an error if the status is not 0.
         text, encoding, errors: how `input` and output are text.
         name: what to call it in messages and in the log of `logging`, instead of the command.
+        on: another machine to run it on: `ssh://[USER@]HOST[:PORT]`, a Host of ~/.ssh/config, "dask", the address of a Dask
+            scheduler, a Dask Client or cluster, a launcher, or a name in `ipyproc.launchers`. The log is here all the same.
+            `env` is added to the environment of that machine, `cwd` is a directory there, and no program joins it by a pipe.
+        retry_lost: how often it is run again when it was lost, with its machine or the way to it. It may have done its work.
         popen: other keywords of `subprocess.Popen`; those that cannot be honoured are an error.
 
     Returns:
@@ -76,6 +82,7 @@ def run(
         ProcessTimeout: it ran longer than `timeout`, whatever `check` is; with the last lines of its output.
         ProcessLost: nobody saw how it ended.
         TypeError, ValueError: an argument is wrong; before anything starts.
+        ImportError: `on` needs a package that is not installed.
 
     Example:
         >>> import ipyproc
@@ -106,6 +113,8 @@ def run(
         cwd=cwd,
         env=env,
         name=name,
+        on=on,
+        retry_lost=retry_lost,
     )
     return Run((stage,))
 
@@ -121,6 +130,7 @@ async def start(
     cwd: str | bytes | os.PathLike[Any] | None = None,
     env: Mapping[Any, Any] | None = None,
     name: str | None = None,
+    on: Any = None,
     **popen: Any,
 ) -> Process:
     """Start a program as `run` does, and go on: a `Process`, with asyncio's members and more.
@@ -145,7 +155,17 @@ async def start(
     """
     command.refuse(popen, start, _INSTEAD)
     what = Command.of(
-        cmd, args, shell=shell, stdin=stdin, input=input, stdout=stdout, stderr=stderr, cwd=cwd, env=env, name=name
+        cmd,
+        args,
+        shell=shell,
+        stdin=stdin,
+        input=input,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=cwd,
+        env=env,
+        name=name,
+        on=on,
     )
     what.check()
     return await what.start()
@@ -190,14 +210,17 @@ class Run(waiting.Work[CompletedProcess]):
         before, after = self._stages[-1].command, following._stages[0].command
         if after.stdin != DEVNULL or after.input is not None:
             raise ValueError(f"`{after}` is in a pipe, so it can have no stdin and no input of its own")
+        if before.on or after.on:
+            raise ValueError(f"`{before if before.on else after}` runs on another machine, so no pipe can join it")
         if before.stdout != LOG:
             raise ValueError(f"`{before}` is in a pipe, so it can have no stdout of its own")
         return Run(self._stages + following._stages)
 
     async def _clean_up(self) -> None:
         for process in self._processes:
-            if process.family.alive():
+            if process.family.is_alive():
                 await process.stop()
+        await launch.disconnect()
 
 
 async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> CompletedProcess:
@@ -215,8 +238,12 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
 
     with waiting.interruptible(_line(stages), interrupt):
         try:
-            await _start(stages, processes)
-            await asyncio.gather(*(finish(process, min(timeouts, default=None)) for process in processes))
+            for attempts_left in range(max(stage.retry_lost for stage in stages), -1, -1):
+                await _start(stages, processes)
+                await asyncio.gather(*(finish(process, min(timeouts, default=None)) for process in processes))
+                if not (attempts_left and any(process.lost for process in processes)):
+                    break
+                processes.clear()
         except BaseException:
             await asyncio.gather(*(process.ladder.abandon() for process in processes))
             raise

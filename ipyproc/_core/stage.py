@@ -27,6 +27,7 @@ class Stage:
     check: bool
     encoding: str | None  # None: bytes
     errors: str
+    retry_lost: int
 
     @classmethod
     def of(
@@ -39,6 +40,7 @@ class Stage:
         text: bool = True,
         encoding: str | None = None,
         errors: str | None = None,
+        retry_lost: int = 0,
         **keywords: Any,
     ) -> Stage:
         """Check it; `keywords` are those of `Command.of`."""
@@ -47,8 +49,9 @@ class Stage:
             raise ValueError(f"text=False: encoding={encoding!r} and errors={errors!r} are for text")
         encoding, errors = encoding or "utf-8", errors or "replace"
         command.check_encoding(encoding, errors)
+        command.check_count("retry_lost", retry_lost, 0)
         what = Command.of(cmd, args, encoding=encoding, **keywords)
-        return cls(what, timeout, check, encoding if text else None, errors)
+        return cls(what, timeout, check, encoding if text else None, errors, retry_lost)
 
     def completed(self, process: Process) -> CompletedProcess:
         """The result, when the process has ended."""

@@ -71,9 +71,9 @@ def duration_words(seconds: float) -> str:
     """A span of time for people: `0.42 s`, `12.9 s`, `3:02`, `1:00:05`."""
     if seconds < 1:
         return f"{seconds:.2f} s"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
-    minutes, second = divmod(int(seconds), 60)
+    minutes, second = divmod(int(max(60, seconds)), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
@@ -82,7 +82,7 @@ def size_words(count: int) -> str:
     """A number of bytes for people, in decimal units: `783 B`, `9.4 kB`, `2.1 GB`."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
+        if size < (1000 if unit == "B" else 999.95):  # as it is rounded
             return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"

@@ -54,7 +54,8 @@ class _Directory:
 
 
 _directory: _Directory | None = None
-_kept: list[Path] = []  # logs of this process that have ended, the oldest first
+_kept: dict[Path, int] = {}  # logs of this process that have ended, the oldest first, and their bytes
+_kept_bytes = 0  # all together
 
 
 def directory() -> Path:
@@ -113,9 +114,13 @@ def remove_with(owner: object, *paths: Path) -> weakref.finalize[..., Any]:
 
 def keep(path: Path) -> None:
     """A log that has ended stays when its object goes; the oldest of such logs go where they become too many bytes."""
-    _kept.append(path)
-    while len(_kept) > 1 and sum(map(_size, _kept)) > KEEP_BYTES:
-        _remove(os.getpid(), _kept.pop(0))
+    global _kept_bytes
+    _kept[path] = _size(path)
+    _kept_bytes += _kept[path]
+    while len(_kept) > 1 and _kept_bytes > KEEP_BYTES:
+        oldest = next(iter(_kept))
+        _kept_bytes -= _kept.pop(oldest)
+        _remove(os.getpid(), oldest)
 
 
 def free_bytes() -> int:

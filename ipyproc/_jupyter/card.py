@@ -3,24 +3,21 @@ r"""The live card of one process: an anywidget that shows its state and its outp
 The kernel owns the text; the page gets the last rows, and any others when it asks for them, in binary custom messages
 and never in a synced trait. How its messages are checked, and heard though the kernel is busy, is said in `widget`; a
 message may carry nothing but an operation, some ids, and numbers and text that are checked here. A card that a page
-forges has no process and does nothing. A page that asks too often is not heard, but for `_UNLIMITED`. Stop and Kill act
-at once, in any thread; all else waits for the event loop.
+forges has no process and does nothing. Stop and Kill act at once, in any thread; all else waits for the event loop.
 
 Wire, in the order of who speaks first, without `job`, `page` and `n`. Rows are counted from 0; a buffer of rows is UTF-8,
 each row behind the digit of its stream (0: a note of ours), joined by \n, with styles in the canonical form of
 `screen.Row.ansi`::
 
-    page -> kernel   {op: "ready"}                a view was made; the answer is state and tail
-                     {op: "code"}                 the page has no code of the card yet
+    page -> kernel   {op: "ready"}                a view was made; the answer is a tail
                      {op: "stop" | "kill" | "pause" | "resume"}    a button
                      {op: "watch", id, on}        this view is in sight, or is not any more
                      {op: "stdin", text} {op: "eof"}    for the program; at most 64 KiB
                      {op: "ping"}                 are you there? the answer is a tail
-                     {op: "bye"}                  a view has gone
-    kernel -> page   {op: "code"} + [script, style], both gzip
-                     {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
+    kernel -> page   {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
     kernel -> page   {op: "tail", total, first, settled, counts, progress, secret, elapsed, sent_ago, next_in} + [the rows from
                                                   `first` on]; rows below `settled` will never change
+                     {op: "notify", label, took}  the program has ended, and somebody wants to be told
                      {op: "figures", cpu, memory, count}           once a second while a view is in sight; cpu in percent
     page -> kernel   {op: "rows", first, count}
     kernel -> page   {op: "rows", first} + [rows]                  fewer than asked for, if they are long
@@ -50,6 +47,7 @@ import traitlets
 from IPython.display import DisplayHandle
 
 from .._core import log as logs
+from .._core import status
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
@@ -71,8 +69,6 @@ _MOST_WAITING = 8  # answers
 _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _SLICE = 0.005  # seconds of work, then others have their turn
-_UNLIMITED = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # the last one waits instead
-_BIG_ANSWER = QUESTIONS / 2  # what it costs to ask for the code of the card
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
 _PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
@@ -83,7 +79,8 @@ class Card(Widget):
     """Shows one process in a cell while it runs, and its transcript in the same place when it has ended."""
 
     # text and not a path: anywidget 0.11 holds every widget whose code is a file, to reload it when the file changes
-    _esm = front_end.LOADER
+    _esm = front_end.loader("card")
+    unlimited = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # the last one waits instead
     shown = traitlets.Dict().tag(sync=True)
     period = 0.05  # seconds between two updates, at least
     has_page = False
@@ -98,6 +95,7 @@ class Card(Widget):
         note: str = "",
         transcript_limit: int = transcript.LIMIT,
         display: DisplayHandle | None = None,
+        notify_after: float | None = None,
         **_: object,
     ) -> None:
         super().__init__()
@@ -118,6 +116,7 @@ class Card(Widget):
         self._tasks: dict[str, asyncio.Task[None]] = {}  # of each operation that takes long, the last
         self._download = ("", 0)  # id and size
         self._limit = transcript_limit
+        self._notify_after = notify_after  # seconds; None: not at all, or not any more
         self._finished = False
         if process is not None:
             assert process.log is not None
@@ -173,6 +172,7 @@ class Card(Widget):
         self._push_tail()
         if self._watching and now - self._figures.looked_at >= PERIOD:
             self._look()
+        self._notify()
         self._push_state()
         self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
         self._looked_at = now
@@ -214,6 +214,7 @@ class Card(Widget):
         while rows and rows.follow():
             pass
         self._finished = True
+        self._notify()
         self._push_state()
         self._push_tail()
         if self._embedded:
@@ -224,6 +225,17 @@ class Card(Widget):
             self._display.update(transcript.bundle(process, rows, self._note, self._limit), raw=True)
             if self._pages and not self._views:
                 self.close()
+
+    def _notify(self) -> None:
+        """Tell of the end of the program, once; what is left of its family may go on."""
+        process, after = self._process, self._notify_after
+        assert process is not None
+        if after is None or not process.is_over:
+            return
+        self._notify_after = None
+        if process.duration > after:
+            took = status.duration_words(process.duration)
+            self.send({"op": "notify", "label": states.of(process).label, "took": took})
 
     def _look(self) -> None:
         self._figures.look()
@@ -258,6 +270,7 @@ class Card(Widget):
             "sent": ladder.sent.name if ladder.sent else "",
             "pauses": bool(_PAUSES),
             "stdin": self._stdin.is_open,
+            "notifies": self._notify_after is not None,
         }
 
     def _clock(self) -> dict[str, Any]:
@@ -320,16 +333,8 @@ class Card(Widget):
     def _ask_for_rows(self) -> None:
         self._wire.ask(self._send_rows, first=True)
 
-    def _hear(self, content: object) -> None:
-        """Take a message of the page, in any thread: press its button, hand all else to the loop of the process."""
-        if not isinstance(content, dict) or not self._is_new(content):
-            return
-        operation = content["op"]
-        if operation not in _UNLIMITED and not self._questions.passes(_BIG_ANSWER if operation == "code" else 1):
-            return
-        if operation == "code":  # also while the kernel is busy: without it there is no button
-            self.send({"op": "code"}, front_end.packed())
-            return
+    def _take(self, operation: str, content: dict[str, Any]) -> None:
+        """Press its button, hand all else to the loop of the process."""
         assert self._process is not None
         ladder = self._process.ladder
         sent = ladder.sent

@@ -38,6 +38,7 @@ from .table import Table
 from .view import NoView, View, keep_updated
 
 CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
+WAIT_SHOWN = 1.0  # seconds; a program that waits so long for a place on another machine is said to
 _MOMENT = 0.005  # seconds; most commands end within that when they have written
 
 
@@ -63,11 +64,11 @@ class Limits:
 class Outcome:
     """How a run went: what the cell's expression is worth, or the error that ends the cell."""
 
-    value: CompletedProcess | Process
+    value: CompletedProcess | Process | None  # None: it was not started
     error: BaseException | None = None
     interrupted: str = ""  # how it ended, after an interrupt
 
-    def unwrap(self) -> CompletedProcess | Process:
+    def unwrap(self) -> CompletedProcess | Process | None:
         """The value; raises the error. Called where the cell's own code waits, and not in a task of ours."""
         if self.interrupted:
             raise interrupt.error(self.interrupted)
@@ -80,7 +81,7 @@ class Cell:
     """One run. `options` are complete: `%config` defaults are filled in.
 
     Raises:
-        UsageError: somebody is to be asked for input, and there is no card to type in.
+        UsageError: there is no card to type in, or to notify of the end, and it was asked for.
     """
 
     def __init__(
@@ -109,8 +110,14 @@ class Cell:
                 "--stdin ask: there will be no card here to type in (no page, a captured cell, --plain or --quiet); "
                 "give a file, or none"
             )
+        if options.notify is not None and not self._uses_card:
+            raise UsageError(
+                "--notify: there will be no card here that could tell the browser (no page, a captured cell, --plain "
+                "or --quiet); leave it out"
+            )
         self._interrupted = False
         self._process: Process | None = None
+        self._starting: asyncio.Task[Process] | None = None
         self._shown: View = NoView()
         self._remove_script: Callable[[], object] = lambda: None
 
@@ -120,15 +127,41 @@ class Cell:
         Raises what `start` raises when it cannot be started. Cancelling it stops the program and waits for its end.
         """
         try:
-            if self._options.bg:
-                return self._in_background(await self._start())
             with interrupt.on_interrupt(self._interrupt):
-                return await self._in_foreground(await self._start())
+                for attempts_left in range(self._options.retry_lost, -1, -1):
+                    process = await (self._start_there() if self._options.on else self._start())
+                    if process is None:
+                        return Outcome(None, interrupted=f"`{self._command.title}` was not started")
+                    if self._options.bg:
+                        return self._in_background(process)
+                    outcome = await self._in_foreground(process)
+                    if not (attempts_left and process.lost) or self._interrupted:
+                        break
+            return outcome
         except BaseException:
             if self._process:  # nobody would know of it any more
                 await self._process.ladder.abandon()
             self._remove_script()
             raise
+
+    async def _start_there(self) -> Process | None:
+        """Start it on another machine, where it may have to wait for a place; None: it was interrupted before."""
+        self._process = None
+        self._starting = asyncio.ensure_future(self._start())
+        try:
+            await asyncio.wait([self._starting], timeout=WAIT_SHOWN)
+            if not (self._starting.done() or self._options.quiet):
+                sys.stdout.write(f"... {self._command.title} waits for a place on {self._options.on.name}\n")
+                sys.stdout.flush()
+            return await self._starting
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._interrupted and not (task and task.cancelling()):
+                return None
+            self._starting.cancel()
+            raise
+        finally:
+            self._starting = None
 
     async def _start(self) -> Process:
         options, names = self._options, self._shell.user_ns
@@ -137,7 +170,7 @@ class Cell:
             if options.stdin not in (None, "ask", "none"):
                 stdin = files.enter_context(Path(options.stdin).open("rb"))  # noqa: ASYNC230 -- opens at once, or fails
             args = self._command.args
-            if self._command.script is not None:
+            if self._command.script is not None and not options.on:
                 args += (str(self._write_script(self._command.script)),)
             program = Program.of(
                 args,
@@ -146,6 +179,8 @@ class Cell:
                 cwd=options.cwd,
                 env=self._env,
                 name=self._command.title,
+                on=options.on,
+                script=self._command.script if options.on else None,
             )
             program.check()
             process = await program.start(make_log=self._make_log, keep=options.keep)
@@ -292,9 +327,12 @@ class Cell:
             return StreamView(process, self._streams, live=not kernel.drops_late_output(self._shell))
         captured = self._variables.keys() - self._streams
         notes = [f"output in {', '.join(self._variables[stream] for stream in sorted(captured))}"] if captured else []
+        if process.where:
+            notes.append(f"on {inert_line(process.where)}")
         if self._options.keep:
             notes.append(f"kept; log: {inert_line(str(_log(process).path))}")
-        return Card(process, self._streams, " · ".join(notes), self._limits.transcript, display)
+        note = " · ".join(notes)
+        return Card(process, self._streams, note, self._limits.transcript, display, self._options.notify)
 
     async def _follow(self, process: Process, view: View) -> None:
         """What goes on behind a cell with `--bg`."""
@@ -310,6 +348,8 @@ class Cell:
         self._interrupted = True
         if self._process:  # else it is just being started, and gets the signal then
             self._process.ladder.climb(INTERRUPT, "interrupt")
+        elif self._starting:
+            self._starting.cancel()
 
     def _hand_over_text(self, process: Process | None) -> None:
         for stream, name in self._variables.items():

@@ -15,13 +15,15 @@ from typing import Any
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
 
 from .._core import log, status
 from .._core.errors import ProcessLost
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
+from .._core.rows import Rows
 from .._core.screen import inert_line
-from . import interrupt, kernel
+from . import interrupt, kernel, transcript
 from .card import Card
 from .table import Entry, Table, over
 from .view import keep_updated
@@ -148,6 +150,22 @@ def card(process: Process, table: Table, limit: int) -> Card:
     made = Card(process, log.BOTH, transcript_limit=limit)
     table.follow(_follow(process, process.log, made))
     return made
+
+
+def view(process: Process, table: Table, limit: int) -> None:
+    """Show a process in the cell that runs now: a card while anything of it runs, and then its transcript."""
+    assert process.log is not None
+    if can_show(table.shell) and not (process.is_over and process.log.ended and not process.family.left()):
+        card(process, table, limit).show()
+        return
+    rows = Rows(process.log, log.BOTH)
+    while rows.follow():
+        pass
+    bundle = transcript.bundle(process, rows, limit=limit)
+    if can_show(table.shell):
+        display(bundle, raw=True)
+    else:
+        sys.stdout.write(f"{bundle['text/plain']}\n")
 
 
 def can_show(shell: InteractiveShell) -> bool:

@@ -10,8 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from .._core.completed import CompletedProcess
 from .._core.parallel import parallel
-from . import interpolation, kernel
-from .jobs import JobsView
+from . import interpolation
 from .options import Options
 
 
@@ -37,25 +36,25 @@ class Each:
         for item in items:
             script = interpolation.body(body, ChainMap({"item": item}, names), options.secret, quote=True)  # type: ignore[arg-type]
             commands.append((interpolation.as_word(item, "item"), [*command, "-c", script]))
-        self._view = JobsView(live=not kernel.is_headless(shell))
         self._work = parallel(
             commands,
             options.jobs,
-            on_change=self._view,
+            progress=not options.quiet,
             timeout=options.timeout,
+            on_failure="stop" if options.raise_error else "finish",
             check=bool(options.raise_error),
             cwd=options.cwd,
             env=env,
+            on=options.on,
+            retry_lost=options.retry_lost,
         )
 
     async def run(self) -> list[CompletedProcess]:
-        """Run them all; at the first failure no more are started.
+        """Run them all; at the first failure no more are started, unless failures are no errors here.
 
         Raises the error of the first that failed. Cancelling it stops those that run.
         """
-        self._view.jobs = self._work.jobs
-        with self._view:
-            results: list[CompletedProcess] = await self._work
+        results: list[CompletedProcess] = await self._work
         if self._options.out:
             self._shell.user_ns[self._options.out] = [done.stdout for done in results]
         return results

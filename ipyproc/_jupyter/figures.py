@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-import psutil
-
 from .._core.process import Process
 
 PERIOD = 1.0  # seconds between two looks, at least
@@ -41,18 +39,8 @@ class Figures:
 
     def look(self) -> None:
         """Look now."""
-        now, used, memory, count, paused = time.monotonic(), 0.0, 0, 0, False
-        for member in self._process.family.alive():
-            try:
-                with member.oneshot():
-                    # with those of children it has waited for: what a child took moves there when it ends
-                    used += sum(member.cpu_times()[:4])
-                    memory += member.memory_info().rss
-                    if member.pid == self._process.pid:
-                        paused = member.status() == psutil.STATUS_STOPPED
-                count += 1
-            except psutil.Error:
-                continue  # it has just ended, or is another user's
+        now = time.monotonic()
+        used, memory, count, paused = self._process.family.measure()
         passed = now - self.looked_at if self.looked_at else self._process.duration  # at first, that since its start
         if passed >= _LEAST:
             self.cpu = max(0.0, 100 * (used - self._used) / passed)

@@ -1,35 +1,59 @@
 """How far many commands have come, in the cell that runs them: a bar, those that failed, those that run.
 
-Text and HTML without a script, replaced in the same place; where nobody looks on, one line a second at most.
+In a page it is a card (see `jobs_card`) while they run, and static HTML in its place when they have ended. Where there
+are no cards the HTML is replaced as they go on; where nobody looks on, it is one line a second at most.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
 from .._core import status
 from .._core.parallel import Job
 from .._core.screen import inert_line
+from . import kernel
+from .card import PAGE_PATIENCE, PAGE_RETRY, Card
+from .jobs_card import JobsCard, Picture, Row
 
 _PERIOD, _LINE_PERIOD = 0.25, 1.0  # seconds between two updates of a page, and between two lines
 _MOST_FAILED, _MOST_RUNNING = 10, 20  # rows
-_LONGEST = 160  # characters of a row
+_LONGEST = 120  # characters of a name, and of a last line
+
+
+@contextlib.asynccontextmanager
+async def shown(
+    shell: InteractiveShell, jobs: Sequence[Job], halt: Callable[[int], None]
+) -> AsyncIterator[Callable[[Job], object]]:
+    """Show these jobs while the body runs them; it says which one has changed. `halt` is for the buttons."""
+    view = JobsView(shell, jobs, halt)
+    async with kernel.deliver_comms(shell):
+        try:
+            yield view.note
+        finally:
+            view.finish()
 
 
 class JobsView:
-    """Shows jobs; to be called whenever one of them has changed. A context manager: at its end it shows the last state."""
+    """Shows jobs; its first picture a moment after the first change, its last one when it is finished."""
 
-    def __init__(self, *, live: bool) -> None:
-        self.jobs: Sequence[Job] = ()
+    def __init__(self, shell: InteractiveShell, jobs: Sequence[Job], halt: Callable[[int], None]) -> None:
+        self._jobs = jobs
         self._failed: list[Job] = []
-        self._live = live
+        self._is_live = not kernel.is_headless(shell)
+        captured = isinstance(shell.display_pub, CapturingDisplayPublisher)  # a card would reach no page
+        self._may_have_card = self._is_live and not captured and kernel.hears_while_nested(shell)
+        self._halt = halt
+        self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None
         self._began = self._shown_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
@@ -37,77 +61,114 @@ class JobsView:
     def __repr__(self) -> str:
         return f"<JobsView: {self._sentence()}>"
 
-    def __enter__(self) -> JobsView:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._show()
-
-    def __call__(self, job: Job) -> None:
+    def note(self, job: Job) -> None:
         """This one has changed."""
         if job.state == "failed":
             self._failed.append(job)
         if self._timer is None:
-            wait = self._shown_at + (_PERIOD if self._live else _LINE_PERIOD) - time.monotonic()
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, wait), self._show)
+            self._show_in((_PERIOD if self._is_live else _LINE_PERIOD) - (time.monotonic() - self._shown_at))
+
+    def finish(self) -> None:
+        """They have ended: leave the last picture in the notebook."""
+        if self._timer:
+            self._timer.cancel()
+        if self._is_live:
+            self._put(self._bundle())
+            if self._card and len(self._card.pages) > 1:  # a page that was loaded anew puts nothing into its place
+                self._card.draw(self._picture(over=True))
+            elif self._card:
+                self._card.close()
+        else:
+            self._write_line()
+
+    def _show_in(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._show)
 
     def _show(self) -> None:
         self._timer, self._shown_at = None, time.monotonic()
-        if not self._live:
-            sys.stdout.write(f"{self._sentence()}\n")
-            sys.stdout.flush()
+        if not self._is_live:
+            self._write_line()
             return
-        rows = self._rows()
-        bundle = {"text/plain": "\n".join([self._sentence(), *rows]), "text/html": self._html(rows)}
+        if self._card is None and self._may_have_card and time.monotonic() >= Card.no_page_until:
+            self._card = JobsCard(self._halt)
+            self._put({**self._bundle(), **self._card.view()})
+        elif self._card is None:
+            self._put(self._bundle())
+        elif not (self._card.pages or Card.has_page) and time.monotonic() > self._card.made_at + PAGE_PATIENCE:
+            Card.no_page_until = time.monotonic() + PAGE_RETRY
+            self._card.close()
+            self._card, self._may_have_card = None, False
+        if self._card:
+            self._card.draw(self._picture())
+        if any(job.process for job in self._jobs):  # their last lines change without a word
+            self._show_in(4 * _PERIOD)
+
+    def _write_line(self) -> None:
+        sys.stdout.write(f"{self._sentence()}\n")
+        sys.stdout.flush()
+
+    def _put(self, bundle: dict[str, object]) -> None:
         if self._display is None:
             self._display = DisplayHandle()
             self._display.display(bundle, raw=True)
         else:
             self._display.update(bundle, raw=True)
-        if any(job.process for job in self.jobs):  # their last lines change without a word
-            self._timer = asyncio.get_running_loop().call_later(4 * _PERIOD, self._show)
 
     def _counts(self) -> Counter[str]:
-        return Counter(job.state for job in self.jobs)
+        return Counter(job.state for job in self._jobs)
 
     def _sentence(self) -> str:
         counts = self._counts()
-        parts = [f"{counts['done'] + counts['skipped']} of {len(self.jobs)} done"]
-        parts += [f"{counts[state]} {state}" for state in ("failed", "running", "skipped") if counts[state]]
+        parts = [f"{counts['done'] + counts['skipped']:,} of {len(self._jobs):,} done"]
+        parts += [f"{counts[state]:,} {state}" for state in ("failed", "running", "skipped") if counts[state]]
         return " · ".join([*parts, status.duration_words(time.monotonic() - self._began)])
 
-    def _rows(self) -> list[str]:
-        """Those that failed first, then those that run, with what they wrote last."""
-        failed = [_row("✘", job, status.describe(job.result.returncode) if job.result else "") for job in self._failed]
-        running = [job for job in self.jobs if job.process]
-        rows = [*failed[:_MOST_FAILED], *(_row("▶", job, _last_line(job)) for job in running[:_MOST_RUNNING])]
-        if hidden := len(failed[_MOST_FAILED:]) + len(running[_MOST_RUNNING:]):
-            rows.append(f"… {status.count_words(hidden, 'other', 'others')}")
-        return rows
+    def _picture(self, *, over: bool = False) -> Picture:
+        """What there is to see: those that failed first, then those that run, with what they wrote last."""
+        counts = self._counts()
+        running = [job for job in self._jobs if job.process]
+        rows = [Row("failed", "✘", _short(job.name), _short(job.outcome), "") for job in self._failed[:_MOST_FAILED]]
+        rows += [_running(job) for job in running[:_MOST_RUNNING]]
+        hidden = len(self._failed[_MOST_FAILED:]) + len(running[_MOST_RUNNING:])
+        more = f"… {status.count_words(hidden, 'other', 'others')}" if hidden else ""
+        done = counts["done"] + counts["skipped"]
+        return Picture(self._sentence(), len(self._jobs), done, counts["failed"], rows, more, over)
 
-    def _html(self, rows: Sequence[str]) -> str:
-        counts, total = self._counts(), max(1, len(self.jobs))
-        parts = (
-            ("var(--jp-error-color1, #d32f2f)", counts["failed"]),
-            ("var(--jp-success-color1, #388e3c)", counts["done"] + counts["skipped"]),
-        )
-        bar = "".join(
-            f'<div style="width:{100 * count / total:.2f}%;background:{colour}"></div>' for colour, count in parts
-        )
-        text = html.escape("\n".join(rows))
-        return (
-            f'<div class="ipyproc-progress" style="font-size:13px"><div>{html.escape(self._sentence())}</div>'
-            f'<div style="display:flex;height:4px;margin:4px 0;background:var(--jp-border-color2, #e0e0e0)">{bar}</div>'
-            f'<pre style="margin:0;font:12.5px/18px var(--jp-code-font-family,monospace)">{text}</pre></div>'
-        )
+    def _bundle(self) -> dict[str, object]:
+        picture = self._picture()
+        rows = [f"{row.mark} {row.name}  {row.what}".rstrip() for row in picture.rows]
+        rows += [picture.more] if picture.more else []
+        return {"text/plain": "\n".join([picture.sentence, *rows]), "text/html": _html(picture, "\n".join(rows))}
 
 
-def _row(mark: str, job: Job, what: str) -> str:
-    line = inert_line(f"{mark} {job.name}  {what}".rstrip())
+def _html(picture: Picture, rows: str) -> str:
+    failed, done = "var(--jp-error-color1, #d32f2f)", "var(--jp-success-color1, #388e3c)"
+    border = "var(--jp-border-color2, #bdbdbd)"
+    bar = "".join(
+        f'<div style="width:{100 * count / max(1, picture.total):.2f}%;background:{colour}"></div>'
+        for colour, count in ((failed, picture.failed), (done, picture.done))
+    )
+    lines = (
+        f'<pre style="margin:0;padding:4px 8px;font:12.5px/19px var(--jp-code-font-family,monospace)">{html.escape(rows)}</pre>'
+        if rows
+        else ""
+    )
+    return (
+        f'<div class="ipyproc-progress" style="border:1px solid {border};border-radius:4px;margin:2px 0;'
+        f'border-left:3px solid {failed if picture.failed else done}">'
+        f'<div style="padding:4px 8px;font-size:13px;font-variant-numeric:tabular-nums">{html.escape(picture.sentence)}</div>'
+        f'<div style="display:flex;height:4px;background:{border}">{bar}</div>{lines}</div>'
+    )
+
+
+def _running(job: Job) -> Row:
+    process = job.process
+    assert process
+    last = process.log.tail(1).strip() if process.log else ""
+    where = f" on {process.where}" if process.where else ""
+    return Row("running", "▶", _short(job.name + where), _short(last), status.duration_words(process.duration))
+
+
+def _short(text: str) -> str:
+    line = inert_line(text)
     return f"{line[: _LONGEST - 1]}…" if len(line) > _LONGEST else line
-
-
-def _last_line(job: Job) -> str:
-    return job.process.log.tail(1).strip() if job.process and job.process.log else ""

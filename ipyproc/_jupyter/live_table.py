@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import pathlib
 import time
 import weakref
 from typing import Any
@@ -30,7 +29,7 @@ from IPython.display import display
 from .._core import status
 from .._core.ladder import KILL, TERMINATE
 from .._core.screen import inert_line
-from . import commands, transcript
+from . import commands, front_end, transcript
 from .card import Card
 from .table import Entry, Table
 from .widget import Widget
@@ -42,14 +41,13 @@ _SLICE = 0.01  # seconds of measuring at once
 _MOST_VIEWS = 100
 _MOST_CARDS = 20
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
-_STATIC = pathlib.Path(__file__).parent / "static"
 
 
 class LiveTable(Widget):
     """Shows the table in cells, with buttons for each process."""
 
-    _esm = (_STATIC / "table.js").read_text(encoding="utf-8")  # text and not a path, as in `card`
-    _css = (_STATIC / "table.css").read_text(encoding="utf-8")
+    _esm = front_end.loader("table")
+    unlimited = ("stop", "kill")
     shown = traitlets.Dict().tag(sync=True)
 
     def __init__(self, table: Table | None = None, transcript_limit: int = transcript.LIMIT, **_: object) -> None:
@@ -64,7 +62,7 @@ class LiveTable(Widget):
         if table is not None:
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
-            self.shown = {"job": self._job}
+            self.shown = {"job": self._job, "label": "Table", "title": "the processes of this kernel"}
             table.watchers.add(self._table_changed)
             self._listen()
 
@@ -130,12 +128,7 @@ class LiveTable(Widget):
         self.send({"op": "rows", "rows": changed, "ids": list(rows)})
         return len(str(changed)) + 5 * len(rows)
 
-    def _hear(self, content: object) -> None:
-        if not isinstance(content, dict) or not self._is_new(content) or self._table is None:
-            return
-        operation = content["op"]
-        if operation not in _BUTTONS and not self._questions.passes():
-            return
+    def _take(self, operation: str, content: dict[str, Any]) -> None:
         reached = []
         if operation in _BUTTONS:
             for entry in self._meant(content):

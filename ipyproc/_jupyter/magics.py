@@ -19,6 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
 from .._core import launch, log, status, storage
+from .._core.process import Process
 from .._core.screen import inert_line
 from . import awaiting, commands, environment, interpolation, interrupt, kernel, options, traceback, transcript
 from .cell import Cell, Command, Limits, Outcome
@@ -63,6 +64,10 @@ class AProcMagics(Magics):
         if self._live:
             self._live.close()
         self.table.close()
+
+    def view(self, process: Process) -> None:
+        """Show a process in the cell that runs now."""
+        commands.view(process, self.table, self.transcript_limit)
 
     @needs_local_scope
     @no_var_expand
@@ -124,6 +129,8 @@ class AProcMagics(Magics):
         if chosen.each and parsed.command:
             raise UsageError("--each goes with a script: a %%aproc cell that names no program")
         command = _program(parsed.command, chosen, body, names) if parsed.command else _script(chosen, body, names)
+        if chosen.on is not None:
+            chosen = replace(chosen, on=_launcher(chosen.on, names))
         expands = chosen.expand or bool(chosen.each)
         interpolation.check_secrets(chosen.secret, names, line, (body or "") if expands else "")
         _check_stdin(chosen.stdin)
@@ -140,7 +147,17 @@ class AProcMagics(Magics):
         return work
 
     def _environment(self, chosen: options.Options, names: Mapping[str, Any], files: list[Path]) -> dict[str, str]:
-        """The whole environment of the program; the paths of files that are made for it are added to `files`."""
+        """The environment of the program, whole, or what is added to that of another machine.
+
+        The paths of files that are made for it are added to `files`.
+        """
+        if chosen.on is not None:
+            values = environment.of_values(chosen.variables, names, files.append)
+            if files:
+                raise UsageError(
+                    "-i with --on: a DataFrame is passed as a file of this machine; give it as input instead"
+                )
+            return {"PYTHONUNBUFFERED": "1", **values, **chosen.env}
         inside: dict[str, str | None] = {}
         if chosen.venv:
             inside = environment.of_venv(chosen.venv, os.environ)
@@ -164,7 +181,7 @@ class AProcMagics(Magics):
             grace=self.grace if chosen.grace is None else chosen.grace,
             shell=chosen.shell or self.shell_path,
             strict=self.strict if chosen.strict is None else chosen.strict,
-            cwd=chosen.cwd and os.path.expanduser(chosen.cwd),
+            cwd=chosen.cwd and (chosen.cwd if chosen.on else os.path.expanduser(chosen.cwd)),
             stdin=chosen.stdin and os.path.expanduser(chosen.stdin),
             plain=self.plain if chosen.plain is None else chosen.plain,
         )
@@ -216,7 +233,8 @@ It knows what the magics, `ipyproc.run`, `start` and `parallel` have started.
 The table shows what runs first, and the last {MOST_ENDED} processes that have ended.
 CPU is percent of one core and memory that of the whole family; cell is the
 number of the cell that has started it; launcher says who holds the program:
-supervised, so that nothing of it outlives the kernel, or portable.
+supervised, so that nothing of it outlives the kernel, or portable, or
+another machine and how it is reached; pid is then one of that machine.
 
 The same as objects, as far as it runs: `ipyproc.processes()`.
 
@@ -244,6 +262,15 @@ def load(shell: InteractiveShell) -> None:
     atexit.register(magics.table.close)  # behind it, and so before its end: a program gets SIGTERM first
 
 
+def loaded(shell: InteractiveShell) -> AProcMagics:
+    """The magics of this IPython; loaded, if they are not."""
+    if AProcMagics.__name__ not in shell.magics_manager.registry:
+        load(shell)
+    found = shell.magics_manager.registry[AProcMagics.__name__]
+    assert isinstance(found, AProcMagics)
+    return found
+
+
 def unload(shell: InteractiveShell) -> None:
     """Undo `load`, and end the programs that still run."""
     magics = shell.magics_manager.registry.pop(AProcMagics.__name__, None)
@@ -261,6 +288,13 @@ def unload(shell: InteractiveShell) -> None:
 
 
 _COMPLETED = ("%aproc", "%%aproc")
+
+
+def _launcher(on: str, names: Mapping[str, Any]) -> launch.RemoteLauncher:
+    try:
+        return launch.named(on, names)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error).replace("on=", "--on ", 1)) from None
 
 
 def _unwrapped(found: object) -> Any:
@@ -315,7 +349,7 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
                 f"--shell {chosen.shell}: its strict options are not known; add --no-strict to run it without"
             )
         flags = _STRICT[name]
-    text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand else body
+    text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand and not chosen.each else body
     first, *more = str(text).strip().splitlines() or [""]
     title = _title(chosen.name or (f"{first} …" if more else first))
     return Command((chosen.shell, *flags), title, script=text)

@@ -18,6 +18,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
+from .._core.launch import launchers, ssh_hosts
 from . import interpolation
 from .masked import Masked
 
@@ -45,6 +46,8 @@ class Options:
     jobs: int | None = None
     venv: str | None = None
     conda: str | None = None
+    on: Any = None  # a name; the launcher, when it was looked up
+    retry_lost: int = 0
     log: str | None = None  # a file name, behind ">>" to append
     expand: bool = False
     strict: bool | None = None
@@ -52,6 +55,7 @@ class Options:
     tee: bool = False
     plain: bool | None = None
     quiet: bool = False
+    notify: float | None = None  # seconds that it has to run for that
     name: str | None = None
 
 
@@ -74,11 +78,13 @@ class Option:
     metavar: str = ""  # empty: the option takes no value
     read: Callable[[str, str], Any] = lambda flag, value: value
     constant: Any = True  # what an option without a value sets
+    may_follow: str = ""  # an optional value: what the next word has to look like to be it
 
     @property
     def usage(self) -> str:
         """`--out NAME, -o NAME`."""
-        return ", ".join(f"{flag} {self.metavar}".rstrip() for flag in self.flags)
+        metavar = f"[{self.metavar}]" if self.may_follow else self.metavar
+        return ", ".join(f"{flag} {metavar}".rstrip() for flag in self.flags)
 
 
 def read_duration(flag: str, text: str) -> float:
@@ -199,6 +205,21 @@ OPTIONS = (
     Option(("--venv",), "venv", "run in this virtual environment", "DIR"),
     Option(("--conda",), "conda", "run in this conda environment", "NAME"),
     Option(
+        ("--on",),
+        "on",
+        "run on another machine: ssh://[USER@]HOST[:PORT], a Host of ~/.ssh/config, dask, the address of a Dask scheduler, "
+        "a variable that holds a Dask Client or cluster, or a name in ipyproc.launchers; of the environment --env and -i "
+        "go there, and --cwd is a directory there",
+        "NAME",
+    ),
+    Option(
+        ("--retry-lost",),
+        "retry_lost",
+        "with --on: run it again, N times at most, when it was lost with its machine; it may have done its work",
+        "N",
+        _read_count,
+    ),
+    Option(
         ("--stdin",),
         "stdin",
         "standard input: a file, ask (the card has a row to type in) or none (the default)",
@@ -217,6 +238,16 @@ OPTIONS = (
     Option(("--shell",), "shell", "the shell that runs the script (default bash)", "PATH"),
     Option(("--plain",), "plain", "no card: plain text output, as headless"),
     Option(("--quiet", "-q"), "quiet", "show nothing while it runs and when it succeeds"),
+    Option(
+        ("--notify",),
+        "notify",
+        "a notification of the browser, and the title of the tab, tell of the end, also of a failure, if it ran longer "
+        "than this (default: than 0.2 s, up to which there is no card)",
+        "DUR",
+        read_duration,
+        constant=0.0,
+        may_follow=r"\.?\d[\d.]*[smhd]?",
+    ),
     Option(("--name",), "name", "a label to show instead of the command", "LABEL"),
 )
 FLAGS: Mapping[str, Option] = {flag: option for option in OPTIONS for flag in option.flags}
@@ -232,11 +263,11 @@ def parse(line: str, names: interpolation.Names) -> Line:
     given = list(_take_options(words))
     values: dict[str, Any] = {"env": {}, "secret": frozenset()}
     for flag, option, text in given:  # first, as it says how the others are read
-        if option.sets == "secret":
+        if option.sets == "secret" and text is not None:
             values["secret"] |= frozenset(option.read(flag, text))
     secret = values["secret"]
     for flag, option, text in given:
-        if not option.metavar:
+        if not option.metavar or text is None:
             values[option.sets] = option.constant
         elif option.sets == "env":
             values["env"].update([option.read(flag, interpolation.one(text, names, secret=names))])  # all is secret
@@ -259,16 +290,19 @@ def parse(line: str, names: interpolation.Names) -> Line:
     return Line(options, tuple(word for each in found for word in each), _warning(words, found, names))
 
 
-def _take_options(words: list[str]) -> Iterator[tuple[str, Option, str]]:
+def _take_options(words: list[str]) -> Iterator[tuple[str, Option, str | None]]:
     """(flag, option, text of its value) of each option; they are taken off the words."""
     while words and words[0].startswith("-") and words[0] not in ("-", "--"):
-        flag, equals, value = words.pop(0).partition("=")
+        flag, equals, text = words.pop(0).partition("=")
+        value: str | None = text
         option = FLAGS.get(flag)
         if option is None:
             raise UsageError(_unknown(flag))
         if not option.metavar and equals:
             raise UsageError(f"{flag} takes no value, but got {value!r}")
-        if option.metavar and not equals:
+        if option.may_follow and not equals:
+            value = words.pop(0) if words and re.fullmatch(option.may_follow, words[0]) else None
+        elif option.metavar and not equals:
             if not words or words[0] in FLAGS or words[0] == "--":
                 raise UsageError(f"{flag} needs a value: {option.usage}")
             value = words.pop(0)
@@ -298,11 +332,14 @@ def complete(shell: Any, event: Any) -> list[str]:
     """IPython's completer of `%aproc` and `%%aproc` lines: the options, up to the first word of the program."""
     *before, last = event.text_until_cursor.split()[1:] + ([""] if event.text_until_cursor[-1:].isspace() else [])
     words = iter(before)
+    option: Option | None = None
     for word in words:
-        option = FLAGS.get(word.partition("=")[0])
+        value_of, option = option, FLAGS.get(word.partition("=")[0])
         if option is None:
+            if value_of and value_of.may_follow and re.fullmatch(value_of.may_follow, word):
+                continue
             return []  # the program's own words: IPython completes file names
-        if option.metavar and "=" not in word and next(words, None) is None:
+        if option.metavar and not option.may_follow and "=" not in word and next(words, None) is None:
             variables = getattr(shell, "user_ns", ())
             values = {
                 "stdin": ["ask", "none"],
@@ -310,6 +347,7 @@ def complete(shell: Any, event: Any) -> list[str]:
                 "secret": variables,
                 "variables": variables,
                 "each": variables,
+                "on": [*launchers, "dask", *ssh_hosts(), *variables] if option.sets == "on" else (),
             }.get(option.sets, ())
             return [value for value in values if value.startswith(last) and not value.startswith("_")]
     return [flag for flag in FLAGS if flag.startswith(last)] if not last or last.startswith("-") else []
@@ -337,7 +375,12 @@ def _unknown(flag: str) -> str:
     return f"unknown option {flag}; {hint} (an option of the program goes behind its name)"
 
 
-_NOT_WITH_EACH = ("bg", "err", "proc", "tee", "log", "keep", "format", "ok_codes", "stdin", "name")
+_NOT_WITH_ON = {
+    "keep": "a program on another machine ends with the connection to it",
+    "venv": "the environment is on this machine; name its python in the cell, or use --shell",
+    "conda": "the environment is on this machine; write conda run -n NAME in the cell",
+}
+_NOT_WITH_EACH = ("bg", "err", "proc", "tee", "log", "keep", "format", "ok_codes", "stdin", "notify", "name")
 
 
 def _check(options: Options) -> None:
@@ -350,6 +393,13 @@ def _check(options: Options) -> None:
     ):
         flag = next(option.flags[0] for option in OPTIONS if option.sets == wrong[0])
         raise UsageError(f"{flag} cannot go with --each, which runs many programs; with --out it gives a list of texts")
+    if options.retry_lost and not options.on:
+        raise UsageError("--retry-lost goes with --on NAME: a program of this machine is lost with its kernel only")
+    if options.on and (wrong := [name for name in _NOT_WITH_ON if getattr(options, name) != getattr(Options, name)]):
+        flag = next(option.flags[0] for option in OPTIONS if option.sets == wrong[0])
+        raise UsageError(f"{flag} cannot go with --on: {_NOT_WITH_ON[wrong[0]]}")
+    if options.retry_lost and options.bg:
+        raise UsageError("--retry-lost cannot go with --bg: nobody waits for the program, to run it again")
     if options.venv and options.conda:
         raise UsageError("--venv and --conda: a program can be in one environment only")
     if options.tee and not (options.out or options.err):

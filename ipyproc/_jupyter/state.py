@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._core import status
+from .._core.completed import CompletedProcess
 from .._core.ladder import KILL, RUNGS, TERMINATE, StopLadder
 from .._core.process import Process
 
@@ -58,6 +59,16 @@ def of(process: Process, *, paused: bool = False) -> State:
     if ladder.sent and not ladder.cause:
         return State(ended.name, f"{ended.label}; what was left was ended by you with {ladder.sent.name}")
     return ended
+
+
+def of_result(done: CompletedProcess) -> State:
+    """The state of a program that has ended, by what is left of it."""
+    if not done.failed:
+        return State("ok", "Done, exit 0")
+    name = (
+        "lost" if done.returncode is None else "timeout" if done.timed_out else "signaled" if done.signal else "failed"
+    )
+    return State(name, f"{done.outcome[0].upper()}{done.outcome[1:]}")
 
 
 def _ended(code: int, process: Process) -> State:

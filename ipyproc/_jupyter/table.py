@@ -159,7 +159,7 @@ class Table:
         deadline = time.monotonic() + CLOSE_GRACE
         while families and time.monotonic() < deadline:
             time.sleep(0.01)
-            families = [each for each in families if each.alive()]
+            families = [each for each in families if each.is_alive()]
         for each in families:
             each.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
 
@@ -196,7 +196,7 @@ def _summary(process: Process, *, paused: bool = False) -> Summary:
         states.of(process, paused=paused),
         process.name,
         process.pid,
-        process.launcher,
+        f"{process.launcher} {process.where}".rstrip(),
         process.duration,
         log.lines if log else 0,
         log.path if log else None,

@@ -10,10 +10,11 @@ import datetime
 import html
 import itertools
 
-from .._core import status
+from .._core import log, screen, status
+from .._core.completed import CompletedProcess
 from .._core.log import STDERR_FD
 from .._core.process import Process
-from .._core.rows import Rows, ends
+from .._core.rows import Rows, ends, fitting
 from .._core.screen import Row
 from . import state
 from .styles import markup
@@ -21,6 +22,7 @@ from .styles import markup
 LIMIT = 64 * 1024
 """Bytes of output, in both its forms together, that one cell adds to the notebook."""
 _LINES = 2000
+_RESULT_BYTES, _RESULT_LINES = 16 * 1024, 40  # of a result that a cell shows
 _AROUND = 50  # bytes around a row, where streams alternate
 
 _BORDER = "var(--jp-border-color2, #bdbdbd)"
@@ -38,12 +40,30 @@ def bundle(process: Process, rows: Rows | None, note: str = "", limit: int = LIM
     now = state.of(process)
     shown = ends(rows, _cost, limit // 2, limit // 2, _LINES) if rows else []
     took = status.duration_words(process.duration)
-    used = _used(process)
+    used = _used(process.usage)
     end = f"{now.mark} {now.label} · {took}{_dotted(used)} · {process.name}{_dotted(note)}"
     return {
         "text/plain": "\n".join([*(row.plain for row in shown), end]),
         "text/html": _html(now, process.name, took, used, shown, note),
     }
+
+
+def picture(done: CompletedProcess) -> dict[str, str]:
+    """A result as Jupyter shows it: the HTML of how it ended, and of the first and the last lines of its output."""
+    if done.log:
+        rows = Rows(done.log, log.BOTH)
+        while rows.follow():
+            pass
+        shown = ends(rows, _cost, _RESULT_BYTES // 2, _RESULT_BYTES // 2, _RESULT_LINES)
+    else:
+        held = [
+            Row(stream, line) for stream, data in done.pieces() for line in screen.text(data).rstrip("\n").split("\n")
+        ]
+        shown = fitting(iter(held), _cost, _RESULT_BYTES, _RESULT_LINES)
+        if hidden := len(held) - len(shown):
+            shown.append(Row(0, f"... {status.count_words(hidden, 'line', 'lines')} not shown"))
+    took = status.duration_words(done.duration)
+    return {"text/html": _html(state.of_result(done), done.name, took, _used(done.usage), shown, "")}
 
 
 def text_bundle(rows: Rows, limit: int = LIMIT) -> dict[str, str]:
@@ -109,9 +129,9 @@ def _rows(stream: int, rows: list[Row]) -> str:
     return f'<span style="display:block;padding:0 8px;{look}">{text}</span>'
 
 
-def _used(process: Process) -> str:
+def _used(usage: status.Usage | None) -> str:
     """CPU time and peak memory, where somebody has measured them."""
-    if (usage := process.usage) is None:
+    if usage is None:
         return ""
     return f"CPU {status.duration_words(usage.user + usage.system)} · peak {status.size_words(usage.peak_bytes)}"
 

@@ -4,27 +4,40 @@ State flows from kernel to page only: what a page sends to change a trait is ign
 `job`, an id of the widget that nobody can guess, `page`, one id for each load of the page, and `n`, a number that grows
 with each message of that page, to whichever widget. A message is handled only if its `n` is above that of the last one
 of the page; so it does not matter that it may come twice. For where the kernel allows it, each is heard as soon as it
-arrives, in another thread, though a cell keeps the kernel busy; and later in its usual way again.
+arrives, in another thread, though a cell keeps the kernel busy; and later in its usual way again. A page that asks too
+often is not heard.
+
+What a page sends is a dict with `op`. That of the loader, see `front_end`, for every widget::
+
+    page -> kernel   {op: "ready"}                a view was made
+                     {op: "code"}                 the page has no code of ours yet
+                     {op: "ping"}                 it has now, and may have missed something
+                     {op: "bye"}                  a view has gone
+    kernel -> page   {op: "code"} + [script, style], both gzip
 """
 
 from __future__ import annotations
 
 import secrets
 import threading
-from typing import Any
+from collections.abc import Collection
+from typing import Any, ClassVar
 
 import anywidget
 
-from . import kernel
+from . import front_end, kernel
 from .wire import QUESTIONS, QuestionLimit
 
 MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
-_STATE_COST = QUESTIONS / 2  # of sending all traits, the code of the page among them
+_STATE_COST = QUESTIONS / 2  # of sending all traits, the loader among them
+_CODE_COST = QUESTIONS / 2
 _MOST_PAGES = 1000  # that one widget answers
 
 
 class Widget(anywidget.AnyWidget):
-    """Hears its pages once `_listen` was called; `_hear` gets what they send, in any thread."""
+    """Hears its pages once `_listen` was called; `_take` gets what they send, in any thread."""
+
+    unlimited: ClassVar[Collection[str]] = ()  # operations that are heard however often they come
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +71,18 @@ class Widget(anywidget.AnyWidget):
             self._hear(data.get("content"))
 
     def _hear(self, content: object) -> None:
-        """Take a message of the page, in any thread."""
+        if not isinstance(content, dict) or not self._is_new(content):
+            return
+        operation = content["op"]
+        if operation not in self.unlimited and not self._questions.passes(_CODE_COST if operation == "code" else 1):
+            return
+        if operation == "code":  # also while the kernel is busy: without it there is no button
+            self.send({"op": "code"}, front_end.packed())
+        else:
+            self._take(operation, content)
+
+    def _take(self, operation: str, content: dict[str, Any]) -> None:
+        """Take a message of the page that is new, in any thread."""
         raise NotImplementedError
 
     def _is_new(self, content: dict[str, Any]) -> bool:

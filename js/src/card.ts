@@ -1,13 +1,14 @@
 // The process card: what one process looks like in a cell while it runs. The wire is described in card.py.
 // The kernel owns state and text; all of it is put into the page by textContent, never as markup.
 import type { AnyModel, Render } from '@anywidget/types';
-import { element, icon, rename } from './dom';
+import { element, icon, put, rename } from './dom';
 import { Figures } from './figures';
-import { keepKeys } from './keys';
+import { askForNotifications, notify } from './notification';
 import { Output } from './output';
 import { Progress } from './progress';
 import { Stdin } from './stdin';
 import { duration } from './time';
+import { type View, show } from './view';
 import { type Message, type Send, type Shown, type Tail, type Times, stamp } from './wire';
 
 interface Traits {
@@ -19,7 +20,7 @@ const STOPPABLE = new Set([...LIVE, 'left']);
 const TICK_MS = 200;
 const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
 
-class Card {
+class Card implements View<Message> {
   readonly root = element('section', 'card', { role: 'group' });
   private readonly icon = element('span', 'icon');
   private readonly label = element('span', 'label', { role: 'status' });
@@ -37,6 +38,7 @@ class Card {
   private readonly fold = element('button', 'fold', { type: 'button' });
   private open: boolean;
   private lost = false;
+  private refusal = ''; // why there will be no notification
   private share?: number | null; // that is done
   private ahead?: Shown; // what a busy kernel has said of its state; the model gets it later
   private heard = performance.now(); // when the kernel last told the times
@@ -59,6 +61,7 @@ class Card {
       this.draw();
     });
     this.draw();
+    if (this.shown.notifies) void this.askForNotifications();
   }
 
   private get shown(): Shown {
@@ -74,14 +77,18 @@ class Card {
     }
   };
 
+  reconnect(): void {
+    this.lose();
+    this.send('ping');
+  }
+
   /** The kernel was restarted or has died; should it be there all the same, its next message says so. */
-  lose(): void {
+  private lose(): void {
     this.tick(); // the time stands still from here
     this.lost = true;
     this.draw();
   }
 
-  /** The kernel has told a new state. */
   change(ahead?: Shown): void {
     this.ahead = ahead;
     this.lost = false;
@@ -89,15 +96,14 @@ class Card {
     this.draw();
   }
 
-  /** The kernel has sent something of the output, or its answer to a button. */
   take(message: Message, buffer: DataView | undefined): void {
     this.output.take(message, buffer);
     if (message.op === 'tail') this.hearTail(message);
     else if (message.op === 'figures') this.figures.take(message);
     else if (message.op === 'state') this.change(message.shown);
+    else if (message.op === 'notify') notify(`${message.label} · ${message.took}`, this.shown.title, this.shown.job);
   }
 
-  /** A key that was pressed in the card; true when JupyterLab must not have it. */
   key(event: KeyboardEvent): boolean {
     return this.stdin.key(event) || this.output.key(event);
   }
@@ -108,20 +114,18 @@ class Card {
     this.output.close();
   }
 
-  /** What changes with time alone; false when nothing will change any more. */
-  tick(): boolean {
+  tick(): void {
     const { name, label, sent } = this.shown;
     const running = LIVE.has(name);
     const since = running ? (performance.now() - this.heard) / 1000 : 0;
-    if (name !== 'lost') this.time.textContent = duration(this.times.elapsed + since);
+    if (name !== 'lost') put(this.time, duration(this.times.elapsed + since));
     let text = label;
     if (name === 'stopping') {
       text = `Stopping (${sent} sent ${Math.floor(this.times.sent_ago + since)} s ago`;
       if (this.times.next_in !== null) text += `, ${NEXT[sent]} in ${Math.max(0, Math.ceil(this.times.next_in - since))} s`;
       text += ')';
     }
-    if (this.label.textContent !== text) this.label.textContent = text;
-    return running;
+    put(this.label, text);
   }
 
   private hearTail(message: Tail): void {
@@ -130,6 +134,11 @@ class Card {
     this.stdin.secret = message.secret === true;
     this.counts.textContent = `${message.counts} · pid ${this.shown.pid}`;
     this.hear(message);
+    this.draw();
+  }
+
+  private async askForNotifications(): Promise<void> {
+    this.refusal = await askForNotifications();
     this.draw();
   }
 
@@ -148,7 +157,7 @@ class Card {
     }
     this.root.setAttribute('aria-label', `Process ${title}`);
     this.title.textContent = this.title.title = title;
-    this.note.textContent = note;
+    this.note.textContent = this.note.title = [note, this.refusal].filter(Boolean).join(' · ');
     this.stop.hidden = this.kill.hidden = !STOPPABLE.has(name);
     this.stop.disabled = sent !== '';
     this.pause.hidden = !this.shown.pauses || !running || sent !== '';
@@ -162,6 +171,7 @@ class Card {
     this.progress.show(running && !paused, this.share);
     this.output.hidden = !this.open || this.output.isEmpty;
     this.output.lost = this.lost;
+    this.output.live = STOPPABLE.has(name);
     this.fold.textContent = this.open ? 'Hide output' : 'Show output';
     this.fold.setAttribute('aria-expanded', String(this.open));
     this.tick();
@@ -175,33 +185,4 @@ class Card {
   }
 }
 
-/** Called by loader.ts, which tells the kernel of the view. */
-const render: Render<Traits> = ({ model, el }) => {
-  const card = new Card(model);
-  const onMessage = (message: Message | null, buffers: DataView[]) => {
-    if (message) card.take(message, buffers[0]);
-  };
-  const onChange = () => card.change();
-  // ipywidgets says when the connection to the kernel goes or comes; not one of anywidget's own events, hence the cast
-  const live = model as unknown as { on(event: string, call: () => void): void; off(event: string, call: () => void): void };
-  const onLive = () => {
-    card.lose();
-    card.send('ping');
-  };
-  live.on('comm_live_update', onLive);
-  model.on('msg:custom', onMessage);
-  model.on('change:shown', onChange);
-  const letKeys = keepKeys(card.root, (event) => card.key(event));
-  el.append(card.root);
-  const timer = setInterval(() => card.tick(), TICK_MS);
-  return () => {
-    clearInterval(timer);
-    card.close();
-    letKeys();
-    live.off('comm_live_update', onLive);
-    model.off('msg:custom', onMessage);
-    model.off('change:shown', onChange);
-  };
-};
-
-export default { render };
+export const render: Render<Traits> = ({ model, el }) => show(new Card(model), model as AnyModel, el, TICK_MS);

@@ -61,6 +61,11 @@ export function iconButton(name: string, title: string, press: () => void): HTML
   return made;
 }
 
+/** A text that stays the same is not set again: the page would lay out anew. */
+export function put(into: HTMLElement, text: string): void {
+  if (into.textContent !== text) into.textContent = text;
+}
+
 export function rename(button: HTMLButtonElement, title: string): void {
   button.title = title;
   button.setAttribute('aria-label', title);

@@ -1,11 +1,11 @@
 // CPU and memory of the family, in the head. The kernel looks only while a view is in sight: the page says so.
 import { drawing, element } from './dom';
+import { size } from './size';
 import { type Figures as Told, type Send, newId } from './wire';
 
 const KEPT = 24; // points of the line, a second each
 const WIDTH = 48;
 const HEIGHT = 16;
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 export class Figures {
   readonly root = element('span', 'figures');
@@ -24,8 +24,8 @@ export class Figures {
     private readonly send: Send,
     card: HTMLElement,
   ) {
-    const size = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: String(WIDTH), height: String(HEIGHT), 'aria-hidden': 'true' };
-    const spark = drawing('svg', { class: 'ipyproc-spark', ...size });
+    const box = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: String(WIDTH), height: String(HEIGHT), 'aria-hidden': 'true' };
+    const spark = drawing('svg', { class: 'ipyproc-spark', ...box });
     spark.append(this.area, this.line);
     this.root.append(spark, this.cpu, this.memory);
     this.root.hidden = true;
@@ -67,11 +67,4 @@ export class Figures {
     if (on !== this.watched) this.send('watch', { id: this.id, on });
     this.watched = on;
   }
-}
-
-/** `783 B`, `412 MB`, `2.1 GB` */
-function size(bytes: number): string {
-  const unit = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), UNITS.length - 1);
-  const figure = bytes / 1000 ** unit;
-  return `${figure.toFixed(unit && figure < 10 ? 1 : 0)} ${UNITS[unit]}`;
 }

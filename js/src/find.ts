@@ -1,5 +1,6 @@
 // The bar below the log that finds text in all rows, in the kernel, and goes to a line by its number.
 import { clamp, element, iconButton } from './dom';
+import { Hits, hasUpper, patternOf } from './hits';
 import type { Log } from './log';
 import type { Rows } from './rows';
 import { type Found, type Send, newId } from './wire';
@@ -18,10 +19,7 @@ export class Find {
     autocomplete: 'off',
   });
   private readonly count = element('span', 'find-count', { 'aria-live': 'polite' });
-  private rowsFound = new Uint32Array();
-  private more = false;
-  private searched = 0; // rows there were when the kernel searched
-  private at = -1; // index of the current one
+  private hits = new Hits();
   private asked = '';
   private askedFor = '';
   private step = 0; // where to go from the current one when the answer comes
@@ -81,12 +79,10 @@ export class Find {
 
   found(message: Found, buffer: DataView | undefined): void {
     if (message.id !== this.asked) return;
-    const before = this.current;
-    const bytes = buffer ? buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength) : new ArrayBuffer();
-    this.rowsFound = new Uint32Array(bytes as ArrayBuffer);
-    this.more = message.more;
-    this.searched = message.total;
-    this.at = this.step && before >= 0 ? this.beside(before, this.step) : this.nearest();
+    const before = this.hits.current;
+    this.hits = new Hits(message, buffer);
+    if (this.step && before >= 0) this.hits.goBeside(before, this.step);
+    else this.hits.goNear(this.log.top);
     this.show();
   }
 
@@ -106,17 +102,13 @@ export class Find {
     this.highlight();
   }
 
-  private get current(): number {
-    return this.rowsFound[this.at] ?? -1;
-  }
-
   private go(step: number): void {
     clearTimeout(this.timer);
     const line = /^:(\d+)$/.exec(this.input.value.trim());
     if (line) this.goToLine(Number(line[1]));
-    else if (this.input.value !== this.askedFor || this.searched < this.rows.total) this.search(step);
-    else if (this.rowsFound.length) {
-      this.at = (this.at + step + this.rowsFound.length) % this.rowsFound.length;
+    else if (this.input.value !== this.askedFor || this.hits.searched < this.rows.total) this.search(step);
+    else if (this.hits.current >= 0) {
+      this.hits.go(step);
       this.show();
     }
   }
@@ -143,39 +135,26 @@ export class Find {
 
   private forget(): void {
     this.asked = this.askedFor = this.count.textContent = '';
-    this.rowsFound = new Uint32Array();
-    this.at = this.log.marked = -1;
+    this.hits = new Hits();
+    this.log.marked = -1;
     this.unrevealed = false;
     this.highlight();
     this.log.redraw();
   }
 
-  /** The first at or below the upper edge of the view, or else the last. */
-  private nearest(): number {
-    const below = this.rowsFound.findIndex((row) => row >= Math.floor(this.log.top));
-    return below < 0 ? this.rowsFound.length - 1 : below;
-  }
-
-  private beside(row: number, step: number): number {
-    const { rowsFound } = this;
-    if (step > 0) return Math.max(0, rowsFound.findIndex((other) => other > row));
-    const from = rowsFound.findIndex((other) => other >= row);
-    return (from > 0 ? from : rowsFound.length) - 1;
-  }
-
   private show(): void {
-    const all = this.rowsFound.length.toLocaleString('en') + (this.more ? '+' : '');
-    this.count.textContent = this.rowsFound.length ? `${(this.at + 1).toLocaleString('en')} of ${all}` : 'none';
-    this.log.marked = this.current;
-    this.unrevealed = this.current >= 0;
-    if (this.current >= 0) this.log.show(this.current);
+    const { current } = this.hits;
+    this.count.textContent = this.hits.label;
+    this.log.marked = current;
+    this.unrevealed = current >= 0;
+    if (current >= 0) this.log.show(current);
     this.highlight();
     this.log.redraw();
   }
 
   /** Scroll a long row sideways to its first match, once it is drawn. */
   private reveal(): void {
-    const row = this.log.rowElement(this.current);
+    const row = this.log.rowElement(this.hits.current);
     const mark = this.marks.find(({ startContainer }) => row?.contains(startContainer));
     if (!mark) return;
     this.unrevealed = false;
@@ -186,7 +165,7 @@ export class Find {
   }
 
   private matches(): StaticRange[] {
-    const pattern = new RegExp(this.askedFor.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&'), hasUpper(this.askedFor) ? 'g' : 'gi');
+    const pattern = patternOf(this.askedFor);
     const { first, last } = this.log.range;
     const found: StaticRange[] = [];
     for (let row = first; row < last && found.length < MOST_MARKS; row++) {
@@ -226,9 +205,4 @@ function shared(): Highlight | undefined {
   let highlight = CSS.highlights.get(HIGHLIGHT);
   if (!highlight) CSS.highlights.set(HIGHLIGHT, (highlight = new Highlight()));
   return highlight;
-}
-
-/** A text with a capital letter is meant as it is written. */
-function hasUpper(text: string): boolean {
-  return text !== text.toLowerCase();
 }

@@ -1,4 +1,4 @@
-// All that each card carries (`_esm`): it fetches the code of the card from the kernel, once for a page, and shows it.
+// All that each widget carries (`_esm`): it fetches the code of all views from the kernel, once for a page, and shows its own.
 import type { AnyModel, Render } from '@anywidget/types';
 import { type Shown, stamp } from './wire';
 
@@ -9,7 +9,7 @@ interface Traits {
   shown: Shown;
 }
 interface Shared {
-  code?: { default: { render(context: { model: AnyModel<Traits>; el: HTMLElement }): () => void } };
+  code?: { default: Record<string, { render(context: { model: AnyModel<Traits>; el: HTMLElement }): () => void }> };
   sheet?: CSSStyleSheet;
   askedAt: WeakMap<object, number>; // of each kernel
   waiting: Set<() => void>;
@@ -18,11 +18,13 @@ interface Shared {
 const unpack = (buffer: DataView) =>
   new Response(new Blob([buffer as BlobPart]).stream().pipeThrough(new DecompressionStream('gzip'))).text();
 
+const view = 'VIEW'; // and CODE: see front_end.py
+
 const render: Render<Traits> = ({ model, el }) => {
   const shown = model.get('shown');
-  if (!shown?.job) return; // a card without a process, which a page can forge: nothing to show
+  if (!shown?.job) return; // one that a page has forged: nothing to show
   const page = globalThis as unknown as Record<string, Shared>;
-  const shared = (page.__ipyproc_card_CODE__ ??= { askedAt: new WeakMap(), waiting: new Set() }); // CODE: see front_end.py
+  const shared = (page.__ipyproc_CODE__ ??= { askedAt: new WeakMap(), waiting: new Set() });
   const line = document.createElement('div');
   let end: (() => void) | undefined;
   let timer = 0;
@@ -37,11 +39,11 @@ const render: Render<Traits> = ({ model, el }) => {
     const root = el.getRootNode();
     const { adoptedStyleSheets: sheets } = root instanceof ShadowRoot ? root : document;
     if (!sheets.includes(shared.sheet!)) sheets.push(shared.sheet!);
-    end = shared.code!.default.render({ model, el });
+    end = shared.code!.default[view]!.render({ model, el });
   };
   const drawLate = () => {
     draw();
-    send('ping'); // the first rows came before there was a card for them
+    send('ping'); // the first rows came before there was a view for them
   };
   const ask = () => {
     const kernel = model.widget_manager ?? model;
@@ -64,7 +66,7 @@ const render: Render<Traits> = ({ model, el }) => {
       shared.code ??= code;
       for (const each of [...shared.waiting]) each();
     } catch (error) {
-      line.textContent = `This browser cannot show the card of ${shown.title}: ${error}`;
+      line.textContent = `This browser cannot show ${shown.title}: ${error}`;
     }
   };
   const stopWaiting = () => {

@@ -1,18 +1,14 @@
 // The output of a process: of any number of rows only those in sight are in the page, and a margin.
 //
 // The truth is `top`, the row at the upper edge of the view with the part of it that is above. Of few rows the browser
-// scrolls all; a browser limits the height of an element, so beyond MOST_PX the scroll bar is scaled, and wheel and keys
-// move by rows. The heights of wrapped rows are known for drawn ones only; there the scroll bar counts rows.
+// scrolls all; of more the scroll bar is scaled, and wheel and keys move by rows. See geometry.ts.
 import { clamp, element } from './dom';
+import { Geometry, MOST_PX, PADDING, ROW } from './geometry';
+import { fill } from './row';
 import type { Rows } from './rows';
-import { fill, plain } from './sgr';
+import { plain } from './sgr';
 
-export const ROW = 18; // px, of a row that is not wrapped
-const PADDING = 4; // px, above the first and below the last row
-const MARGIN = 10; // rows drawn on either side of the view
 const AHEAD = 60; // rows on either side that are asked for before they come in sight; not while it follows a flood
-const MOST_PX = 8_000_000;
-const MOST_VIEW = 328; // px; see card.css
 const LEAST_CHARACTER = 3; // px; no font draws a row in fewer for each character
 const LABEL_MS = 300;
 const FRAME_US = 7_000; // what the new rows of one frame may cost
@@ -33,16 +29,12 @@ export class Log {
   private readonly sheet = element('div', 'sheet'); // as high as all rows
   private readonly lines = element('div', 'lines'); // the drawn ones
   private readonly drawn = new Map<number, Drawn>();
-  private first = 0; // the drawn rows ...
-  private last = 0; // ... up to this one, without it
-  private edges: number[] = []; // where the drawn rows begin, when wrapped: px from the first; and where the last one ends
-  private height = 0; // of the view
-  private width = 0;
+  private readonly geometry: Geometry;
+  private width = 0; // of the view
   private widest = 0;
   private placed = 0; // where we have put the scroll bar: all else is the user's doing
   private centred = -1; // the row that stays in the middle until the user scrolls
   private follow = true;
-  private wrapped = false;
   private seen = 0; // rows that were there when it stopped following
   private frame = 0;
   private label = 0;
@@ -52,6 +44,7 @@ export class Log {
     private readonly rows: Rows,
     private readonly onDrawn: (changed: boolean) => void,
   ) {
+    this.geometry = new Geometry(rows);
     this.sheet.append(this.lines);
     this.root.append(this.sheet);
     this.root.addEventListener('scroll', () => this.scrolled(), { passive: true });
@@ -71,11 +64,11 @@ export class Log {
   }
 
   get wrap(): boolean {
-    return this.wrapped;
+    return this.geometry.wrapped;
   }
 
   set wrap(on: boolean) {
-    this.wrapped = on;
+    this.geometry.wrapped = on;
     this.root.classList.toggle('ipyproc-wrapped', on);
     this.sheet.style.minWidth = '';
     this.widest = 0;
@@ -84,7 +77,7 @@ export class Log {
 
   /** The drawn rows, up to `last` without it. */
   get range(): { first: number; last: number } {
-    return { first: this.first, last: this.last };
+    return { first: this.geometry.first, last: this.geometry.last };
   }
 
   rowElement(row: number): HTMLElement | undefined {
@@ -104,16 +97,16 @@ export class Log {
   /** Move by this many px; false at the end. */
   scrollBy(px: number): boolean {
     const before = this.top;
-    this.moveTo(this.at(this.y(this.top) + px));
+    this.moveTo(this.geometry.at(this.geometry.y(this.top) + px));
     return this.top !== before;
   }
 
   scrollPage(direction: 1 | -1): void {
-    this.scrollBy(direction * Math.max(ROW, this.page - ROW));
+    this.scrollBy(direction * Math.max(ROW, this.geometry.page - ROW));
   }
 
   scrollToEnd(direction: 1 | -1): void {
-    this.moveTo(direction < 0 ? 0 : this.end());
+    this.moveTo(direction < 0 ? 0 : this.geometry.end());
   }
 
   /** Scroll sideways until this is in sight, with some of what stands before it. */
@@ -125,7 +118,7 @@ export class Log {
 
   /** The row at this distance from the upper edge of the view. */
   rowAt(px: number): number {
-    return clamp(Math.floor(this.at(this.y(this.top) + px - PADDING)), 0, this.rows.total - 1);
+    return clamp(Math.floor(this.geometry.at(this.geometry.y(this.top) + px - PADDING)), 0, this.rows.total - 1);
   }
 
   close(): void {
@@ -134,48 +127,10 @@ export class Log {
     clearTimeout(this.label);
   }
 
-  /** px for rows in the view; before it has a size, the most that it can have. */
-  private get page(): number {
-    return (this.height || MOST_VIEW) - 2 * PADDING;
-  }
-
-  /** Whether the scroll bar can be as long as all rows are high. */
-  private get exact(): boolean {
-    return this.wrapped ? this.first === 0 && this.last === this.rows.total : this.rows.total * ROW <= MOST_PX;
-  }
-
-  /** Where a row begins, in px from the first drawn one; where no heights are known a row counts as not wrapped. */
-  private y(row: number): number {
-    const drawn = row - this.first;
-    if (!this.wrapped || drawn < 0) return drawn * ROW;
-    const n = Math.floor(drawn);
-    const from = this.edges[n];
-    const to = this.edges[n + 1];
-    if (from !== undefined && to !== undefined) return from + (drawn - n) * (to - from);
-    return (this.edges.at(-1) ?? 0) + (row - this.last) * ROW;
-  }
-
-  /** The row, with its part, that is at this distance from the first drawn one. */
-  private at(y: number): number {
-    const bottom = this.edges.at(-1) ?? 0;
-    if (!this.wrapped || y < 0) return this.first + y / ROW;
-    if (y >= bottom) return this.last + (y - bottom) / ROW;
-    const n = this.edges.findIndex((edge) => edge > y) - 1;
-    const from = this.edges[n] ?? 0;
-    return this.first + n + (y - from) / (this.edges[n + 1]! - from);
-  }
-
-  /** The top at which the last row is in sight. When wrapped that is known only once it is drawn. */
-  private end(): number {
-    const { total } = this.rows;
-    if (!this.wrapped) return Math.max(0, total - this.page / ROW);
-    return this.last === total ? Math.max(0, this.at((this.edges.at(-1) ?? 0) - this.page)) : total;
-  }
-
   private moveTo(top: number): void {
     this.centred = -1;
     const up = top < this.top;
-    const end = this.end();
+    const end = this.geometry.end();
     this.top = clamp(top, 0, end);
     this.following = !up && this.top >= end;
   }
@@ -184,35 +139,16 @@ export class Log {
     this.frame = 0;
     const { total } = this.rows;
     this.top = this.centred >= 0 ? this.centred : this.follow ? total : clamp(this.top, 0, total);
-    const changed = this.fill(...this.around(this.top));
-    if (this.wrapped) this.measure();
-    if (this.centred >= 0) this.top = this.at(this.y(this.centred) - (this.page - ROW) / 2);
-    this.top = clamp(this.top, 0, this.end());
+    const changed = this.fill(...this.geometry.around(this.top, (row) => this.leastHeight(row)));
+    if (this.geometry.wrapped) this.measure();
+    if (this.centred >= 0) this.top = this.geometry.at(this.geometry.y(this.centred) - (this.geometry.page - ROW) / 2);
+    this.top = clamp(this.top, 0, this.geometry.end());
     this.place();
     if (this.follow) this.seen = total;
     this.unseen = Math.max(0, total - this.seen);
-    this.rows.want(Math.floor(this.top), this.bottom, this.follow ? 0 : AHEAD);
+    this.rows.want(Math.floor(this.top), this.geometry.bottom(this.top), this.follow ? 0 : AHEAD);
     this.label ||= setTimeout(() => this.tell(), LABEL_MS);
     this.onDrawn(changed);
-  }
-
-  /** The last row in sight, counted from 1. */
-  private get bottom(): number {
-    return Math.min(this.rows.total, Math.ceil(this.at(this.y(this.top) + this.page)));
-  }
-
-  /** The rows to draw. Of wrapped ones as many as fill the view on either side, so that the end can be put in its place. */
-  private around(top: number): [number, number] {
-    const { total } = this.rows;
-    if (!this.wrapped) {
-      const row = Math.min(top, this.end());
-      return [Math.max(0, Math.floor(row) - MARGIN), Math.min(total, Math.ceil(row + this.page / ROW) + MARGIN)];
-    }
-    let first = Math.floor(Math.min(top, total));
-    let last = first;
-    for (let px = this.page + MARGIN * ROW; px > 0 && first > 0; px -= this.leastHeight(first)) first--;
-    for (let px = this.page + MARGIN * ROW; px > 0 && last < total; px -= this.leastHeight(last - 1)) last++;
-    return [first, last];
   }
 
   private leastHeight(row: number): number {
@@ -223,7 +159,7 @@ export class Log {
 
   /** Have exactly these rows in the page; those that have not changed are left alone. */
   private fill(first: number, last: number): boolean {
-    const moved = first !== this.first || last !== this.last;
+    const moved = first !== this.geometry.first || last !== this.geometry.last;
     for (const [row, { element }] of this.drawn) {
       if (row >= first && row < last) continue;
       element.remove();
@@ -237,14 +173,14 @@ export class Log {
       else this.lines.insertBefore(drawn.element, next);
       drawn.element.classList.toggle('ipyproc-marked', row === this.marked);
     }
-    this.first = first;
-    this.last = last;
+    this.geometry.first = first;
+    this.geometry.last = last;
     return this.fillRows() || moved;
   }
 
   /** Put the texts into the rows, from the middle on. What takes too long for one frame is left to the next. */
   private fillRows(): boolean {
-    const middle = this.top + (this.follow ? -1 : 1) * (this.page / ROW / 2);
+    const middle = this.top + (this.follow ? -1 : 1) * (this.geometry.page / ROW / 2);
     const near = [...this.drawn].sort(([a], [b]) => Math.abs(a - middle) - Math.abs(b - middle));
     let cost = 0;
     for (const [row, drawn] of near) {
@@ -278,68 +214,58 @@ export class Log {
 
   private measure(): void {
     const rows = [...this.lines.children] as HTMLElement[];
-    this.edges = rows.map((row) => row.offsetTop);
-    this.edges.push(this.lines.offsetHeight);
+    this.geometry.edges = rows.map((row) => row.offsetTop);
+    this.geometry.edges.push(this.lines.offsetHeight);
   }
 
   /** Put scroll bar and rows where `top` says. All writes but the last ones come before all reads: one layout. */
   private place(): void {
     const { total } = this.rows;
-    const high = this.wrapped && this.exact ? (this.edges.at(-1) ?? 0) : Math.min(total * ROW, MOST_PX);
+    const { geometry } = this;
+    const high = geometry.wrapped && geometry.exact ? (geometry.edges.at(-1) ?? 0) : Math.min(total * ROW, MOST_PX);
     this.sheet.style.height = `${high + 2 * PADDING}px`;
     this.root.style.setProperty('--ipyproc-digits', String(String(total).length));
-    this.root.classList.toggle('ipyproc-tall', high > this.page);
-    const scroll = this.exact ? this.y(this.top) + this.firstY : this.share * (high - this.page);
-    const wide = this.wrapped ? 0 : this.lines.offsetWidth;
+    this.root.classList.toggle('ipyproc-tall', high > geometry.page);
+    const scroll = geometry.exact ? geometry.y(this.top) + geometry.firstY : geometry.share(this.top) * (high - geometry.page);
+    const wide = geometry.wrapped ? 0 : this.lines.offsetWidth;
     const wasAt = this.root.scrollTop;
     if (wide > this.widest) this.sheet.style.minWidth = `${(this.widest = wide)}px`;
     if (Math.abs(wasAt - scroll) > 1) this.root.scrollTop = scroll;
     this.placed = Math.abs(wasAt - scroll) > 1 ? this.root.scrollTop : wasAt;
-    const shift = this.exact ? this.firstY : Math.round(this.placed - this.y(this.top));
+    const shift = geometry.exact ? geometry.firstY : Math.round(this.placed - geometry.y(this.top));
     this.lines.style.transform = `translateY(${PADDING + shift}px)`;
-  }
-
-  /** Where the first drawn row is among all, in px, as long as the scroll bar is exact. */
-  private get firstY(): number {
-    return this.wrapped ? 0 : this.first * ROW;
-  }
-
-  /** How far down the top is: 0 to 1. */
-  private get share(): number {
-    const end = this.end();
-    return this.top >= end ? 1 : this.top / (this.wrapped ? this.rows.total : end);
   }
 
   /** The scroll bar, or the browser's own scrolling, has moved. */
   private scrolled(): void {
     const now = this.root.scrollTop;
     const before = this.placed;
-    if (!this.height || Math.abs(now - before) <= 1) return;
+    if (!this.geometry.height || Math.abs(now - before) <= 1) return;
     this.placed = now;
     this.centred = -1;
-    const most = this.root.scrollHeight - this.height;
+    const most = this.root.scrollHeight - this.geometry.height;
     const share = clamp(now / most, 0, 1);
-    const end = this.wrapped ? this.rows.total : this.end();
-    this.top = this.exact ? this.at(now - this.firstY) : share * end;
+    const end = this.geometry.wrapped ? this.rows.total : this.geometry.end();
+    this.top = this.geometry.exact ? this.geometry.at(now - this.geometry.firstY) : share * end;
     this.following = now > before && now >= most - 2;
   }
 
   /** Where the scroll bar is scaled, the wheel moves by true rows. At the ends it goes on to the notebook. */
   private wheel(event: WheelEvent): void {
-    if (this.exact || event.ctrlKey || event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) return;
-    const unit = [1, ROW, this.page][event.deltaMode] ?? 1;
+    if (this.geometry.exact || event.ctrlKey || event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) return;
+    const unit = [1, ROW, this.geometry.page][event.deltaMode] ?? 1;
     if (this.scrollBy(event.deltaY * unit)) event.preventDefault();
   }
 
   private resized({ width, height }: DOMRectReadOnly): void {
     this.width = width;
-    this.height = height;
+    this.geometry.height = height;
     this.redraw();
   }
 
   private tell(): void {
     this.label = 0;
-    const lines = `lines ${Math.floor(this.top) + 1} to ${this.bottom} of ${this.rows.total}`;
+    const lines = `lines ${Math.floor(this.top) + 1} to ${this.geometry.bottom(this.top)} of ${this.rows.total}`;
     this.root.setAttribute('aria-label', `Output, ${lines}`);
   }
 }

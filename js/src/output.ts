@@ -1,7 +1,8 @@
 // The body of the card: the log, what finds, copies and downloads it, and the buttons for that.
 import { element, iconButton, rename } from './dom';
 import { Find } from './find';
-import { Log, ROW } from './log';
+import { ROW } from './geometry';
+import { Log } from './log';
 import { Rows } from './rows';
 import { type Place, Selection } from './selection';
 import { Download, Refused, TextPull, copy } from './transfer';
@@ -51,6 +52,11 @@ export class Output {
 
   set hidden(hidden: boolean) {
     this.body.hidden = this.tools.hidden = hidden;
+  }
+
+  /** Whether anything may come yet. */
+  set live(live: boolean) {
+    this.followButton.hidden = !live;
   }
 
   set lost(lost: boolean) {

@@ -1,23 +1,7 @@
 // The line below the head: how far the program has come, as the kernel reads it from the output; and while the tab is
 // hidden the same in its title.
 import { element } from './dom';
-
-const shares = new Map<Progress, number>(); // of all cards of the page, the oldest first
-let ours = ''; // the title as we have set it
-let theirs = '';
-
-function drawTitle(): void {
-  if (ours && document.title === ours) document.title = theirs; // else it has been set anew meanwhile
-  ours = '';
-  const [share] = shares.values();
-  if (!document.hidden || share === undefined) return;
-  theirs = document.title;
-  document.title = ours = `${percent(share)} · ${theirs}`;
-}
-
-function percent(share: number): string {
-  return `${Math.floor(100 * share)} %`; // not 100 before the end
-}
+import { drawTitle, percent, showShare } from './title';
 
 export class Progress {
   readonly bar = element('div', 'bar');
@@ -41,9 +25,7 @@ export class Progress {
     this.bar.dataset.known = String(known);
     this.bar.title = known ? percent(share) : '';
     this.done.style.width = known ? `${100 * share}%` : '';
-    if (known) shares.set(this, share);
-    else shares.delete(this);
-    drawTitle();
+    showShare(this, known ? share : undefined);
   }
 
   close(): void {

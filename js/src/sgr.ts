@@ -1,4 +1,5 @@
-// One row of text -> elements: its SGR styles, and its links. Nothing here is ever parsed as markup.
+// One row of text -> its runs, each with an SGR style, a link, both or none.
+import { type Link, linksOf } from './links';
 
 // What a terminal shows on its own backgrounds. Text on the card's background has colours of the theme instead (card.css).
 const BASE = [
@@ -6,13 +7,6 @@ const BASE = [
   ...['#666666', '#f2555a', '#3fb950', '#e6c34a', '#58a6ff', '#d670d6', '#39c5cf', '#ffffff'],
 ];
 const SEQUENCE = /\x1b\[([0-9;]*)m/g;
-// no invisible characters (\p{Cf}): they could make a link look like another one
-const LINK = /\bhttps?:\/\/[^\s<>"`\\\p{Cf}\p{Cc}]+/giu;
-const MOST_LINKS = 100; // in one row; each costs a browser more than ten words
-const MOST_PATTERNS = 500;
-const CLOSING: Record<string, string> = { ')': '(', ']': '[', '}': '{' };
-
-const patterns = new Map<string, HTMLElement>(); // by the codes of the style
 
 interface Style {
   color?: number | string; // a number is one of the 16
@@ -24,13 +18,16 @@ interface Style {
   strike?: boolean;
   inverse?: boolean;
 }
-interface Link {
-  from: number;
-  url: string;
-}
-interface Run {
+/** A part of a row that looks the same all over. */
+export interface Run {
   text: string;
-  codes: string;
+  codes: string; // of its style, canonical; empty: none
+  link?: Link; // the same object in all runs of one link
+}
+/** A style as CSS. */
+export interface Look {
+  css: Record<string, string>;
+  inverse: boolean; // front and back of the theme change places
 }
 
 /** The text without its styles. */
@@ -38,30 +35,27 @@ export function plain(text: string): string {
   return text.includes('\x1b') ? text.replace(SEQUENCE, '') : text;
 }
 
-/** Put the text of a row into its element. */
-export function fill(row: HTMLElement, text: string): void {
+/** The runs of a row, one behind the other. */
+export function runs(text: string): Run[] {
   const links = linksOf(plain(text));
-  row.replaceChildren();
+  const found: Run[] = [];
   let at = 0;
-  let link: HTMLElement | undefined;
-  for (const { text: all, codes } of runs(text)) {
+  for (const { text: all, codes } of styledRuns(text)) {
     for (let rest = all; rest; ) {
       const next = links[0];
-      if (next && at === next.from) row.append((link = anchor(next.url)));
-      const until = !next ? Infinity : link ? next.from + next.url.length : next.from;
+      const link = next && at >= next.from ? next : undefined;
+      const until = link ? link.from + link.url.length : (next?.from ?? Infinity);
       const part = rest.slice(0, until - at);
-      (link ?? row).append(codes ? styled(part, codes) : part);
+      found.push({ text: part, codes, ...(link && { link }) });
       rest = rest.slice(part.length);
       at += part.length;
-      if (link && at === until) {
-        link = undefined;
-        links.shift();
-      }
+      if (link && at === until) links.shift();
     }
   }
+  return found;
 }
 
-function runs(text: string): Run[] {
+function styledRuns(text: string): Run[] {
   if (!text.includes('\x1b')) return [{ text, codes: '' }];
   const found: Run[] = [];
   let from = 0;
@@ -110,38 +104,25 @@ function rgb(parts: number[]): string {
   return `#${parts.map((part) => Math.min(part, 255).toString(16).padStart(2, '0')).join('')}`;
 }
 
-/** A span of this style: a copy of the last one like it, which takes a browser a third of the time of a new one. */
-function styled(text: string, codes: string): HTMLElement {
-  let pattern = patterns.get(codes);
-  if (!pattern) {
-    if (patterns.size >= MOST_PATTERNS) patterns.clear();
-    patterns.set(codes, (pattern = patternOf(styleOf(codes))));
-  }
-  const made = pattern.cloneNode() as HTMLElement;
-  made.textContent = text;
-  return made;
-}
-
-function patternOf(style: Style): HTMLElement {
-  const made = document.createElement('span');
-  paint(made, style);
-  if (style.bold) made.style.fontWeight = 'bold';
-  if (style.dim) made.style.opacity = '0.65';
-  if (style.italic) made.style.fontStyle = 'italic';
+/** What the codes of a run look like. */
+export function look(codes: string): Look {
+  const style = styleOf(codes);
+  const css = paint(style);
+  if (style.bold) css['font-weight'] = 'bold';
+  if (style.dim) css.opacity = '0.65';
+  if (style.italic) css['font-style'] = 'italic';
   const lines = [style.underline ? 'underline' : '', style.strike ? 'line-through' : ''].filter(Boolean);
-  if (lines.length) made.style.textDecoration = lines.join(' ');
-  return made;
+  if (lines.length) css['text-decoration'] = lines.join(' ');
+  return { css, inverse: style.inverse === true && style.color === undefined && style.background === undefined };
 }
 
 /** A background brings its own text colour: that of the theme may not be readable on it. */
-function paint(made: HTMLElement, { color, background, inverse }: Style): void {
-  if (inverse && color === undefined && background === undefined) made.className = 'ipyproc-inverse';
-  else if (inverse || background !== undefined) {
-    const [front, back] = inverse ? [background, color ?? 7] : [color, background];
-    const ground = fixed(back ?? 0);
-    made.style.backgroundColor = ground;
-    made.style.color = front === undefined ? (isLight(ground) ? '#000' : '#fff') : fixed(front);
-  } else if (color !== undefined) made.style.color = typeof color === 'number' ? `var(--ipyproc-color-${color})` : color;
+function paint({ color, background, inverse }: Style): Record<string, string> {
+  if (color === undefined && background === undefined) return {};
+  if (!inverse && background === undefined) return { color: typeof color === 'number' ? `var(--ipyproc-color-${color})` : color! };
+  const [front, back] = inverse ? [background, color ?? 7] : [color, background];
+  const ground = fixed(back ?? 0);
+  return { 'background-color': ground, color: front === undefined ? (isLight(ground) ? '#000' : '#fff') : fixed(front) };
 }
 
 function fixed(color: number | string): string {
@@ -151,41 +132,4 @@ function fixed(color: number | string): string {
 function isLight(color: string): boolean {
   const part = (at: number) => parseInt(color.slice(at, at + 2), 16);
   return 0.3 * part(1) + 0.59 * part(3) + 0.11 * part(5) > 140;
-}
-
-function linksOf(text: string): Link[] {
-  if (!text.includes('://')) return [];
-  const links: Link[] = [];
-  for (const match of text.matchAll(LINK)) {
-    const url = trim(match[0]);
-    if (isWeb(url)) links.push({ from: match.index, url });
-    if (links.length >= MOST_LINKS) break;
-  }
-  return links;
-}
-
-/** The link without the punctuation of the sentence that it stands in; `(http://a/b)` ends before its bracket, `b_(c)` behind. */
-function trim(link: string): string {
-  const count = (part: string) => link.split(part).length - 1;
-  const open: Record<string, number> = {};
-  for (const [closing, opening] of Object.entries(CLOSING)) open[closing] = count(opening) - count(closing);
-  let end = link.length;
-  for (; end; end--) {
-    const last = link.charAt(end - 1);
-    if (last in open && open[last]!++ >= 0) break;
-    if (!/[.,;:!?)\]}'"]/.test(last)) break;
-  }
-  return link.slice(0, end);
-}
-
-function isWeb(link: string): boolean {
-  return URL.canParse(link) && /^https?:$/.test(new URL(link).protocol);
-}
-
-function anchor(url: string): HTMLAnchorElement {
-  const made = document.createElement('a');
-  made.href = url;
-  made.target = '_blank';
-  made.rel = 'noopener noreferrer nofollow';
-  return made;
 }

@@ -1,12 +1,12 @@
 // The live table of the processes of a kernel. The wire is described in live_table.py; all text is put in by textContent.
 import type { AnyModel, Render } from '@anywidget/types';
-import { element } from './dom';
-import { keepKeys } from './keys';
+import { element, put } from './dom';
 import { duration } from './time';
+import { type View, show } from './view';
 import { newId, stamp } from './wire';
 
 interface Traits {
-  shown: { job?: string };
+  shown: { job: string };
 }
 interface Figures {
   id: number;
@@ -28,13 +28,13 @@ interface Figures {
 type Message = { op: 'rows'; rows: Figures[]; ids?: number[] } | { op: 'card'; id: number; view: string; model: string };
 type Send = (op: string, more: Record<string, string | number>) => void;
 /** What ipywidgets gives a view; not a part of anywidget's own types. */
-interface View {
+interface CardView {
   el: HTMLElement;
   remove(): void;
 }
 interface Views {
   get_model(id: string): Promise<unknown>;
-  create_view(model: unknown): Promise<View>;
+  create_view(model: unknown): Promise<CardView>;
 }
 
 const TICK_MS = 1000;
@@ -50,20 +50,16 @@ const COLUMNS: [name: string, title: string][] = [
 ];
 
 function button(op: string, text: string, press: () => void): HTMLButtonElement {
-  const made = element('button', `table-act ipyproc-table-${op}`, { type: 'button' });
+  const made = element('button', op, { type: 'button' });
   made.textContent = text;
   made.addEventListener('click', press);
   return made;
 }
 
-function put(into: HTMLElement, text: string): void {
-  if (into.textContent !== text) into.textContent = text;
-}
-
 /** One process: its row and, when it was opened, a row below with its card and its log. */
 class Row {
-  readonly root = element('tr', 'table-row');
-  readonly more = element('tr', 'table-more');
+  readonly root = element('tr', 'table-row', { role: 'row' }); // as CSS may lay it out in another way, and roles get lost
+  readonly more = element('tr', 'table-more', { role: 'row' });
   private readonly cells = new Map<string, HTMLTableCellElement>();
   private readonly mark = element('span', 'table-mark', { 'aria-hidden': 'true' });
   private readonly label = element('span', 'table-word');
@@ -77,21 +73,22 @@ class Row {
   private readonly open = button('open', 'Card', () => this.toggle());
   private told?: Figures;
   private heard = 0;
-  private card?: View;
+  private card?: CardView;
 
   constructor(
     private readonly id: number,
     private readonly send: Send,
+    private readonly toggled: (open: boolean) => void,
   ) {
     for (const [name] of COLUMNS) {
-      const cell = element('td', `table-at-${name}`);
+      const cell = element('td', `table-at-${name}`, { role: 'cell' });
       this.cells.set(name, cell);
       this.root.append(cell);
     }
     this.cells.get('state')?.append(this.mark, this.label);
     this.cells.get('command')?.append(this.name, this.origin);
     this.cells.get('buttons')?.append(this.stop, this.kill, this.pause, this.open);
-    const cell = element('td', 'table-below', { colspan: String(COLUMNS.length) });
+    const cell = element('td', 'table-below', { role: 'cell', colspan: String(COLUMNS.length) });
     cell.append(this.path, this.place);
     this.more.append(cell);
     this.more.hidden = true;
@@ -150,26 +147,63 @@ class Row {
     this.more.remove();
   }
 
-  private toggle(): void {
+  toggle(): void {
     if (this.more.hidden) {
       this.more.hidden = false;
       if (this.told?.runs) this.send('card', { id: this.id });
     } else this.close();
     if (this.told) this.take(this.told);
+    this.toggled(!this.more.hidden);
   }
 }
 
-class Table {
+/** The rows that were opened, by their ids: the browser remembers them when this tab is loaded anew. */
+class Opened {
+  private readonly ids: Set<number>;
+
+  constructor(private readonly job: string) {
+    let kept: unknown;
+    try {
+      kept = JSON.parse(sessionStorage.getItem(this.key) ?? '[]');
+    } catch {} // there is no storage in a sandboxed frame
+    this.ids = new Set(Array.isArray(kept) ? kept : []);
+  }
+
+  has(id: number): boolean {
+    return this.ids.has(id);
+  }
+
+  keep(id: number, open: boolean): void {
+    if (open) this.ids.add(id);
+    else this.ids.delete(id);
+    try {
+      sessionStorage.setItem(this.key, JSON.stringify([...this.ids]));
+    } catch {}
+  }
+
+  private get key(): string {
+    return `ipyproc-opened-${this.job}`; // of this kernel alone: another one counts from 1 too
+  }
+}
+
+class Table implements View<Message> {
   readonly root = element('section', 'table', { 'aria-label': 'Processes of this kernel' });
   private readonly count = element('span', 'table-running', { role: 'status' });
   private readonly stop = button('stop', 'Stop all', () => this.send('stop', { id: 0 }));
-  private readonly body = element('tbody', 'table-rows');
+  private readonly body = element('tbody', 'table-rows', { role: 'rowgroup' });
   private readonly rows = new Map<number, Row>();
   private readonly view = newId();
   private ids: number[] = [];
   private running = new Set<number>();
+  private inSight = false;
   private watched = false;
-  lost = false;
+  private lost = false;
+  private readonly opened: Opened;
+  private readonly observer = new IntersectionObserver((entries) => {
+    this.inSight = entries.at(-1)!.isIntersecting;
+    this.watch();
+  });
+  private readonly onVisible = () => this.watch();
 
   constructor(private readonly model: AnyModel<Traits>) {
     const head = element('div', 'table-top');
@@ -177,20 +211,23 @@ class Table {
     title.textContent = 'Processes';
     this.stop.setAttribute('aria-label', 'Stop all: send SIGTERM to all that runs');
     head.append(title, this.count, this.stop);
-    const table = element('table', 'table-grid');
-    const names = element('tr', 'table-names');
+    const table = element('table', 'table-grid', { role: 'table' });
+    const names = element('tr', 'table-names', { role: 'row' });
     for (const [name, text] of COLUMNS) {
-      const cell = name === 'buttons' ? element('td', `table-at-${name}`) : element('th', `table-at-${name}`, { scope: 'col' });
+      const cell = name === 'buttons' ? element('td', `table-at-${name}`, { role: 'cell' }) : element('th', `table-at-${name}`, { role: 'columnheader', scope: 'col' });
       cell.textContent = text;
       names.append(cell);
     }
-    const header = document.createElement('thead');
+    const header = element('thead', 'table-header', { role: 'rowgroup' });
     header.append(names);
     table.append(header, this.body);
     const scroller = element('div', 'table-scroller', { tabindex: '0', role: 'group', 'aria-label': 'Table of processes' });
     scroller.append(table);
     this.root.append(head, scroller);
     this.stop.hidden = true;
+    this.opened = new Opened(model.get('shown').job);
+    this.observer.observe(this.root);
+    document.addEventListener('visibilitychange', this.onVisible);
   }
 
   send: Send = (op, more) => {
@@ -202,7 +239,7 @@ class Table {
   };
 
   /** A view that nobody sees costs the kernel nothing. */
-  watch(watched: boolean): void {
+  private watch(watched = this.inSight && !document.hidden): void {
     if (watched === this.watched) return;
     this.watched = watched;
     this.send(watched ? 'ready' : 'bye', { view: this.view });
@@ -216,9 +253,11 @@ class Table {
     }
     this.lost = false;
     for (const told of message.rows) {
-      const row = this.rows.get(told.id) ?? new Row(told.id, this.send);
-      this.rows.set(told.id, row);
+      let row = this.rows.get(told.id);
+      const isNew = !row;
+      if (!row) this.rows.set(told.id, (row = new Row(told.id, this.send, (open) => this.opened.keep(told.id, open))));
       row.take(told);
+      if (isNew && this.opened.has(told.id)) row.toggle();
       if (told.runs) this.running.add(told.id);
       else this.running.delete(told.id);
     }
@@ -226,9 +265,16 @@ class Table {
     this.draw();
   }
 
-  lose(): void {
-    this.lost = true;
-    this.draw();
+  change(): void {}
+
+  reconnect(): void {
+    this.lose();
+    this.watch(false);
+    this.watch();
+  }
+
+  key(): boolean {
+    return false;
   }
 
   tick(): void {
@@ -236,8 +282,15 @@ class Table {
   }
 
   close(): void {
+    this.observer.disconnect();
+    document.removeEventListener('visibilitychange', this.onVisible);
     this.watch(false);
     for (const row of this.rows.values()) row.close();
+  }
+
+  private lose(): void {
+    this.lost = true;
+    this.draw();
   }
 
   /** Rows that are in their place stay there: the one that has the focus keeps it. */
@@ -271,41 +324,4 @@ class Table {
   }
 }
 
-const render: Render<Traits> = ({ model, el }) => {
-  if (!model.get('shown')?.job) return; // one that a page has forged: nothing to show
-  const table = new Table(model);
-  let inSight = false;
-  const look = () => table.watch(inSight && document.visibilityState === 'visible');
-  const sight = new IntersectionObserver((entries) => {
-    inSight = entries.at(-1)?.isIntersecting ?? false;
-    look();
-  });
-  const onMessage = (message: Message | null) => {
-    if (message) table.take(message);
-  };
-  // ipywidgets says when the connection to the kernel goes or comes; not one of anywidget's own events, hence the cast
-  const live = model as unknown as { on(event: string, call: () => void): void; off(event: string, call: () => void): void };
-  const onLive = () => {
-    table.lose();
-    table.watch(false);
-    look();
-  };
-  live.on('comm_live_update', onLive);
-  model.on('msg:custom', onMessage);
-  document.addEventListener('visibilitychange', look);
-  const letKeys = keepKeys(table.root, () => false);
-  const timer = setInterval(() => table.tick(), TICK_MS);
-  el.append(table.root);
-  sight.observe(table.root);
-  return () => {
-    clearInterval(timer);
-    sight.disconnect();
-    letKeys();
-    document.removeEventListener('visibilitychange', look);
-    live.off('comm_live_update', onLive);
-    model.off('msg:custom', onMessage);
-    table.close();
-  };
-};
-
-export default { render };
+export const render: Render<Traits> = ({ model, el }) => show(new Table(model), model as AnyModel, el, TICK_MS);

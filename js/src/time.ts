@@ -2,7 +2,8 @@
 
 /** `0.4 s`, `12.9 s`, `3:02`, `1:00:05` */
 export function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  seconds = Math.max(60, seconds);
   const part = (n: number) => String(Math.floor(n)).padStart(2, '0');
   const hours = Math.floor(seconds / 3600);
   return hours

@@ -1,8 +1,8 @@
 // Text for the clipboard and the file for a download: both come from the kernel in pieces.
+import { share } from './size';
 import { type FilePiece, type Send, type TextPiece, newId } from './wire';
 
 const PATIENCE_MS = 10_000;
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 /** What went wrong, in words for the user. */
 export class Refused extends Error {}
@@ -91,7 +91,7 @@ export class Download {
     this.parts.push(new Blob([bytesOf(buffer) as BlobPart]));
     this.got += buffer.byteLength;
     if (message.more) {
-      this.say(`Downloading ${progress(this.got, message.size)}`);
+      this.say(`Downloading ${share(this.got, message.size)}`);
       this.ask();
     } else {
       this.cancel();
@@ -117,13 +117,6 @@ function save(blob: Blob, name: string): void {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it later
-}
-
-/** `12 of 100 MB` */
-function progress(done: number, all: number): string {
-  const unit = Math.min(Math.floor(Math.log10(Math.max(all, 1)) / 3), UNITS.length - 1);
-  const figure = (bytes: number) => Math.round(bytes / 1000 ** unit);
-  return `${figure(done)} of ${figure(all)} ${UNITS[unit]}`;
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: DataView): Uint8Array {

@@ -18,6 +18,7 @@ export interface Shown extends Times {
   sent: string; // the signal that was sent last
   pauses: boolean; // whether it can be paused here
   stdin: boolean; // whether one can type for it
+  notifies: boolean; // whether the browser is to tell of the end
 }
 export interface State {
   op: 'state';
@@ -31,6 +32,11 @@ export interface Tail extends Times {
   counts: string;
   secret?: boolean; // a password is asked for
   progress?: number | null; // the share that is done, as the output tells it
+}
+export interface Notice {
+  op: 'notify';
+  label: string; // how it has ended
+  took: string;
 }
 export interface Figures {
   op: 'figures';
@@ -62,7 +68,7 @@ export interface FilePiece {
   name: string;
   more: boolean;
 }
-export type Message = State | Tail | Figures | SomeRows | Found | TextPiece | FilePiece;
+export type Message = State | Tail | Notice | Figures | SomeRows | Found | TextPiece | FilePiece;
 
 /** What every message carries: an id for each load of the page, and a number by which the kernel handles it once only. */
 export function stamp(): { page: string; n: number } {

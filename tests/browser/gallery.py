@@ -1,4 +1,4 @@
-"""Pictures of the card in every state: light, dark, high contrast, narrow, at 80 % and at 150 %.
+"""Pictures of card and table in every state: light, dark, high contrast, narrow, at 80 % and at 150 %.
 
 .venv/bin/python -m tests.browser.gallery DIRECTORY
 """
@@ -43,7 +43,7 @@ window.states = [
   [{ name: 'running', label: 'Running', title: 'seq 100', folded: true, note: 'output in x' }, ['11', '12'], []],
 ];
 window.showAll = async () => {
-  const { default: card } = await import('./card.js');
+  const { default: { card } } = await import('./page.js');
   for (const [own, rows, seen, progress] of states) {
     const el = document.createElement('div');
     document.querySelector('#cell').append(el);
@@ -59,6 +59,31 @@ window.showAll = async () => {
   }
 };
 """
+TABLE = r"""
+const row = (id, state, mark, label, name, own) => ({ id, state, mark, label, name, pid: 48120 + id, launcher: 'supervised',
+  cell: 4, since: '12:04:31', elapsed: 84, runs: false, cpu: '', memory: '', lines: 1204, log: '/run/user/1000/ipyproc/a.log', ...own });
+const live = { runs: true, cpu: '387 %', memory: '2.1 GB' };
+window.rows = [
+  row(9, 'running', '▶', 'Running', 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp', live),
+  row(8, 'closed', '▶', 'Running, its output is closed', 'server --daemon', live),
+  row(7, 'paused', '‖', 'Paused', 'make -j8 all', { ...live, cpu: '0 %', lines: 9 }),
+  row(6, 'stopping', '▶', 'Stopping (SIGTERM sent)', 'ffmpeg -i in.mov -c:v libx264 out.mp4', { ...live, lines: 0 }),
+  row(5, 'left', '⋯', 'Done, exit 0; 2 processes left', 'start-servers.sh', live),
+  row(4, 'ok', '✔', 'Done, exit 0', 'pip download numpy', { elapsed: 2.4 }),
+  row(3, 'failed', '✘', 'Failed, exit 2', 'make -j8 all', {}),
+  row(2, 'signaled', '■', 'Stopped by you with SIGTERM', 'python train.py', { log: '' }),
+  row(1, 'timeout', '◔', 'Timed out, stopped with SIGTERM', 'pytest', {}),
+];
+window.sent = [];
+window.showTable = async () => {
+  const { default: { table } } = await import('./page.js');
+  let tell;
+  const model = { get: () => ({ job: 'job' }), off() {}, send(message) { sent.push(message); },
+    on(event, call) { if (event === 'msg:custom') tell = call; } };
+  table.render({ model, el: document.querySelector('#cell') });
+  tell({ op: 'rows', rows, ids: rows.map(({ id }) => id) }, []);
+};
+"""
 PAGE = """<!doctype html><html lang="en"><title>Cards</title><body data-jp-theme-light="{light}">
 <style>body {{ margin: 16px; {variables} background: var(--jp-layout-color1); }}</style><main id="cell"></main>"""
 LOOKS = {  # width, zoom, light, forced colours
@@ -66,6 +91,7 @@ LOOKS = {  # width, zoom, light, forced colours
     "dark": (1000, 1.0, False, False),
     "high-contrast": (1000, 1.0, True, True),
     "narrow": (420, 1.0, True, False),
+    "narrowest": (300, 1.0, False, False),
     "zoom-80": (1000, 0.8, True, False),
     "zoom-150": (1000, 1.5, False, False),
 }
@@ -74,10 +100,25 @@ ORIGIN = "http://localhost:1"  # nobody listens there: the page is made here
 
 def show_states(page: Page, look: str) -> None:
     """Load a page with a card in each state."""
+    load(page, look)
+    page.evaluate(f"{STATES}; showAll()")
+    expect(page.locator(".ipyproc-card")).to_have_count(page.evaluate("states.length"))
+    expect(page.get_by_text("epoch 6/10")).to_be_visible()
+
+
+def show_table(page: Page, look: str) -> None:
+    """Load a page with a table that has a row in each state."""
+    load(page, look)
+    page.evaluate(f"{TABLE}; showTable()")
+    expect(page.locator(".ipyproc-table-row")).to_have_count(page.evaluate("rows.length"))
+
+
+def load(page: Page, look: str) -> None:
+    """A page that looks like this, with nothing in it."""
     width, zoom, light, forced = LOOKS[look]
     files = {
         "/": (PAGE.format(light=str(light).lower(), variables=LIGHT if light else DARK), "text/html"),
-        "/card.js": ((STATIC / "card.js").read_text(), "text/javascript"),
+        "/page.js": ((STATIC / "page.js").read_text(), "text/javascript"),
     }
 
     def serve(route) -> None:
@@ -89,11 +130,11 @@ def show_states(page: Page, look: str) -> None:
     page.emulate_media(forced_colors="active" if forced else "none", reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 700})
     page.goto(f"{ORIGIN}/")
-    page.add_style_tag(content=(STATIC / "card.css").read_text())
+    page.add_style_tag(content=(STATIC / "page.css").read_text())
     page.evaluate(f"document.body.style.zoom = {zoom}")
-    page.evaluate(f"{STATES}; showAll()")
-    expect(page.locator(".ipyproc-card")).to_have_count(page.evaluate("states.length"))
-    expect(page.get_by_text("epoch 6/10")).to_be_visible()
+
+
+KINDS = {"card": show_states, "table": show_table}
 
 
 def main(folder: Path) -> None:
@@ -102,9 +143,10 @@ def main(folder: Path) -> None:
     with chromium() as browser:
         page = browser.new_page()
         for look in LOOKS:
-            show_states(page, look)
-            page.screenshot(path=folder / f"{look}.png", full_page=True)
-            print(folder / f"{look}.png")
+            for kind, show in KINDS.items():
+                show(page, look)
+                page.screenshot(path=folder / f"{kind}-{look}.png", full_page=True)
+                print(folder / f"{kind}-{look}.png")
 
 
 if __name__ == "__main__":

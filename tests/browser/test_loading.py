@@ -57,7 +57,7 @@ def alone(page):
     def serve(route) -> None:
         is_page = route.request.url == f"{ORIGIN}/"
         route.fulfill(
-            body="<!doctype html><body>" if is_page else front_end.LOADER,
+            body="<!doctype html><body>" if is_page else front_end.loader("card"),
             content_type="text/html" if is_page else "text/javascript",
         )
 
@@ -107,7 +107,7 @@ def test_code_that_cannot_run_is_said(alone):
     alone.evaluate("view('first', 'a')")
     alone.wait_for_function("window.first")
     alone.evaluate("(code) => first.answer(code)", BROKEN)
-    expect(alone.get_by_text(re.compile("This browser cannot show the card of first: SyntaxError"))).to_be_visible()
+    expect(alone.get_by_text(re.compile("This browser cannot show first: SyntaxError"))).to_be_visible()
     alone.evaluate("(code) => first.answer(code)", CODE)
     expect(alone.locator(".ipyproc-card")).to_have_count(1)
 

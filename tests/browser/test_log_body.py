@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 STATIC = Path(__file__).parents[2] / "ipyproc" / "_jupyter" / "static"
 ORIGIN = "http://localhost:1"  # nobody listens there: the page is made here; a local one may use the clipboard
-PAGE = """<!doctype html><link rel="stylesheet" href="card.css"><body data-jp-theme-light="{light}">
+PAGE = """<!doctype html><link rel="stylesheet" href="page.css"><body data-jp-theme-light="{light}">
 <style>body {{ margin: 16px; {variables} background: var(--jp-layout-color1); }} #below {{ height: 2000px }}</style>
 <div id="cell"></div><div id="below"></div>"""
 LIGHT = """--jp-layout-color0: #fff; --jp-layout-color1: #fff; --jp-layout-color2: #eee; --jp-border-color1: #bdbdbd;
@@ -82,7 +82,7 @@ window.model = {
 window.show = async () => {
   const view = document.createElement('div');
   document.querySelector('#cell').append(view);
-  const { default: card } = await import('./card.js');
+  const { default: { card } } = await import('./page.js');
   return card.render({ model, el: view });
 };
 window.keys = [];
@@ -184,8 +184,8 @@ def open_body(page: Page, light: bool = True, setup: str = "") -> Body:
     """Load the page and show a card there."""
     files = {
         "/": (PAGE.format(light=json.dumps(light), variables=LIGHT if light else DARK), "text/html"),
-        "/card.js": ((STATIC / "card.js").read_text(), "text/javascript"),
-        "/card.css": ((STATIC / "card.css").read_text(), "text/css"),
+        "/page.js": ((STATIC / "page.js").read_text(), "text/javascript"),
+        "/page.css": ((STATIC / "page.css").read_text(), "text/css"),
     }
 
     def serve(route) -> None:

@@ -1,4 +1,4 @@
-"""Every state of the card: nothing is cut off, axe-core finds nothing; pause, figures and progress in a real notebook."""
+"""Every state of card and table: nothing is cut off, axe-core finds nothing; pause, figures and progress in a real notebook."""
 
 import json
 import re
@@ -8,10 +8,10 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from .gallery import LOOKS, show_states
+from .gallery import KINDS, LOOKS, show_states, show_table
 
 AXE = Path(__file__).parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"
-CUT_OFF = """[...document.querySelectorAll('.ipyproc-head')].filter((head) => {
+CUT_OFF = """[...document.querySelectorAll('.ipyproc-head, .ipyproc-table-top, .ipyproc-table-row')].filter((head) => {
   const box = head.getBoundingClientRect();
   return [...head.querySelectorAll('button, time')].some((each) => each.offsetWidth &&
     (each.getBoundingClientRect().right > box.right + 0.5 || each.getBoundingClientRect().bottom > box.bottom + 0.5));
@@ -19,22 +19,29 @@ CUT_OFF = """[...document.querySelectorAll('.ipyproc-head')].filter((head) => {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_nothing_is_cut_off(page, look, picture):
-    show_states(page, look)
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_cut_off(page, kind, look, picture):
+    KINDS[kind](page, look)
     assert page.evaluate(CUT_OFF) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+    picture(f"{kind}-{look}")
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "high-contrast", "zoom-80"])
+def test_each_state_is_as_high_as_the_others(page, look):
+    show_states(page, look)
     heads = page.locator("[data-state='running'] .ipyproc-head, [data-state='ok'] .ipyproc-head").all()
-    assert len({round(head.bounding_box()["height"]) for head in heads}) == 1 or look in ("narrow", "zoom-150")
-    picture(f"states-{look}")
+    assert len({round(head.bounding_box()["height"]) for head in heads}) == 1
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
-def test_axe_finds_nothing(page, look):
+@pytest.mark.parametrize("look", ["light", "dark", "narrowest"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_axe_finds_nothing(page, kind, look):
     if not AXE.exists():
         pytest.skip("axe-core is not there: npm ci in js/")
-    show_states(page, look)
+    KINDS[kind](page, look)
     page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run('.ipyproc-card').then(({ violations }) => violations)")
+    found = page.evaluate("axe.run('#cell').then(({ violations }) => violations)")
     assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
 
 
@@ -46,6 +53,29 @@ def test_each_state_has_a_look_without_colour(page):
     )
     words = {state: (icon, word) for state, icon, word in looks if state not in ("running", "closed", "stopping")}
     assert len({icon for icon, _ in words.values()}) == len(words) == 7
+
+
+def test_the_table_with_the_keyboard_alone(page):
+    show_table(page, "light")
+    names = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.getAttribute('aria-label')"))
+    train = "9: python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp"
+    assert names[:6] == [
+        "Stop all: send SIGTERM to all that runs",
+        "Table of processes",
+        *(f"{word} {train}" for word in ("Stop", "Kill", "Pause", "Card")),
+    ]
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    for key in ("Enter", "Space"):
+        page.keyboard.press(key)
+    assert page.evaluate("sent.filter(({ op }) => op !== 'ready').map(({ op, id }) => [op, id])") == [["pause", 9]] * 2
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("sent.at(-1).op") == "kill"
 
 
 def test_pause_resume_and_figures(notebook, picture):

@@ -61,3 +61,24 @@ def test_the_live_table(notebook, picture):
     expect(lab.page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
     table.scroll_into_view_if_needed()
     expect(table.get_by_role("status")).to_have_text("0 running, 3 ended")
+
+
+def test_a_card_that_was_opened_is_opened_again_after_a_reload(notebook):
+    lab = notebook("%aproc --bg --proc p sh -c 'echo line; sleep 600'", "%aprocs")
+    for number in (1, 2):
+        lab.run(number)
+        lab.expect_done(number)
+    table = lab.cell(2).locator(".ipyproc-table")
+    card = table.locator(".ipyproc-card")
+    table.scroll_into_view_if_needed()
+    table.get_by_role("button", name=re.compile("^Card")).click()
+    expect(card.get_by_role("log")).to_contain_text("line")
+    lab.save()
+    lab.page.reload()
+    table.scroll_into_view_if_needed()
+    expect(card.get_by_role("log")).to_contain_text("line")
+    card.get_by_role("button", name=re.compile("^Stop")).click()
+    expect(card.get_by_role("status")).to_have_text(re.compile("^Stopped by you with SIGTERM"))
+    table.get_by_role("button", name=re.compile("^Log")).click()
+    lab.page.reload()
+    expect(table.get_by_role("button", name=re.compile("^Log"))).to_have_attribute("aria-expanded", "false")

@@ -31,16 +31,28 @@ def imports(module: str, *, at_top_only: bool) -> set[str]:
     return found - {module, "ipyproc"}
 
 
-def test_core_knows_nothing_of_jupyter():
-    jupyter = ("IPython", "traitlets", "ipywidgets", "anywidget", "ipykernel", "jupyter")
+def test_core_knows_nothing_of_jupyter_and_of_engines():
+    others = (
+        "IPython",
+        "traitlets",
+        "ipywidgets",
+        "anywidget",
+        "ipykernel",
+        "jupyter",
+        "asyncssh",
+        "distributed",
+        "dask",
+    )
     for module, path in MODULES.items():
         if not module.startswith("ipyproc._core"):
             continue
-        assert not {name for name in imports(module, at_top_only=False) if "_jupyter" in name}, module
+        assert not {name for name in imports(module, at_top_only=False) if "_jupyter" in name or "_remote" in name}, (
+            module
+        )
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-            assert not [name for name in names if name.startswith(jupyter)], module
+            assert not [name for name in names if name.startswith(others)], module
 
 
 def test_no_import_cycles():
@@ -70,6 +82,8 @@ def test_import_is_light():
         "zmq",
         "psutil",
         "nest_asyncio2",
+        "asyncssh",
+        "distributed",
     }
 
 

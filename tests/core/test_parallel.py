@@ -11,9 +11,11 @@ import tracemalloc
 import warnings
 import weakref
 
+import psutil
 import pytest
 
 import ipyproc
+from ipyproc._core import ladder
 from ipyproc._core import parallel as parallel_module
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -350,3 +352,38 @@ def test_a_result_takes_little_memory():
         return taken / len(results)
 
     assert asyncio.run(main()) < 2500
+
+
+async def test_how_each_ended_is_known_in_words(program):
+    commands = [program("out", "x"), program("err", "a", "err", "why", "exit", 3), ["sh", "-c", "kill -9 $$"]]
+    batch = ipyproc.parallel(commands, on_failure="finish", check=False)
+    results = await batch
+    assert [job.outcome for job in batch.jobs] == [
+        "exited with status 0",
+        "exited with status 3: why",
+        "was ended by SIGKILL",
+    ]
+    assert results[1].tail() == "a\nwhy" and results[1].tail(1, 2) == "why"
+
+
+async def test_where_it_is_shown_how_far_it_has_come(program, monkeypatch):
+    shown = []
+
+    @contextlib.asynccontextmanager
+    async def show(jobs, halt):
+        shown.append(len(jobs))
+        yield lambda job: job.process and halt(ladder.TERMINATE)
+        shown.append("over")
+
+    monkeypatch.setattr(parallel_module, "show_progress", show)
+    with pytest.raises(ipyproc.ProcessStopped):
+        await ipyproc.parallel([program("stall")] * 5, jobs=2)
+    assert shown == [5, "over"]
+    await ipyproc.parallel([program()], progress=False)
+    assert shown == [5, "over"]
+
+
+def test_what_commands_leave_running_is_stopped_with_the_event_loop_of_result(tmp_path):
+    leaving = ["sh", "-c", f"setsid sleep 600 >/dev/null 2>&1 & echo $! > {tmp_path}/pid"]
+    ipyproc.parallel([leaving], progress=False).result()
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))

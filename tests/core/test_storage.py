@@ -23,7 +23,8 @@ def parent(tmp_path, monkeypatch):
     """An empty place for logs; this process has no directory in it yet."""
     monkeypatch.setenv("IPYPROC_LOG_DIR", str(tmp_path))
     monkeypatch.setattr(storage, "_directory", None)
-    monkeypatch.setattr(storage, "_kept", [])
+    monkeypatch.setattr(storage, "_kept", {})
+    monkeypatch.setattr(storage, "_kept_bytes", 0)
     return tmp_path
 
 

@@ -212,7 +212,7 @@ def test_many_at_once_and_nothing_is_left(program):
 
 
 def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program):
-    monkeypatch.setattr(supervised, "_SCRIPT", supervised._SCRIPT.with_name("nosuch.py"))
+    monkeypatch.setattr(supervised, "script", ("nosuch.py", ()))
 
     async def main():
         started = await run.start(*program("exit", 5))

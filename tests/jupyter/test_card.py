@@ -315,7 +315,7 @@ def test_the_code_comes_when_it_is_asked_for_and_not_with_each_card(kernel):
         page.send("code")
     messages = kernel.idle_messages(lambda m: is_answer(m, "code"))
     assert [gzip.decompress(part) for part in messages[-1]["buffers"]] == [
-        (STATIC / name).read_bytes() for name in ("card.js", "card.css")
+        (STATIC / name).read_bytes() for name in ("page.js", "page.css")
     ]
     page.send("ping")
     more = kernel.idle_messages(lambda m: is_tail(m, page.card))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import ipyproc
 from docs import tables
 
 from .kernel_session import kernel_session
@@ -45,6 +46,11 @@ def test_every_page_with_a_magic_is_run():
     for path in DOCS.glob("*.md"):
         for language in re.findall(r"^```(\S*)\n%", path.read_text(encoding="utf-8"), re.MULTILINE):
             assert language in ("python", "bash"), path.name
+
+
+def test_every_public_name_is_in_the_reference():
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert not [name for name in ipyproc.__all__ if not re.search(rf"(:: |``){name}\b", text)]
 
 
 @pytest.mark.parametrize("name", ["options", "configuration", "background"])

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbclient
@@ -27,7 +29,7 @@ def test_diffs_stay_readable(path):
     assert set(notebook.metadata) == {"kernelspec"}
     for cell in notebook.cells:
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", cell.id)
-        assert cell.metadata == {}, cell.id
+        assert cell.metadata in ({}, {"tags": ["parameters"]}), cell.id
         if cell.cell_type == "code":
             assert (cell.outputs, cell.execution_count) == ([], None), cell.id
 
@@ -55,13 +57,14 @@ def executed(tmp_path_factory):
 @pytest.fixture
 def shown(executed):
     """The text that the cells of a notebook show, by their ids."""
+    return lambda name: {cell.id: text_of(cell) for cell in executed[name].cells}
 
-    def text(output):
-        return "".join(output.get("text") or output.get("data", {}).get("text/plain", ""))
 
-    return lambda name: {
-        cell.id: "".join(map(text, cell.get("outputs", ()))) for cell in executed[name].cells if "outputs" in cell
-    }
+def text_of(cell):
+    """What a cell shows."""
+    return "".join(
+        output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", ())
+    )
 
 
 def test_no_widget_stays(executed):
@@ -167,6 +170,36 @@ def test_streams_and_terminals(shown):
     assert "%" not in cells["pty-pipe"]
     assert "100%" in cells["pty-run"]
     assert "terminal: True" in cells["pty-run"]
+
+
+def check_night(cells, days):
+    assert cells["load"] == ""
+    assert f"{days} of {days} done" in cells["fetch"] and cells["fetch"].endswith(f"bytes in {days} files\n")
+    assert f"{days} of {days} done · {days} skipped" in cells["again"] and cells["again"].endswith("\n-15")
+    assert re.match(r" +path +requests +bytes +errors +error_rate\n0 +/ ", cells["sum"])
+    assert cells["hours"] == "" and cells["plot"].startswith("<Figure")
+    assert len(re.findall(r"day-\d\d.log.gz: \d+ bytes with gzip, \d+ with xz\n", cells["packed"])) == days
+    assert "exited with status 1\ngzip: " in cells["failure"]
+
+
+def test_pipelines_at_night(executed, shown, tmp_path):
+    """By nbclient, by papermill with parameters and a log, and by `jupyter execute`: the same."""
+    check_night(shown("05_pipelines_at_night"), 7)
+    path = NOTEBOOKS[0].with_name("05_pipelines_at_night.ipynb")
+    folder, made = tmp_path / "run", tmp_path / "made.ipynb"
+    folder.mkdir()
+    parameters = ("-p", "days", "3", "-p", "requests_per_day", "500")
+    words = (sys.executable, "-m", "papermill", "--log-output", "--no-progress-bar", *parameters, str(path), str(made))
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "3 of 3 done" in done.stderr and "No such file or directory" in done.stderr  # its log
+    check_night({cell.id: text_of(cell) for cell in nbformat.read(made, as_version=4).cells}, 3)
+
+    words = (sys.executable, "-m", "jupyter", "execute", f"--output={made}", str(path))
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    check_night({cell.id: text_of(cell) for cell in nbformat.read(made, as_version=4).cells}, 7)
+    assert not list(folder.iterdir()), "the notebook left files behind"
 
 
 def test_many_at_once(executed, shown):

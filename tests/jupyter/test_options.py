@@ -33,7 +33,7 @@ def test_every_option():
     line = parse(
         "--out a --err b --proc c --bg --no-raise-error --timeout 5m --grace 1.5 --cwd /tmp --env A=1 --env B=x=y "
         "--stdin none --expand --no-strict --shell sh --tee --plain --quiet --name 'a label' --log f --secret 'x, y' "
-        "--secret=z",
+        "--secret=z --notify",
         {},
     )
     assert line.command == ()
@@ -57,9 +57,27 @@ def test_every_option():
         name="a label",
         log="f",
         secret=frozenset("xyz"),
+        notify=0.0,
     )
     assert {option.sets for option in OPTIONS} == set(Options.__dataclass_fields__)
     assert parse("--out=a --timeout=1h -o b", {}).options == Options(out="b", timeout=3600.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "notify", "command"),
+    [
+        ("--notify make", 0.0, ("make",)),
+        ("--notify 5m make", 300.0, ("make",)),
+        ("--notify=1.5 make", 1.5, ("make",)),
+        ("--notify -- 5m make", 0.0, ("5m", "make")),
+        ("--notify 7z x", 0.0, ("7z", "x")),
+        ("--notify --bg make", 0.0, ("make",)),
+        ("--notify", 0.0, ()),
+    ],
+)
+def test_an_optional_value(line, notify, command):
+    parsed = parse(line, {})
+    assert (parsed.options.notify, parsed.command) == (notify, command)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +95,9 @@ def test_every_option():
         ("--timeout 0 ls", "--timeout: '0' is not a duration"),
         ("--timeout -5 ls", "--timeout: '-5' is not a duration"),
         ("--timeout nan ls", "is not a duration"),
+        ("--notify 0 ls", "--notify: '0' is not a duration"),
+        ("--notify= ls", "--notify: '' is not a duration"),
+        ("--notify --each x", "--notify cannot go with --each"),
         ("--grace '' ls", "--grace: '' is not a duration"),
         ("--env A ls", "--env: 'A' is not NAME=VALUE"),
         ("--env =A ls", "--env: '=A' is not NAME=VALUE"),
@@ -223,12 +244,14 @@ class Event:
     ("text", "expected"),
     [
         ("%aproc --ti", ["--timeout"]),
-        ("%%aproc --bg --n", ["--no-raise-error", "--no-strict", "--name"]),
+        ("%%aproc --bg --n", ["--no-raise-error", "--no-strict", "--notify", "--name"]),
         ("%aproc --stdin ", ["ask", "none"]),
+        ("%aproc --notify 5m --o", ["--out", "--ok-code", "--on"]),
+        ("%aproc --notify ls --o", []),
         ("%aproc --secret tok", []),
         ("%aproc --cwd ", []),
         ("%aproc ls --o", []),
-        ("%aproc --out x --o", ["--out", "--ok-code"]),
+        ("%aproc --out x --o", ["--out", "--ok-code", "--on"]),
         ("%aproc --format j", ["json"]),
         ("%aproc ", list(FLAGS)),
     ],

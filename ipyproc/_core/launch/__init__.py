@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 
 from . import portable
-from .base import Launcher
+from .base import Launcher, RemoteLauncher
+from .named import disconnect, launchers, named, ssh_hosts
+
+__all__ = ["Launcher", "RemoteLauncher", "best", "close", "disconnect", "launchers", "named", "prepare", "ssh_hosts"]
 
 
 def prepare() -> None:

@@ -37,3 +37,19 @@ class Launcher(Protocol):
         self, protocol: Callable[[], P], cmd: str | bytes, **popen: Any
     ) -> tuple[asyncio.SubprocessTransport, P]:
         """Start a command line with the shell."""
+
+
+class RemoteLauncher(Launcher, Protocol):
+    """Starts programs on another machine; what `on=` takes.
+
+    `exec` waits until there is a place. Of the keywords of Popen it gets `stdin`, `stdout`, `stderr`, `cwd`, `env` (in
+    addition to what that machine gives its programs) and `start_new_session`, which is True; and `script`: a text for a file
+    there, whose name becomes the last argument. `transport.get_extra_info("where")` is the machine, for people. If the way to
+    it is lost, it calls `process_lost` of the protocol in the place of `process_exited`, with a `ProcessLost`.
+    """
+
+    async def slots(self) -> int:
+        """How many programs to ask for at once."""
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; the programs behind them end."""

@@ -42,7 +42,8 @@ _AHEAD, _MOST_IDLE = 2, 4  # shims that wait for a program
 _CLOSE_PATIENCE = 3.0  # seconds in which a supervisor has to end what it holds
 _PATIENCE = 5.0  # seconds in which a supervisor has to answer
 _START_PATIENCE = 60.0  # seconds in which a program has to start; it may come from a slow disk
-_SCRIPT = Path(__file__).with_name("supervise.py")
+script: tuple[str, tuple[int, ...]] = (str(Path(__file__).with_name("supervise.py")), ())
+"""What the interpreter of a supervisor runs, and the descriptors that it needs for that."""
 _LIMITS = [getattr(resource, each) for each in dir(resource) if each.startswith("RLIMIT_")]
 
 
@@ -54,8 +55,8 @@ class Supervisor:
         self.pid = os.getpid()  # whose it is: a forked child has none
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SCRIPT), str(theirs.fileno()), str(self.pid)],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-I", "-S", script[0], str(theirs.fileno()), str(self.pid)],
+                pass_fds=[theirs.fileno(), *script[1]],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # a program that is kept must not hold ours open
                 start_new_session=True,  # no interrupt for the kernel reaches it
@@ -353,7 +354,7 @@ class Program:
         self.send_signal(signals.SIGKILL)
 
 
-class _Transport(BaseSubprocessTransport):
+class Transport(BaseSubprocessTransport):
     """asyncio's transport, of a program that is no child of ours."""
 
     _protocol: Any
@@ -444,7 +445,7 @@ async def _start(
         program.stdin, program.stdout, program.stderr = pipes
         made = protocol()
         waiter = loop.create_future()
-        transport = _Transport(loop, made, args, False, stdin, stdout, stderr, 0, waiter=waiter, program=program)
+        transport = Transport(loop, made, args, False, stdin, stdout, stderr, 0, waiter=waiter, program=program)
         ours_if_it_fails.pop_all()
         program.hear(transport.hear)
         try:
@@ -534,5 +535,5 @@ class ShimFamily(Family):
 
 def family(process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
     """What the shim holds."""
-    assert isinstance(transport, _Transport)
+    assert isinstance(transport, Transport)
     return ShimFamily(process, transport.program)

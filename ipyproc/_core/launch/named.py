@@ -1,0 +1,128 @@
+"""Launchers by their names, for programs on other machines: `run(..., on="ssh://me@box")`, `%%aproc --on dask`.
+
+A name is, in this order: one of `launchers`; an address, whose scheme says who takes it; the name of such a one alone; a
+Host of ~/.ssh/config. What takes addresses is a function of the address that gives a `RemoteLauncher` (see `base`). Other packages add theirs by
+an entry point of the group `ipyproc.launchers`, whose name is the scheme::
+
+    [project.entry-points."ipyproc.launchers"]
+    k8s = "my_package:launcher"             # for on="k8s://namespace/pod" and on="k8s"
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .base import RemoteLauncher
+
+launchers: dict[str, Any] = {}
+"""Names of your own: an address, a launcher, or a Dask Client or cluster."""
+
+_SSH, _DASK = ("ipyproc._remote.ssh", "asyncssh", "ssh"), ("ipyproc._remote.dask", "distributed", "dask")
+_OURS = {"ssh": _SSH, **dict.fromkeys(("dask", "tcp", "tls", "ucx", "ws", "wss"), _DASK)}
+"""By their schemes: the module, imported when it is used; the package it needs; the extra that installs it."""
+_cache: dict[str, RemoteLauncher] = {}  # by their addresses: whoever uses one again uses its connection
+
+
+def named(on: Any, names: Mapping[str, Any] | None = None) -> RemoteLauncher:
+    """The launcher that `on` stands for; `names` are those of a notebook, which may hold one, a Client or a cluster.
+
+    Raises:
+        ValueError: there is none of this name; the message tells the nearest.
+        TypeError: it is no name, and no launcher.
+        ImportError: a package is missing; the message says how to install it.
+    """
+    for _ in range(8):  # a name may stand for another one
+        if not isinstance(on, str):
+            return _of_object(on)
+        if on in launchers:
+            on = launchers[on]
+        elif names and on.isidentifier() and on in names and not isinstance(names[on], str):
+            on = names[on]
+        else:
+            return _of_address(on, names or {})
+    raise ValueError(f"on={on!r}: the names in ipyproc.launchers go round in a circle")
+
+
+def _of_object(on: Any) -> RemoteLauncher:
+    if hasattr(on, "exec") and hasattr(on, "family"):
+        launcher: RemoteLauncher = on
+        return launcher
+    if any(base.__module__.partition(".")[0] == "distributed" for base in type(on).__mro__):
+        found: RemoteLauncher = _module(_DASK).of_object(on)
+        return found
+    raise TypeError(f"on={on!r:.80}: allowed are a name, a launcher, and a Dask Client or cluster")
+
+
+def _of_address(on: str, names: Mapping[str, Any]) -> RemoteLauncher:
+    if on not in _cache:
+        scheme = on.partition("://")[0]
+        if scheme in _OURS:
+            _cache[on] = _module(_OURS[scheme]).launcher(on)
+        elif other := _others().get(scheme):
+            _cache[on] = other.load()(on)
+        elif on in ssh_hosts():
+            _cache[on] = _module(_SSH).launcher(f"ssh://{on}")
+        else:
+            raise ValueError(_unknown(on, names))
+    return _cache[on]
+
+
+def _module(what: tuple[str, str, str]) -> Any:
+    module, package, extra = what
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        if error.name and error.name.partition(".")[0] == package:
+            raise ImportError(
+                f"on: {extra} needs the package {package}; pip install 'ipyproc[{extra}]'", name=package
+            ) from None
+        raise
+
+
+def _others() -> dict[str, importlib.metadata.EntryPoint]:
+    return {point.name: point for point in importlib.metadata.entry_points(group="ipyproc.launchers")}
+
+
+def ssh_hosts(config: Path | None = None) -> list[str]:
+    """The names in the Host lines of ~/.ssh/config that are no patterns."""
+    try:
+        text = (config or Path.home() / ".ssh" / "config").read_text(encoding="utf-8", errors="replace")
+    except (OSError, RuntimeError):
+        return []
+    lines = re.findall(r"(?im)^\s*host(?:\s*=\s*|\s+)(.+)$", text)
+    return [name.strip('"') for line in lines for name in line.split() if not re.search(r"[*?!]", name)]
+
+
+def _unknown(on: str, names: Mapping[str, Any]) -> str:
+    hosts, bound = ssh_hosts(), [name for name, value in names.items() if _is_place(value)]
+    known = [*launchers, *bound, *_OURS, *_others(), *hosts]
+    wanted = on.partition("://")[0] if "://" in on else on
+    near = difflib.get_close_matches(wanted, known, 1, 0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return (
+        f"on={on!r}: there is no such place{hint}\nAllowed are ssh://[USER@]HOST[:PORT], a Host of ~/.ssh/config, dask, "
+        "the address of a Dask scheduler (tcp://, tls://), a variable that holds a Dask Client, cluster or launcher, and "
+        "the names in ipyproc.launchers"
+    )
+
+
+def _is_place(value: Any) -> bool:
+    module = type(value).__module__.partition(".")[0]
+    return module in ("distributed", "dask_jobqueue", "dask_kubernetes") or isinstance(value, _launcher_types())
+
+
+def _launcher_types() -> tuple[type, ...]:
+    return tuple({type(launcher) for launcher in _cache.values()})
+
+
+async def disconnect() -> None:
+    """Close the connections of the running event loop; the programs behind them end."""
+    for launcher in {id(each): each for each in (*_cache.values(), *launchers.values())}.values():
+        if hasattr(launcher, "exec"):
+            await launcher.aclose()

@@ -1,0 +1,334 @@
+"""Programs in the slots of a Dask cluster.
+
+A task takes a slot and offers it; we attach to the worker that offers, and only then does a program start (`far_dask`).
+So whatever Dask runs again on its own starts nothing: nobody waits for such an offer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import threading
+import uuid
+import warnings
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import distributed
+from distributed.comm import connect
+from distributed.core import rpc
+
+from .._core.errors import ProcessLost
+from . import near, parcel
+from .far_dask import Comm
+
+_starting = threading.Lock()
+_CONNECT_PATIENCE = 10.0  # seconds
+_MOST_WAITING = 1000  # programs that wait for a slot; the cluster sees them, and may grow for them
+
+
+def launcher(address: str) -> DaskLauncher:
+    """The launcher for `dask` (a LocalCluster of this machine), or for the address of a scheduler."""
+    return DaskLauncher(None if address == "dask" else address)
+
+
+def of_object(found: Any) -> DaskLauncher:
+    """The launcher for a Client or a cluster, always the same one."""
+    made = getattr(found, "_ipyproc_launcher", None)
+    if made is None:
+        made = found._ipyproc_launcher = DaskLauncher(found)
+    assert isinstance(made, DaskLauncher)
+    return made
+
+
+class DaskLauncher(near.Launcher):
+    """Starts programs in the slots of a Dask cluster: each takes one, and waits for it as any task of Dask does.
+
+    Args:
+        cluster: a `Client`, asynchronous or not, a cluster, or the address of a scheduler; None: a `LocalCluster` of this
+            machine, with a slot for each CPU, which is started when it is first used.
+        security: as of `distributed.Client`, for an address.
+        resources: what each program needs of a worker, as of `Client.submit`: `{"GPU": 1}`.
+        workers: the addresses or host names of workers that may be used, as of `Client.submit`.
+
+    When a program ends, what is left of its family is killed: its slot is for others then.
+
+    Example::
+
+        ipyproc.launchers["gpu"] = ipyproc.DaskLauncher(client, resources={"GPU": 1})
+        await ipyproc.run("nvidia-smi", on="gpu")
+    """
+
+    name = "dask"
+
+    def __init__(
+        self,
+        cluster: Any = None,
+        *,
+        security: Any = None,
+        resources: Mapping[str, float] | None = None,
+        workers: Sequence[str] | str | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._security = security or getattr(cluster, "security", None)
+        self._submit = {
+            "resources": dict(resources) if resources else None,
+            "workers": workers if workers is None or isinstance(workers, str) else list(workers),
+            "allow_other_workers": False,
+            "retries": 0,
+            "pure": False,
+        }
+        self._connections = near.Connections(self._connect)
+        if isinstance(cluster, str):
+            _warn_of_plain(cluster)
+
+    def __repr__(self) -> str:
+        return f"<DaskLauncher for {self._cluster or 'a LocalCluster of this machine'}>"
+
+    async def slots(self) -> int:
+        """More than the cluster may have now: it decides when each starts, and may grow."""
+        return _MOST_WAITING
+
+    async def aclose(self) -> None:
+        """Close what was opened on the running loop; the programs of that end. A LocalCluster stays for others."""
+        await self._connections.aclose()
+
+    async def open(self, transport: near.Transport) -> near.Link:
+        """A slot, when one is free.
+
+        Raises:
+            ProcessLost: the cluster gives none.
+        """
+        connection = await self._connections.get()
+        if not connection.is_alive:
+            self._connections.forget()
+            connection = await self._connections.get()
+        return await connection.open(transport, self._submit)
+
+    @contextlib.asynccontextmanager
+    async def _connect(self) -> AsyncIterator[_Connection]:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                client = await self._client(stack)
+                connection = _Connection(client)
+                await connection.prepare()
+            except (OSError, TimeoutError) as error:
+                raise ConnectionError(f"no connection to the Dask cluster {self._address}: {error}") from None
+            stack.callback(connection.close)
+            yield connection
+
+    def _start_local(self) -> None:
+        """In a thread of its own, where no busy loop delays it; it ends with this process."""
+        with _starting:
+            if self._cluster is None:
+                self._cluster = distributed.LocalCluster(threads_per_worker=1, dashboard_address=":0")
+
+    @property
+    def _address(self) -> str:
+        found = self._cluster
+        if isinstance(found, distributed.Client):
+            return str(found.scheduler.address)
+        return str(getattr(found, "scheduler_address", found))
+
+    async def _client(self, stack: contextlib.AsyncExitStack) -> distributed.Client:
+        found = self._cluster
+        if isinstance(found, distributed.Client) and found.asynchronous:
+            return await found
+        if found is None:
+            await asyncio.to_thread(self._start_local)
+        # where theirs lives on another loop, a second one on this loop
+        client = distributed.Client(self._address, security=self._security, asynchronous=True, set_as_default=False)
+        return await stack.enter_async_context(client)
+
+
+class _Connection:
+    """To one cluster, on one event loop."""
+
+    def __init__(self, client: distributed.Client) -> None:
+        self._client = client
+        self._name, self._zip = parcel.packed()
+        self._topic = f"ipyproc-{uuid.uuid4().hex}"
+        self._waiting: dict[
+            str, asyncio.Queue[Mapping[str, str]]
+        ] = {}  # offers for the programs that wait, by their keys
+        self._tasks: set[asyncio.Future[Any]] = set()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the scheduler is there."""
+        return self._client.status in ("running", "connecting", "newly-created")
+
+    async def prepare(self) -> None:
+        """Have our part on every worker, also on those that come later."""
+        await self._client.register_plugin(_plugin(self._name, self._zip))
+        self._client.subscribe_topic(self._topic, self._take_offer)
+
+    def close(self) -> None:
+        """Hear no more of it."""
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(ValueError, AttributeError, OSError):
+            self._client.unsubscribe_topic(self._topic)
+
+    async def open(self, transport: near.Transport, submit: Mapping[str, Any]) -> near.Link:
+        """Ask for a slot, and attach to the first offer that can be reached."""
+        key = f"ipyproc-{uuid.uuid4().hex}"
+        offers: asyncio.Queue[Mapping[str, str]] = asyncio.Queue()
+        self._waiting[key] = offers
+        future: Any = None
+        try:
+            while True:
+                if future is None or future.done():
+                    if future is not None and future.status != "finished":
+                        raise ProcessLost(f"the cluster gives no slot: {await _reason(future)}")
+                    # anew, where we were too busy to take the offer in time
+                    future = self._client.submit(
+                        _hold(), self._name, self._topic, key, key=f"{key}-{uuid.uuid4().hex[:8]}", **submit
+                    )
+                offer = await _first(offers, future)
+                if offer and (link := await self._attach(offer, transport, future)):
+                    return link
+        except BaseException:
+            if future is not None:
+                future.release()
+            raise
+        finally:
+            del self._waiting[key]  # one permit only
+            while not offers.empty():
+                self._do(self._reject(offers.get_nowait()))
+
+    async def _attach(self, offer: Mapping[str, str], transport: near.Transport, future: Any) -> _Slot | None:
+        """The link to an offer; None: it is not there any more, and surely nothing was started."""
+        comm = None
+        try:
+            comm = await connect(offer["address"], timeout=_CONNECT_PATIENCE, **self._client.connection_args)
+            await comm.write({"op": f"{self._name}_attach", "attempt": offer["attempt"], "reply": False})
+            place = bytes(await comm.read()).decode()
+        except (OSError, TimeoutError):
+            place = ""
+        except BaseException:
+            if comm:
+                comm.abort()
+            raise
+        if not place:
+            if comm:
+                comm.abort()
+            return None
+        slot = _Slot(comm, transport, future, f"{place.split()[0]} ({offer['address']})")
+        self._do(slot.run())
+        return slot
+
+    def _take_offer(self, event: tuple[Any, Mapping[str, str]]) -> None:
+        offer = event[1]
+        if (offers := self._waiting.get(offer["key"])) is not None:
+            offers.put_nowait(offer)
+        else:
+            self._do(self._reject(offer))  # Dask has run a task again: free the slot at once
+
+    async def _reject(self, offer: Mapping[str, str]) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            async with rpc(offer["address"], connection_args=self._client.connection_args) as worker:
+                await getattr(worker, f"{self._name}_reject")(attempt=offer["attempt"])
+
+    def _do(self, work: Any) -> None:
+        """In the background, held here."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Slot:
+    """The link to a program in a slot."""
+
+    ends_family = True
+
+    def __init__(self, comm: Any, transport: near.Transport, future: Any, where: str) -> None:
+        self.where = where
+        self._transport = transport
+        self._future = future
+        self._comm = Comm(comm, lambda message: transport.receive(bytes(message)))
+        self.send = self._comm.send
+
+    def __repr__(self) -> str:
+        return f"<Slot on {self.where}>"
+
+    def close(self) -> None:
+        """The slot is free."""
+        self._comm.close()
+
+    async def run(self) -> None:
+        """Carry messages, up to the end."""
+        try:
+            await self._comm.run()
+        finally:
+            self._transport.lost("the connection to the worker broke")
+            self._future.release()  # no result stays, and no task that Dask would run again
+
+
+async def _first(offers: asyncio.Queue[Mapping[str, str]], future: Any) -> Mapping[str, str] | None:
+    """The first offer; None: the task has ended without one."""
+    waits = [asyncio.ensure_future(offers.get()), asyncio.ensure_future(future._state.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        return waits[0].result() if waits[0].done() else None
+    finally:
+        for each in waits:
+            each.cancel()
+
+
+async def _reason(future: Any) -> str:
+    error = await future.exception() if future.status == "error" else None
+    return f"{type(error).__name__}: {error}" if error else str(future.status)
+
+
+def _hold() -> Any:
+    """The task, as a function that every worker can unpickle: what is of `__main__` travels by its code."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(_TASK, names)  # noqa: S102  -- our own text
+    return names["hold"]
+
+
+_TASK = """\
+async def hold(name, topic, key):
+    from distributed import get_worker
+    return await get_worker().plugins[name].holder.hold(topic, key)
+"""
+
+_PLUGIN = """\
+from distributed import WorkerPlugin
+class Plugin(WorkerPlugin):
+    idempotent = True
+    def __init__(self, name, data, boot):
+        self.name, self.data, self.boot = name, data, boot
+    def setup(self, worker):
+        import importlib
+        names = {}
+        exec(self.boot, names)
+        names["load"](self.name, self.data)
+        self.holder = importlib.import_module(self.name + "._remote.far_dask").Holder(self.name)
+        self.holder.setup(worker)
+    def teardown(self, worker):
+        self.holder.teardown(worker)
+"""
+
+
+def _plugin(name: str, data: bytes) -> Any:
+    """Our part on a worker; as `_hold`, it needs nothing of ours there."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(_PLUGIN, names)  # noqa: S102  -- our own text
+    return names["Plugin"](name, data, parcel.BOOT)
+
+
+def _warn_of_plain(address: str) -> None:
+    scheme, _, rest = address.partition("://")
+    host = rest.rpartition(":")[0].strip("[]")
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    if scheme == "tcp" and host != "localhost":
+        warnings.warn(
+            f"{address}: without TLS, whoever can reach this scheduler can run programs there, and read yours; "
+            "see https://distributed.dask.org/en/stable/tls.html",
+            stacklevel=2,
+        )

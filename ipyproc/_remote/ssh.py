@@ -1,0 +1,246 @@
+"""Programs on another machine over SSH, with what is there: an sshd, and Python 3.11 or newer on Linux.
+
+One session for each connection runs our part there (`far_ssh`); all programs of that connection go through it. So a program
+starts without a login shell, signals reach those of root too (for which an sshd delivers none), the environment stands on no
+command line, no MaxSessions limits how many there are, and all end when the connection does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import shlex
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncssh
+
+from . import near, parcel
+from .far_ssh import CLOSE, HEAD
+
+_KEEPALIVE = 15  # seconds; after three of them without an answer the connection is given up
+_MOST_NOISE = 1000  # lines that a login may print before our part speaks
+_PYTHONS = "python3 python3.14 python3.13 python3.12 python3.11"
+
+
+def launcher(address: str) -> SSHLauncher:
+    """The launcher for `ssh://[USER@]HOST[:PORT]`.
+
+    Raises:
+        ValueError: the address is none, or holds a password.
+    """
+    try:
+        found = urlsplit(address)
+        host, port = found.hostname, found.port
+    except ValueError as error:
+        raise ValueError(f"on={address!r}: {error}") from None
+    if found.password is not None:
+        raise ValueError("on=ssh://...: no password in an address; use a key, or an agent")
+    if not host or found.path.strip("/") or found.query or found.fragment:
+        raise ValueError(f"on={address!r}: allowed is ssh://[USER@]HOST[:PORT]")
+    options: dict[str, Any] = {"username": found.username, "port": port}
+    # a Host of ~/.ssh/config is told from another by its letters too, which urlsplit makes small
+    host = next(iter(re.findall(re.escape(host), found.netloc, re.IGNORECASE)), host)
+    return SSHLauncher(host, **{name: value for name, value in options.items() if value is not None})
+
+
+class SSHLauncher(near.Launcher):
+    """Starts programs on another machine over SSH; all of one launcher share a connection.
+
+    Args:
+        host: its name, or a Host of ~/.ssh/config.
+        python: the Python there, 3.11 or newer; None: the first such of python3, python3.14, ..., python3.11.
+        options: those of `asyncssh.connect`: `username`, `port`, `client_keys`, `known_hosts`, `tunnel`, ...
+
+    Keys come from the agent and from the files that OpenSSH uses, and the key of the host must be in
+    ~/.ssh/known_hosts, unless an option says otherwise.
+
+    Example::
+
+        ipyproc.launchers["box"] = ipyproc.SSHLauncher("10.0.0.7", username="me", tunnel="gate.example.org")
+        await ipyproc.run("hostname", on="box")
+    """
+
+    name = "ssh"
+
+    def __init__(self, host: str, *, python: str | None = None, **options: Any) -> None:
+        self._host = host
+        self._python = python
+        self._options = {"keepalive_interval": _KEEPALIVE, **options}
+        self._connections = near.Connections(self._connect)
+
+    def __repr__(self) -> str:
+        return f"<SSHLauncher for {self.where}>"
+
+    @property
+    def where(self) -> str:
+        """The machine, for people."""
+        user = self._options.get("username")
+        return f"{user}@{self._host}" if user else self._host
+
+    async def open(self, transport: near.Transport) -> near.Link:
+        """A place for one program, at once.
+
+        Raises:
+            ConnectionError: there is no connection to the machine, or our part does not run there.
+        """
+        connection = await self._connections.get()
+        if not connection.is_alive:
+            self._connections.forget()
+            connection = await self._connections.get()
+        return connection.open(transport)
+
+    async def slots(self) -> int:
+        """As many as the CPUs that programs may use there."""
+        return (await self._connections.get()).cpus
+
+    async def aclose(self) -> None:
+        """Close the connection of the running loop; the programs of that end."""
+        await self._connections.aclose()
+
+    @contextlib.asynccontextmanager
+    async def _connect(self) -> AsyncIterator[_Connection]:
+        try:
+            session = await asyncssh.connect(self._host, **self._options)
+        except (OSError, asyncssh.Error) as error:
+            raise ConnectionError(f"no connection to {self.where} over SSH: {_reason(error)}") from None
+        async with session:
+            try:
+                connection = await self._begin(session)
+            except (OSError, EOFError, asyncssh.Error) as error:
+                raise ConnectionError(f"programs cannot be started on {self.where}: {_reason(error)}") from None
+            reading = asyncio.ensure_future(connection.read())
+            try:
+                yield connection
+            finally:
+                reading.cancel()
+                connection.end("the connection was closed")
+
+    async def _begin(self, session: asyncssh.SSHClientConnection) -> _Connection:
+        """Have our part run there."""
+        name, data = parcel.packed()
+        greeting = f"ipyproc {uuid.uuid4().hex} "
+        there = await session.create_process(_command(self._python), encoding=None)
+        there.stdin.write(_boot(name, len(data), greeting) + data)
+        for _ in range(_MOST_NOISE):
+            line = (await there.stdout.readline()).decode(errors="replace")
+            if greeting in line:
+                return _Connection(there, self.where, json.loads(line.partition(greeting)[2]))
+            if not line:
+                break
+        said = (await there.stderr.read()).decode(errors="replace").strip().splitlines()
+        raise ConnectionError(said[-1] if said else "our part said nothing")
+
+
+class _Connection:
+    """To one machine, on one event loop."""
+
+    def __init__(self, there: asyncssh.SSHClientProcess[bytes], where: str, about: dict[str, Any]) -> None:
+        self._there = there
+        self.where = where
+        self.cpus: int = about["cpus"]
+        self.is_alive = True
+        self._transports: dict[int, near.Transport] = {}
+        self._last = 0
+
+    def __repr__(self) -> str:
+        return f"<_Connection to {self.where} with {len(self._transports)} programs>"
+
+    def open(self, transport: near.Transport) -> near.Link:
+        """A place for one program."""
+        self._last += 1
+        self._transports[self._last] = transport
+        return _Place(self, self._last, self.where)
+
+    def send(self, number: int, message: bytes) -> None:
+        """Send a message to a program."""
+        if self.is_alive:
+            self._there.stdin.write(HEAD.pack(number, len(message)) + message)
+
+    def close_place(self, number: int) -> None:
+        """End what is left there."""
+        if self._transports.pop(number, None):
+            self.send(number, CLOSE)
+
+    async def read(self) -> None:
+        """Hand out what comes, up to the end of the connection."""
+        why = "the connection broke"
+        try:
+            while True:
+                number, size = HEAD.unpack(await self._there.stdout.readexactly(HEAD.size))
+                message = await self._there.stdout.readexactly(size)
+                if transport := self._transports.get(number):
+                    transport.receive(message)
+        except (EOFError, OSError, asyncssh.Error) as error:
+            why = f"the connection broke: {_reason(error)}" if str(error) and not isinstance(error, EOFError) else why
+        finally:
+            self.end(why)
+
+    def end(self, why: str) -> None:
+        """The connection is gone, or will be: so are its programs."""
+        self.is_alive = False
+        for transport in tuple(self._transports.values()):
+            transport.lost(why)
+        self._transports.clear()
+        self._there.close()
+
+
+class _Place:
+    """The link to one program of a connection."""
+
+    ends_family = False
+
+    def __init__(self, connection: _Connection, number: int, where: str) -> None:
+        self._connection = connection
+        self._number = number
+        self.where = where
+
+    def __repr__(self) -> str:
+        return f"<Place {self._number} on {self.where}>"
+
+    def send(self, message: bytes) -> None:
+        """Send it in its turn."""
+        self._connection.send(self._number, message)
+
+    def close(self) -> None:
+        """Nothing is left of the program, or it is to end."""
+        self._connection.close_place(self._number)
+
+
+def _command(python: str | None) -> str:
+    """For the login shell, whichever that is; what is run comes by standard input, so that nothing has to be quoted."""
+    run = 'exec "$p" -ISu -c "import sys;exec(eval(sys.stdin.buffer.raw.readline()))"'
+    test = '"$p" -c "import sys;sys.exit(sys.version_info<(3,11))" 2>/dev/null'
+    if python:
+        return shlex.join(["sh", "-c", f"p={shlex.quote(python)}; {run}"])
+    script = (
+        f"for p in {_PYTHONS}; do {test} && {run}; done; echo no Python 3.11 or newer was found there >&2; exit 127"
+    )
+    return shlex.join(["sh", "-c", script])
+
+
+def _boot(name: str, size: int, greeting: str) -> bytes:
+    """One line of Python: a string with what is run there first, which reads the zip file behind it."""
+    code = f"""{parcel.BOOT}
+import importlib
+data = b""
+while len(data) < {size}:
+    piece = sys.stdin.buffer.raw.read({size} - len(data))
+    if not piece:
+        sys.exit("the connection broke")
+    data += piece
+try:
+    load({name!r}, data)
+except OSError as error:
+    sys.exit(error.strerror or str(error))
+importlib.import_module({name!r} + "._remote.far_ssh").main({greeting!r})
+"""
+    return f"{code!r}\n".encode()
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,148 @@
+// The live card of many commands. The wire is described in jobs_card.py; all text is put in by textContent.
+import type { AnyModel, Render } from '@anywidget/types';
+import { element, put } from './dom';
+import { type View, show } from './view';
+import { stamp } from './wire';
+
+interface Traits {
+  shown: { job: string };
+}
+interface Row {
+  state: 'failed' | 'running';
+  mark: string;
+  name: string;
+  what: string;
+  time: string;
+}
+interface Picture {
+  op: 'picture';
+  sentence: string;
+  total: number;
+  done: number;
+  failed: number;
+  rows: Row[];
+  more: string;
+  over: boolean;
+  rung: number; // how far up the ladder a button has gone: -1 none, 1 terminate, 2 kill
+}
+type Message = Picture | { op: 'stopping'; rung: number };
+
+const KILL = 2;
+const STATUS_MS = 5000; // between two sentences for a screen reader
+const TICK_MS = 60_000; // nothing changes with time alone: the kernel says how long it has been
+
+/** One line: a mark, the name of the command, what it wrote last or how it failed, since when it runs. */
+class Line {
+  readonly root = element('div', 'jobs-row', { role: 'listitem' });
+  private readonly parts = {
+    mark: element('span', 'jobs-mark', { 'aria-hidden': 'true' }),
+    name: element('code', 'jobs-name'),
+    what: element('code', 'jobs-what'),
+    time: element('span', 'jobs-time'),
+  };
+
+  constructor() {
+    this.root.append(...Object.values(this.parts));
+  }
+
+  take(row: Row): void {
+    this.root.dataset.state = row.state;
+    for (const part of ['mark', 'name', 'what', 'time'] as const) put(this.parts[part], row[part]);
+    this.root.title = row.what ? `${row.name}: ${row.what}` : row.name;
+  }
+}
+
+class Jobs implements View<Message> {
+  readonly root = element('section', 'jobs', { role: 'group', 'aria-label': 'Commands' });
+  private readonly sentence = element('span', 'jobs-sentence');
+  private readonly status = element('span', 'jobs-status', { role: 'status' });
+  private readonly stop = this.button('stop', 'Stop all', 'send SIGTERM to all that runs, and start no more');
+  private readonly kill = this.button('kill', 'Kill all', 'send SIGKILL to all that runs, and start no more');
+  private readonly bar = element('div', 'jobs-bar', { role: 'progressbar', 'aria-label': 'Commands that are done', 'aria-valuemin': '0' });
+  private readonly failed = element('div', 'jobs-failed');
+  private readonly done = element('div', 'jobs-done');
+  private readonly list = element('div', 'jobs-rows', { role: 'list' });
+  private readonly more = element('div', 'jobs-more');
+  private lines: Line[] = [];
+  private spoke = -Infinity;
+
+  constructor(private readonly model: AnyModel<Traits>) {
+    const head = element('div', 'jobs-top');
+    head.append(this.sentence, this.status, this.stop, this.kill);
+    this.bar.append(this.failed, this.done);
+    this.root.append(head, this.bar, this.list, this.more);
+  }
+
+  take(message: Message): void {
+    if (message.op === 'picture') this.draw(message);
+    else if (message.op !== 'stopping') return;
+    this.root.removeAttribute('data-lost');
+    const stopping = message.rung >= 0;
+    this.root.dataset.state = message.op === 'picture' && message.over ? 'over' : stopping ? 'stopping' : 'running';
+    this.stop.disabled = stopping;
+    this.kill.disabled = message.rung >= KILL;
+    put(this.stop, stopping ? 'Stopping…' : 'Stop all');
+  }
+
+  change(): void {}
+
+  reconnect(): void {
+    this.lose();
+    this.send('ping');
+  }
+
+  key(): boolean {
+    return false;
+  }
+
+  tick(): void {}
+
+  close(): void {}
+
+  private send(op: string): void {
+    try {
+      this.model.send({ op, job: this.model.get('shown').job, ...stamp() });
+    } catch {
+      this.lose(); // there is no kernel any more that could hear it
+    }
+  }
+
+  private lose(): void {
+    this.root.setAttribute('data-lost', '');
+    put(this.sentence, 'The kernel is gone');
+  }
+
+  private draw(told: Picture): void {
+    put(this.sentence, told.sentence);
+    if (performance.now() > this.spoke + STATUS_MS) {
+      this.spoke = performance.now();
+      put(this.status, told.sentence);
+    }
+    this.failed.style.width = `${(100 * told.failed) / Math.max(1, told.total)}%`;
+    this.done.style.width = `${(100 * told.done) / Math.max(1, told.total)}%`;
+    this.bar.setAttribute('aria-valuemax', String(told.total));
+    this.bar.setAttribute('aria-valuenow', String(told.done));
+    this.stop.hidden = this.kill.hidden = told.over;
+    while (this.lines.length > told.rows.length) this.lines.pop()?.root.remove();
+    for (const [number, row] of told.rows.entries()) {
+      let line = this.lines[number];
+      if (!line) {
+        line = new Line();
+        this.lines.push(line);
+        this.list.append(line.root);
+      }
+      line.take(row);
+    }
+    this.list.hidden = !told.rows.length;
+    put(this.more, told.more);
+  }
+
+  private button(op: string, text: string, title: string): HTMLButtonElement {
+    const made = element('button', op, { type: 'button', title: `${text}: ${title}` });
+    made.textContent = text;
+    made.addEventListener('click', () => this.send(op));
+    return made;
+  }
+}
+
+export const render: Render<Traits> = ({ model, el }) => show(new Jobs(model), model as AnyModel, el, TICK_MS);

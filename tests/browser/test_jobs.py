@@ -1,0 +1,78 @@
+"""The card of many commands in a real JupyterLab: a bar, what runs and what failed, Stop all, and what stays."""
+
+import re
+
+from playwright.sync_api import expect
+
+from .test_states import AXE
+
+BODY = (
+    '[ {item} != 1 ] || { echo "no <b>such</b> sample" >&2; exit 3; }\n'
+    "[ {item} -gt 2 ] || exit 0\n"
+    "echo reading {item}; while [ ! -e go ]; do sleep 0.05; done; [ {item} -lt 5 ] || sleep 600"
+)
+
+
+def test_the_bar_the_rows_and_the_buttons(notebook, picture):
+    lab = notebook("items = range(9)", f"%%aproc --each items --jobs 3 --no-raise-error\n{BODY}", "print('after')")
+    lab.run(1)
+    lab.expect_done(1)
+    lab.run(2)
+    card = lab.cell(2).locator(".ipyproc-jobs")
+    rows = card.get_by_role("listitem")
+    expect(card.locator(".ipyproc-jobs-sentence")).to_have_text(re.compile(r"^2 of 9 done · 1 failed · 3 running · "))
+    expect(rows.locator(".ipyproc-jobs-name")).to_have_text(["1", "3", "4", "5"])
+    expect(rows.locator(".ipyproc-jobs-what")).to_have_text(
+        ["exited with status 3: no <b>such</b> sample", "reading 3", "reading 4", "reading 5"]
+    )
+    expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "2")
+    picture("jobs-running")
+    if AXE.exists():
+        lab.page.evaluate(AXE.read_text())
+        assert (
+            lab.page.evaluate("axe.run('.ipyproc-jobs').then((found) => found.violations.map((each) => each.id))") == []
+        )
+    (lab.server.root / "go").touch()
+    expect(rows.locator(".ipyproc-jobs-what")).to_have_text(
+        ["exited with status 3: no <b>such</b> sample", "reading 5", "reading 6", "reading 7"]
+    )
+    card.get_by_role("button", name="Stop all").press("Enter")
+    lab.expect_done(2)
+    output = lab.output(2).first
+    expect(output).to_contain_text(re.compile(r"^4 of 9 done · 4 failed · "))
+    expect(output).to_contain_text("✘ 5  was ended by SIGTERM")
+    expect(card).to_have_count(0)
+    picture("jobs-ended")
+    (lab.server.root / "go").unlink()
+    saved = lab.save()
+    assert "widgets" not in saved["metadata"]
+
+
+def test_a_batch_of_ones_own(notebook, picture):
+    trap = "trap '' TERM; echo deaf; while true; do sleep 0.1; done"
+    lab = notebook(f"import ipyproc\nawait ipyproc.parallel([['sh', '-c', {trap!r}]] * 9, jobs=2)")
+    lab.run(1)
+    card = lab.cell(1).locator(".ipyproc-jobs")
+    expect(card.locator(".ipyproc-jobs-what")).to_have_text(["deaf", "deaf"])
+    card.get_by_role("button", name="Stop all").click()
+    expect(card.get_by_role("button", name="Stopping…")).to_be_disabled()
+    picture("jobs-stopping")
+    card.get_by_role("button", name="Kill all").click()
+    lab.expect_done(1)
+    expect(lab.output(1).last).to_contain_text("ProcessStopped")
+    expect(lab.output(1).last).to_contain_text("SIGKILL")
+
+
+def test_a_page_that_is_loaded_anew_shows_the_end(notebook, picture):
+    lab = notebook("items = ['one']\n", "%%aproc --each items\necho there; while [ ! -e again ]; do sleep 0.05; done")
+    lab.run(1)
+    lab.run(2)
+    card = lab.cell(2).locator(".ipyproc-jobs")
+    expect(card.locator(".ipyproc-jobs-what")).to_have_text("there")
+    lab.save()
+    lab.page.reload()
+    expect(card.locator(".ipyproc-jobs-what")).to_have_text("there")
+    (lab.server.root / "again").touch()
+    expect(card.locator(".ipyproc-jobs-sentence")).to_have_text(re.compile("^1 of 1 done"))
+    expect(card.get_by_role("button")).to_have_count(0)
+    picture("jobs-reloaded")

@@ -1,0 +1,86 @@
+"""A real cluster of worker processes, and a real sshd, on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+_CLUSTER = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=int(sys.argv[1]), threads_per_worker=1, dashboard_address=":0") as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+_SSHD = """
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {place}/host
+AuthorizedKeysFile {place}/key.pub
+StrictModes no
+PidFile none
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin yes
+"""
+
+
+@contextlib.contextmanager
+def cluster(workers: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address of its scheduler, and the process that is scheduler and nannies in one."""
+    words = [sys.executable, "-c", _CLUSTER, str(workers)]
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=null, text=True) as process:
+        assert process.stdout
+        try:
+            yield process.stdout.readline().strip(), process
+        finally:
+            process.communicate()
+
+
+@contextlib.contextmanager
+def sshd(place: Path) -> Iterator[dict[str, Any]]:
+    """An sshd that lets the user who runs it in; what `SSHLauncher` needs to reach it."""
+    assert SSHD
+    for name in ("host", "key"):
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)]
+        subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (place / "config").write_text(_SSHD.format(port=port, place=place))
+    known = " ".join((place / "host.pub").read_text().split()[:2])
+    (place / "known").write_text(f"[127.0.0.1]:{port} {known}\n")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # an sshd of root wants it
+    with subprocess.Popen(
+        [SSHD, "-D", "-e", "-f", str(place / "config")], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        try:
+            for line in process.stderr:
+                if "listening" in line:
+                    break
+            else:
+                raise AssertionError("sshd has not started")
+            yield {
+                "host": "127.0.0.1",
+                "port": port,
+                "username": getpass.getuser(),
+                "client_keys": [str(place / "key")],
+                "known_hosts": str(place / "known"),
+                "config": None,
+            }
+        finally:
+            process.kill()
+            process.communicate()
