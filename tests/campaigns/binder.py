@@ -56,6 +56,7 @@ def main() -> int:
         wanted = (home / "binder/runtime.txt").read_text().strip().removeprefix("python-")
         with step(f"Python {wanted}", place):
             python = readable(wanted, place)
+            person.env["LD_LIBRARY_PATH"] = str(Path(python).parents[1] / "lib")  # of one that was copied
             venv.mkdir()
             person.own(venv)
             person.run(python, "-m", "venv", venv)
@@ -186,6 +187,7 @@ def look(url: str, notebooks: list[str]) -> None:
         prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
         expect(prompts.last).to_have_text(re.compile(r"\[\d+\]:"), timeout=PATIENCE * 1000)
         print(f"{'all cells of the first notebook':32} {time.monotonic() - began:7.1f} s")
+        expect(page.get_by_text("Jupyter news")).to_have_count(0)
         expect(page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']")).to_have_count(0)
         if folder := os.environ.get("IPYPROC_SCREENSHOTS"):
             page.screenshot(path=Path(folder, "binder.png"))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ipyproc._jupyter.options import OPTIONS
+import ipyproc
+from docs import tables
 
 from .kernel_session import kernel_session
 
@@ -49,7 +50,13 @@ def test_every_page_with_a_magic_is_run():
             assert language in ("python", "bash"), path.name
 
 
-def test_every_option_is_told_on_a_page():
-    """The table is made from the code; somewhere there is a sentence too."""
-    text = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
-    assert not [option.flags[0] for option in OPTIONS if not re.search(rf"`(%%?aproc )?{option.flags[0]}\b", text)]
+def test_every_public_name_is_in_the_reference():
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert not [name for name in ipyproc.__all__ if not re.search(rf"(:: |``){name}\b", text)]
+
+
+@pytest.mark.parametrize("name", ["options", "configuration", "background"])
+def test_tables_are_as_the_code_is(name):
+    text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    assert "<!-- table of" in text
+    assert text == tables.fresh(text), "run `python docs/tables.py`"

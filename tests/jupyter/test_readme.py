@@ -18,5 +18,6 @@ def test_the_first_cells(kernel):
     shown = [text for language, text in blocks if not language]
     for (_, cell), expected in zip([blocks[1], blocks[3]], shown, strict=True):
         done = kernel.run(cell)
-        displayed = [data["text/plain"] for data in done.displays[-1:]]
+        # of the second, which lasts some moments, only a loaded machine shows a card
+        displayed = [data["text/plain"] for data in done.displays[-1:] if "✔" in expected]
         assert plain("".join([*displayed, done.text(), done.error])) == plain(expected)
