@@ -310,7 +310,7 @@ class Transport(asyncio.SubprocessTransport):
     def _worded(self, number: int, text: str, file: str | None) -> OSError:
         """What it cannot be started for, with the name of the machine."""
         what = "no such program" if number == errno.ENOENT else text
-        if file != self._args[0]:
+        if file not in (None, self._args[0]):
             what = f"cwd: {text.lower() if number != errno.ENOENT else 'no such directory'}"
         return OSError(number, f"{what} on {self.where}", file)
 
