@@ -11,6 +11,7 @@ from typing import Any
 from . import command, launch, waiting
 from .command import Command, Word
 from .completed import CompletedPipeline, CompletedProcess
+from .errors import ProcessLost
 from .ladder import INTERRUPT
 from .process import DEVNULL, LOG, PIPE, Process
 from .stage import Stage, finish
@@ -239,7 +240,12 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
     with waiting.interruptible(_line(stages), interrupt):
         try:
             for attempts_left in range(max(stage.retry_lost for stage in stages), -1, -1):
-                await _start(stages, processes)
+                try:
+                    await _start(stages, processes)
+                except ProcessLost:  # while it was being started
+                    if not attempts_left:
+                        raise
+                    continue
                 await asyncio.gather(*(finish(process, min(timeouts, default=None)) for process in processes))
                 if not (attempts_left and any(process.lost for process in processes)):
                     break

@@ -106,7 +106,7 @@ class DaskLauncher(near.Launcher):
         """
         connection = await self._connections.get()
         if not connection.is_alive:
-            self._connections.forget()
+            self._connections.forget(connection)
             connection = await self._connections.get()
         return await connection.open(transport, self._submit)
 

@@ -310,7 +310,7 @@ class Transport(asyncio.SubprocessTransport):
     def _worded(self, number: int, text: str, file: str | None) -> OSError:
         """What it cannot be started for, with the name of the machine."""
         what = "no such program" if number == errno.ENOENT else text
-        if file != self._args[0]:
+        if file not in (None, self._args[0]):
             what = f"cwd: {text.lower() if number != errno.ENOENT else 'no such directory'}"
         return OSError(number, f"{what} on {self.where}", file)
 
@@ -551,11 +551,13 @@ class Connections(Generic[T]):
             self._open[loop] = task, ready
         return await asyncio.shield(ready)
 
-    def forget(self) -> None:
-        """The connection of this loop is of no use any more."""
-        task, _ = self._open.pop(asyncio.get_running_loop(), (None, None))
-        if task:
+    def forget(self, connection: T) -> None:
+        """This connection is of no use any more; whoever asks gets another."""
+        loop = asyncio.get_running_loop()
+        task, ready = self._open.get(loop, (None, None))
+        if task and ready and ready.done() and not ready.exception() and ready.result() is connection:
             task.cancel()
+            del self._open[loop]
 
     async def aclose(self) -> None:
         """Close the connection of this loop."""
@@ -572,9 +574,8 @@ class Connections(Generic[T]):
         except BaseException as error:
             if ready.done():
                 raise
-            if isinstance(error, Exception):
-                ready.set_exception(error)
-                ready.exception()  # whoever waits gets it; it may be that nobody does
-            else:
-                ready.cancel()
+            is_ours = isinstance(error, Exception)
+            ready.set_exception(error if is_ours else ConnectionError("the connection was closed while it was opened"))
+            ready.exception()  # whoever waits gets it; it may be that nobody does
+            if not is_ours:
                 raise

@@ -7,9 +7,7 @@ from playwright.sync_api import expect
 
 
 def test_a_click_stops_it_there(notebook, picture):
-    lab = notebook(
-        "%%aproc --on dask\nfor i in $(seq 200); do echo line $i; sleep 0.1; done", "import os\nprint(os.getpid())"
-    )
+    lab = notebook("%%aproc --on dask\nfor i in $(seq 200); do echo line $i; sleep 0.1; done")
     lab.run(1)
     card = lab.cell(1).locator(".ipyproc-card")
     expect(card).to_have_attribute("data-state", "running", timeout=60_000)  # a cluster is started first

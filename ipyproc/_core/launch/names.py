@@ -1,8 +1,8 @@
 """Launchers by their names, for programs on other machines: `run(..., on="ssh://me@box")`, `%%aproc --on dask`.
 
 A name is, in this order: one of `launchers`; an address, whose scheme says who takes it; the name of such a one alone; a
-Host of ~/.ssh/config. What takes addresses is a function of the address that gives a `RemoteLauncher` (see `base`). Other packages add theirs by
-an entry point of the group `ipyproc.launchers`, whose name is the scheme::
+Host of ~/.ssh/config. What takes addresses is a function of the address that gives a `RemoteLauncher` (see
+`base`). Other packages add theirs by an entry point of the group `ipyproc.launchers`, whose name is the scheme::
 
     [project.entry-points."ipyproc.launchers"]
     k8s = "my_package:launcher"             # for on="k8s://namespace/pod" and on="k8s"
@@ -50,7 +50,7 @@ def _find(on: Any, names: Mapping[str, Any]) -> RemoteLauncher:
             return _of_object(on)
         if on in launchers:
             on = launchers[on]
-        elif on in names and not isinstance(names[on], str):
+        elif on in names and _is_place(names[on]):  # not `import dask`
             on = names[on]
         else:
             return _of_address(on, names)
@@ -58,12 +58,12 @@ def _find(on: Any, names: Mapping[str, Any]) -> RemoteLauncher:
 
 
 def _of_object(on: Any) -> RemoteLauncher:
-    if hasattr(on, "exec") and hasattr(on, "family"):
-        launcher: RemoteLauncher = on
-        return launcher
-    if any(base.__module__.partition(".")[0] == "distributed" for base in type(on).__mro__):
+    if _is_of_dask(on):
         found: RemoteLauncher = _module(_DASK).of_object(on)
         return found
+    if _is_place(on):
+        launcher: RemoteLauncher = on
+        return launcher
     raise TypeError(f"on={on!r:.80}: allowed are a name, a launcher, and a Dask Client or cluster")
 
 
@@ -121,12 +121,14 @@ def _unknown(on: str, names: Mapping[str, Any]) -> str:
 
 
 def _is_place(value: Any) -> bool:
-    module = type(value).__module__.partition(".")[0]
-    return module in ("distributed", "dask_jobqueue", "dask_kubernetes") or isinstance(value, _launcher_types())
+    # of its type: to ask any variable of a notebook for an attribute may do anything
+    return _is_of_dask(value) or all(hasattr(type(value), name) for name in ("exec", "shell", "family", "slots"))
 
 
-def _launcher_types() -> tuple[type, ...]:
-    return tuple({type(launcher) for launcher in _cache.values()})
+def _is_of_dask(value: Any) -> bool:
+    """Whether it is a Client or a cluster, of whatever package."""
+    names = {(base.__module__.partition(".")[0], base.__name__) for base in type(value).__mro__}
+    return not names.isdisjoint((("distributed", "Client"), ("distributed", "Cluster")))
 
 
 async def disconnect() -> None:
