@@ -114,6 +114,8 @@ def test(arguments: list[str]) -> int:
     if not find_chromium() and not (apt_install("chromium") and find_chromium()):
         left_out.append("tests/browser, because Chromium was not found and could not be installed")
         ignored.append("--ignore=tests/browser")
+    if not find_sshd() and not (apt_install("openssh-server") and find_sshd()):
+        left_out.append("the tests over SSH, because sshd was not found and could not be installed")
     runs = [(main_environment("--editable=.[test]", "ipykernel"), (*ignored, *arguments))]
     python = find_python("3.11")
     if python:
@@ -204,6 +206,11 @@ def version(python: str) -> str:
 def find_chromium() -> bool:
     """Whether tests/browser has its browser."""
     return any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+
+
+def find_sshd() -> bool:
+    """Whether tests/remote has its sshd; what only root runs is not in everybody's PATH."""
+    return bool(shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"))
 
 
 def apt_install(package: str) -> bool:

@@ -22,6 +22,8 @@ from .contenders import OURS, TOOLS, cell, filled
 from .report import ALONE, MIB, Target
 
 CAP_MS = 20_000
+IDLE_MS = 10_000
+TICKING = "while true; do date; sleep 1; done"
 LIMITED = "%config AProcMagics.log_limit = 100_000_000"
 PROBE = """
 window.bench = { tasks: [], frames: [], pressed: 0, ended: 0 };
@@ -139,6 +141,14 @@ class BenchPage:
         ended.set()
         looking.join()
 
+    def cpu(self) -> float:
+        """Percent of a core that the renderer takes when nobody touches the page; without the probe's own frames."""
+        self.page.evaluate("bench.frame = () => {}")
+        process, began = psutil.Process(self._renderer), time.monotonic()
+        before = sum(process.cpu_times()[:2])
+        self.page.wait_for_timeout(IDLE_MS)
+        return 100 * (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - began)
+
     def card(self) -> Locator:
         """The last card of the page, in sight."""
         card = self.lab.cards.last
@@ -163,6 +173,8 @@ def measure(folder: Path, alone: Callable[[str], float], targets: list[Target]) 
         lines += map(str, flood(alone, targets, server, browser))
         lines += map(str, spread(targets, server, browser))
         ten_cards(targets, server, browser)
+        fifty_cards(targets, server, browser, "sleep 600", "ten running")
+        fifty_cards(targets, server, browser, TICKING, "ten writing a line a second")
         jump(targets, server, browser)
     return "\n".join(lines)
 
@@ -232,6 +244,37 @@ def ten_cards(targets: list[Target], server: LabServer, browser: Browser) -> Non
         Target("page, ten floods: longest task", 50, max(found["tasks"], default=0), " ms"),
         Target("page, ten floods: Stop is answered", 500, answered, " ms"),
     ]
+
+
+def fifty_cards(targets: list[Target], server: LabServer, browser: Browser, program: str, what: str) -> None:
+    """Fifty cards in a page that was reloaded, so that they stay; ten still run."""
+    start = f"for n in range(50): get_ipython().run_line_magic('aproc', '--bg sh -c \"{program}\"')"
+    end = "import ipyproc\nfor each in ipyproc.processes()[10:]: await each.stop()"
+    page = BenchPage(server, browser, [], [start, end])
+    control = page.cpu()
+    page.page.evaluate("bench.reset()")
+    page.lab.run(1)
+    expect(page.lab.cards).to_have_count(50)
+    tasks = [page.page.evaluate("bench.tasks")]
+    page.lab.save()
+    page.lab.open()
+    expect(page.lab.cards).to_have_count(50)
+    page.lab.run(2)
+    page.lab.expect_done(2)
+    page.lab.cards.and_(page.page.locator("[data-state='running']")).first.scroll_into_view_if_needed()
+    page.page.wait_for_timeout(3000)
+    page.page.evaluate("bench.reset()")
+    own = page.cpu()
+    tasks.append(page.page.evaluate("bench.tasks"))
+    page.page.evaluate("bench.reset()")
+    for _ in range(30):
+        page.page.mouse.wheel(0, 400)
+        page.page.wait_for_timeout(50)
+    tasks.append(page.page.evaluate("bench.tasks"))
+    page.close()
+    targets.append(Target(f"page, fifty cards, {what}: CPU at rest, beyond JupyterLab's", 5, own - control, " %"))
+    for when, each in zip(("while they are made", "at rest", "while one scrolls"), tasks, strict=True):
+        targets.append(Target(f"page, fifty cards, {what}: longest task {when}", 50, max(each, default=0), " ms"))
 
 
 def jump(targets: list[Target], server: LabServer, browser: Browser) -> None:

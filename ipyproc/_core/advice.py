@@ -20,7 +20,14 @@ _UNKNOWN = re.compile(  # zsh; bash, dash, ksh, busybox; env, and bash for a pat
 _NO_INPUT = re.compile(
     r"\bEOF|end[- ]of[- ](?:file|input)|a terminal is required|not a (?:tty|terminal)", re.IGNORECASE
 )
+_NO_TERMINAL = re.compile(
+    r"/dev/tty\b.*: (?:No such device|cannot open)|could not read (?:Username|Password) for|terminal prompts disabled"
+    r"|a terminal is required|must have a (?:tty|terminal)",
+    re.IGNORECASE,
+)
 _QUESTION = re.compile(r"\S.*[?:>\])] ?\Z")
+_SURELY_QUESTION = re.compile(r"\S.*(?:\?|\[[yY]/[nN]\]|\([yY]/[nN]\)):? ?\Z")  # where nothing else says that it is one
+NO_INPUT = "and there was no input for that"
 _FORBIDDEN = re.compile(r"([^\s:‘’'\"]+)[’'\"]?: Permission denied")
 
 
@@ -29,10 +36,12 @@ def advice(returncode: int, stderr: str, usage: Usage | None = None, open_lines:
 
     `stderr`: its last lines; `open_lines`: what it wrote last, where that is no whole line.
     """
-    if _NO_INPUT.search(stderr):
-        for line in open_lines:
-            if _QUESTION.match(line):
-                return f"it asked {line!r:.200}, and there was no input for that"
+    if (said_so := _NO_INPUT.search(stderr)) or not stderr.strip():  # `read` of a shell says nothing
+        question = _QUESTION if said_so else _SURELY_QUESTION
+        for line in filter(question.match, open_lines):
+            return f"it asked {line!r:.200}, {NO_INPUT}"
+    if _NO_TERMINAL.search(stderr):
+        return "it wanted to ask on a terminal, and there is none here"
     if returncode in (-_KILLED, _OF_SHELL + _KILLED):
         peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage else ""
         return f"probably out of memory (nobody stopped it from here{peak})"

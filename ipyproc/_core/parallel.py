@@ -68,7 +68,7 @@ def parallel(
         progress: in a notebook, show how far it has come: a bar, what failed, what runs with its last line, and Stop all;
             where nobody looks on, a line a second.
         timeout: seconds, for each attempt.
-        on, retry_lost: as of `run`; what was lost is run again at once, whatever `retries` is.
+        on, retry_lost: as of `run`; `retries` count what was lost more often too.
         check: at the end, raise the error of the first command that failed (the first in time).
 
     Returns:
@@ -317,7 +317,7 @@ class _Pool:
     def _is_to_be_repeated(self, job: Job, result: CompletedProcess) -> bool:
         if self._is_stopping or not result.failed or result.was_stopped:
             return False
-        return (result.was_lost and job.lost <= job.stage.retry_lost) or job.attempts - job.lost <= self._retries
+        return job.attempts - min(job.lost, job.stage.retry_lost) <= self._retries
 
     async def _start(self, job: Job) -> Process | None:
         """None: it waited for its place on another machine, and no further command is started."""

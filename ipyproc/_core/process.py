@@ -79,7 +79,7 @@ class Process(asyncio.subprocess.Process):
         launcher: Launcher = portable,
     ) -> None:
         super().__init__(transport, protocol, loop)
-        self._started_at = started_at
+        self._started_at: float = transport.get_extra_info("started_at", started_at)  # it may have waited for a place
         self.args = args
         self.name = status.command_line(args)
         self.log: Log | None = protocol.log

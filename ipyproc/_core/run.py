@@ -11,6 +11,7 @@ from typing import Any
 from . import command, launch, waiting
 from .command import Command, Word
 from .completed import CompletedPipeline, CompletedProcess
+from .errors import ProcessLost
 from .ladder import INTERRUPT
 from .process import DEVNULL, LOG, PIPE, Process
 from .stage import Stage, finish
@@ -65,7 +66,7 @@ def run(
         check: raise an error if the status is not 0.
         text, encoding, errors: how `input` and output are text.
         name: what to call it in messages and in the log of `logging`, instead of the command.
-        on: another machine to run it on: `ssh://[USER@]HOST[:PORT]`, a Host of ~/.ssh/config, "dask", the address of a Dask
+        on: another machine to run it on: "ssh://me@box:22", a Host of ~/.ssh/config, "dask", the address of a Dask
             scheduler, a Dask Client or cluster, a launcher, or a name in `ipyproc.launchers`. The log is here all the same.
             `env` is added to the environment of that machine, `cwd` is a directory there, and no program joins it by a pipe.
         retry_lost: how often it is run again when it was lost, with its machine or the way to it. It may have done its work.
@@ -239,7 +240,12 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
     with waiting.interruptible(_line(stages), interrupt):
         try:
             for attempts_left in range(max(stage.retry_lost for stage in stages), -1, -1):
-                await _start(stages, processes)
+                try:
+                    await _start(stages, processes)
+                except ProcessLost:  # while it was being started
+                    if not attempts_left:
+                        raise
+                    continue
                 await asyncio.gather(*(finish(process, min(timeouts, default=None)) for process in processes))
                 if not (attempts_left and any(process.lost for process in processes)):
                     break

@@ -18,7 +18,7 @@ each row behind the digit of its stream (0: a note of ours), joined by \n, with 
     kernel -> page   {op: "tail", total, first, settled, counts, progress, secret, elapsed, sent_ago, next_in} + [the rows from
                                                   `first` on]; rows below `settled` will never change
                      {op: "notify", label, took}  the program has ended, and somebody wants to be told
-                     {op: "figures", cpu, memory, count}           once a second while a view is in sight; cpu in percent
+                     {op: "figures", cpu, memory, count}           what has changed, once a second while a view is in sight; cpu in percent
     page -> kernel   {op: "rows", first, count}
     kernel -> page   {op: "rows", first} + [rows]                  fewer than asked for, if they are long
     page -> kernel   {op: "find", id, text, case}
@@ -123,6 +123,7 @@ class Card(Widget):
             self._rows = Rows(process.log, logs.BOTH)
             self._transcribed = self._rows if self._streams == logs.BOTH else Rows(process.log, self._streams)
             self._figures = Figures(process)
+            self._figures_sent: object = None
             self._stdin = Stdin(process)
             self._watching: set[str] = set()  # views that are in sight
             self._loop = asyncio.get_running_loop()
@@ -244,6 +245,10 @@ class Card(Widget):
 
     def _send_figures(self) -> int:
         now = self._figures
+        seen = now.cpu_words, status.size_words(now.memory), now.count
+        if seen == self._figures_sent:
+            return 0
+        self._figures_sent = seen
         cpu = None if now.cpu is None else round(now.cpu)
         self.send({"op": "figures", "cpu": cpu, "memory": now.memory, "count": now.count})
         return 200
@@ -395,6 +400,7 @@ class Card(Widget):
         if isinstance(view, str) and len(view) <= 64:
             if on and len(self._watching) < _MOST_WATCHING:
                 self._watching.add(view)
+                self._figures_sent = None  # this view has none yet
             elif not on:
                 self._watching.discard(view)
 

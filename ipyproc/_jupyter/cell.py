@@ -23,8 +23,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
 from .._core import log, status, storage
+from .._core.advice import NO_INPUT
 from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
+from .._core.errors import ProcessExitError, ProcessLost
 from .._core.ladder import INTERRUPT
 from .._core.process import DEVNULL, PIPE, Process
 from .._core.screen import inert_line
@@ -129,7 +131,12 @@ class Cell:
         try:
             with interrupt.on_interrupt(self._interrupt):
                 for attempts_left in range(self._options.retry_lost, -1, -1):
-                    process = await (self._start_there() if self._options.on else self._start())
+                    try:
+                        process = await (self._start_there() if self._options.on else self._start())
+                    except ProcessLost:  # while it was being started
+                        if not attempts_left or self._interrupted:
+                            raise
+                        continue
                     if process is None:
                         return Outcome(None, interrupted=f"`{self._command.title}` was not started")
                     if self._options.bg:
@@ -151,7 +158,7 @@ class Cell:
         try:
             await asyncio.wait([self._starting], timeout=WAIT_SHOWN)
             if not (self._starting.done() or self._options.quiet):
-                sys.stdout.write(f"... {self._command.title} waits for a place on {self._options.on.name}\n")
+                sys.stdout.write(f"... waits for a place on {self._options.on.name}\n")
                 sys.stdout.flush()
             return await self._starting
         except asyncio.CancelledError:
@@ -230,6 +237,9 @@ class Cell:
         if self._interrupted:
             return Outcome(done, interrupted=f"`{process.name}` {status.describe(process.returncode)}")
         error = None if done.returncode in process.ok_codes and not done.timed_out else done.error()
+        has_input = self._options.stdin is not None or self._command.input is not None
+        if isinstance(error, ProcessExitError) and error.advice.endswith(NO_INPUT) and not has_input:
+            error.advice += "; --stdin ask gives you a row to type in"
         return Outcome(done, error or self._convert(done))
 
     def _convert(self, done: CompletedProcess) -> BaseException | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import contextlib
 import os
 import shutil
 import stat
@@ -285,8 +287,11 @@ def unload(shell: InteractiveShell) -> None:
     atexit.unregister(magics.table.close)
     magics.close()
     launch.close()
+    with contextlib.suppress(RuntimeError):  # no loop, and so no connection
+        _ending.append(asyncio.get_running_loop().create_task(launch.disconnect()))
 
 
+_ending: list[asyncio.Task[None]] = []  # the event loop alone would not hold them
 _COMPLETED = ("%aproc", "%%aproc")
 
 

@@ -7,8 +7,11 @@ So whatever Dask runs again on its own starts nothing: nobody waits for such an 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import ipaddress
+import subprocess
+import sys
 import threading
 import uuid
 import warnings
@@ -24,7 +27,7 @@ from . import near, parcel
 from .far_dask import Comm
 
 _starting = threading.Lock()
-_CONNECT_PATIENCE = 10.0  # seconds
+CONNECT_PATIENCE = 10.0  # seconds
 _MOST_WAITING = 1000  # programs that wait for a slot; the cluster sees them, and may grow for them
 
 
@@ -71,6 +74,7 @@ class DaskLauncher(near.Launcher):
         workers: Sequence[str] | str | None = None,
     ) -> None:
         self._cluster = cluster
+        self._local: subprocess.Popen[str] | None = None  # what runs the cluster, if that is ours
         self._security = security or getattr(cluster, "security", None)
         self._submit = {
             "resources": dict(resources) if resources else None,
@@ -91,7 +95,7 @@ class DaskLauncher(near.Launcher):
         return _MOST_WAITING
 
     async def aclose(self) -> None:
-        """Close what was opened on the running loop; the programs of that end. A LocalCluster stays for others."""
+        """Close what was opened on the running loop; the programs of that end. A LocalCluster of ours stays for others."""
         await self._connections.aclose()
 
     async def open(self, transport: near.Transport) -> near.Link:
@@ -102,7 +106,7 @@ class DaskLauncher(near.Launcher):
         """
         connection = await self._connections.get()
         if not connection.is_alive:
-            self._connections.forget()
+            self._connections.forget(connection)
             connection = await self._connections.get()
         return await connection.open(transport, self._submit)
 
@@ -119,10 +123,9 @@ class DaskLauncher(near.Launcher):
             yield connection
 
     def _start_local(self) -> None:
-        """In a thread of its own, where no busy loop delays it; it ends with this process."""
         with _starting:
-            if self._cluster is None:
-                self._cluster = distributed.LocalCluster(threads_per_worker=1, dashboard_address=":0")
+            if self._cluster is None or (self._local and self._local.poll() is not None):
+                self._cluster, self._local = _start_local()
 
     @property
     def _address(self) -> str:
@@ -135,11 +138,42 @@ class DaskLauncher(near.Launcher):
         found = self._cluster
         if isinstance(found, distributed.Client) and found.asynchronous:
             return await found
-        if found is None:
+        if found is None or self._local:
             await asyncio.to_thread(self._start_local)
         # where theirs lives on another loop, a second one on this loop
-        client = distributed.Client(self._address, security=self._security, asynchronous=True, set_as_default=False)
+        client = distributed.Client(
+            self._address, security=self._security, asynchronous=True, set_as_default=False, timeout=CONNECT_PATIENCE
+        )
         return await stack.enter_async_context(client)
+
+
+def _start_local() -> tuple[str, subprocess.Popen[str]]:
+    """A LocalCluster in a session of its own, which no interrupt for a cell reaches, and with an interpreter of its own.
+
+    It ends when its standard input does, and so with this process, however that ends.
+    """
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", _LOCAL]
+    process = subprocess.Popen(  # noqa: S603  -- our own text
+        command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    assert process.stdout
+    address = process.stdout.readline().strip()
+    if not address:
+        process.communicate()
+        raise ConnectionError(f"a LocalCluster could not be started: it ended with status {process.returncode}")
+    atexit.register(process.communicate)
+    return address, process
+
+
+_LOCAL = """\
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(threads_per_worker=1, dashboard_address=":0") as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
 
 
 class _Connection:
@@ -202,7 +236,7 @@ class _Connection:
         """The link to an offer; None: it is not there any more, and surely nothing was started."""
         comm = None
         try:
-            comm = await connect(offer["address"], timeout=_CONNECT_PATIENCE, **self._client.connection_args)
+            comm = await connect(offer["address"], timeout=CONNECT_PATIENCE, **self._client.connection_args)
             await comm.write({"op": f"{self._name}_attach", "attempt": offer["attempt"], "reply": False})
             place = bytes(await comm.read()).decode()
         except (OSError, TimeoutError):

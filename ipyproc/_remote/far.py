@@ -45,6 +45,7 @@ _REST = (
 )  # credit after the exit: what the pipe and we hold, so that a program that has ended waits for no reader
 _PIPE_BYTES = 1 << 18
 _EXIT_PATIENCE = 0.05  # seconds that a pipe has to come to its end after the program, or else a descendant holds it
+_REST_PATIENCE = 2.0  # seconds that the last output may take to be read when nothing is left that could write
 
 
 class Session(asyncio.SubprocessProtocol):
@@ -67,7 +68,7 @@ class Session(asyncio.SubprocessProtocol):
         self._input_is_slow = False
         self._untold = 0  # bytes of input that were taken
         self._exit: asyncio.TimerHandle | None = None
-        self._has_told = False
+        self._has_told = self._is_over = False  # its exit; that all is gone
         self._ends_family = False
         self._why = ""  # we end it
         self._script = ""  # a file
@@ -175,6 +176,7 @@ class Session(asyncio.SubprocessProtocol):
             self._send(bytes((fd,)))
             if self._exit and not self._open:
                 self._tell_exit()
+                self._tell_gone()
 
     def pause_writing(self) -> None:
         """The program does not read its input as fast as it comes."""
@@ -221,12 +223,18 @@ class Session(asyncio.SubprocessProtocol):
         left = len(descendants.of(self._transport.program.shim)) if self._transport.program.has_family else 0
         usage = [used.user, used.system, used.peak_bytes] if used else None
         self._tell(exit=self._transport.get_returncode(), usage=usage, left=left)
-        if self.gone.done():
-            self._tell(gone=True)
+        self._tell_gone()
 
     def _has_gone(self) -> None:
         self._end()
-        if self._has_told and not self._why:  # else it follows the exit
+        self._tell_gone()
+        if not self._is_over:
+            self._loop.call_later(_REST_PATIENCE, self._tell_gone, True)
+
+    def _tell_gone(self, at_once: bool = False) -> None:
+        """When the exit was told, nothing is left, and all output was read; a stranger may hold the pipe for longer."""
+        if self._has_told and self.gone.done() and not (self._is_over or self._why) and (at_once or not self._open):
+            self._is_over = True
             self._tell(gone=True)
 
     def _end(self) -> None:

@@ -13,6 +13,7 @@ import json
 import os
 import signal as signals
 import stat
+import time
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -151,7 +152,7 @@ class Transport(asyncio.SubprocessTransport):
         self._started: asyncio.Future[Any] = self._loop.create_future()
         self._protocol: Any = None
         self._link: Link | None = None
-        self._pid = 0
+        self._pid, self._started_at = 0, 0.0
         self._returncode: int | None = None
         self._closing = self._is_over = False
         self._logged = {s for s, target in ((STDOUT_FD, stdout), (STDERR_FD, stderr)) if target == LOG}
@@ -206,7 +207,7 @@ class Transport(asyncio.SubprocessTransport):
             return
         told = json.loads(message)
         if "pid" in told:
-            self._pid = told["pid"]
+            self._pid, self._started_at = told["pid"], time.monotonic()
             self._protocol = self._make()
             self._protocol.connection_made(self)
             self._started.set_result(None)
@@ -243,7 +244,8 @@ class Transport(asyncio.SubprocessTransport):
 
     def _take_output(self, stream: int, data: bytes) -> None:
         if stream in self._logged:
-            assert self._log
+            if self._log is None:
+                return  # it was given up
             if data:
                 self._log.write(stream, data)
             else:
@@ -308,7 +310,7 @@ class Transport(asyncio.SubprocessTransport):
     def _worded(self, number: int, text: str, file: str | None) -> OSError:
         """What it cannot be started for, with the name of the machine."""
         what = "no such program" if number == errno.ENOENT else text
-        if file != self._args[0]:
+        if file not in (None, self._args[0]):
             what = f"cwd: {text.lower() if number != errno.ENOENT else 'no such directory'}"
         return OSError(number, f"{what} on {self.where}", file)
 
@@ -325,8 +327,8 @@ class Transport(asyncio.SubprocessTransport):
     # --- asyncio's transport ---------------------------------------------------------------------------------------
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """`where`: the place of the program, for people."""
-        return self.where if name == "where" else default
+        """`where`: the place of the program, for people; `started_at`: when it started, of `time.monotonic()`."""
+        return {"where": self.where, "started_at": self._started_at}.get(name, default)
 
     def get_pid(self) -> int:
         """Its pid there."""
@@ -549,11 +551,13 @@ class Connections(Generic[T]):
             self._open[loop] = task, ready
         return await asyncio.shield(ready)
 
-    def forget(self) -> None:
-        """The connection of this loop is of no use any more."""
-        task, _ = self._open.pop(asyncio.get_running_loop(), (None, None))
-        if task:
+    def forget(self, connection: T) -> None:
+        """This connection is of no use any more; whoever asks gets another."""
+        loop = asyncio.get_running_loop()
+        task, ready = self._open.get(loop, (None, None))
+        if task and ready and ready.done() and not ready.exception() and ready.result() is connection:
             task.cancel()
+            del self._open[loop]
 
     async def aclose(self) -> None:
         """Close the connection of this loop."""
@@ -570,9 +574,8 @@ class Connections(Generic[T]):
         except BaseException as error:
             if ready.done():
                 raise
-            if isinstance(error, Exception):
-                ready.set_exception(error)
-                ready.exception()  # whoever waits gets it; it may be that nobody does
-            else:
-                ready.cancel()
+            is_ours = isinstance(error, Exception)
+            ready.set_exception(error if is_ours else ConnectionError("the connection was closed while it was opened"))
+            ready.exception()  # whoever waits gets it; it may be that nobody does
+            if not is_ours:
                 raise

@@ -90,7 +90,7 @@ class SSHLauncher(near.Launcher):
         """
         connection = await self._connections.get()
         if not connection.is_alive:
-            self._connections.forget()
+            self._connections.forget(connection)
             connection = await self._connections.get()
         return connection.open(transport)
 

@@ -7,7 +7,7 @@ import { askForNotifications, notify } from './notification';
 import { Output } from './output';
 import { Progress } from './progress';
 import { Stdin } from './stdin';
-import { duration } from './time';
+import { duration, running } from './time';
 import { type View, show } from './view';
 import { type Message, type Send, type Shown, type Tail, type Times, stamp } from './wire';
 
@@ -17,7 +17,6 @@ interface Traits {
 
 const LIVE = new Set(['running', 'closed', 'paused', 'stopping']);
 const STOPPABLE = new Set([...LIVE, 'left']);
-const TICK_MS = 200;
 const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
 
 class Card implements View<Message> {
@@ -30,13 +29,15 @@ class Card implements View<Message> {
   private readonly stop = this.button('stop', 'Stop', 'Stop: send SIGTERM, and SIGKILL if it does not end');
   private readonly kill = this.button('kill', 'Kill', 'Kill: send SIGKILL');
   private readonly pause = this.button('pause', 'Pause', '', () => this.send(this.shown.name === 'paused' ? 'resume' : 'pause'));
-  private readonly figures = new Figures((op, more) => this.send(op, more), this.root);
+  private readonly figures = new Figures((op, more) => this.send(op, more));
   private readonly progress = new Progress();
   private readonly output = new Output((op, more) => this.send(op, more));
   private readonly stdin = new Stdin((op, more) => this.send(op, more));
   private readonly counts = element('span', 'counts');
   private readonly fold = element('button', 'fold', { type: 'button' });
   private open: boolean;
+  private counted = '';
+  private seen = false;
   private lost = false;
   private refusal = ''; // why there will be no notification
   private share?: number | null; // that is done
@@ -84,7 +85,7 @@ class Card implements View<Message> {
 
   /** The kernel was restarted or has died; should it be there all the same, its next message says so. */
   private lose(): void {
-    this.tick(); // the time stands still from here
+    this.drawTimes(); // the time stands still from here
     this.lost = true;
     this.draw();
   }
@@ -108,33 +109,46 @@ class Card implements View<Message> {
     return this.stdin.key(event) || this.output.key(event);
   }
 
+  see(seen: boolean): void {
+    this.figures.see(seen);
+    this.output.see(seen);
+    this.seen = seen;
+    if (seen) this.draw();
+  }
+
   close(): void {
-    this.figures.close();
     this.progress.close();
     this.output.close();
   }
 
   tick(): void {
+    this.drawTimes();
+    if (LIVE.has(this.shown.name)) this.figures.tick();
+  }
+
+  private drawTimes(): void {
     const { name, label, sent } = this.shown;
-    const running = LIVE.has(name);
-    const since = running ? (performance.now() - this.heard) / 1000 : 0;
-    if (name !== 'lost') put(this.time, duration(this.times.elapsed + since));
+    const { elapsed, sent_ago, next_in } = this.times;
+    const since = LIVE.has(name) ? (performance.now() - this.heard) / 1000 : 0;
+    if (name !== 'lost') put(this.time, LIVE.has(name) ? running(elapsed + since) : duration(elapsed));
     let text = label;
     if (name === 'stopping') {
-      text = `Stopping (${sent} sent ${Math.floor(this.times.sent_ago + since)} s ago`;
-      if (this.times.next_in !== null) text += `, ${NEXT[sent]} in ${Math.max(0, Math.ceil(this.times.next_in - since))} s`;
+      text = `Stopping (${sent} sent ${Math.floor(sent_ago + since)} s ago`;
+      if (next_in !== null) text += `, ${NEXT[sent]} in ${Math.max(0, Math.ceil(next_in - since))} s`;
       text += ')';
     }
     put(this.label, text);
   }
 
   private hearTail(message: Tail): void {
+    const mustDraw = this.seen || this.lost || this.output.isHidden;
     this.lost = false;
     this.share = message.progress;
+    this.counted = `${message.counts} · pid ${this.shown.pid}`;
     this.stdin.secret = message.secret === true;
-    this.counts.textContent = `${message.counts} · pid ${this.shown.pid}`;
     this.hear(message);
-    this.draw();
+    if (mustDraw) this.draw(); // else when somebody sees it; but the title of the tab tells of what nobody sees
+    else this.drawProgress();
   }
 
   private async askForNotifications(): Promise<void> {
@@ -149,32 +163,38 @@ class Card implements View<Message> {
 
   private draw(): void {
     const { name, title, note, sent } = this.shown;
-    const running = LIVE.has(name);
+    const live = LIVE.has(name);
     const paused = name === 'paused';
     if (this.root.dataset.state !== name) {
       this.root.dataset.state = name;
-      this.icon.replaceChildren(running && !paused ? element('span', 'spinner', { 'aria-hidden': 'true' }) : icon(name));
+      this.icon.replaceChildren(live && !paused ? element('span', 'spinner', { 'aria-hidden': 'true' }) : icon(name));
     }
     this.root.setAttribute('aria-label', `Process ${title}`);
-    this.title.textContent = this.title.title = title;
-    this.note.textContent = this.note.title = [note, this.refusal].filter(Boolean).join(' · ');
+    put(this.title, (this.title.title = title));
+    put(this.note, (this.note.title = [note, this.refusal].filter(Boolean).join(' · ')));
     this.stop.hidden = this.kill.hidden = !STOPPABLE.has(name);
     this.stop.disabled = sent !== '';
-    this.pause.hidden = !this.shown.pauses || !running || sent !== '';
+    this.pause.hidden = !this.shown.pauses || !live || sent !== '';
     if (this.pause.dataset.does !== name) {
       this.pause.dataset.does = name;
       this.pause.replaceChildren(icon(paused ? 'resume' : 'pause'));
       rename(this.pause, paused ? 'Resume: send SIGCONT' : 'Pause: send SIGSTOP');
     }
-    if (!running) this.figures.root.hidden = true;
-    this.stdin.hidden = !running || !this.shown.stdin;
-    this.progress.show(running && !paused, this.share);
+    if (!live) this.figures.root.hidden = true;
+    this.stdin.hidden = !live || !this.shown.stdin;
+    put(this.counts, this.counted);
+    this.drawProgress();
     this.output.hidden = !this.open || this.output.isEmpty;
     this.output.lost = this.lost;
     this.output.live = STOPPABLE.has(name);
-    this.fold.textContent = this.open ? 'Hide output' : 'Show output';
+    put(this.fold, this.open ? 'Hide output' : 'Show output');
     this.fold.setAttribute('aria-expanded', String(this.open));
-    this.tick();
+    this.drawTimes();
+  }
+
+  private drawProgress(): void {
+    const { name } = this.shown;
+    this.progress.show(LIVE.has(name) && name !== 'paused', this.share);
   }
 
   private button(op: string, text: string, name: string, press = () => this.send(op)): HTMLButtonElement {
@@ -185,4 +205,4 @@ class Card implements View<Message> {
   }
 }
 
-export const render: Render<Traits> = ({ model, el }) => show(new Card(model), model as AnyModel, el, TICK_MS);
+export const render: Render<Traits> = ({ model, el }) => show(new Card(model), model as AnyModel, el);

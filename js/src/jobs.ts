@@ -29,7 +29,6 @@ type Message = Picture | { op: 'stopping'; rung: number };
 
 const KILL = 2;
 const STATUS_MS = 5000; // between two sentences for a screen reader
-const TICK_MS = 60_000; // nothing changes with time alone: the kernel says how long it has been
 
 /** One line: a mark, the name of the command, what it wrote last or how it failed, since when it runs. */
 class Line {
@@ -95,7 +94,9 @@ class Jobs implements View<Message> {
     return false;
   }
 
-  tick(): void {}
+  see(): void {}
+
+  tick(): void {} // the kernel says how long it has been
 
   close(): void {}
 
@@ -145,4 +146,4 @@ class Jobs implements View<Message> {
   }
 }
 
-export const render: Render<Traits> = ({ model, el }) => show(new Jobs(model), model as AnyModel, el, TICK_MS);
+export const render: Render<Traits> = ({ model, el }) => show(new Jobs(model), model as AnyModel, el);

@@ -37,6 +37,8 @@ export class Log {
   private follow = true;
   private seen = 0; // rows that were there when it stopped following
   private frame = 0;
+  private isSeen = true; // until it is known
+  private stale = false; // it has changed since it was drawn
   private label = 0;
   private readonly observer = new ResizeObserver(([entry]) => this.resized(entry!.contentRect));
 
@@ -84,8 +86,15 @@ export class Log {
     return this.drawn.get(row)?.element;
   }
 
+  set inSight(seen: boolean) {
+    this.isSeen = seen;
+    if (seen && this.stale) this.redraw();
+  }
+
+  /** Draw in the next frame; what nobody sees, and was drawn once, when it is seen again. */
   redraw(): void {
-    this.frame ||= requestAnimationFrame(() => this.draw());
+    this.stale = !this.isSeen && this.drawn.size > 0;
+    if (!this.stale) this.frame ||= requestAnimationFrame(() => this.draw());
   }
 
   /** Bring a row into the middle. */

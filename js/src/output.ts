@@ -50,8 +50,17 @@ export class Output {
     return !this.rows.total;
   }
 
+  get isHidden(): boolean {
+    return this.body.hidden === true; // it may be "until-found", too
+  }
+
   set hidden(hidden: boolean) {
     this.body.hidden = this.tools.hidden = hidden;
+  }
+
+  /** What nobody sees is drawn when somebody does. */
+  see(seen: boolean): void {
+    this.log.inSight = seen;
   }
 
   /** Whether anything may come yet. */

@@ -6,6 +6,7 @@ import { drawTitle, percent, showShare } from './title';
 export class Progress {
   readonly bar = element('div', 'bar');
   private readonly done = element('div', 'done');
+  private shown = '';
   private readonly onVisible = () => drawTitle();
 
   constructor() {
@@ -15,6 +16,9 @@ export class Progress {
 
   /** `live`: it goes on; `share`: of 1, nothing when that is not known. */
   show(live: boolean, share: number | null | undefined): void {
+    const shown = `${live} ${share}`;
+    if (shown === this.shown) return;
+    this.shown = shown;
     const known = live && typeof share === 'number';
     const now = known ? String(Math.floor(100 * share)) : null; // none: it is not known how far
     const described = { role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': '0', 'aria-valuemax': '100', 'aria-valuenow': now };

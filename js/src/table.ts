@@ -1,7 +1,7 @@
 // The live table of the processes of a kernel. The wire is described in live_table.py; all text is put in by textContent.
 import type { AnyModel, Render } from '@anywidget/types';
 import { element, put } from './dom';
-import { duration } from './time';
+import { duration, running } from './time';
 import { type View, show } from './view';
 import { newId, stamp } from './wire';
 
@@ -37,7 +37,6 @@ interface Views {
   create_view(model: unknown): Promise<CardView>;
 }
 
-const TICK_MS = 1000;
 const COLUMNS: [name: string, title: string][] = [
   ['state', 'State'],
   ['id', 'ID'],
@@ -121,8 +120,9 @@ class Row {
 
   tick(): void {
     if (!this.told) return;
-    const since = this.told.runs ? (performance.now() - this.heard) / 1000 : 0;
-    put(this.cells.get('time') as HTMLElement, duration(this.told.elapsed + since));
+    const { runs, elapsed } = this.told;
+    const now = runs ? running(elapsed + (performance.now() - this.heard) / 1000) : duration(elapsed);
+    put(this.cells.get('time') as HTMLElement, now);
   }
 
   async show(views: Views, id: string): Promise<void> {
@@ -195,15 +195,9 @@ class Table implements View<Message> {
   private readonly view = newId();
   private ids: number[] = [];
   private running = new Set<number>();
-  private inSight = false;
   private watched = false;
   private lost = false;
   private readonly opened: Opened;
-  private readonly observer = new IntersectionObserver((entries) => {
-    this.inSight = entries.at(-1)!.isIntersecting;
-    this.watch();
-  });
-  private readonly onVisible = () => this.watch();
 
   constructor(private readonly model: AnyModel<Traits>) {
     const head = element('div', 'table-top');
@@ -226,8 +220,6 @@ class Table implements View<Message> {
     this.root.append(head, scroller);
     this.stop.hidden = true;
     this.opened = new Opened(model.get('shown').job);
-    this.observer.observe(this.root);
-    document.addEventListener('visibilitychange', this.onVisible);
   }
 
   send: Send = (op, more) => {
@@ -239,10 +231,10 @@ class Table implements View<Message> {
   };
 
   /** A view that nobody sees costs the kernel nothing. */
-  private watch(watched = this.inSight && !document.hidden): void {
-    if (watched === this.watched) return;
-    this.watched = watched;
-    this.send(watched ? 'ready' : 'bye', { view: this.view });
+  see(seen: boolean): void {
+    if (seen === this.watched) return;
+    this.watched = seen;
+    this.send(seen ? 'ready' : 'bye', { view: this.view });
   }
 
   take(message: Message): void {
@@ -268,9 +260,10 @@ class Table implements View<Message> {
   change(): void {}
 
   reconnect(): void {
+    const { watched } = this;
     this.lose();
-    this.watch(false);
-    this.watch();
+    this.see(false);
+    this.see(watched);
   }
 
   key(): boolean {
@@ -278,13 +271,10 @@ class Table implements View<Message> {
   }
 
   tick(): void {
-    if (!this.lost && this.watched) for (const id of this.running) this.rows.get(id)?.tick();
+    if (!this.lost) for (const id of this.running) this.rows.get(id)?.tick();
   }
 
   close(): void {
-    this.observer.disconnect();
-    document.removeEventListener('visibilitychange', this.onVisible);
-    this.watch(false);
     for (const row of this.rows.values()) row.close();
   }
 
@@ -324,4 +314,4 @@ class Table implements View<Message> {
   }
 }
 
-export const render: Render<Traits> = ({ model, el }) => show(new Table(model), model as AnyModel, el, TICK_MS);
+export const render: Render<Traits> = ({ model, el }) => show(new Table(model), model as AnyModel, el);

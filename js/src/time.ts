@@ -1,5 +1,10 @@
 // Spans of time for people.
 
+/** Of what goes on: `12 s`, `3:02` */
+export function running(seconds: number): string {
+  return seconds < 60 ? `${Math.floor(seconds)} s` : duration(seconds);
+}
+
 /** `0.4 s`, `12.9 s`, `3:02`, `1:00:05` */
 export function duration(seconds: number): string {
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;

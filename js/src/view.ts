@@ -12,13 +12,42 @@ export interface View<Message> {
   reconnect(): void;
   /** A key was pressed in it; true when JupyterLab must not have it. */
   key(event: KeyboardEvent): boolean;
-  /** What changes with time alone. */
+  /** It has come into the sight of somebody, or gone out of it. */
+  see(seen: boolean): void;
+  /** What changes with time alone; once a second while it is seen. */
   tick(): void;
   close(): void;
 }
 
+const TICK_MS = 1000;
+
+const seen = new Set<{ tick(): void }>();
+let clock = 0;
+
+/** One clock for all views: what they change at the same time is one frame of the page. */
+function tickWhileSeen(view: { tick(): void }, isSeen: boolean): void {
+  if (isSeen) seen.add(view);
+  else seen.delete(view);
+  if (isSeen) clock ||= setInterval(() => seen.forEach((each) => each.tick()), TICK_MS);
+  else if (!seen.size) {
+    clearInterval(clock);
+    clock = 0;
+  }
+}
+
 /** Show it; called by loader.ts, which tells the kernel. Gives what ends it. */
-export function show<Message>(view: View<Message>, model: AnyModel, el: HTMLElement, tickMs: number): () => void {
+export function show<Message>(view: View<Message>, model: AnyModel, el: HTMLElement): () => void {
+  let inSight = false;
+  const look = () => {
+    const isSeen = inSight && !document.hidden;
+    view.root.toggleAttribute('data-seen', isSeen);
+    tickWhileSeen(view, isSeen);
+    view.see(isSeen);
+  };
+  const observer = new IntersectionObserver((entries) => {
+    inSight = entries.at(-1)!.isIntersecting;
+    look();
+  });
   const onMessage = (message: Message | null, buffers: DataView[]) => {
     if (message) view.take(message, buffers[0]);
   };
@@ -30,14 +59,24 @@ export function show<Message>(view: View<Message>, model: AnyModel, el: HTMLElem
   live.on('change:shown', onChange);
   model.on('msg:custom', onMessage);
   const letKeys = keepKeys(view.root, (event) => view.key(event));
-  const timer = setInterval(() => view.tick(), tickMs);
+  view.root.addEventListener('animationstart', () => align(view.root));
+  document.addEventListener('visibilitychange', look);
   el.append(view.root);
+  observer.observe(view.root);
   return () => {
-    clearInterval(timer);
+    observer.disconnect();
+    document.removeEventListener('visibilitychange', look);
+    inSight = false;
+    look();
     letKeys();
     live.off('comm_live_update', onLive);
     live.off('change:shown', onChange);
     model.off('msg:custom', onMessage);
     view.close();
   };
+}
+
+/** What moves in steps moves with all others: one frame of the page for each step. */
+function align(root: HTMLElement): void {
+  for (const each of root.getAnimations({ subtree: true })) if (each instanceof CSSAnimation) each.startTime = 0;
 }

@@ -2,13 +2,14 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import { share, size } from '../src/size';
-import { duration } from '../src/time';
+import { duration, running } from '../src/time';
 import { newId, stamp, unpack } from '../src/wire';
 
 test('spans of time', () => {
   deepEqual([0, 0.449, 12.9, 59.94, 60, 182, 3599.9, 3605, 360_000].map(duration), [
     ...['0.0 s', '0.4 s', '12.9 s', '59.9 s', '1:00', '3:02', '59:59', '1:00:05', '100:00:00'],
   ]);
+  deepEqual([0.9, 12.9, 59.99, 182].map(running), ['0 s', '12 s', '59 s', '3:02']);
   equal(duration(59.96), '1:00', 'there are no 60.0 s');
 });
 

@@ -193,3 +193,17 @@ async def test_what_cannot_start_is_an_oserror():
 async def test_a_question_that_nobody_answers_is_told(code, asked):
     error = await failure(sys.executable, "-c", code)
     assert error.advice == (asked and f"it asked {asked}, and there was no input for that")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("printf 'Go on? '; read x", "it asked 'Go on? ', and there was no input for that"),
+        ("printf 'Continue [y/N]: '; read x", "it asked 'Continue [y/N]: ', and there was no input for that"),
+        ("printf 'checking for gcc: '; exit 1", ""),
+        ("printf 'Why? '; echo no >&2; exit 1", ""),
+        ("read x < /dev/tty", "it wanted to ask on a terminal, and there is none here"),
+    ],
+)
+async def test_a_shell_that_asks_in_vain(script, said):
+    assert (await failure("bash", "-e", "-c", script)).advice == said

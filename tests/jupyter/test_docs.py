@@ -15,7 +15,9 @@ from docs import tables
 from .kernel_session import kernel_session
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted(path for path in DOCS.glob("*.md") if "\n```python\n" in path.read_text(encoding="utf-8"))
+PAGES = sorted(
+    path for path in DOCS.glob("*.md") if re.search("^```(python|bash)$", path.read_text("utf-8"), re.MULTILINE)
+)
 _BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
 

@@ -40,6 +40,16 @@ def test_lines_reach_the_program_and_are_shown_behind_the_prompt(kernel):
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"), [("%%aproc", True), ("%%aproc --stdin /dev/null", False), ("%%aproc python3 -", False)]
+)
+def test_a_question_without_input_is_told_how_to_answer_it(kernel, line, hint):
+    code = "x = input('Go on? ')" if line.endswith("-") else "printf 'Go on? '; read x"
+    error = kernel.run(f"{line}\n{code}").error
+    assert "it asked 'Go on? ', and there was no input for that" in error
+    assert error.splitlines()[0].endswith("; --stdin ask gives you a row to type in") == hint
+
+
 def test_the_end_of_input(kernel):
     page, messages = start(kernel, "import sys; print(len(sys.stdin.read()))")
     assert shown(messages, page.card)[-1]["stdin"] is True

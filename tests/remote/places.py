@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from distributed import Client
+
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 _CLUSTER = """
 import sys
@@ -84,3 +86,28 @@ def sshd(place: Path) -> Iterator[dict[str, Any]]:
         finally:
             process.kill()
             process.communicate()
+
+
+@contextlib.contextmanager
+def separate_cluster(place: Path) -> Iterator[tuple[str, dict[str, int]]]:
+    """Scheduler, nanny and worker as processes of their own: the address, and their pids."""
+    file = place / "scheduler.json"
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    roles = {
+        "scheduler": ("dask_scheduler", "--host=127.0.0.1", "--port=0", "--no-show", "--no-dashboard"),
+        "nanny": ("dask_worker", "--host=127.0.0.1", "--nthreads=1", "--no-dashboard"),
+    }
+    processes = {}
+    try:
+        for role, (module, *words) in roles.items():
+            command = [sys.executable, "-m", f"distributed.cli.{module}", f"--scheduler-file={file}", *words]
+            processes[role] = subprocess.Popen(command, cwd=place, **quiet)
+        with Client(scheduler_file=str(file), timeout=60) as client:
+            client.wait_for_workers(1, timeout=60)
+            [worker] = client.run(os.getpid).values()
+            address = client.scheduler.address
+        yield address, {role: process.pid for role, process in processes.items()} | {"worker": worker}
+    finally:
+        for process in reversed(processes.values()):
+            process.kill()
+            process.wait()

@@ -88,3 +88,13 @@ def test_beside_a_client_of_the_users_own(box, cluster):
     done = box.run("%aproc --on client echo here")
     assert "here" in done.text(), done.error
     box.run("await client.close()")
+
+
+def test_an_interrupt_ends_its_program_and_not_the_cluster(box):
+    done = box.run(
+        "%aproc --on dask --proc p sh -c 'echo $((40 + 2))x; exec sleep 60'", on_message=box.interrupt_when("42x")
+    )
+    assert "KeyboardInterrupt" in done.error and "SIGINT" in done.error
+    assert box.run("p.returncode, p.lost").value == "(-2, None)"
+    first = box.run("x = %aproc --on dask echo again\nx.stdout").value
+    assert first == r"'again\n'"

@@ -9,8 +9,7 @@ import textwrap
 import pytest
 
 import ipyproc
-from ipyproc._core.launch import named
-from ipyproc._core.launch.named import ssh_hosts
+from ipyproc._core.launch import named, names, ssh_hosts
 
 
 def test_addresses_and_their_launchers():
@@ -25,6 +24,7 @@ def test_names_of_ones_own(monkeypatch):
     launcher = ipyproc.SSHLauncher("box")
     monkeypatch.setitem(ipyproc.launchers, "mine", launcher)
     monkeypatch.setitem(ipyproc.launchers, "other", "mine")
+    assert isinstance(named("dask", {"dask": ipyproc}), ipyproc.DaskLauncher)  # as after `import dask`
     assert named("mine") is named("other") is named(launcher) is named("variable", {"variable": launcher}) is launcher
     monkeypatch.setitem(ipyproc.launchers, "round", "round")
     with pytest.raises(ValueError, match="circle"):
@@ -50,6 +50,11 @@ def test_what_is_no_place(on, said, monkeypatch):
         ipyproc.run("true", on=on)
 
 
+def test_the_nearest_variable_is_told():
+    with pytest.raises(ValueError, match=r"did you mean my_box\?"):
+        named("mybox", {"my_box": ipyproc.SSHLauncher("box"), "mybax": 3})
+
+
 def test_an_object_that_is_no_place():
     with pytest.raises(TypeError, match="on=3: allowed are a name, a launcher, and a Dask Client or cluster"):
         ipyproc.run("true", on=3)
@@ -70,13 +75,18 @@ def test_a_missing_package_is_named():
 
 
 def test_launchers_of_other_packages(monkeypatch):
+    monkeypatch.setattr(names, "_cache", {})
     point = importlib.metadata.EntryPoint("k8s", "tests.remote.test_names:other", "ipyproc.launchers")
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if "ipyproc" in group else [])
-    assert named("k8s://namespace/pod") == ("launcher of another package", "k8s://namespace/pod")
+    assert named("k8s://namespace/pod").address == "k8s://namespace/pod"
 
 
-def other(address):
-    return "launcher of another package", address
+class other:  # noqa: N801  -- called as a function
+    def __init__(self, address):
+        self.address = address
+
+    async def aclose(self):
+        """There is nothing to close."""
 
 
 def test_hosts_of_the_ssh_configuration(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 import ipyproc
 from ipyproc import DEVNULL, LOG, PIPE, STDOUT, ProcessExitError, ProcessStopped, ProcessTimeout
+from ipyproc._core.command import Command
 
 from ..hostile_family import marked, script_of
 
@@ -96,6 +97,14 @@ async def test_what_cannot_be_started(on, tmp_path):
         ipyproc.run("true", on=on).pipe("cat")
 
 
+async def test_what_is_too_long_for_the_operating_system(on):
+    with pytest.raises(OSError, match="too long") as caught:
+        await ipyproc.run("echo", "x" * 200_000, on=on)
+    assert "cwd" not in str(caught.value)
+    process = await Command.of("sh", on=on, script="true " + "x" * 200_000).start()  # as a file it is not
+    assert await process.wait() == 0
+
+
 async def test_environment_and_directory(on, monkeypatch, program, tmp_path):
     monkeypatch.setenv("IPYPROC_TEST_LOCAL", "secret")
     done = await ipyproc.run(*program("env", "IPYPROC_TEST_LOCAL", "env", "X", "env", "PATH"), env={"X": "ä b"}, on=on)
@@ -172,7 +181,8 @@ async def test_many_at_once(on, program):
 
 async def test_a_failure_starts_no_more(on, program):
     commands = [[*program("exit", 3)], *([*program("sleep", 0.5)] for _ in range(20))]
-    work = ipyproc.parallel(commands, on=on, check=False)
+    jobs = 2 if on.name == "ssh" else None  # else as many as there are CPUs; a cluster has two slots
+    work = ipyproc.parallel(commands, jobs, on=on, check=False)
     results = await work
     assert results[0].returncode == 3
     assert sum(done.returncode is None for done in results) >= 10

@@ -6,7 +6,7 @@ import sys
 
 from . import portable
 from .base import Launcher, RemoteLauncher
-from .named import disconnect, launchers, named, ssh_hosts
+from .names import disconnect, launchers, named, ssh_hosts
 
 __all__ = ["Launcher", "RemoteLauncher", "best", "close", "disconnect", "launchers", "named", "prepare", "ssh_hosts"]
 

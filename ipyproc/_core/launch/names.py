@@ -1,8 +1,8 @@
 """Launchers by their names, for programs on other machines: `run(..., on="ssh://me@box")`, `%%aproc --on dask`.
 
 A name is, in this order: one of `launchers`; an address, whose scheme says who takes it; the name of such a one alone; a
-Host of ~/.ssh/config. What takes addresses is a function of the address that gives a `RemoteLauncher` (see `base`). Other packages add theirs by
-an entry point of the group `ipyproc.launchers`, whose name is the scheme::
+Host of ~/.ssh/config. What takes addresses is a function of the address that gives a `RemoteLauncher` (see
+`base`). Other packages add theirs by an entry point of the group `ipyproc.launchers`, whose name is the scheme::
 
     [project.entry-points."ipyproc.launchers"]
     k8s = "my_package:launcher"             # for on="k8s://namespace/pod" and on="k8s"
@@ -14,6 +14,7 @@ import difflib
 import importlib
 import importlib.metadata
 import re
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ launchers: dict[str, Any] = {}
 _SSH, _DASK = ("ipyproc._remote.ssh", "asyncssh", "ssh"), ("ipyproc._remote.dask", "distributed", "dask")
 _OURS = {"ssh": _SSH, **dict.fromkeys(("dask", "tcp", "tls", "ucx", "ws", "wss"), _DASK)}
 """By their schemes: the module, imported when it is used; the package it needs; the extra that installs it."""
+_used: weakref.WeakSet[RemoteLauncher] = weakref.WeakSet()
 _cache: dict[str, RemoteLauncher] = {}  # by their addresses: whoever uses one again uses its connection
 
 
@@ -37,25 +39,31 @@ def named(on: Any, names: Mapping[str, Any] | None = None) -> RemoteLauncher:
         TypeError: it is no name, and no launcher.
         ImportError: a package is missing; the message says how to install it.
     """
+    found = _find(on, names or {})
+    _used.add(found)
+    return found
+
+
+def _find(on: Any, names: Mapping[str, Any]) -> RemoteLauncher:
     for _ in range(8):  # a name may stand for another one
         if not isinstance(on, str):
             return _of_object(on)
         if on in launchers:
             on = launchers[on]
-        elif names and on.isidentifier() and on in names and not isinstance(names[on], str):
+        elif on in names and _is_place(names[on]):  # not `import dask`
             on = names[on]
         else:
-            return _of_address(on, names or {})
+            return _of_address(on, names)
     raise ValueError(f"on={on!r}: the names in ipyproc.launchers go round in a circle")
 
 
 def _of_object(on: Any) -> RemoteLauncher:
-    if hasattr(on, "exec") and hasattr(on, "family"):
-        launcher: RemoteLauncher = on
-        return launcher
-    if any(base.__module__.partition(".")[0] == "distributed" for base in type(on).__mro__):
+    if _is_of_dask(on):
         found: RemoteLauncher = _module(_DASK).of_object(on)
         return found
+    if _is_place(on):
+        launcher: RemoteLauncher = on
+        return launcher
     raise TypeError(f"on={on!r:.80}: allowed are a name, a launcher, and a Dask Client or cluster")
 
 
@@ -113,16 +121,17 @@ def _unknown(on: str, names: Mapping[str, Any]) -> str:
 
 
 def _is_place(value: Any) -> bool:
-    module = type(value).__module__.partition(".")[0]
-    return module in ("distributed", "dask_jobqueue", "dask_kubernetes") or isinstance(value, _launcher_types())
+    # of its type: to ask any variable of a notebook for an attribute may do anything
+    return _is_of_dask(value) or all(hasattr(type(value), name) for name in ("exec", "shell", "family", "slots"))
 
 
-def _launcher_types() -> tuple[type, ...]:
-    return tuple({type(launcher) for launcher in _cache.values()})
+def _is_of_dask(value: Any) -> bool:
+    """Whether it is a Client or a cluster, of whatever package."""
+    names = {(base.__module__.partition(".")[0], base.__name__) for base in type(value).__mro__}
+    return not names.isdisjoint((("distributed", "Client"), ("distributed", "Cluster")))
 
 
 async def disconnect() -> None:
     """Close the connections of the running event loop; the programs behind them end."""
-    for launcher in {id(each): each for each in (*_cache.values(), *launchers.values())}.values():
-        if hasattr(launcher, "exec"):
-            await launcher.aclose()
+    for launcher in tuple(_used):
+        await launcher.aclose()

@@ -1,0 +1,109 @@
+"""What a Dask cluster is asked for, and what it can do to us."""
+
+import asyncio
+import gc
+import time
+
+import pytest
+from distributed import Client, LocalCluster, Security
+
+import ipyproc
+from ipyproc._remote import dask, parcel
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+async def client(cluster):
+    async with Client(cluster, asynchronous=True, set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture
+async def on(client):
+    launcher = ipyproc.DaskLauncher(client)
+    yield launcher
+    await launcher.aclose()
+
+
+async def test_programs_wait_for_slots_and_none_is_stuck(on, program, tmp_path):
+    running = [await ipyproc.start(*program("stall"), on=on) for _ in range(2)]  # as many as there are slots
+    waiting = [asyncio.ensure_future(ipyproc.run(*program("out", number), on=on)) for number in range(3)]
+    given_up = asyncio.ensure_future(ipyproc.run("touch", str(tmp_path / "never"), on=on))
+    while len(on._connections._open[asyncio.get_running_loop()][1].result()._waiting) < 4:
+        await asyncio.sleep(0.01)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    assert not any(each.done() for each in waiting)
+    await running[0].stop()
+    assert [(await each).stdout for each in waiting] == ["0\n", "1\n", "2\n"]
+    await running[1].stop()
+    assert not (tmp_path / "never").exists()
+
+
+async def test_workers_can_be_chosen(client, program):
+    for address in await client.run(lambda: None):
+        on = ipyproc.DaskLauncher(client, workers=[address])
+        process = await ipyproc.start(*program("exit", 0), on=on)
+        assert address in process.where
+        await process.wait()
+        await on.aclose()
+
+
+async def test_an_offer_that_nobody_waits_for_starts_nothing(on, client):
+    """It is what Dask makes of a task that was lost."""
+    await ipyproc.run("true", on=on)
+    connection = await on._connections.get()
+    began = time.monotonic()
+    future = client.submit(dask._hold(), parcel.packed().name, connection._topic, "a key of nobody", pure=False)
+    assert await future is False
+    assert time.monotonic() - began < 30  # and not after the patience of an offer
+    assert (await ipyproc.run("echo", "free", on=on)).stdout == "free\n"
+
+
+async def test_an_attempt_can_be_taken_once(on, client):
+    process = await ipyproc.start("sleep", "60", on=on)
+    address = process.where.partition("(")[2].rstrip(")")
+    name = parcel.packed().name
+    comm = await dask.connect(address, **client.connection_args)
+    await comm.write({"op": f"{name}_attach", "attempt": "an old one", "reply": False})
+    assert bytes(await comm.read()) == b""
+    comm.abort()
+    await process.stop()
+
+
+async def test_it_keeps_nothing_on_the_cluster(on, client, program):
+    await ipyproc.parallel([[*program("out", number)] for number in range(4)], on=on)
+
+    async def left():
+        stories = await client.run_on_scheduler(lambda dask_scheduler: [str(key) for key in dask_scheduler.tasks])
+        return [key for key in stories if key.startswith("ipyproc-")]
+
+    while await left():  # the timeout of the test is its bound
+        await asyncio.sleep(0.02)
+
+
+async def test_tls_and_a_cluster_object():
+    security = Security.temporary()
+
+    def start():
+        return LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", security=security)
+
+    cluster = await asyncio.to_thread(start)
+    try:
+        process = await ipyproc.start("cat", stdin=ipyproc.PIPE, stdout=ipyproc.PIPE, on=cluster)
+        assert "tls://" in process.where
+        assert await process.communicate(b"secret") == (b"secret", None)
+    finally:
+        await dask.of_object(cluster).aclose()
+        await asyncio.to_thread(cluster.close)
+        del cluster
+        gc.collect()
+
+
+async def test_a_cluster_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(dask, "CONNECT_PATIENCE", 0.5)
+    on = ipyproc.DaskLauncher("tcp://127.0.0.1:1")
+    with pytest.raises(ConnectionError, match="no connection to the Dask cluster"):
+        await asyncio.wait_for(ipyproc.run("true", on=on), 50)
