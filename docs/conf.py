@@ -14,6 +14,7 @@ version = release = ipyproc.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3
 default_role = "code"  # what the docstrings mean by `name`
+toc_object_entries = False  # the pages are the contents, and not each member
 smartquotes = False  # `--out` is two hyphens
 autodoc_mock_imports = ["asyncssh", "distributed"]  # to document them takes neither
 autodoc_preserve_defaults = True

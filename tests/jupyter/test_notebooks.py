@@ -145,8 +145,13 @@ def test_signals_and_families(shown):
     assert stopped == "stopped" != running
     assert "was ended by SIGKILL" in cells["crash-run"]
     assert cells["crash-left"] == "asyncio's program lives: True\nipyproc's program lives: False\n"
-    commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    assert not [command for command in commands if re.fullmatch(r"sleep 100[1-6]", command)]
+    pids = re.findall(r"^ +(\d+) .* lives ", before, re.MULTILINE)  # by these: the same notebook may run elsewhere too
+    pids += re.search(r"^(\d+) (\d+) \w+$", cells["crash-run"], re.MULTILINE).groups()
+    assert len(pids) == 7
+    ours = {int(pid) for pid in pids}
+    assert not [
+        each for each in psutil.process_iter(["cmdline"]) if each.pid in ours and "sleep" in each.info["cmdline"]
+    ]
 
 
 def test_streams_and_terminals(shown):
