@@ -24,7 +24,7 @@ async def test_one_line_for_each_attempt(program, tmp_path):
     assert (first["number"], first["name"], first["args"]) == (0, "good", list(program()))
     assert (first["attempt"], first["state"], first["exit"]) == (1, "done", 0)
     start, end = (datetime.datetime.fromisoformat(first[key]) for key in ("start", "end"))
-    assert abs((end - start).total_seconds() - first["duration"]) < 0.002
+    assert abs((end - start).total_seconds() - first["duration"]) < 0.05
     assert abs((datetime.datetime.now(datetime.UTC) - end).total_seconds()) < 60
     assert [(each["attempt"], each["state"], each["exit"]) for each in others] == [(1, "failed", 3), (2, "failed", 3)]
 

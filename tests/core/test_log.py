@@ -456,7 +456,7 @@ def test_to_read_one_stream_steps_over_the_other_at_once():
     reader = made.reader(2)
     made.close()
     began = time.perf_counter()
-    assert not reader.at_eof() and time.perf_counter() - began < 0.05
+    assert not reader.at_eof() and time.perf_counter() - began < 1
 
 
 def test_bytes_of_a_stream_between_two_offsets():

@@ -90,11 +90,11 @@ def test_a_log_that_nobody_reads_never_blocks_the_program(program, loop_factory)
 def test_exit_is_known_while_a_grandchild_holds_the_output(program, loop_factory):
     async def main():
         process = await ipyproc.create_subprocess_exec(
-            *program("fork", "sleep", 1, "out", "late"), stdout=ipyproc.LOG, start_new_session=True
+            *program("fork", "sleep", 2, "out", "late"), stdout=ipyproc.LOG, start_new_session=True
         )
         started = time.monotonic()
         assert await process.wait() == 0
-        assert time.monotonic() - started < 0.8
+        assert time.monotonic() - started < 1.8
         assert not process.log.ended
         assert await process.stdout.read() == b"late\n"
 
@@ -364,7 +364,7 @@ class TestStop:
             return took, len(process.family.alive())
 
         took, left = run(main())
-        assert took < 0.3 and left == 0
+        assert took < 2 and left == 0
 
     def test_finds_the_family_after_the_program_has_ended(self, program):
         async def main():

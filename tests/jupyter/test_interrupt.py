@@ -20,9 +20,7 @@ def test_a_silent_program_is_interrupted_at_once(kernel):
             t for m, t in zip(done.messages, done.times, strict=True) if m["msg_type"] == "update_display_data"
         )
         late.append(done.ended_at - swapped)
-    assert sorted(late)[1] < 0.3, (
-        "the cell did not end soon after the program"
-    )  # the first one loads IPython's traceback
+    assert sorted(late)[1] < 1, "the cell did not end soon after the program"  # the first one loads IPython's traceback
     assert kernel.run("other.returncode").value == ""
     assert kernel.run("await other.stop()").value == "-15"
 
