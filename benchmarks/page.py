@@ -262,7 +262,7 @@ def fifty_cards(targets: list[Target], server: LabServer, browser: Browser, prog
     page.lab.run(2)
     page.lab.expect_done(2)
     page.lab.cards.and_(page.page.locator("[data-state='running']")).first.scroll_into_view_if_needed()
-    page.page.wait_for_timeout(3000)
+    page.page.wait_for_timeout(IDLE_MS)  # JupyterLab comes to rest
     page.page.evaluate("bench.reset()")
     own = page.cpu()
     tasks.append(page.page.evaluate("bench.tasks"))
