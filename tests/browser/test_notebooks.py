@@ -1,4 +1,4 @@
-"""The notebooks behind the first one in a real JupyterLab: Run All, in one page each and all at once."""
+"""The notebooks behind the first one in a real JupyterLab: Run All, in one page each and all at once (07 has a test of its own)."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from .lab import LabPage
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("0[2-9]*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("0[2-6]*.ipynb"))
 
 
 def test_run_all(server, page, picture):
@@ -28,9 +28,7 @@ def test_run_all(server, page, picture):
             lab.expect_done(number)
         lab.page.set_viewport_size({"width": 1000, "height": 9000})  # all of it, for the picture
         lab.page.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollTo(0, 0)")
-        raising = sum("raises-exception" in cell.metadata.get("tags", ()) for cell in cells)
-        errors = lab.page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']")
-        expect(errors).to_have_count(raising)
+        expect(lab.page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']")).to_have_count(0)
         picture(path.stem, lab.page)
         saved = lab.save()
         assert not saved["metadata"].get("widgets")
