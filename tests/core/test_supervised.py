@@ -282,8 +282,10 @@ def test_a_full_socket_holds_nothing_up_and_the_last_word_counts(program, tmp_pa
 
 def test_a_shim_is_used_again_and_nothing_of_the_program_before_is_left(program, tmp_path):
     async def main():
-        first = await run.start(*program("out", "one", "exit", "3"), cwd=tmp_path, env={"A": "B"})
+        words = program("out", "one", "wait", tmp_path / "go", "exit", "3")
+        first = await run.start(*words, cwd=tmp_path, env={"A": "B"})
         shim, before = first.family._program.shim, len(os.listdir(f"/proc/{first.family._program.shim}/fd"))
+        (tmp_path / "go").touch()
         assert await first.wait() == 3
         while first.family._program.has_family:
             await asyncio.sleep(0)
@@ -528,7 +530,7 @@ def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program,
                 expected = ["anon_inode:"] * (2 + (pid != supervised.supervisor_pid())) + ["pipe:", "pipe:", "socket:"]
                 if pid == started.family._program.shim:  # and the two pipes of its program, and the log
                     expected += ["pipe:", "pipe:", str(started.log.path)]
-                end = time.monotonic() + 10
+                end = time.monotonic() + 60
                 while held(pid) != sorted(expected) and time.monotonic() < end:
                     await asyncio.sleep(0)  # it is just beginning
                 assert held(pid) == sorted(expected), pid
