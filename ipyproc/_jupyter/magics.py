@@ -341,7 +341,7 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
     if not body.strip():
         raise UsageError("%%aproc: the cell is empty; write a script below the line, or use %aproc PROGRAM")
     assert chosen.shell is not None
-    if shutil.which(chosen.shell, path=chosen.env.get("PATH")) is None:
+    if chosen.on is None and shutil.which(chosen.shell, path=chosen.env.get("PATH")) is None:
         raise UsageError(
             f"%%aproc: there is no shell {chosen.shell!r}; name another one, for this cell with --shell PATH or for all with "
             "%config AProcMagics.shell_path; or run one program, which needs none: %aproc PROGRAM"

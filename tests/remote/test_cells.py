@@ -24,6 +24,8 @@ def test_a_script_there(box, cluster):
         assert box.run("x.stdout").value == "'cat\\n'"
         done = box.run(f"%aproc --on {name} no-such-program-there")
         assert "FileNotFoundError" in done.error and "no such program on" in done.error
+        done = box.run(f"%%aproc --on {name} --shell fish-there --no-strict\ntrue")
+        assert "FileNotFoundError" in done.error and "no such program on" in done.error, "not looked for here"
 
 
 def test_the_card_says_where_and_its_buttons_work(box, cluster):
