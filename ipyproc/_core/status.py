@@ -16,7 +16,8 @@ class Usage:
 
     Attributes:
         user, system: seconds of CPU time, in its own code and in the operating system's.
-        peak_bytes: the greatest resident memory that any one of them had, in bytes.
+        peak_bytes: the greatest resident memory that any one of them had, in bytes. Linux counts what the process was
+            before its program began, which is the shim: less than that, some 12 MB, is never told.
     """
 
     user: float
