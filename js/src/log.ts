@@ -234,7 +234,7 @@ export class Log {
     const high = geometry.wrapped && geometry.exact ? (geometry.edges.at(-1) ?? 0) : Math.min(total * ROW, MOST_PX);
     this.sheet.style.height = `${high + 2 * PADDING}px`;
     this.root.style.setProperty('--ipyproc-digits', String(String(total).length));
-    this.root.classList.toggle('ipyproc-tall', high > geometry.page);
+    this.root.classList.toggle('ipyproc-tall', high > geometry.page + 1); // a page at 80 % rounds
     const scroll = geometry.exact ? geometry.y(this.top) + geometry.firstY : geometry.share(this.top) * (high - geometry.page);
     const wide = geometry.wrapped ? 0 : this.lines.offsetWidth;
     const wasAt = this.root.scrollTop;

@@ -24,6 +24,7 @@ def test_nothing_is_cut_off(page, kind, look, picture):
     KINDS[kind](page, look)
     assert page.evaluate(CUT_OFF) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+    assert page.locator(".ipyproc-tall").count() == 0, "a log that is there whole can be made no higher"
     picture(f"{kind}-{look}")
 
 
