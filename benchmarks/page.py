@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import re
 import statistics
 import threading
 import time
@@ -236,7 +237,7 @@ def ten_cards(targets: list[Target], server: LabServer, browser: Browser) -> Non
     page.page.evaluate("bench.reset()")
     page.page.wait_for_timeout(5000)
     found = page.page.evaluate("({...bench})")
-    button = page.card().get_by_role("button", name="Stop")
+    button = page.card().get_by_role("button", name=re.compile("^Stop"))
     answered = page.page.evaluate("(button) => bench.stop(button)", button.element_handle())
     page.close()
     targets += [
