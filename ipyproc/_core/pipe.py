@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 import warnings
-import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 _PIPE_BYTES = 1 << 18  # Linux grants an ordinary user 64 MiB for all pipes
 _BUFFER_BYTES = 1 << 18
+_FIRST_BYTES = 1 << 14  # of the buffer, as long as that is enough: most shims never need more
 _SLICE = 0.001  # seconds
 _BUSY = 0.002  # seconds; a program that writes again so soon ...
 _PAUSE, _LONGEST_PAUSE = 0.004, 0.016  # ... is read again after this time: one read for many small writes
@@ -57,8 +57,6 @@ class LogPipe:
         self._read_at = 0.0
         self._is_paused = self._has_more = False
         self._pause = _PAUSE  # the last one
-        # not at exit: a program that is asked to end then may still write, and would get SIGPIPE
-        weakref.finalize(self, _close, self._fds).atexit = False
         os.set_blocking(self._read_end, False)
         if sys.platform == "linux":
             import fcntl  # late: POSIX only
@@ -68,6 +66,9 @@ class LogPipe:
 
     def __repr__(self) -> str:
         return f"<LogPipe of stream {self._stream}, {'open' if self._fds else 'closed'}>"
+
+    def __del__(self) -> None:
+        _close(self._fds)  # the loop has ended before the program
 
     def connect(self) -> None:
         """The program has its end: close ours of it, and read."""
@@ -100,16 +101,19 @@ class LogPipe:
 
     def _read(self, *, once: bool = False) -> None:
         """An error that left the callback would come again for ever, the program waiting."""
-        buffer = _buffer()
         self._has_more = False
         deadline = time.perf_counter() + _SLICE
         try:
             while True:
+                buffer = _buffer()
                 count = os.readv(self._read_end, [buffer])
                 if not count:
                     self._end()
                     return
                 self._log.write(self._stream, buffer, count)
+                if count == len(buffer) < _BUFFER_BYTES:
+                    _thread.buffer = bytearray(_BUFFER_BYTES)
+                    continue
                 if count < _BUFFER_BYTES // 4:
                     self._pause_if_busy(count)
                     return  # it is empty
@@ -148,7 +152,7 @@ class LogPipe:
 def _buffer() -> bytearray:
     """The one buffer of this thread: what is read is written at once."""
     if not hasattr(_thread, "buffer"):
-        _thread.buffer = bytearray(_BUFFER_BYTES)
+        _thread.buffer = bytearray(_FIRST_BYTES)
     found: bytearray = _thread.buffer
     return found
 

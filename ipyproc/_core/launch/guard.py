@@ -41,11 +41,10 @@ def watch(pid: int, loop: PollLoop, gone: Callback) -> int | None:
 
 
 def wake_on_child(loop: PollLoop) -> tuple[int, int]:
-    """Let the loop wake up when a child has ended; the two descriptors."""
+    """Let the loop wake up when a child has ended; the two descriptors. SIGCHLD must have a handler."""
     read_end, write_end = os.pipe()
     for fd in (read_end, write_end):
         os.set_blocking(fd, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
 
     def empty() -> None:

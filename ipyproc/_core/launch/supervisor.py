@@ -126,6 +126,7 @@ def _take_signals() -> None:
     """Let signals meant for the kernel pass us by; none is ignored or blocked, for a program would inherit that."""
     for number in (*_PASSED_BY, signal.SIGPIPE, signal.SIGXFSZ):  # the last two: a write is an error, and no end
         signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes us, and in their turn the shims
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
