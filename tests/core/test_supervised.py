@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -22,7 +23,7 @@ from ipyproc._core import log as ipyproc_log
 if sys.platform != "linux":
     pytest.skip("supervisors are for Linux", allow_module_level=True)
 
-from ipyproc._core.launch import shim, supervised
+from ipyproc._core.launch import mark, shim, supervised
 
 from ..hostile_family import KERNEL, marked, script_of
 
@@ -98,6 +99,32 @@ def test_kernel_and_guard_killed_at_once(kernel, killed):
     expect_gone(marker, f"kernel and {killed} killed")
 
 
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_supervisor_and_shim_killed_in_the_same_moment(kernel, stubborn):
+    _, *guards, marker = kernel(stubborn=stubborn)
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first: neither sees the other die
+        for guard in guards:
+            os.kill(guard, number)
+    expect_gone(marker, "supervisor and shim killed")
+
+
+def test_a_mark_reaches_nobody_else(program):
+    async def main():
+        one, other = [await run.start(*program("fork", "setsid", "fork", "out", "ready", "stall")) for _ in range(2)]
+        for each in (one, other):
+            await each.log.changed(0)
+        marks = [each.family._program.mark for each in (one, other)]
+        assert marks[0] != marks[1]
+        assert mark.kill(marks[0][0]) == 2, "the daemon, and the shim, which has the mark too"
+        while one.family._program.has_family:
+            await asyncio.sleep(0)
+        assert len(other.family.alive()) == 1
+        assert mark.kill(resource.RLIM_INFINITY) == 0, "no mark"
+        await other.stop(0)
+
+    asyncio.run(main())
+
+
 def test_kernels_killed_while_they_start_leave_nothing(kernel, program):
     marker = f"moment-{secrets.token_hex(8)}"
     for number in range(10):
@@ -161,7 +188,7 @@ def test_the_program_sees_three_descriptors_default_signals_its_session_umask_an
             os.umask(before)
         await started.wait()
         fds, ignored, blocked, leads, umask, cwd, files, count = json.loads(started.log.read())
-        limit = __import__("resource").getrlimit(__import__("resource").RLIMIT_NOFILE)[0]
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         assert (fds, ignored, blocked, leads, umask, cwd, files) == (
             [0, 1, 2],
             [],

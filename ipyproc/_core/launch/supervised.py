@@ -28,7 +28,7 @@ from ..errors import ProcessLost
 from ..family import Family, runs
 from ..log import LOG, Log
 from ..status import Usage
-from . import descendants
+from . import descendants, mark
 from .base import P
 
 if TYPE_CHECKING:
@@ -233,6 +233,7 @@ class Program:
     ) -> None:
         self._supervisor = supervisor
         self.keep = keep
+        self.mark = mark.new()
         self.gone: asyncio.Future[None] = loop.create_future()
         """Done when nothing of its family is left."""
         self.returncode: int | None = None
@@ -328,6 +329,7 @@ class Program:
         if not data:
             self.close()
             lines.append(b"{}")
+            mark.kill(self.mark[0])  # the supervisor does it too, unless it was killed with the shim
         messages = [json.loads(line) for line in lines]
         told = [message["log"] for message in messages if "log" in message]
         if told and self._log:
@@ -431,7 +433,7 @@ async def _start(
             "cwd": where,
             "env": dict(os.environ) if env is None else {os.fsdecode(k): os.fsdecode(v) for k, v in env.items()},
             "umask": _umask(),
-            "limits": [(kind, resource.getrlimit(kind)) for kind in _LIMITS],
+            "limits": [*((kind, resource.getrlimit(kind)) for kind in _LIMITS), (mark.KIND, program.mark)],
             "keep": keep,
             "stdio": stdio,
             "log": written,
