@@ -490,8 +490,12 @@ def _streams(
 
 
 def _umask() -> int:
-    with contextlib.suppress(OSError, IndexError, ValueError), open("/proc/self/status", "rb", buffering=0) as status:
-        return int(status.read(256).split(b"Umask:")[1].split(maxsplit=1)[0], 8)
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)  # `open` takes thrice as long
+        try:
+            return int(os.read(status, 256).split(b"Umask:")[1].split(maxsplit=1)[0], 8)
+        finally:
+            os.close(status)
     return 0o022
 
 
