@@ -15,14 +15,17 @@ env -i {program} fork setsid fork out {marker} close stall
 exec {program} {stubborn} out {marker} stall
 """
 KERNEL = """
-import asyncio, json, os, sys
+import asyncio, json, os, sys, time
 from ipyproc._core import run
 from ipyproc._core.launch import supervised
 
-async def main(script, marker):
+async def main(script, marker, fork=""):
     process = await run.start("sh", "-c", script)
     while process.log.tail(100).count(marker) < 6:
         await process.log.changed(process.log.bytes)
+    if fork and not os.fork():
+        time.sleep(60)  # as a worker of multiprocessing: it has all descriptors of the kernel, and lives on
+        os._exit(0)
     print(json.dumps([supervised.supervisor_pid(), process.family._program.shim]), flush=True)
     await asyncio.sleep(3600)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import gc
 import json
 import os
 import resource
@@ -34,26 +36,27 @@ GONE_WITHIN = 5.0  # seconds, on a loaded machine; what was measured is printed
 @pytest.fixture
 def kernel(program):
     """A process with a family; gives (kernel, supervisor, shim, marker)."""
-    marker = f"family-{secrets.token_hex(8)}"
 
-    def start(*, stubborn=False):
+    def start(*, stubborn=False, fork=False):
+        markers.append(marker := f"family-{secrets.token_hex(8)}")
         script = script_of(" ".join(program()), marker, stubborn=stubborn)
         kernel = subprocess.Popen(
-            [sys.executable, "-c", KERNEL, script, marker], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", KERNEL, script, marker, *["fork"] * fork], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         started.append(kernel)
         supervisor, shim = json.loads(kernel.stdout.readline())
         assert len(marked(marker)) == 6
         return kernel, supervisor, shim, marker
 
-    started = []
+    started, markers = [], []
     yield start
     for kernel in started:
         kernel.kill()
         kernel.wait()
         kernel.stdout.close()
-    for each in marked(marker):
-        each.kill()
+    for each in psutil.process_iter(["cmdline"]):
+        if set(markers) & set(each.info["cmdline"] or []):
+            each.kill()
 
 
 def expect_gone(marker, what):
@@ -125,6 +128,90 @@ def test_a_mark_reaches_nobody_else(program):
     asyncio.run(main())
 
 
+def test_the_programs_of_another_kernel_live_and_a_forked_worker_holds_nothing_up(kernel):
+    victim, *_, marker = kernel(fork=True)
+    *_, others = kernel()
+    victim.kill()
+    expect_gone(marker, "kernel with a forked worker killed")
+    assert len(marked(others)) == 6
+
+
+def test_a_guard_that_is_stopped_holds_no_stop_up(program):
+    async def main():
+        for ignored in ((), ("ignore", "TERM")):
+            started = await run.start(*program(*ignored, "out", "ready", "stall"))
+            await started.log.changed(0)
+            os.kill(started.family._program.shim, signal.SIGSTOP)
+            assert await asyncio.wait_for(started.stop(grace=0.1), 20) == (-9 if ignored else -15)
+        assert await (await run.start(*program("exit", 4))).wait() == 4
+
+    asyncio.run(main())
+
+
+def test_a_program_that_has_stopped_itself_is_woken_to_end():
+    async def main():
+        started = await run.start("sh", "-c", "trap 'exit 3' TERM; kill -STOP $$; sleep 60")
+        while psutil.Process(started.pid).status() != psutil.STATUS_STOPPED:
+            await asyncio.sleep(0.01)
+        assert await started.stop(grace=60) == 3
+
+    asyncio.run(main())
+
+
+STORM = """
+f() { [ $1 = 0 ] && exec sleep 600; f $(($1 - 1)) & f $(($1 - 1)) & wait; }
+trap '' INT TERM; echo ready; f 7
+"""
+
+
+def test_a_family_that_forks_all_the_time_is_killed():
+    async def main():
+        for count in (0, 200):
+            started = await run.start("sh", "-c", STORM)
+            await started.log.changed(0)
+            while len(started.family.alive()) < count:
+                await asyncio.sleep(0.01)
+            began = time.monotonic()
+            assert await started.stop(grace=0) == -9 and not started.family.alive()
+            print(f"fork storm, from {count} on: gone after {time.monotonic() - began:.2f} s")
+
+    asyncio.run(main())
+
+
+def test_no_descriptor_left_to_have_is_a_clean_error(program):
+    async def main():
+        await (await run.start("true")).wait()
+        limits, errors = resource.getrlimit(resource.RLIMIT_NOFILE), 0
+        for free in (0, 1, 2, 3, 4, 6, 9, 0, 0):
+            before, held = held_by_us(), []
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, before)) + 9, limits[1]))
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(os.open(os.devnull, os.O_RDONLY))
+            for fd in [held.pop() for _ in range(min(free, len(held)))]:
+                os.close(fd)
+            try:
+                await (await run.start("true")).wait()
+            except OSError as error:
+                errors += 1
+                assert error.errno in (errno.EMFILE, errno.EAGAIN)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+                for fd in held:
+                    os.close(fd)
+            await asyncio.sleep(0)
+            assert len(held_by_us()) <= len(before) + 1, "the socket of one more shim that waits"
+        assert 0 < errors < 9
+        assert await (await run.start(*program("exit", 4))).wait() == 4
+
+    asyncio.run(main())
+
+
+def held_by_us():
+    gc.collect()
+    return sorted(os.listdir("/proc/self/fd"))
+
+
 def test_kernels_killed_while_they_start_leave_nothing(kernel, program):
     marker = f"moment-{secrets.token_hex(8)}"
     for number in range(10):
@@ -138,7 +225,9 @@ def test_kernels_killed_while_they_start_leave_nothing(kernel, program):
         expect_gone(marker, f"kernel killed while it starts programs, {number}")
 
 
-def test_every_start_and_end_is_as_for_the_portable_launcher(program):
+def test_every_start_and_end_is_as_for_the_portable_launcher(program, tmp_path):
+    (tmp_path / "no-format").write_bytes(b"\0\1")
+    (tmp_path / "no-format").chmod(0o700)
     async def main():
         codes = [await (await run.start(*program("exit", code))).wait() for code in (0, 7)]
         killed = await run.start("sh", "-c", "kill -SEGV $$")
@@ -151,6 +240,7 @@ def test_every_start_and_end_is_as_for_the_portable_launcher(program):
                 (("/etc/passwd",), {}, PermissionError, "/etc/passwd"),
                 (("true",), {"cwd": "/nosuch"}, FileNotFoundError, "/nosuch"),
                 (("true", "x" * 200_000), {}, OSError, "true"),
+                ((str(tmp_path / "no-format"),), {}, OSError, str(tmp_path / "no-format")),
             ):
                 with pytest.raises(error) as caught:
                     await process.start_exec(launcher, *words, **keywords)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -115,6 +116,8 @@ class Supervisor:
                     self._coming -= 1
                     if word != b"S":
                         raise BrokenPipeError("the supervisor is gone, or can make no shim")
+                    if not fds:  # lost, and with it the shim
+                        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
                     job = socket.socket(fileno=fds[0])
                     job.set_inheritable(False)
                     job.setblocking(False)
@@ -138,6 +141,11 @@ class Supervisor:
                 job.close()
             elif len(self._idle) + self._coming < _AHEAD:
                 self._want()
+
+    def wake(self, shim: int) -> None:
+        """Let a shim of its that somebody has stopped (SIGSTOP) go on."""
+        if shim in descendants.children(self.process):  # else its pid may be a stranger's
+            descendants.send_signal([shim], signals.SIGCONT)
 
     def _want(self) -> None:
         self._control.send(b"N")
@@ -350,6 +358,7 @@ class Program:
         with self._lock, contextlib.suppress(OSError):  # the shim has just ended
             if self._job is not None and number:
                 self._job.send(json.dumps(order).encode() + b"\n")
+                self._supervisor.wake(self.shim)
 
     def kill(self) -> None:
         """SIGKILL to the program."""
