@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -27,6 +28,7 @@ if sys.platform != "linux":
 
 from ipyproc._core.launch import mark, shim, supervised
 
+from ..campaigns import kills
 from ..hostile_family import KERNEL, marked, script_of
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -41,7 +43,9 @@ def kernel(program):
         markers.append(marker := f"family-{secrets.token_hex(8)}")
         script = script_of(" ".join(program()), marker, stubborn=stubborn)
         kernel = subprocess.Popen(
-            [sys.executable, "-c", KERNEL, script, marker, *["fork"] * fork], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", KERNEL, script, marker, *["fork"] * fork],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         started.append(kernel)
         supervisor, shim = json.loads(kernel.stdout.readline())
@@ -193,15 +197,14 @@ def test_no_descriptor_left_to_have_is_a_clean_error(program):
             try:
                 await (await run.start("true")).wait()
             except OSError as error:
-                errors += 1
-                assert error.errno in (errno.EMFILE, errno.EAGAIN)
+                errors += error.errno in (errno.EMFILE, errno.EAGAIN)
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, limits)
                 for fd in held:
                     os.close(fd)
             await asyncio.sleep(0)
             assert len(held_by_us()) <= len(before) + 1, "the socket of one more shim that waits"
-        assert 0 < errors < 9
+        assert 2 < errors < 9
         assert await (await run.start(*program("exit", 4))).wait() == 4
 
     asyncio.run(main())
@@ -212,22 +215,18 @@ def held_by_us():
     return sorted(os.listdir("/proc/self/fd"))
 
 
-def test_kernels_killed_while_they_start_leave_nothing(kernel, program):
-    marker = f"moment-{secrets.token_hex(8)}"
-    for number in range(10):
-        words = [*program(), "out", marker, "stall"]
-        code = "import asyncio, sys; from ipyproc._core import run\nasync def main():\n for _ in range(20): await run.start(*sys.argv[1:])\nasyncio.run(main())"
-        victim = subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.DEVNULL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            victim.wait(0.08 + number * 0.02)  # the moment is what differs
-        victim.kill()
-        victim.wait()
-        expect_gone(marker, f"kernel killed while it starts programs, {number}")
+def test_kernels_killed_while_they_start_leave_nothing():
+    """With those above and those of `test_lifetime` thirty kernels, all with six roles."""
+    with ThreadPoolExecutor(4) as pool:
+        done = [*pool.map(kills.kill_one, ["while it starts"] * 12)]
+    print("were there:", *(there for there, _, _ in done))
+    assert [left for _, left, _ in done] == [0] * 12
 
 
 def test_every_start_and_end_is_as_for_the_portable_launcher(program, tmp_path):
     (tmp_path / "no-format").write_bytes(b"\0\1")
     (tmp_path / "no-format").chmod(0o700)
+
     async def main():
         codes = [await (await run.start(*program("exit", code))).wait() for code in (0, 7)]
         killed = await run.start("sh", "-c", "kill -SEGV $$")

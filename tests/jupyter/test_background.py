@@ -2,12 +2,6 @@
 
 import re
 import time
-from pathlib import Path
-
-import psutil
-import pytest
-
-from .kernel_session import kernel_session
 
 
 def test_returns_at_once_and_the_output_stays_in_its_cell(kernel):
@@ -57,21 +51,3 @@ def test_output_after_the_end_of_the_program(kernel):
     assert len(first.cards) == 1
     swap = kernel.idle_messages(lambda m: m["msg_type"] == "update_display_data")[-1]
     assert swap["content"]["data"]["text/plain"].startswith("now\nlate\n✔ Done")
-
-
-@pytest.mark.parametrize("restart", [False, True])
-def test_nothing_outlives_the_kernel(restart):
-    with kernel_session() as session:
-        done = session.run("%%aproc --bg --out x --proc p\ntrap '' TERM\nsleep 600 & sleep 600\n")
-        session.run("%%aproc --out silent\nsleep 600 >/dev/null 2>&1 &\necho $!")
-        folder = session.run("from ipyproc._core import storage; str(storage.directory())").value.strip("'")
-        pid = int(session.run("import asyncio; await asyncio.sleep(0.2); p.pid").value)
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        assert done.status == "ok" and len(family) == 3
-        family.append(psutil.Process(int(session.run("int(silent)").value)))
-        if restart:
-            session.manager.restart_kernel(now=False)
-        else:
-            session.manager.shutdown_kernel(now=False)
-        assert psutil.wait_procs(family, timeout=5)[1] == []
-        assert not Path(folder).exists(), "logs or scripts were left"

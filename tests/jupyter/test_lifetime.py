@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import signal
 import time
 from pathlib import Path
@@ -11,24 +12,33 @@ import pytest
 
 from ipyproc._core import family
 
+from ..hostile_family import marked, script_of
 from .kernel_session import PROGRAMS, kernel_session
 from .test_card import Page, is_tail, shown
 
 
-@pytest.mark.parametrize("how", ["kill", "exit", "shutdown", "now"])
-def test_nothing_outlives_a_kernel(how):
+@pytest.mark.parametrize("how", ["kill", "terminate", "exit", "shutdown", "now", "restart"])
+def test_nothing_outlives_a_kernel(how, program):
+    marker = f"family-{secrets.token_hex(8)}"
     with kernel_session() as session:
-        session.run("%aproc --bg --proc p sh -c 'trap \"\" TERM INT HUP; setsid sleep 600 & (sleep 600 &); sleep 600'")
-        pids = session.run("import asyncio; await asyncio.sleep(0.3); [e.pid for e in p.family.alive()]").value
-        members = [psutil.Process(int(pid)) for pid in re.findall(r"\d+", pids)]
-        assert len(members) == 4
-        if how == "kill":
-            os.kill(session.manager.provisioner.process.pid, signal.SIGKILL)
+        session.run(f"%%aproc --bg --proc p\n{script_of(' '.join(program()), marker, stubborn=True)}")
+        session.run(f"while p.log.tail(100).count({marker!r}) < 6: await p.log.changed(p.log.bytes)")
+        left = session.run("%%aproc --out silent\nsleep 600 >/dev/null 2>&1 &\necho $!")
+        folder = Path(session.run("from ipyproc._core import storage; str(storage.directory())").value.strip("'"))
+        members = [*marked(marker), psutil.Process(int(session.run("int(silent)").value))]
+        assert len(members) == 7 and left.status == "ok"
+        began = time.monotonic()
+        if how in ("kill", "terminate"):
+            session.manager.signal_kernel(signal.SIGKILL if how == "kill" else signal.SIGTERM)
         elif how == "exit":
             session.client.execute("import os; os._exit(3)")
+        elif how == "restart":
+            session.manager.restart_kernel(now=False)
         else:
             session.manager.shutdown_kernel(now=how == "now")
         assert psutil.wait_procs(members, timeout=5)[1] == []
+        print(f"{how}: over after {time.monotonic() - began:.2f} s")
+        assert how not in ("shutdown", "restart") or not folder.exists(), "logs or scripts were left"
 
 
 def test_an_orderly_end_asks_first(tmp_path):
