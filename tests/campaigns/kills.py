@@ -59,9 +59,11 @@ def kill_one(what: str) -> tuple[int, int, float]:
         assert kernel.stdout
         stopped = 0
         if what == "while it starts":
+            wanted = random.randrange(6)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                kernel.wait(random.uniform(0.05, 0.45))
-            there = len(marked(marker))
+                kernel.wait(random.uniform(0.0, 0.3))
+            while (there := len(marked(marker))) < wanted:
+                pass
         else:
             guards = dict(zip(("supervisor", "shim"), json.loads(kernel.stdout.readline()), strict=True))
             there = len(marked(marker))
