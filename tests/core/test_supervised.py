@@ -439,6 +439,53 @@ def test_a_signal_that_comes_late_reaches_nobody(program):
     asyncio.run(main())
 
 
+REUSE = """
+import asyncio, contextlib, subprocess
+from ipyproc._core import launch, process
+from ipyproc._core.launch import supervised
+
+async def main():
+    for launcher in (supervised, launch.portable):
+        ended = await process.start_exec(launcher, "true", start_new_session=True)
+        await ended.wait()
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write(str(ended.pid - 1))
+        with subprocess.Popen(["sleep", "600"]) as stranger:
+            assert stranger.pid == ended.pid
+            for send in (ended.kill, lambda: ended.send_signal(9, family=True), lambda: ended.family.send_signal(9)):
+                with contextlib.suppress(ProcessLookupError):
+                    send()
+            await ended.stop(0)
+            alive = await asyncio.to_thread(subprocess.run, ["true"]) and stranger.poll() is None
+            stranger.kill()
+            assert alive, launcher
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may choose the next pid, in a namespace of its own")
+def test_who_gets_the_pid_of_a_program_that_has_ended_gets_no_signal():
+    words = ("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", REUSE)
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True)
+    if done.returncode and done.stderr.startswith("unshare:"):
+        pytest.skip("this sandbox has no namespaces")
+    assert done.returncode == 0, done.stderr
+
+
+def test_when_its_loop_is_closed_a_program_can_be_killed_and_nothing_hangs(program):
+    started = asyncio.run(run.start(*program("stall")))
+    there = psutil.Process(started.pid)
+    for call in (started.stop, started.wait):
+        with pytest.raises(RuntimeError, match="belongs to another event loop"):
+            asyncio.run(call())
+    started.kill()
+    expect_over(there)
+    with pytest.warns(ResourceWarning, match="unclosed"):  # noqa: PT031  -- as of asyncio's own
+        del started, call
+        gc.collect()
+
+
 def test_a_spare_shim_that_was_killed_is_replaced(program):
     async def main():
         assert await (await run.start(*program("exit", "0"))).wait() == 0
