@@ -72,6 +72,7 @@ _SLICE = 0.005  # seconds of work, then others have their turn
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
 _PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
+_BEST_EFFORT = {"portable": "cleanup: best effort"}  # by launcher: what is promised when the kernel ends
 _MOST_WATCHING = 20  # views of one card
 
 
@@ -269,7 +270,7 @@ class Card(Widget):
             "name": now.name,
             "label": now.label,
             "title": process.name,
-            "note": self._note,
+            "note": " · ".join(filter(None, (self._note, _BEST_EFFORT.get(process.launcher)))),
             "pid": process.pid,
             "folded": self.folded,
             "sent": ladder.sent.name if ladder.sent else "",

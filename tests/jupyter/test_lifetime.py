@@ -52,6 +52,16 @@ def test_an_orderly_end_asks_first(tmp_path):
     assert told.read_text() == "asked\n"
 
 
+@pytest.mark.parametrize(("launcher", "note"), [("portable", "cleanup: best effort"), ("supervised", "")])
+def test_a_card_says_where_cleanup_is_best_effort(kernel, launcher, note):
+    kernel.run(f"from ipyproc._core import launch; best = launch.best; launch.best = lambda: launch.{launcher}")
+    page = Page(kernel)
+    done = kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
+    messages = done.messages + kernel.idle_messages(lambda message: is_tail(message, page.card))
+    assert kernel.run("await p.stop(0); launch.best = best; p.launcher").value == f"'{launcher}'"
+    assert [state["note"] for state in shown(messages, page.card) if state][-1] == note
+
+
 def test_a_program_whose_shim_was_killed_is_lost(kernel):
     page = Page(kernel)
 
