@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import difflib
 import io
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
 
+_SEPARATORS = {"tsv": "\t", "csv": ","}
+_LONGEST_HEAD = 100_000  # characters, of which the format is told
 
-def _csv(pandas: Any, text: str) -> Any:
-    return pandas.read_csv(io.StringIO(text))
+
+def _csv(pandas: Any, text: str, **keywords: Any) -> Any:
+    return pandas.read_csv(io.StringIO(text), **keywords)
 
 
-def _tsv(pandas: Any, text: str) -> Any:
-    return pandas.read_csv(io.StringIO(text), sep="\t")
+def _tsv(pandas: Any, text: str, **keywords: Any) -> Any:
+    return pandas.read_csv(io.StringIO(text), **{"sep": "\t", **keywords})
 
 
 def _json(pandas: Any, text: str) -> Any:
@@ -23,43 +29,76 @@ def _json(pandas: Any, text: str) -> Any:
 
 
 def _json_lines(pandas: Any, text: str) -> Any:
-    return pandas.DataFrame([json.loads(line) for line in text.split("\n") if line.strip()])
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            found += [json.loads(line)] if line.strip() else []
+        except ValueError as error:
+            error.add_note(f"This is about line {number} of the output, {line[:60]!r}.")
+            raise
+    return pandas.DataFrame(found)
 
 
-FORMATS: dict[str, Callable[[Any, str], Any]] = {"csv": _csv, "tsv": _tsv, "json": _json, "jsonl": _json_lines}
+FORMATS: dict[str, Callable[..., Any]] = {"csv": _csv, "tsv": _tsv, "json": _json, "jsonl": _json_lines}
 
 
-def frame(text: str, format: str | None = None) -> Any:
+def frame(text: str, format: str | None = None, **keywords: Any) -> Any:
     """A DataFrame of this text; `format`: one of `FORMATS`, or None: found out from how the text begins.
+
+    `keywords`: of `pandas.read_csv`; where there are any, None means csv.
 
     Raises:
         ImportError: pandas is not installed.
         ValueError: the text is not in that format, or in none that is known; or there is no such format.
+        TypeError: there is no such keyword, or JSON takes none.
     """
     if format is not None and format not in FORMATS:
-        near = difflib.get_close_matches(str(format), FORMATS, 1, 0.4)
+        near = difflib.get_close_matches(str(format).lower(), FORMATS, 1, 0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"format={format!r}: allowed are {', '.join(map(repr, FORMATS))}, or None{hint}")
+    if keywords and format not in (None, *_SEPARATORS):
+        raise TypeError(f"{', '.join(keywords)}: keywords of pandas.read_csv are for csv and tsv, and not for {format}")
     try:
         import pandas  # late: only who asks for a DataFrame needs it
     except ImportError:
         raise ImportError("a DataFrame needs pandas, which is not installed (pip install pandas)") from None
-    chosen = format or _detected(text)
+    text = text.removeprefix("\ufeff")
+    chosen = format or ("csv" if keywords else _detected(text))
     try:
-        return FORMATS[chosen](pandas, text)
+        return FORMATS[chosen](pandas, text, **keywords)
     except ValueError as error:
-        error.add_note(f"The output was read as {chosen}; it begins with {text[:60]!r}.")
+        error.add_note(f"The output was read as {chosen}; it {_beginning(text)}.")
         raise
+    except TypeError as error:
+        if keywords:
+            raise
+        raise ValueError(f"this is no {chosen} of a table: {error}; the output {_beginning(text)}") from None
 
 
 def _detected(text: str) -> str:
-    first = text.lstrip().partition("\n")[0]
-    if first.startswith("["):
-        return "json"
-    if first.startswith("{"):
-        return "jsonl" if first.rstrip().endswith("}") else "json"
-    for character, name in (("\t", "tsv"), (",", "csv")):
-        if character in first:
-            return name
-    what = f"it begins with {first[:60]!r}" if first else "it is empty"
-    raise ValueError(f"cannot tell the format of the output ({what}); name it, as in df('csv')")
+    """How the text looks: JSON by its first line, a table by the first two rows, which have as many fields."""
+    text = text.lstrip()
+    first, _, rest = text.partition("\n")
+    if first.startswith(("[", "{")):
+        return "jsonl" if rest.strip() and _is_json(first) else "json"
+    for name, separator in _SEPARATORS.items():
+        reader = csv.reader(io.StringIO(text[:_LONGEST_HEAD]), delimiter=separator)
+        with contextlib.suppress(csv.Error):  # a carriage return within a line, as of a progress bar
+            rows = list(itertools.islice(reader, 2))
+            if rows and len(rows[0]) > 1 and len(rows[-1]) == len(rows[0]):
+                return name
+    raise ValueError(
+        f"cannot tell the format of the output, which {_beginning(text)}; name it, as in df('csv', sep=';')"
+    )
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _beginning(text: str) -> str:
+    return f"begins with {text[:60]!r}" if text.strip() else "is empty"

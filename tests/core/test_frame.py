@@ -34,10 +34,13 @@ def test_values_of_json_stay_as_they_are():
     [
         (CSV, "cvs", "format='cvs': allowed are 'csv', 'tsv', 'json', 'jsonl', or None; did you mean 'csv'?"),
         (CSV, 5, "format=5: allowed are"),
-        ("just words", None, "cannot tell the format of the output (it begins with 'just words'); name it"),
-        ("", None, "cannot tell the format of the output (it is empty)"),
+        ("just words", None, "cannot tell the format of the output, which begins with 'just words'; name it"),
+        ("INFO: begun, at 5\nready\n", None, "cannot tell the format of the output, which begins with 'INFO"),
+        ("10%, a\r20%, b\n", None, "cannot tell the format"),
+        ("", None, "cannot tell the format of the output, which is empty"),
         ("", "csv", "No columns"),
         ("{no json", None, "Expecting property name"),
+        ('{"a": 1}\n5\n', None, "this is no jsonl of a table"),
     ],
 )
 def test_clear_errors(text, format, words):
@@ -45,8 +48,40 @@ def test_clear_errors(text, format, words):
     with pytest.raises(ValueError) as caught:
         frame(text, format)
     assert words in str(caught.value)
-    if text.startswith("{"):
+    if text.startswith("{no"):
         assert caught.value.__notes__ == ["The output was read as json; it begins with '{no json'."]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ('name,comment\nx,"a\tb"\n', {"name": ["x"], "comment": ["a\tb"]}),
+        ("a, b\tc\n1\t2\n", {"a, b": [1], "c": [2]}),
+        ('"a\nb",c\n1,2\n', {"a\nb": [1], "c": [2]}),
+        ("\ufeffa,b\r\n1,2\r\n", {"a": [1], "b": [2]}),
+        ('\ufeff[{"a": 1}]', {"a": [1]}),
+        ('{"a": {}\n, "b": 2}', {"a": [{}], "b": [2]}),
+        ("[1, 2]\n[3, 4]\n", {0: [1, 3], 1: [2, 4]}),
+    ],
+)
+def test_detection_looks_closely(text, columns):
+    pytest.importorskip("pandas")
+    assert frame(text).to_dict("list") == columns
+
+
+def test_keywords_of_read_csv():
+    pytest.importorskip("pandas")
+    done = ipyproc.run("printf", "id;n\n007;1\n").result()
+    assert done.df(sep=";", dtype=str).to_dict("list") == {"id": ["007"], "n": ["1"]}
+    with pytest.raises(TypeError, match=r"sep: keywords of pandas\.read_csv are for csv and tsv, and not for json"):
+        done.df("json", sep=";")
+
+
+def test_a_line_that_is_no_json_is_named():
+    pytest.importorskip("pandas")
+    with pytest.raises(ValueError) as caught:
+        frame('{"a": 1}\n{"a": \n')
+    assert caught.value.__notes__[0] == """This is about line 2 of the output, '{"a": '."""
 
 
 def test_without_pandas(monkeypatch):
