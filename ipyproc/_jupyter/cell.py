@@ -34,6 +34,7 @@ from .._core.stage import all_ended, finish
 from . import interrupt, kernel
 from .card import Card
 from .first import FirstText
+from .formats import FORMATS
 from .options import Options
 from .stream import StreamView
 from .table import Table
@@ -244,15 +245,9 @@ class Cell:
 
     def _convert(self, done: CompletedProcess) -> BaseException | None:
         """Put the output into the variable as `--format` asks for; the error, if it is not in that format."""
-        name, names = self._options.out, self._shell.user_ns
         try:
-            match self._options.format:
-                case "lines":
-                    names[name] = done.lines
-                case "json":
-                    names[name] = done.json()
-                case "csv":
-                    names[name] = done.df("csv")
+            if self._options.format:
+                self._shell.user_ns[self._options.out] = FORMATS[self._options.format](done)
         except (ValueError, ImportError) as error:
             return error
         return None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from collections import ChainMap
 from collections.abc import Mapping
+from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
@@ -11,6 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from .._core.completed import CompletedProcess
 from .._core.parallel import parallel
 from . import interpolation
+from .formats import FORMATS
 from .options import Options
 
 
@@ -31,11 +35,13 @@ class Each:
         self._options = options
         items = interpolation.value_of(options.each, names, "--each")
         if not interpolation.is_many(items):
-            raise UsageError(f"--each: {options.each} is a {type(items).__name__}, and no list")
+            raise UsageError(f"--each: {options.each} is no list, but of type {type(items).__name__}")
+        if interpolation.is_table(items):
+            raise UsageError(f"--each: {options.each} is a table; give one of its columns, or a list of its rows")
         commands = []
         for item in items:
             script = interpolation.body(body, ChainMap({"item": item}, names), options.secret, quote=True)  # type: ignore[arg-type]
-            commands.append((interpolation.as_word(item, "item"), [*command, "-c", script]))
+            commands.append((_name(item), [*command, "-c", script]))
         self._work = parallel(
             commands,
             options.jobs,
@@ -52,9 +58,36 @@ class Each:
     async def run(self) -> list[CompletedProcess]:
         """Run them all; at the first failure no more are started, unless failures are no errors here.
 
-        Raises the error of the first that failed. Cancelling it stops those that run.
+        Raises the error of the first that failed; the variable of `--out` has what there is. Cancelling it stops those
+        that run.
         """
-        results: list[CompletedProcess] = await self._work
-        if self._options.out:
-            self._shell.user_ns[self._options.out] = [done.stdout for done in results]
+        try:
+            results: list[CompletedProcess] = await self._work
+        except BaseException:
+            with contextlib.suppress(ValueError):  # the first error is the one to tell
+                self._hand_over()
+            raise
+        self._hand_over()
         return results
+
+    def _hand_over(self) -> None:
+        if self._options.out:
+            self._shell.user_ns[self._options.out] = [self._value(job.result) for job in self._work.jobs]
+
+    def _value(self, done: CompletedProcess | None) -> Any:
+        """What `--out` gets of one; None: it was not run, or has failed with half of an output."""
+        try:
+            return done and FORMATS[self._options.format or "text"](done)
+        except ValueError:
+            if done and done.failed:
+                return None
+            raise
+
+
+def _name(item: Any) -> str:
+    many = interpolation.is_many(item)
+    return (
+        shlex.join(interpolation.as_word(each, "item") for each in item)
+        if many
+        else interpolation.as_word(item, "item")
+    )

@@ -33,7 +33,7 @@ def of_values(
     found = {}
     for name in names:
         value = interpolation.value_of(name, values, "-i")
-        if hasattr(value, "to_csv"):
+        if interpolation.is_table(value):
             path = storage.new_path(".csv")
             with open(open_new(path), "w", encoding="utf-8", newline="") as file:
                 value.to_csv(file, index=False)

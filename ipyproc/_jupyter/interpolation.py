@@ -137,14 +137,31 @@ def is_many(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | os.PathLike | Mapping)
 
 
+def is_table(value: Any) -> bool:
+    """Whether it is a DataFrame, as that of pandas."""
+    return hasattr(value, "to_csv") and hasattr(value, "columns")
+
+
 def as_word(value: Any, field: str) -> str:
     """A value as one word. Raises UsageError for what has no text that a program could want."""
-    if value is None or isinstance(value, Mapping):
+    if value is None:
+        raise UsageError(f"{{{field}}} is None; that is no argument for a program")
+    if isinstance(value, Mapping):
+        raise UsageError(f"{{{field}}} is a mapping; that is no argument for a program (json.dumps makes a text of it)")
+    if is_many(value):
+        raise UsageError(f"{{{field}}} holds a list within a list; that is no argument for a program")
+    kind: Any = type(value)
+    if callable(value) or (kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__):
         raise UsageError(
-            f"{{{field}}} is {'None' if value is None else 'a mapping'}; that is no argument for a program"
+            f"{{{field}}} is of type {kind.__name__}, which has no text; that is no argument for a program"
         )
     if isinstance(value, bytearray):
         value = bytes(value)
     if isinstance(value, bytes | os.PathLike):
         return os.fsdecode(value)
-    return value if isinstance(value, Masked) else str(value)
+    text = value if isinstance(value, Masked) else str(value)
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{{{field}}} is no text that a program can get: {error}") from None
+    return text

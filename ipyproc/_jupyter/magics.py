@@ -128,8 +128,6 @@ class AProcMagics(Magics):
         if parsed.command and (parsed.options.shell or parsed.options.strict is not None):
             raise UsageError("--shell and --no-strict go with a script: a %%aproc cell that names no program")
         chosen = self._with_defaults(parsed.options)
-        if chosen.each and parsed.command:
-            raise UsageError("--each goes with a script: a %%aproc cell that names no program")
         command = _program(parsed.command, chosen, body, names) if parsed.command else _script(chosen, body, names)
         if chosen.on is not None:
             chosen = replace(chosen, on=_launcher(chosen.on, names))
@@ -161,9 +159,9 @@ class AProcMagics(Magics):
                 )
             return {"PYTHONUNBUFFERED": "1", **values, **chosen.env}
         inside: dict[str, str | None] = {}
-        if chosen.venv:
+        if chosen.venv is not None:
             inside = environment.of_venv(chosen.venv, os.environ)
-        elif chosen.conda:
+        elif chosen.conda is not None:
             inside = environment.of_conda(chosen.conda, os.environ)
         env = {name: value for name, value in {**os.environ, **inside}.items() if value is not None}
         env.setdefault("PYTHONUNBUFFERED", "1")  # else a Python program shows nothing before its end

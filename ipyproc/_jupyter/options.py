@@ -7,7 +7,10 @@ help and the completion are made of it.
 
 from __future__ import annotations
 
+import builtins
 import difflib
+import importlib.util
+import keyword
 import math
 import re
 import shlex
@@ -20,6 +23,7 @@ from IPython.core.error import UsageError
 
 from .._core.launch import launchers, ssh_hosts
 from . import interpolation
+from .formats import FORMATS
 from .masked import Masked
 
 
@@ -102,6 +106,16 @@ def _read_name(flag: str, text: str) -> str:
     return text
 
 
+def _read_target(flag: str, text: str) -> str:
+    """The name of a variable that is written to."""
+    name = _read_name(flag, text)
+    if keyword.iskeyword(name):
+        raise UsageError(f"{flag}: {name} is a keyword of Python, and no name of a variable")
+    if hasattr(builtins, name) or name.startswith("__") or name in _OF_IPYTHON:
+        raise UsageError(f"{flag}: {name} has a meaning in Python or IPython, and would lose it; choose another name")
+    return name
+
+
 def _read_variable(flag: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not re.fullmatch(r"[^\s=\0]+", name):
@@ -115,14 +129,14 @@ def _read_names(flag: str, text: str) -> list[str]:
 
 def _read_format(flag: str, text: str) -> str:
     if text not in FORMATS:
-        near = difflib.get_close_matches(text, FORMATS, 1, 0.4)
+        near = difflib.get_close_matches(text.lower(), FORMATS, 1, 0.4)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"{flag}: {text!r} is none of {', '.join(FORMATS)}{hint}")
     return text
 
 
 def _read_count(flag: str, text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,5}", text):
+    if not re.fullmatch(r"[1-9]\d{0,17}", text):
         raise UsageError(f"{flag}: {text!r} is no whole number from 1 on")
     return int(text)
 
@@ -140,11 +154,13 @@ def _read_log(flag: str, text: str) -> str:
     return text
 
 
-FORMATS = ("text", "lines", "json", "csv")
-
 OPTIONS = (
     Option(
-        ("--out", "-o"), "out", "put standard output as text into this variable, not into the cell", "NAME", _read_name
+        ("--out", "-o"),
+        "out",
+        "put standard output as text into this variable, not into the cell",
+        "NAME",
+        _read_target,
     ),
     Option(
         ("--format",),
@@ -153,9 +169,9 @@ OPTIONS = (
         "|".join(FORMATS),
         _read_format,
     ),
-    Option(("--err",), "err", "the same for standard error", "NAME", _read_name),
+    Option(("--err",), "err", "the same for standard error", "NAME", _read_target),
     Option(("--tee",), "tee", "with --out or --err: show it in the cell as well"),
-    Option(("--proc",), "proc", "put the Process into this variable, at once", "NAME", _read_name),
+    Option(("--proc",), "proc", "put the Process into this variable, at once", "NAME", _read_target),
     Option(("--bg",), "bg", "do not wait: the cell ends at once, the program goes on, its output stays in this cell"),
     Option(
         ("--no-raise-error",),
@@ -279,14 +295,14 @@ def parse(line: str, names: interpolation.Names) -> Line:
             values[option.sets] = (*values.get(option.sets, ()), *read) if option.sets == "variables" else read
     if words[:1] == ["--"]:
         del words[0]
+    options = Options(**values)
+    _check(options, has_program=bool(words))
     unquoted = _QUOTED.sub("_", line).split()
     if operator := next((word for word in unquoted if word in _OPERATORS), None):
         raise UsageError(
             f"{operator} is for a shell, and there is none here: write the line below %%aproc; as an argument, quote it"
         )
     found = [interpolation.many(raw, names, secret) for raw in words]
-    options = Options(**values)
-    _check(options)
     return Line(options, tuple(word for each in found for word in each), _warning(words, found, names))
 
 
@@ -380,10 +396,15 @@ _NOT_WITH_ON = {
     "venv": "the environment is on this machine; name its python in the cell, or use --shell",
     "conda": "the environment is on this machine; write conda run -n NAME in the cell",
 }
-_NOT_WITH_EACH = ("bg", "err", "proc", "tee", "log", "keep", "format", "ok_codes", "stdin", "notify", "name")
+_NOT_WITH_EACH = ("bg", "err", "proc", "tee", "log", "keep", "ok_codes", "stdin", "notify", "name")
+_OF_IPYTHON = ("In", "Out", "_", "_ih", "_oh", "_dh", "get_ipython", "display", "exit", "quit")
 
 
-def _check(options: Options) -> None:
+def _check(options: Options, *, has_program: bool) -> None:
+    if options.each and has_program:
+        raise UsageError("--each goes with a script: a %%aproc cell that names no program")
+    if options.format == "csv" and importlib.util.find_spec("pandas") is None:
+        raise UsageError("--format csv makes a DataFrame, which needs pandas; it is not installed (pip install pandas)")
     if options.format and (not options.out or options.bg):
         raise UsageError("--format goes with --out NAME, and not with --bg: there the variable is a reader")
     if options.jobs and not options.each:
@@ -392,7 +413,9 @@ def _check(options: Options) -> None:
         wrong := [name for name in _NOT_WITH_EACH if getattr(options, name) != getattr(Options, name)]
     ):
         flag = next(option.flags[0] for option in OPTIONS if option.sets == wrong[0])
-        raise UsageError(f"{flag} cannot go with --each, which runs many programs; with --out it gives a list of texts")
+        raise UsageError(
+            f"{flag} cannot go with --each, which runs many programs; --out gives a list, one value for each"
+        )
     if options.retry_lost and not options.on:
         raise UsageError("--retry-lost goes with --on NAME: a program of this machine is lost with its kernel only")
     if options.on and (wrong := [name for name in _NOT_WITH_ON if getattr(options, name) != getattr(Options, name)]):

@@ -46,6 +46,23 @@ def test_while_they_run_their_last_lines_are_shown_and_failures_first(kernel, tm
     assert set(last) == {"text/plain", "text/html"} and "✘ bad" in last["text/html"]
 
 
+def test_the_outputs_become_what_was_asked_for(kernel):
+    kernel.run("items = range(2)")
+    kernel.run("""%%aproc --each items --out o --format json\nprintf '\\033[1m' >&2; echo '{"a": '{item}'}'""")
+    assert kernel.run("o").value == "[{'a': 0}, {'a': 1}]"
+    kernel.run("%%aproc --each items --out o\nprintf '10%%\\r20%%\\n'")
+    assert kernel.run("o").value == r"['20%\n', '20%\n']", "as a terminal would leave it"
+
+
+def test_a_failure_leaves_what_there_is(kernel):
+    kernel.run("items = range(4)")
+    done = kernel.run(
+        "%%aproc --each items --jobs 1 --out o --format json\necho {item}; [ {item} != 1 ] || echo half; [ {item} != 1 ]"
+    )
+    assert done.error.startswith("ProcessExitError: `1` exited"), done.error
+    assert kernel.run("o").value == "[0, None, None, None]"
+
+
 def test_it_expands_anyway(kernel):
     kernel.run("items, greeting = ['a', 'b'], 'hi there'")
     assert kernel.run("%%aproc --each items --expand --out texts\necho {greeting} {item}").status == "ok"
@@ -141,7 +158,8 @@ def test_headless_it_is_a_line_a_second():
     ("line", "error"),
     [
         ("--each nosuch", "--each: the name 'nosuch' is not defined"),
-        ("--each word", "--each: word is a str, and no list"),
+        ("--each word", "--each: word is no list, but of type str"),
+        ("--each frame", "--each: frame is a table; give one of its columns"),
         ("--each items --jobs 0", "--jobs: '0' is no whole number from 1 on"),
         ("--jobs 2", "--jobs goes with --each NAME"),
         ("--each items --bg", "--bg cannot go with --each"),
@@ -150,4 +168,10 @@ def test_headless_it_is_a_line_a_second():
 )
 def test_what_cannot_be_is_an_error_before_anything_starts(kernel, line, error):
     kernel.run("word, items = 'abc', [1]")
+    kernel.run("class Frame(list): to_csv = columns = None\nframe = Frame()")
     assert error in kernel.run(f"%%aproc {line}\ntouch PWNED").error
+
+
+def test_a_line_that_names_a_program_is_told_what_each_goes_with(kernel):
+    kernel.run("items = [1]")
+    assert "--each goes with a script" in kernel.run("%aproc --each items echo {item}").error

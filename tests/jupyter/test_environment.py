@@ -28,18 +28,34 @@ def test_a_frame_becomes_a_file_that_goes(kernel):
         ("-i none true", "{none} is None; that is no argument for a program"),
         ("-i nul true", "-i nul: its value holds a NUL character"),
         ("-i long true", "-i long: its value is 200,000 characters long"),
+        ("-i nested true", "{nested} holds a list within a list"),
+        ("-i mapping true", "{mapping} is a mapping; that is no argument for a program (json.dumps"),
+        ("-i print true", "-i: the name 'print' is not defined"),
+        ("-i function true", "{function} is of type function, which has no text"),
+        ("-i lone true", "{lone} is no text that a program can get"),
+        ("printf {lone}", "{lone} is no text that a program can get"),
         ("--venv /usr true", "--venv: '/usr' is no virtual environment: it has no pyvenv.cfg"),
         ("--conda nosuch true", "--conda: there is no environment 'nosuch'"),
+        ("--venv '' true", "--venv: '' is no virtual environment"),
+        ("--conda '' true", "--conda: there is no environment ''"),
         ("--venv a --conda b true", "--venv and --conda: a program can be in one environment only"),
         ("--format lines true", "--format goes with --out NAME"),
         ("--bg --out x --format lines true", "--format goes with --out NAME, and not with --bg"),
         ("--out x --format jsn true", "--format: 'jsn' is none of text, lines, json, csv; did you mean json?"),
+        ("--out x --format CSV true", "did you mean csv?"),
+        ("--out class true", "--out: class is a keyword of Python, and no name of a variable"),
+        ("--err None true", "--err: None is a keyword of Python"),
+        ("--out 5x true", "--out: '5x' is not the name of a Python variable"),
+        ("--out print true", "--out: print has a meaning in Python or IPython, and would lose it"),
+        ("--proc get_ipython true", "--proc: get_ipython has a meaning in Python or IPython"),
+        ("--out _ true", "--out: _ has a meaning in Python or IPython"),
         ("--ok-code 0,x true", "--ok-code: '0,x' is no list of exit codes"),
         ("--ok-code 256 true", "--ok-code: '256' is no list of exit codes"),
     ],
 )
 def test_what_cannot_be_is_an_error_before_anything_starts(kernel, line, error):
-    kernel.run("none, nul, long = None, 'a\\0b', 'x' * 200_000")
+    kernel.run("none, nul, long, nested, mapping = None, 'a\\0b', 'x' * 200_000, [['a']], {}")
+    kernel.run("lone = '\\ud800'\ndef function(): pass")
     assert error in kernel.run(f"%aproc {line}").error
 
 

@@ -1,0 +1,22 @@
+"""What `--format` makes of the standard output of a program, for the variable of `--out`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .._core import log, screen
+from .._core.completed import CompletedProcess
+
+
+def _text(done: CompletedProcess) -> str:
+    return screen.text(b"".join(data for _, data in done.pieces({log.STDOUT_FD})))
+
+
+FORMATS: Mapping[str, Callable[[CompletedProcess], Any]] = {
+    "text": _text,
+    "lines": lambda done: done.lines,
+    "json": CompletedProcess.json,
+    "csv": lambda done: done.df("csv"),
+}
+"""A function may raise ValueError (it is not in that format) or ImportError (there is no pandas)."""
