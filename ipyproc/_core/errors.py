@@ -54,8 +54,10 @@ class ProcessError(Exception):
         return self.output
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # without a second call of __init__: whatever was given to the first, all attributes come with the state
-        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
+        # without a second call of __init__: whatever was given to the first, all attributes come with the state, but for
+        # how IPython is to show it here, which cannot be pickled
+        state = {name: value for name, value in vars(self).items() if name != "_render_traceback_"}
+        return copyreg.__newobj__, (type(self), *self.args), state  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         parts = [self._sentence()]
@@ -73,8 +75,7 @@ class ProcessError(Exception):
         return (self.stderr or self.output or "").rstrip()
 
     def _command(self) -> str:
-        line = self.name or status.command_line(self.cmd)
-        return f"`{line[:199]}…`" if len(line) > 200 else f"`{line}`"
+        return status.quoted(self.name or status.command_line(self.cmd))
 
 
 class ProcessExitError(ProcessError, subprocess.CalledProcessError):

@@ -63,6 +63,11 @@ def command_line(args: str | bytes | Sequence[object]) -> str:
     return inert_line(text)
 
 
+def quoted(name: str) -> str:
+    """What a program is called, within a sentence: bounded, between backticks."""
+    return f"`{name[:199]}…`" if len(name) > 200 else f"`{name}`"
+
+
 def count_words(count: int, one: str, many: str) -> str:
     """A number of things for people: `1 process`, `1,200 lines`."""
     return f"1 {one}" if count == 1 else f"{count:,} {many}"

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from IPython.core.interactiveshell import InteractiveShell
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 @contextlib.contextmanager
@@ -29,12 +29,12 @@ def ends_in_cell(shell: InteractiveShell, *, whole_cell: bool) -> Iterator[None]
 
 def _render(shell: InteractiveShell, error: BaseException, whole_cell: bool) -> list[str]:
     if whole_cell:
-        return [f"{type(error).__name__}: {error}"]
+        return ["\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])]
     return shell.InteractiveTB.structured_traceback(type(error), error, _trim(error.__traceback__))
 
 
 def _trim(tb: TracebackType | None) -> TracebackType | None:
-    """The same traceback up to the first frame that runs a magic."""
+    """The same traceback up to the first frame that runs a magic, or is ours."""
     if tb is None or tb.tb_frame.f_code.co_name in ("run_line_magic", "run_cell_magic"):
         return None
     if tb.tb_frame.f_code.co_filename.startswith(_PACKAGE):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from IPython import get_ipython
 
 from .._core.waiting import refuse
-from . import interrupt, kernel
+from . import interrupt, kernel, traceback
 
 T = TypeVar("T")
 
@@ -35,22 +35,25 @@ _plain: contextvars.ContextVar[_Interrupts | None] = contextvars.ContextVar("_pl
 @contextlib.contextmanager
 def interruptible(what: str, stop: Callable[[], None]) -> Iterator[None]:
     """While the body is awaited, an interrupt calls `stop`, and at the end of the body ends the cell."""
-    if get_ipython() is None:
+    shell = get_ipython()
+    if shell is None:
         yield
-    elif plain := _plain.get():  # `wait` will end the cell
-        plain.stops.append(stop)
-        if plain.happened:
-            stop()
-        try:
-            yield
-        finally:
-            plain.stops.remove(stop)
-    else:
-        with _heard() as interrupts:
-            interrupts.stops.append(stop)
-            yield
-        if interrupts.happened:
-            raise interrupt.error(f"interrupted: {what}")
+        return
+    with traceback.ends_in_cell(shell, whole_cell=False):
+        if plain := _plain.get():  # `wait` will end the cell
+            plain.stops.append(stop)
+            if plain.happened:
+                stop()
+            try:
+                yield
+            finally:
+                plain.stops.remove(stop)
+        else:
+            with _heard() as interrupts:
+                interrupts.stops.append(stop)
+                yield
+            if interrupts.happened:
+                raise interrupt.error(f"interrupted: {what}")
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:

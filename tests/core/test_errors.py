@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 def made(kind, *args, **keywords):
     error = kind(*args, **keywords)
     error.name, error.log, error.advice = "a name", Path("/var/tmp/x.log"), "advice"
+    error.add_note("a note")
     return error
 
 
@@ -42,6 +43,12 @@ def test_pickles_with_all_attributes(error, protocol):
     assert (vars(copy), copy.args, str(copy)) == (vars(error), error.args, str(error))
     for name in ("cmd", "name", "returncode", "stdout", "output", "stderr", "log", "advice"):
         assert getattr(copy, name) == getattr(error, name)
+
+
+def test_how_ipython_is_to_show_it_is_not_pickled():
+    error = ipyproc.ProcessExitError(1, "x")
+    error._render_traceback_ = list
+    assert not hasattr(pickle.loads(pickle.dumps(error)), "_render_traceback_")
 
 
 def test_every_class_has_its_place():

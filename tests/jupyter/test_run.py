@@ -1,5 +1,7 @@
 """`ipyproc.run` and `parallel` in a cell: awaited or with `.result()`, and ended by the kernel's interrupt."""
 
+import re
+
 import pytest
 
 from tests.jupyter.kernel_session import PROGRAMS
@@ -34,6 +36,27 @@ def test_failure_ends_the_cell(kernel):
     done = kernel.run("import ipyproc\nawait ipyproc.run('sh', '-c', 'echo why >&2; exit 3')\nprint('next')")
     assert done.error == "ProcessExitError: `sh -c 'echo why >&2; exit 3'` exited with status 3\nwhy"
     assert done.text() == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("await ipyproc.run('false').pipe('false')", "In the same pipe: `false` exited with status 1"),
+        ("def f():\n    return ipyproc.run('false').result()\nf()", "return ipyproc.run"),
+        ("await ipyproc.run('nosuch')", "no such program"),
+        ("await ipyproc.parallel([['false']] * 2, jobs=1)", "Of 2 commands 1 failed, 1 were not started."),
+        ("[each async for each in ipyproc.parallel([['false']])]", "each async for"),
+    ],
+)
+def test_the_traceback_ends_in_the_users_code(kernel, code, said):
+    lines = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(kernel.run(f"import ipyproc\n{code}").reply["traceback"]))
+    assert "Cell In" in lines and "ipyproc/" not in lines and said in lines
+
+
+def test_an_error_of_a_cell_can_be_pickled(kernel):
+    code = "import pickle\ntry:\n    {}\nexcept Exception as error:\n    copy = pickle.loads(pickle.dumps(error))\nstr(copy)"
+    for line in ("%aproc false", "await ipyproc.run('false')"):
+        assert kernel.run(code.format(line)).value == "'`false` exited with status 1'"
 
 
 @pytest.mark.parametrize(
