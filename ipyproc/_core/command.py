@@ -14,6 +14,7 @@ import difflib
 import errno
 import inspect
 import logging
+import numbers
 import os
 import re
 import shlex
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ from .advice import near_program
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """What a command consists of."""
 
-_ALWAYS_SO = ("close_fds", "restore_signals", "start_new_session")  # True is what we do anyway
+_ALWAYS_SO = ("capture_output", "close_fds", "restore_signals", "start_new_session")  # True is what we do anyway
 _FOR_A_SHELL = re.compile(r"[\s|&;<>()$`*?]")
 _logger = logging.getLogger("ipyproc")
 
@@ -82,13 +83,17 @@ class Command:
         on: Any = None,
         script: str | None = None,
         encoding: str = "utf-8",
+        errors: str = "strict",
     ) -> Command:
         """Check it.
 
         Raises:
             TypeError, ValueError: the message names the argument, its value, and what is allowed.
         """
-        if input is not None and stdin != process.DEVNULL:
+        if input is not None and stdin not in (
+            None,
+            process.DEVNULL,
+        ):  # None is what subprocess.run has for "not given"
             raise ValueError(f"stdin={stdin!r} and input: only one of them can be the standard input")
         for which, stream in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)):
             _check_stream(which, stream)
@@ -97,7 +102,7 @@ class Command:
         return cls(
             words(cmd, args, shell=shell),
             stdin,
-            _bytes(input, encoding),
+            _bytes(input, encoding, errors),
             stdout,
             stderr,
             None if cwd is None else _text("cwd", cwd),
@@ -205,53 +210,93 @@ def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[s
 
 def refuse(keywords: Mapping[str, Any], known: Callable[..., Any], instead: Mapping[str, str]) -> None:
     """Raise a clear error for keywords that the function `known` does not take; `instead`: what to do for some."""
-    function = known.__name__
+    function, of_popen = known.__name__, inspect.signature(subprocess.Popen).parameters
     for name, value in keywords.items():
-        if name in _ALWAYS_SO and value:
-            continue
+        if name in _ALWAYS_SO:
+            if value:
+                continue
+        elif name in of_popen and value == of_popen[name].default:
+            continue  # it asks for nothing
         if name in instead:
             raise TypeError(f"{function}() takes no keyword {name!r}: {instead[name]}")
-        if name in inspect.signature(subprocess.Popen).parameters:
+        if name in of_popen or name in _ALWAYS_SO:
             raise ValueError(f"{function}() cannot honour {name}={value!r}; create_subprocess_exec() may take it")
-        near = difflib.get_close_matches(name, inspect.signature(known).parameters, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        of_known = inspect.signature(known).parameters.values()
+        own = [each.name for each in of_known if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+        near = difflib.get_close_matches(name, own, 1)
+        hint = f"; did you mean {near[0]}?" if near else f"; allowed are {', '.join(own)}"
         raise TypeError(f"{function}() takes no keyword {name!r}{hint}")
 
 
-def check_number(name: str, value: Any) -> None:
-    """Raise a clear error for what is no span of time; None is one, without an end."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+def seconds(name: str, value: Any) -> float | None:
+    """The value of an argument that is a span of time; None is one, without an end.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):  # numpy's numbers are real ones
         raise TypeError(f"{name}={value!r}: allowed is a number of seconds, or None")
-    if value is not None and not value >= 0:
+    span = float(value)
+    if not span >= 0:
         raise ValueError(f"{name}={value!r}: allowed is a number of seconds from 0 on, or None")
+    return span
 
 
-def check_count(name: str, value: Any, least: int) -> None:
-    """Raise a clear error for what is no whole number from `least` on."""
-    if isinstance(value, bool) or not isinstance(value, int):
+def count(name: str, value: Any, least: int) -> int:
+    """The value of an argument that is a whole number from `least` on.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name}={value!r}: allowed is a whole number from {least} on")
     if value < least:
         raise ValueError(f"{name}={value!r}: allowed is a whole number from {least} on")
+    return int(value)
 
 
-def check_encoding(encoding: str, errors: str) -> None:
-    """Raise LookupError if there is no such encoding, or no such way to treat errors."""
-    codecs.lookup(encoding)
-    codecs.lookup_error(errors)
+def check_encoding(encoding: Any, errors: Any) -> None:
+    """Raise a clear error if there is no such encoding of texts, or no such way to treat errors.
+
+    Raises:
+        TypeError, LookupError: as the functions of `codecs` do.
+    """
+    for name, value in (("encoding", encoding), ("errors", errors)):
+        if not isinstance(value, str):
+            raise TypeError(f"{name}={value!r}: allowed is a name, as of bytes.decode()")
+    try:
+        "".encode(encoding)
+        codecs.lookup_error(errors)
+    except LookupError as error:
+        raise LookupError(f"encoding={encoding!r}, errors={errors!r}: {error}") from None
 
 
 def _text(which: str, word: Any) -> str:
     try:
         text = os.fsdecode(word)
     except TypeError:
-        hint = f"; write str({word!r})" if isinstance(word, int | float) else ""
+        hint = ""
+        if isinstance(word, numbers.Number):
+            hint = f"; write str({word})"
+        elif isinstance(word, Iterable):
+            hint = "; a program and its arguments are one list"
         raise TypeError(f"{which} is {word!r:.80}: allowed are strings, bytes and paths{hint}") from None
     if "\0" in text:
         raise ValueError(f"{which} ({text!r:.80}) holds a NUL character; no program can get that as an argument")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{which} ({text!r:.80}) is no text that a program can get: {error}") from None
     return text
 
 
-def _environment(env: Mapping[Any, Any]) -> dict[str, str]:
+def _environment(env: Any) -> dict[str, str]:
+    if not isinstance(env, Mapping):
+        raise TypeError(
+            f"env is {env!r:.80}: allowed is a mapping of names to values, such as {{**os.environ, 'A': 'b'}}"
+        )
     found = {_text("the name of an environment variable", name): value for name, value in env.items()}
     for name, value in found.items():
         if not name or "=" in name:
@@ -260,11 +305,11 @@ def _environment(env: Mapping[Any, Any]) -> dict[str, str]:
     return found
 
 
-def _bytes(input: Any, encoding: str) -> bytes | None:
+def _bytes(input: Any, encoding: str, errors: str) -> bytes | None:
     if input is None:
         return None
     if isinstance(input, str):
-        return input.encode(encoding)
+        return input.encode(encoding, errors)
     try:
         return bytes(memoryview(input))
     except TypeError:
@@ -279,7 +324,7 @@ def _check_stream(which: str, stream: Any) -> None:
         )
     if stream == process.STDOUT and which != "stderr":
         raise ValueError(f"{which}=STDOUT: only stderr can go where stdout goes")
-    if not (stream is None or isinstance(stream, int) or hasattr(stream, "fileno")):
+    if isinstance(stream, bool) or not (stream is None or isinstance(stream, int) or hasattr(stream, "fileno")):
         raise TypeError(f"{which}={stream!r}: allowed are None, a file, a descriptor, and the constants of ipyproc")
 
 

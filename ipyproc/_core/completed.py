@@ -146,21 +146,24 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         try:
             return json.loads(text)
         except ValueError as error:
-            error.add_note(f"The output of `{self.name}` begins with {text[:60]!r}.")
+            said = f"begins with {text[:60]!r}" if text.strip() else "is empty"
+            error.add_note(f"The output of {status.quoted(self.name)} {said}.")
             raise
 
-    def df(self, format: str | None = None) -> Any:
+    def df(self, format: str | None = None, **keywords: Any) -> Any:
         """Standard output as a pandas DataFrame.
 
         Args:
             format: "csv", "tsv", "json" (an array of objects) or "jsonl" (JSON lines: one object on each line); None:
                 as the output looks.
+            keywords: those of `pandas.read_csv`, for csv and tsv: `df(sep=";")`, `df("csv", dtype=str)`.
 
         Raises:
             ImportError: pandas is not installed.
             ValueError: it is not in that format, or it cannot be told in which.
+            TypeError: there is no such keyword, or JSON takes none.
         """
-        return frame.frame(self._text(), format)
+        return frame.frame(self._text(), format, **keywords)
 
     @property
     def signal(self) -> signal.Signals | int | None:
@@ -182,6 +185,12 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         if self.timed_out:
             return f"was stopped by its timeout of {self._timeout:g} s"
         return status.describe(self.returncode)
+
+    @property
+    def full_outcome(self) -> str:
+        """`outcome`, and what it wrote last to standard error, if it failed by itself."""
+        said = self.tail(1, STDERR_FD).strip() if self.failed and not self.was_stopped else ""
+        return f"{self.outcome}: {said}" if said else self.outcome
 
     @property
     def failed(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -95,7 +96,7 @@ class JobLog:
         }
         line = json.dumps(record).encode() + b"\n"
         if os.write(self._fd, line) < len(line):
-            raise OSError(None, "the job log cannot be written: the disk is full", self._path)
+            raise OSError(errno.ENOSPC, "the job log cannot be written", self._path)
 
     def _record(self, line: bytes, number: int) -> dict[str, Any]:
         with contextlib.suppress(ValueError):

@@ -8,17 +8,16 @@ import difflib
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import command, waiting
+from . import command, status, waiting
 from .command import Word
 from .completed import CompletedProcess
 from .joblog import JobLog
 from .ladder import INTERRUPT, KILL, TERMINATE
-from .log import STDERR_FD
 from .process import Process
 from .stage import Stage, finish
 
@@ -26,10 +25,11 @@ HELD_BYTES = 2048
 """A result with no more output than this has it in memory, and no log: a log alone takes more than that."""
 
 POLICIES = ("stop", "finish")
+_MOST_NAMED = 10  # of the commands that failed, in an error
 
 
 def parallel(
-    commands: Iterable[Word | Sequence[Word] | tuple[str, Word | Sequence[Word]]],
+    commands: Iterable[Word | Sequence[Word] | tuple[str, Word | Sequence[Word]]] | Mapping[str, Word | Sequence[Word]],
     jobs: int | None = None,
     *,
     on_failure: str = "stop",
@@ -42,7 +42,7 @@ def parallel(
     shell: bool = False,
     cwd: str | bytes | os.PathLike[Any] | None = None,
     env: Mapping[Any, Any] | None = None,
-    text: bool = True,
+    text: bool | None = True,
     encoding: str | None = None,
     errors: str | None = None,
     on: Any = None,
@@ -56,7 +56,8 @@ def parallel(
 
     Args:
         commands: each is a list of words (or a string: the name of a program; with `shell=True` a line for the
-            shell), or a pair (name, command), for messages. All are looked at before the first is started.
+            shell), or a pair (name, command), for messages; or a dict, from names to commands. All are looked at before
+            the first is started.
         jobs: how many run at once; None: one for each CPU that this process may use, or with `on` as many as run there: on
             a Dask cluster all that have a slot, also when it grows.
         on_failure: what a failure means for the others. "stop": no further command is started, those that run may
@@ -89,16 +90,21 @@ def parallel(
         >>> [done.stdout for done in results]
         ['0\n', '1\n', '2\n']
     """
-    command.refuse(others, parallel, {"input": "each command gets an empty input"})
-    if jobs is not None:
-        command.check_count("jobs", jobs, 1)
-    command.check_count("retries", retries, 0)
+    command.refuse(others, parallel, _INSTEAD)
+    jobs = None if jobs is None else command.count("jobs", jobs, 1)
+    retries = command.count("retries", retries, 0)
     if on_failure not in POLICIES:
-        near = difflib.get_close_matches(str(on_failure), POLICIES, 1)
+        near = difflib.get_close_matches(str(on_failure).lower(), POLICIES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"on_failure={on_failure!r}: allowed are 'stop' and 'finish'{hint}")
+        raise ValueError(f"on_failure={on_failure!r}: allowed are 'stop' (start no more) and 'finish' (run all){hint}")
+    if resume is not None and not isinstance(resume, str | os.PathLike):
+        raise TypeError(f"resume={resume!r}: allowed is the path of a file, the job log")
+    if not (on_change is None or callable(on_change)):
+        raise TypeError(f"on_change={on_change!r}: allowed is a function of a Job")
     if isinstance(commands, str | bytes | os.PathLike):
         raise TypeError(f"commands={commands!r:.80}: this is one command; give a list of commands, or use run()")
+    if not isinstance(commands, Iterable):
+        raise TypeError(f"commands={commands!r:.80}: allowed is a list of commands")
     for_all = Stage.of(
         "-",
         timeout=timeout,
@@ -113,7 +119,9 @@ def parallel(
         retry_lost=retry_lost,
     )
     made = []
-    for number, item in enumerate(commands):
+    for number, item in enumerate(commands.items() if isinstance(commands, Mapping) else commands):
+        if isinstance(item, Awaitable):
+            raise TypeError(f"command {number}, counted from 0, is {item!r:.80}: give the command, parallel() runs it")
         name, cmd = _named(item, shell=shell)
         try:
             what = replace(for_all.command, args=command.words(cmd, shell=shell), name=name)
@@ -122,6 +130,20 @@ def parallel(
         made.append(Job(number, replace(for_all, command=what)))
     pool = _Pool(tuple(made), jobs, on_failure, retries, resume, on_change or (lambda job: None), progress=progress)
     return Parallel(pool)
+
+
+_INSTEAD = {
+    "input": "each command gets an empty input",
+    "stdin": "each command gets an empty input",
+    **dict.fromkeys(("stdout", "stderr"), "each result has `stdout`, `stderr`, and both in order as `all`"),
+    "capture_output": "each result has its output",
+    "name": "give pairs of a name and a command, or a dict",
+    "args": "the commands come first, without a name",
+    "executable": "write it in each command; another shell is ['/bin/bash', '-c', LINE] without shell=True",
+    "max_workers": "did you mean jobs?",  # of concurrent.futures
+    "joblog": "did you mean resume?",  # of GNU parallel
+    "retry": "did you mean retries?",
+}
 
 
 def _unseen(*_: object) -> AbstractAsyncContextManager[Callable[[Job], object]]:
@@ -274,18 +296,29 @@ class _Pool:
 
     async def work(self) -> None:
         """Run them. Cancelling it stops those that run, and waits for their ends."""
-        one_of_each = {job.args[0]: job for job in reversed(self.jobs)}  # the look at the file system takes its time
-        for job in one_of_each.values():
-            job.stage.command.check()
-        with contextlib.ExitStack() as files:
+        with (
+            waiting.interruptible(f"{len(self.jobs)} commands", lambda: self.halt(_interrupt)),
+            contextlib.ExitStack() as files,
+        ):
+            self._look_at_programs()
             if self._resume is not None:
                 self._log = files.enter_context(JobLog(self._resume))
                 for number, duration in self._log.succeeded([job.args for job in self.jobs]).items():
                     self._skip(self.jobs[number], duration)
-            with waiting.interruptible(f"{len(self.jobs)} commands", lambda: self.halt(_interrupt)):
-                async with show_progress(self.jobs, self._halt_at) if self._progress else _unseen() as self._show:
-                    await self._work_off([job for job in self.jobs if job.state == "waiting"])
-                self._check()
+            async with show_progress(self.jobs, self._halt_at) if self._progress else _unseen() as self._show:
+                await self._work_off([job for job in self.jobs if job.state == "waiting"])
+            self._check()
+
+    def _look_at_programs(self) -> None:
+        """One command of each program: the look at the file system takes its time."""
+        one_of_each = {job.args[0]: job for job in reversed(self.jobs)}
+        try:
+            for job in one_of_each.values():
+                job.stage.command.check()
+        except OSError as error:
+            if len(self.jobs) > 1 and all(not isinstance(job.args, str) and len(job.args) == 1 for job in self.jobs):
+                error.add_note(f"These are {len(self.jobs)} commands; one with its arguments is a list in the list.")
+            raise
 
     async def _work_off(self, jobs: list[Job]) -> None:
         turns, self._loop = iter(jobs), asyncio.get_running_loop()
@@ -378,7 +411,7 @@ class _Pool:
     def _end(self, job: Job, result: CompletedProcess) -> None:
         if result.log and result.log.ended and result.log.bytes <= HELD_BYTES:
             result.release_log()
-        job.state, job.outcome = "failed" if result.failed else "done", _outcome(result)
+        job.state, job.outcome = "failed" if result.failed else "done", result.full_outcome
         if result.failed:
             self._first_failure = self._first_failure or result
             if self._on_failure == "stop":
@@ -403,9 +436,14 @@ class _Pool:
         counts = Counter(job.state for job in self.jobs)
         left = next((job.without_end() for job in self.jobs if job.state == "waiting"), None)
         if (first := self._first_failure or left) and (error := first.error()):
-            error.add_note(
-                f"Of {len(self.jobs)} commands {counts['failed']} failed, {counts['waiting']} were not started."
-            )
+            failed = [job for job in self.jobs if job.state == "failed"]
+            error.add_note(f"Of {len(self.jobs)} commands {len(failed)} failed, {counts['waiting']} were not started.")
+            if len(failed) == 1 or self._stop:  # told already; or it is clear why
+                raise error
+            for job in failed[:_MOST_NAMED]:
+                error.add_note(f"{status.quoted(job.name)} {job.outcome}")
+            if len(failed) > _MOST_NAMED:
+                error.add_note(f"... {len(failed) - _MOST_NAMED} more")
             raise error
 
 
@@ -435,11 +473,6 @@ async def _as_completed(pool: _Pool) -> AsyncGenerator[CompletedProcess, None]:
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([work])
-
-
-def _outcome(result: CompletedProcess) -> str:
-    said = result.tail(1, STDERR_FD).strip() if result.failed and not result.was_stopped else ""
-    return f"{result.outcome}: {said}" if said else result.outcome
 
 
 def _interrupt(process: Process) -> None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import command, launch, waiting
+from . import command, launch, status, waiting
 from .command import Command, Word
 from .completed import CompletedPipeline, CompletedProcess
 from .errors import ProcessLost
@@ -30,7 +30,7 @@ def run(
     env: Mapping[Any, Any] | None = None,
     timeout: float | None = None,
     check: bool = True,
-    text: bool = True,
+    text: bool | None = True,
     encoding: str | None = None,
     errors: str | None = None,
     name: str | None = None,
@@ -93,10 +93,10 @@ def run(
         ['999', '1000']
     """
     text = popen.pop("universal_newlines", text)  # its older name
-    command.refuse(popen, run, {"executable": "write the shell and its arguments as the command"})
+    command.refuse(popen, run, {"args": _ARGS, "executable": _EXECUTABLE})
     if PIPE in (stdin, stdout, stderr):
         if stdin == PIPE:
-            raise ValueError("stdin=PIPE: write what to send as input=...; start() has a stdin that can be written to")
+            raise ValueError("stdin=PIPE: what to send is input=... alone; start() has a stdin that can be written to")
         stdout, stderr = (LOG if stream == PIPE else stream for stream in (stdout, stderr))
     stage = Stage.of(
         cmd,
@@ -172,6 +172,8 @@ async def start(
     return await what.start()
 
 
+_EXECUTABLE = "write it as the command; another shell is ('/bin/bash', '-c', LINE) without shell=True"
+_ARGS = "the command and its arguments come first, without a name"
 _INSTEAD = {
     **dict.fromkeys(
         ("text", "encoding", "errors", "universal_newlines"), "streams are bytes; `process.lines()` is text"
@@ -179,7 +181,8 @@ _INSTEAD = {
     "capture_output": "the output goes to the log",
     "timeout": "use `async with asyncio.timeout(...)`",
     "check": "look at `process.returncode`",
-    "executable": "write the shell and its arguments as the command",
+    "args": _ARGS,
+    "executable": _EXECUTABLE,
 }
 
 
@@ -200,7 +203,7 @@ class Run(waiting.Work[CompletedProcess]):
 
         The arguments are those of `run`. The result is a `CompletedPipeline`: the output is that of the last program,
         `returncode` the rightmost that is not 0, `processes` are all. The error that is raised is that of the rightmost
-        program that failed and has `check`. The shortest `timeout` counts for all.
+        program that failed and has `check`; its notes say how the others failed. The shortest `timeout` counts for all.
 
         Raises:
             ValueError: `stdin` or `input` was given for it, or `stdout` for the one before.
@@ -226,8 +229,6 @@ class Run(waiting.Work[CompletedProcess]):
 
 async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> CompletedProcess:
     """The work of a `Run`; a function and no method, so that one that nobody awaits goes, and is warned of, at once."""
-    for stage in stages:
-        stage.command.check()
     timeouts = [stage.timeout for stage in stages if stage.timeout is not None]
     task = asyncio.current_task()
 
@@ -238,6 +239,8 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
             task.cancel()  # it is just starting them
 
     with waiting.interruptible(_line(stages), interrupt):
+        for stage in stages:
+            stage.command.check()
         try:
             for attempts_left in range(max(stage.retry_lost for stage in stages), -1, -1):
                 try:
@@ -255,7 +258,11 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
             raise
         done = [stage.completed(process) for stage, process in zip(stages, processes, strict=True)]
         for stage, each in zip(reversed(stages), reversed(done), strict=True):
-            stage.check_result(each)
+            if error := stage.error_of(each):
+                for other in done:
+                    if other is not each and other.failed:
+                        error.add_note(f"In the same pipe: {status.quoted(other.name)} {other.full_outcome}")
+                raise error
     return done[0] if len(done) == 1 else CompletedPipeline(done)
 
 

@@ -37,31 +37,32 @@ class Stage:
         *,
         timeout: float | None = None,
         check: bool = True,
-        text: bool = True,
+        text: bool | None = True,
         encoding: str | None = None,
         errors: str | None = None,
         retry_lost: int = 0,
         **keywords: Any,
     ) -> Stage:
         """Check it; `keywords` are those of `Command.of`."""
-        command.check_number("timeout", timeout)
+        timeout = command.seconds("timeout", timeout)
+        text = text is None or text  # None is what subprocess.run has for "not given"
         if not text and (encoding or errors):
             raise ValueError(f"text=False: encoding={encoding!r} and errors={errors!r} are for text")
+        of_input = errors or "strict"  # what nobody can read is no harm in a log, and much in an input
         encoding, errors = encoding or "utf-8", errors or "replace"
         command.check_encoding(encoding, errors)
-        command.check_count("retry_lost", retry_lost, 0)
-        what = Command.of(cmd, args, encoding=encoding, **keywords)
+        retry_lost = command.count("retry_lost", retry_lost, 0)
+        what = Command.of(cmd, args, encoding=encoding, errors=of_input, **keywords)
         return cls(what, timeout, check, encoding if text else None, errors, retry_lost)
 
     def completed(self, process: Process) -> CompletedProcess:
         """The result, when the process has ended."""
         return CompletedProcess.of(process, self.encoding, self.errors)
 
-    def check_result(self, done: CompletedProcess) -> None:
-        """Raise its error, if there is one that matters here."""
+    def error_of(self, done: CompletedProcess) -> Exception | None:
+        """Its error, if there is one that matters here."""
         error = done.error()
-        if error and (self.check or not isinstance(error, ProcessExitError)):
-            raise error
+        return error if self.check or not isinstance(error, ProcessExitError) else None
 
 
 async def finish(process: Process, seconds: float | None = None) -> None:

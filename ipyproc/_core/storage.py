@@ -13,6 +13,7 @@ The place is $IPYPROC_LOG_DIR, or else the usual one for temporary files; where 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -96,9 +97,9 @@ def open_own(path: str | os.PathLike[str], *, append: bool) -> int:
     fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)  # to open a FIFO must not wait
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(None, "not a regular file", os.fspath(path))
+            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
         if not _try_lock(fd):
-            raise OSError(None, "the log of another program is being written to it", os.fspath(path))
+            raise OSError(errno.EBUSY, "another log is being written to it", os.fspath(path))
         if not append:
             os.truncate(fd, 0)
     except BaseException:

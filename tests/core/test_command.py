@@ -68,8 +68,20 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
             ["ls"],
             {"executable": "/bin/bash"},
             TypeError,
-            "'executable': write the shell and its arguments as the command",
+            "'executable': write it as the command; another shell is ('/bin/bash', '-c', LINE) without shell=True",
         ),
+        (["ls"], {"args": ["-l"]}, TypeError, "'args': the command and its arguments come first, without a name"),
+        (["ls"], {"env": ["A=B"]}, TypeError, "env is ['A=B']: allowed is a mapping of names to values"),
+        (["ls", "\ud800"], {}, ValueError, "argument 1 ('\\ud800') is no text that a program can get"),
+        (["ls"], {"env": {"A": "\ud800"}}, ValueError, "the environment variable 'A' ('\\ud800') is no text"),
+        (
+            ["ls", ["-l"]],
+            {},
+            TypeError,
+            "argument 1 is ['-l']: allowed are strings, bytes and paths; a program and its",
+        ),
+        (["ls"], {"stdout": False}, TypeError, "stdout=False: allowed are None, a file, a descriptor"),
+        (["ls"], {"zzz": 1}, TypeError, "takes no keyword 'zzz'; allowed are cmd, stdin, input, stdout"),
         (["ls"], {"cdw": "/"}, TypeError, "takes no keyword 'cdw'; did you mean cwd?"),
     ],
 )
@@ -112,6 +124,19 @@ async def test_own_session(program):
     process = await ipyproc.start(*program("stall"))
     assert os.getsid(process.pid) == process.pid
     await process.stop()
+
+
+async def test_keywords_that_ask_for_nothing():
+    """Those of Popen with the value that they have there anyway, as a caller may pass them on."""
+    nothing = {"bufsize": -1, "executable": None, "preexec_fn": None, "pass_fds": (), "user": None, "umask": -1}
+    assert (await ipyproc.run("cat", input="x", stdin=None, text=None, **nothing)).stdout == "x"
+    assert await (await ipyproc.start("true", capture_output=True, **nothing)) == 0
+
+
+async def test_input_is_encoded_as_told():
+    assert (await ipyproc.run("cat", input="\udcff", errors="surrogateescape")).log.read() == b"\xff"
+    with pytest.raises(UnicodeEncodeError):  # and never thrown away in silence
+        ipyproc.run("cat", input="\udcff")
 
 
 @pytest.mark.parametrize("size", [0, 3_000_000])

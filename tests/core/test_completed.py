@@ -72,6 +72,9 @@ async def test_json(program):
     with pytest.raises(json.JSONDecodeError) as caught:
         done.json()
     assert caught.value.__notes__ == ["The output of `the name` begins with 'no json\\n'."]
+    with pytest.raises(json.JSONDecodeError) as caught:
+        (await ipyproc.run("true")).json()
+    assert caught.value.__notes__ == ["The output of `true` is empty."]
 
 
 async def test_what_is_not_captured_is_none(program):

@@ -118,7 +118,7 @@ async def test_two_at_once_are_refused(program, tmp_path):
     work = asyncio.ensure_future(ipyproc.parallel([program("stall")], resume=path))
     while not ipyproc.processes():
         await asyncio.sleep(0.005)
-    with pytest.raises(OSError, match="is being written to it"):
+    with pytest.raises(OSError, match="another log is being written to it"):
         await ipyproc.parallel([program("stall")], resume=path)
     work.cancel()
     await asyncio.wait([work])

@@ -76,6 +76,8 @@ async def test_commands_of_all_kinds(shell):
     assert done[0].stdout == "2\n" and done[1].name == "named"
     assert shell or done[2].stdout == "two\n"
     assert await ipyproc.parallel([]) == []
+    by_name = await ipyproc.parallel({"a": "echo 1" if shell else ["echo", "1"]}, shell=shell, capture_output=True)
+    assert [(each.name, each.stdout) for each in by_name] == [("a", "1\n")]
 
 
 async def test_keywords_of_run_count_for_each(tmp_path):
@@ -99,9 +101,14 @@ class TestFailure:
 
     async def test_finish_runs_all(self, program):
         batch = ipyproc.parallel([program("exit", n) for n in (0, 3, 0, 4)], jobs=1, on_failure="finish")
-        with pytest.raises(ipyproc.ProcessExitError, match="exited with status 3"):
+        with pytest.raises(ipyproc.ProcessExitError, match="exited with status 3") as caught:
             await batch
         assert states(batch) == ["done", "failed", "done", "failed"]
+        assert caught.value.__notes__ == [
+            "Of 4 commands 2 failed, 0 were not started.",
+            f"`{batch.jobs[1].name}` exited with status 3",
+            f"`{batch.jobs[3].name}` exited with status 4",
+        ]
 
     async def test_without_check_the_results_tell(self, program):
         commands = [program("exit", n) for n in (0, 3, 0)]
@@ -288,8 +295,17 @@ def test_what_nobody_awaits_is_warned_of():
             [["true"]],
             {"on_failure": "finsh"},
             ValueError,
-            "on_failure='finsh': allowed are 'stop' and 'finish'; did you mean 'finish'?",
+            "on_failure='finsh': allowed are 'stop' (start no more) and 'finish' (run all); did you mean 'finish'?",
         ),
+        ([["true"]], {"on_failure": "STOP"}, ValueError, "did you mean 'stop'?"),
+        ([["true"]], {"resume": True}, TypeError, "resume=True: allowed is the path of a file, the job log"),
+        ([["true"]], {"on_change": 5}, TypeError, "on_change=5: allowed is a function of a Job"),
+        ([["true"]], {"max_workers": 2}, TypeError, "takes no keyword 'max_workers': did you mean jobs?"),
+        ([["true"]], {"n_jobs": 2}, TypeError, "takes no keyword 'n_jobs'; did you mean jobs?"),
+        ([["true"]], {"retry": 2}, TypeError, "takes no keyword 'retry': did you mean retries?"),
+        ([["true"]], {"stderr": ipyproc.STDOUT}, TypeError, "each result has `stdout`, `stderr`, and both in order"),
+        (None, {}, TypeError, "commands=None: allowed is a list of commands"),
+        ([asyncio.Future(loop=asyncio.new_event_loop())], {}, TypeError, "give the command, parallel() runs it"),
         ([["true"]], {"timeout": "5"}, TypeError, "timeout='5': allowed is a number of seconds, or None"),
         (
             [["true"]],
@@ -314,6 +330,12 @@ def test_bad_input_is_one_clear_error_at_once(commands, keywords, error, words):
     with pytest.raises(error) as caught:
         ipyproc.parallel(commands, **keywords)
     assert words in str(caught.value)
+
+
+async def test_one_command_in_the_place_of_many():
+    with pytest.raises(FileNotFoundError) as caught:
+        await ipyproc.parallel(["ls", "-l"])
+    assert caught.value.__notes__ == ["These are 2 commands; one with its arguments is a list in the list."]
 
 
 async def test_a_command_line_for_no_shell():

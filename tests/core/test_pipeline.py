@@ -36,6 +36,17 @@ async def test_each_has_its_own_check(program):
         await ipyproc.run(*program("exit", 4)).pipe(*program("exit", 5), check=False)
 
 
+async def test_the_error_of_one_tells_of_the_others(program):
+    """The last one often fails for what the first one did not give."""
+    with pytest.raises(ipyproc.ProcessExitError, match=r"^`last` exited with status 1") as caught:
+        await (
+            ipyproc.run(*program("err", "no such file", "exit", 2), name="first")
+            .pipe("cat")
+            .pipe(*program("exit", 1), name="last")
+        )
+    assert caught.value.__notes__ == ["In the same pipe: `first` exited with status 2: no such file"]
+
+
 async def test_who_reads_no_more_is_named_as_the_cause():
     with pytest.raises(ipyproc.ProcessExitError, match="`yes` was ended by SIGPIPE: what read its output ended first"):
         await ipyproc.run("yes").pipe("head", "-n", "1")

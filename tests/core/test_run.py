@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import datetime
 import doctest
+import fractions
 import signal
 import subprocess
 import sys
@@ -38,7 +40,7 @@ async def test_timeout_stops_it(program):
         await ipyproc.run(*program("out", "partial", "stall"), timeout=0.3)
     assert 0.3 <= time.monotonic() - began < 3
     assert caught.value.stdout == "partial"
-    assert (await ipyproc.run("true", timeout=60)).timed_out is False
+    assert (await ipyproc.run("true", timeout=fractions.Fraction(60))).timed_out is False
 
 
 async def test_cancelling_stops_it_and_waits_for_its_end(program):
@@ -165,8 +167,11 @@ async def test_a_lost_program_is_an_error(program):
         ({"timeout": -1}, ValueError, "timeout=-1: allowed is a number of seconds from 0 on, or None"),
         ({"timeout": float("nan")}, ValueError, "timeout=nan"),
         ({"timeout": "5"}, TypeError, "timeout='5': allowed is a number of seconds, or None"),
-        ({"stdin": ipyproc.PIPE}, ValueError, "write what to send as input=..."),
-        ({"encoding": "utf-9"}, LookupError, "utf-9"),
+        ({"timeout": datetime.timedelta(seconds=5)}, TypeError, "timeout=datetime.timedelta(seconds=5): allowed is"),
+        ({"stdin": ipyproc.PIPE}, ValueError, "what to send is input=... alone"),
+        ({"encoding": "utf-9"}, LookupError, "encoding='utf-9'"),
+        ({"encoding": "rot13"}, LookupError, "is not a text encoding"),
+        ({"encoding": 5}, TypeError, "encoding=5: allowed is a name"),
         ({"errors": "ignroe"}, LookupError, "ignroe"),
         ({"text": False, "encoding": "utf-8"}, ValueError, "text=False: encoding='utf-8'"),
         ({"chekc": True}, TypeError, "run() takes no keyword 'chekc'; did you mean check?"),
