@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .status import Usage, size_words
 
@@ -28,13 +28,23 @@ _NO_TERMINAL = re.compile(
 _QUESTION = re.compile(r"\S.*[?:>\])] ?\Z")
 _SURELY_QUESTION = re.compile(r"\S.*(?:\?|\[[yY]/[nN]\]|\([yY]/[nN]\)):? ?\Z")  # where nothing else says that it is one
 NO_INPUT = "and there was no input for that"
+READ_NO_MORE = "what read its output ended first"
+_FOR_A_SHELL = re.compile(r"[*?]|\A~|\$\w|\$\{")
+_MISSING = re.compile(r"^.*: No such file or directory$", re.MULTILINE)
 _FORBIDDEN = re.compile(r"([^\s:‘’'\"]+)[’'\"]?: Permission denied")
 
 
-def advice(returncode: int, stderr: str, usage: Usage | None = None, open_lines: Iterable[str] = ()) -> str:
+def advice(
+    returncode: int,
+    stderr: str,
+    usage: Usage | None = None,
+    open_lines: Iterable[str] = (),
+    args: str | bytes | Sequence[object] = (),
+) -> str:
     """What may help, for a program that nobody stopped; empty: nothing is known.
 
-    `stderr`: its last lines; `open_lines`: what it wrote last, where that is no whole line.
+    `stderr`: its last lines; `open_lines`: what it wrote last, where that is no whole line; `args`: the program and its
+    arguments, or a line for a shell.
     """
     if (said_so := _NO_INPUT.search(stderr)) or not stderr.strip():  # `read` of a shell says nothing
         question = _QUESTION if said_so else _SURELY_QUESTION
@@ -42,11 +52,14 @@ def advice(returncode: int, stderr: str, usage: Usage | None = None, open_lines:
             return f"it asked {line!r:.200}, {NO_INPUT}"
     if _NO_TERMINAL.search(stderr):
         return "it wanted to ask on a terminal, and there is none here"
+    for word in args if not isinstance(args, str | bytes) else ():
+        if _FOR_A_SHELL.search(text := str(word)) and any(text in line for line in _MISSING.findall(stderr)):
+            return f"{text!r:.200} was passed as it is, for no shell has expanded it"
     if returncode in (-_KILLED, _OF_SHELL + _KILLED):
         peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage else ""
         return f"probably out of memory (nobody stopped it from here{peak})"
     if returncode in (-_BROKEN_PIPE, _OF_SHELL + _BROKEN_PIPE):
-        return "what read its output ended first"
+        return READ_NO_MORE
     if returncode == _NOT_FOUND:
         found = _UNKNOWN.findall(stderr)
         return _not_found("".join(found[-1])) if found else "a command in it was not found"

@@ -236,7 +236,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             self.log.keep()
             found.log = self.log.path
         if not self._cause and self.returncode:
-            found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines())
+            found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines(), self.args)
         return found
 
     def tail(self, n: int = 10, stream: int | None = None) -> str:

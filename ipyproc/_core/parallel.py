@@ -183,7 +183,7 @@ class Job:
     result: CompletedProcess | None = None
 
     def __repr__(self) -> str:
-        return f"<Job {self.number} ({self.name}) is {self.state}>"
+        return f"<Job {self.number} ({self.name}) {self.state}{f': {self.outcome}' * bool(self.outcome)}>"
 
     @property
     def name(self) -> str:
@@ -213,6 +213,8 @@ class Parallel(waiting.Work[list[CompletedProcess]]):
         super().__init__(_results(pool), "ipyproc.parallel")
 
     def __repr__(self) -> str:
+        if self.is_untouched:
+            return f"<Parallel of {len(self.jobs)} commands, not started: await it, or call .result()>"
         counts = Counter(job.state for job in self.jobs)
         return f"<Parallel of {len(self.jobs)} commands: {', '.join(f'{n} {state}' for state, n in counts.items())}>"
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import command, launch, status, waiting
+from .advice import READ_NO_MORE
 from .command import Command, Word
 from .completed import CompletedPipeline, CompletedProcess
-from .errors import ProcessLost
+from .errors import ProcessError, ProcessLost
 from .ladder import INTERRUPT
 from .process import DEVNULL, LOG, PIPE, Process
 from .stage import Stage, finish
@@ -259,6 +260,8 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
         done = [stage.completed(process) for stage, process in zip(stages, processes, strict=True)]
         for stage, each in zip(reversed(stages), reversed(done), strict=True):
             if error := stage.error_of(each):
+                if isinstance(error, ProcessError) and error.advice == READ_NO_MORE:
+                    error.advice += "; check=False for it accepts that"
                 for other in done:
                     if other is not each and other.failed:
                         error.add_note(f"In the same pipe: {status.quoted(other.name)} {other.full_outcome}")

@@ -175,6 +175,14 @@ def test_advice(code, stderr, words):
     assert advice(code, stderr).startswith(words) and bool(advice(code, stderr)) == bool(words)
 
 
+async def test_a_word_for_a_shell_that_there_is_not(tmp_path):
+    for word in ("*.csv", "~/nosuch", "$HOME/nosuch"):
+        error = await failure("ls", word, cwd=tmp_path)
+        assert error.advice == f"{word!r} was passed as it is, for no shell has expanded it"
+    assert (await failure("ls", "nosuch", cwd=tmp_path)).advice == ""
+    assert (await failure("grep", "a*", "nosuch", cwd=tmp_path)).advice == ""
+
+
 def test_near_program(tmp_path):
     (tmp_path / "samtools").touch()
     assert near_program("samtool", f"/nosuch:{tmp_path}") == "samtools"

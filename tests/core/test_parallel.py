@@ -233,7 +233,7 @@ async def test_progress(program):
         seen.append((job.number, job.state, job.attempts, job.process is not None, job.result is not None))
 
     batch = ipyproc.parallel([program("exit", 1), program()], jobs=1, retries=1, on_failure="finish", on_change=note)
-    assert repr(batch) == "<Parallel of 2 commands: 2 waiting>"
+    assert repr(batch) == "<Parallel of 2 commands, not started: await it, or call .result()>"
     with contextlib.suppress(ipyproc.ProcessExitError):
         await batch
     assert seen == [
@@ -244,7 +244,7 @@ async def test_progress(program):
         (1, "done", 1, False, True),
     ]
     assert repr(batch) == "<Parallel of 2 commands: 1 failed, 1 done>"
-    assert repr(batch.jobs[1]) == f"<Job 1 ({batch.jobs[1].name}) is done>"
+    assert repr(batch.jobs[1]) == f"<Job 1 ({batch.jobs[1].name}) done: exited with status 0>"
 
 
 async def test_little_output_is_held_in_memory_and_much_in_a_log(program):
