@@ -18,6 +18,7 @@ LAST_LINES = 10
 """Of each stream, in an error."""
 _LONGEST = 8192  # characters of them
 _NOT_RUN = "was not run"
+_OF_PYTHON = b"Traceback (most recent call last):\n"
 
 
 def _none(done: CompletedProcess) -> dict[str, str]:
@@ -263,12 +264,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return self.tail(LAST_LINES, stream).rstrip()[-_LONGEST:] if stream in self._streams else None
 
     def _open_lines(self) -> list[str]:
-        """The last line of each stream whose last line has no end."""
+        """The last line of each stream whose last line has no end, or is followed by why Python ended."""
         found = []
         for stream in self._streams:
             last = self.log.last_bytes(_LONGEST, stream) if self.log else self._bytes({stream})[-_LONGEST:]
-            if last and not last.endswith(b"\n"):
-                found.append(screen.text(last).split("\n")[-1])
+            before = last.partition(_OF_PYTHON)[0]
+            if before and not before.endswith(b"\n"):
+                found.append(screen.text(before).split("\n")[-1])
         return found
 
     def _bytes(self, streams: Collection[int]) -> bytes:

@@ -203,6 +203,7 @@ async def test_what_cannot_start_is_an_oserror():
         ("import sys; sys.stderr.write('Key: '); sys.stderr.flush(); print(sys.stdin.read(1) or 1 / 0)", ""),
         ("print('Loading: ', end='', flush=True); raise ValueError('no')", ""),
         ("print('?'); raise EOFError", ""),
+        ("import getpass; getpass.getpass('Secret word: ')", "'Secret word: '"),
     ],
 )
 async def test_a_question_that_nobody_answers_is_told(code, asked):
