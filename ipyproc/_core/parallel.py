@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import command, status, waiting
+from . import command, launch, status, waiting
 from .command import Word
 from .completed import CompletedProcess
 from .joblog import JobLog
@@ -239,6 +239,7 @@ class Parallel(waiting.Work[list[CompletedProcess]]):
         for process in self._pool.left:
             if process.family.alive():
                 await process.stop()
+        await launch.disconnect()
 
 
 class _Pool:

@@ -17,6 +17,7 @@ import pytest
 import ipyproc
 from ipyproc._core import ladder
 from ipyproc._core import parallel as parallel_module
+from ipyproc._core.launch import names
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -273,6 +274,19 @@ def test_nothing_of_those_that_have_ended_is_held(program):
         assert runner.run(main()) == (20, 0)
 
 
+@pytest.mark.parametrize("work", [lambda: ipyproc.run("true"), lambda: ipyproc.parallel([["true"]])])
+def test_result_leaves_no_connection_to_another_machine(work, monkeypatch):
+    closed = []
+
+    class Far:
+        async def aclose(self):
+            closed.append(asyncio.get_running_loop())
+
+    monkeypatch.setattr(names, "_used", [Far()])
+    work().result()
+    assert len(closed) == 1
+
+
 def test_in_plain_code(program):
     assert [done.returncode for done in ipyproc.parallel([program()] * 2).result()] == [0, 0]
 
@@ -408,4 +422,5 @@ async def test_where_it_is_shown_how_far_it_has_come(program, monkeypatch):
 def test_what_commands_leave_running_is_stopped_with_the_event_loop_of_result(tmp_path):
     leaving = ["sh", "-c", f"setsid sleep 600 >/dev/null 2>&1 & echo $! > {tmp_path}/pid"]
     ipyproc.parallel([leaving], progress=False).result()
-    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int((tmp_path / "pid").read_text())).wait(10)  # killed, and perhaps not reaped yet
