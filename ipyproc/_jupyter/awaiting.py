@@ -6,7 +6,7 @@ A function in IPython's `input_transformers_post` sees the cell as Python code, 
 `aproc` blocks until the program has ended; `aprocs` likewise. Where it is not legal (a plain function, a lambda, a
 class, a cell that another magic such as `%%time` runs, `%autoawait off`), the call stays as it is and blocks.
 
-A call that is a statement of its own gets ` and None`, so that its value is not displayed as the cell's result (a
+A call that is a statement of its own gets ` and None or None`, so that its value is not displayed as the cell's result (a
 `;` would do so only at the end of a cell, and not under `%%time`).
 """
 
@@ -21,6 +21,7 @@ from IPython import get_ipython
 AWAITED = {"aproc": "aproc_awaited", "aprocs": "aprocs_awaited"}
 """What a magic becomes."""
 
+_NO_VALUE = " and None or None"  # whatever it is: the value of --each with an empty list is false
 _METHODS = {"run_line_magic": ("aproc", "aprocs"), "run_cell_magic": ("aproc",)}
 
 
@@ -67,7 +68,7 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
         call = node.value.value if isinstance(node.value, ast.Await) else node.value
         if isinstance(call, ast.Call) and _is_ours(call):
-            self._insert(node.end_lineno, node.end_col_offset, " and None")
+            self._insert(node.end_lineno, node.end_col_offset, _NO_VALUE)
 
     def visit_Await(self, node: ast.Await) -> None:
         if isinstance(node.value, ast.Call) and _is_ours(node.value):

@@ -12,8 +12,8 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from .._core.completed import CompletedProcess
-from .._core.parallel import parallel
-from . import interpolation
+from .._core.parallel import Job, parallel
+from . import interpolation, jobs
 from .formats import FORMATS
 from .options import Options
 
@@ -47,6 +47,7 @@ class Each:
             options.jobs,
             progress=not options.quiet,
             timeout=options.timeout,
+            on_change=self._give_grace,
             on_failure="stop" if options.raise_error else "finish",
             check=bool(options.raise_error),
             cwd=options.cwd,
@@ -61,14 +62,22 @@ class Each:
         Raises the error of the first that failed; the variable of `--out` has what there is. Cancelling it stops those
         that run.
         """
+        plain = jobs.plain.set(bool(self._options.plain))
         try:
             results: list[CompletedProcess] = await self._work
         except BaseException:
             with contextlib.suppress(ValueError):  # the first error is the one to tell
                 self._hand_over()
             raise
+        finally:
+            jobs.plain.reset(plain)
         self._hand_over()
         return results
+
+    def _give_grace(self, job: Job) -> None:
+        if job.process:
+            assert self._options.grace is not None
+            job.process.ladder.grace = self._options.grace
 
     def _hand_over(self) -> None:
         if self._options.out:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import html
 import sys
 import time
@@ -30,6 +31,10 @@ _MOST_FAILED, _MOST_RUNNING = 10, 20  # rows
 _LONGEST = 120  # characters of a name, and of a last line
 
 
+plain: contextvars.ContextVar[bool] = contextvars.ContextVar("plain", default=False)
+"""Whether what is awaited now is to be shown as where nobody looks on."""
+
+
 @contextlib.asynccontextmanager
 async def shown(
     shell: InteractiveShell, jobs: Sequence[Job], halt: Callable[[int], None]
@@ -49,7 +54,7 @@ class JobsView:
     def __init__(self, shell: InteractiveShell, jobs: Sequence[Job], halt: Callable[[int], None]) -> None:
         self._jobs = jobs
         self._failed: list[Job] = []
-        self._is_live = not kernel.is_headless(shell)
+        self._is_live = not (plain.get() or kernel.is_headless(shell))
         captured = isinstance(shell.display_pub, CapturingDisplayPublisher)  # a card would reach no page
         self._may_have_card = self._is_live and not captured and kernel.hears_while_nested(shell)
         self._halt = halt

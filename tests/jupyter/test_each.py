@@ -63,6 +63,20 @@ def test_a_failure_leaves_what_there_is(kernel):
     assert kernel.run("o").value == "[0, None, None, None]"
 
 
+def test_plain_and_grace_count_too(kernel):
+    kernel.run("items = [1]")
+    line = "%%aproc --each items --plain --grace 0.1 --timeout 0.3"
+    done = kernel.run(f"{line}\ntrap '' TERM; while true; do sleep 0.01; done")
+    assert done.error.startswith("ProcessTimeout: ") and done.ended_at - done.times[0] < 3
+    assert not done.displays and done.text().startswith("0 of 1 done · 1 failed · ")
+
+
+def test_an_empty_list_is_no_error_and_no_result(kernel):
+    kernel.run("items = []")
+    done = kernel.run("%%aproc --each items --out texts\necho {item}")
+    assert (done.status, done.value) == ("ok", "") and kernel.run("texts").value == "[]"
+
+
 def test_it_expands_anyway(kernel):
     kernel.run("items, greeting = ['a', 'b'], 'hi there'")
     assert kernel.run("%%aproc --each items --expand --out texts\necho {greeting} {item}").status == "ok"
