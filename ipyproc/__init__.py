@@ -143,6 +143,9 @@ def _picture(done: CompletedProcess) -> dict[str, str]:
     return transcript.picture(done)
 
 
+for _error in (ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout):
+    _error.__module__ = __name__  # as users know them, in the traceback of a script
+
 _completed.picture = _picture
 _parallel.show_progress = _show_progress
 _process.show = _show

@@ -337,7 +337,10 @@ class _Pool:
                     worker.cancel()
                 with contextlib.suppress(asyncio.CancelledError):  # again: each program climbs one rung
                     await asyncio.wait(left)
-        for error in filter(None, (worker.exception() for worker in self._workers if not worker.cancelled())):
+        errors = [
+            worker.exception() for worker in self._workers if not worker.cancelled()
+        ]  # of all, or asyncio tells of them
+        for error in filter(None, errors):
             raise error
 
     async def _worker(self, turns: Iterator[Job]) -> None:

@@ -58,6 +58,7 @@ def test_every_class_has_its_place():
     assert issubclass(ipyproc.ProcessLost, ConnectionError)
     for name in ipyproc.__all__:
         if name.startswith("Process") and name != "Process":
+            assert getattr(ipyproc, name).__module__ == "ipyproc"
             assert issubclass(getattr(ipyproc, name), ipyproc.ProcessError), name
 
 
