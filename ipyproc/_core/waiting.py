@@ -8,6 +8,8 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
+from .errors import ProcessError
+
 T = TypeVar("T")
 
 
@@ -64,7 +66,10 @@ class Work(Coroutine[Any, Any, T]):
         Raises:
             RuntimeError: an event loop is running in this thread, and this is no notebook: use `await`.
         """
-        return wait(self, self._clean_up)
+        try:
+            return wait(self, self._clean_up)
+        except ProcessError as error:
+            raise error.with_traceback(None) from None  # where asyncio was when a program failed helps nobody
 
     async def _clean_up(self) -> None:
         """What is to be done before its own event loop ends."""
@@ -76,14 +81,16 @@ def wait(work: Coroutine[Any, Any, T], clean_up: Callable[[], Coroutine[Any, Any
     Raises:
         RuntimeError: the loop that is running cannot be used from inside.
     """
-    try:
+    is_running = False
+    with contextlib.suppress(RuntimeError):  # and not `except`: an error of the work would tell of that one as well
         asyncio.get_running_loop()
-    except RuntimeError:
-        # not asyncio.run: that would leave the main thread without the loop that others have set for it
-        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-            try:
-                return runner.run(work)
-            finally:
-                runner.run(clean_up())
-    result: T = in_running_loop(work)
-    return result
+        is_running = True
+    if is_running:
+        result: T = in_running_loop(work)
+        return result
+    # not asyncio.run: that would leave the main thread without the loop that others have set for it
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        try:
+            return runner.run(work)
+        finally:
+            runner.run(clean_up())

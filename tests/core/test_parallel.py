@@ -217,17 +217,14 @@ class TestStop:
         gc.collect()
         await asyncio.wait_for(processes[0].wait(), 10)
 
-    @pytest.mark.parametrize("numbers", [(1,), (0, 1)])
-    async def test_an_error_of_the_callback(self, program, numbers, caplog):
+    async def test_an_error_of_the_callback(self, program):
         def fail(job):
-            if job.number in numbers:
+            if job.number == 1:
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             await ipyproc.parallel([program("stall"), program("stall")], jobs=2, on_change=fail)
         assert ipyproc.processes() == []
-        gc.collect()
-        assert not caplog.records, "asyncio tells of what nobody has heard of"
 
 
 async def test_progress(program):

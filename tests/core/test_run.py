@@ -97,8 +97,9 @@ def test_what_nobody_awaits_is_warned_of():
 
 def test_result_in_plain_code(program):
     assert ipyproc.run(*program("out", "hello")).result().stdout == "hello\n"
-    with pytest.raises(ipyproc.ProcessExitError):
+    with pytest.raises(ipyproc.ProcessExitError) as caught:
         ipyproc.run(*program("exit", 1)).result()
+    assert caught.value.__context__ is None and len(caught.traceback) == 2, "its traceback tells of nothing else"
 
 
 def test_result_in_a_thread():
