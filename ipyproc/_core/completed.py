@@ -43,7 +43,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         duration: seconds from start to end.
         usage: CPU time and greatest memory, see `Usage`; None where they are not known.
         log: the output on disk; None: there is none, or it is held in memory because it is small (see `parallel`).
-        earlier: whether this is the result of an earlier run, whose output is not here (see `parallel`).
+        earlier: whether this is the result of an earlier run (see `parallel`), whose output is not here: `stdout` is None,
+            and what is made of it raises ValueError.
     """
 
     def __init__(
@@ -127,11 +128,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     @property
     def all(self) -> Any:
         """All of both streams, in order of arrival."""
+        self._check_here()
         return self._output(BOTH)
 
     @property
     def lines(self) -> list[Any]:
         """The lines of standard output, without their ends."""
+        self._check_here()
         output = self.stdout or ""
         if isinstance(output, bytes):
             return [line.removesuffix(b"\r") for line in output.removesuffix(b"\n").split(b"\n")]
@@ -276,7 +279,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     def _bytes(self, streams: Collection[int]) -> bytes:
         return b"".join(data for _, data in self.pieces(streams))
 
+    def _check_here(self) -> None:
+        """Raise ValueError where nothing would pass for an empty output."""
+        if self.earlier:
+            raise ValueError(f"{status.quoted(self.name)} succeeded in an earlier run, and its output is not here")
+
     def _text(self) -> str:
+        self._check_here()
         return self._bytes({STDOUT_FD}).decode(self._encoding or "utf-8", self._errors)
 
     def _output(self, streams: Collection[int]) -> Any:

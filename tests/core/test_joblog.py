@@ -45,6 +45,9 @@ async def test_what_succeeded_is_skipped(tmp_path):
     assert [job.state for job in batch.jobs] == ["skipped", "done", "done", "done"] and seen[0] == (0, "skipped")
     assert [each.returncode for each in done] == [0, 0, 0, 0]
     assert (done[0].earlier, done[0].stdout, done[1].stdout) == (True, None, "")
+    for ask in (lambda: done[0].lines, lambda: done[0].all, done[0].json, done[0].df):
+        with pytest.raises(ValueError, match="succeeded in an earlier run, and its output is not here"):
+            ask()
     assert repr(done[0]).endswith("s, in an earlier run>") and done[0].duration > 0
     batch = ipyproc.parallel(commands, shell=True, resume=path)
     assert [each.earlier async for each in batch] == [True] * 4
