@@ -210,6 +210,8 @@ def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[s
 
 def refuse(keywords: Mapping[str, Any], known: Callable[..., Any], instead: Mapping[str, str]) -> None:
     """Raise a clear error for keywords that the function `known` does not take; `instead`: what to do for some."""
+    if not keywords:
+        return  # to look at signatures takes longer than all else here
     function, of_popen = known.__name__, inspect.signature(subprocess.Popen).parameters
     for name, value in keywords.items():
         if name in _ALWAYS_SO:
