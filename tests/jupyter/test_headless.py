@@ -31,30 +31,69 @@ def text(cell, name="stdout"):
     )
 
 
-def test_text_and_no_widget():
-    done = execute(notebook("%%aproc\necho a; sleep 0.6; echo b >&2", "%aproc --timeout 1m echo c"))
-    assert (text(done.cells[1]), text(done.cells[1], "stderr"), text(done.cells[2])) == ("a\n", "b\n", "c\n")
-    assert all(output["output_type"] == "stream" for cell in done.cells for output in cell["outputs"])
+BARS = (
+    "import sys, tqdm\nfor i in tqdm.trange(3, position=0):\n for j in tqdm.trange(30, position=1, leave=False): pass"
+)
+CELLS = {
+    "both": "%%aproc\necho a; sleep 0.6; echo b >&2",
+    "line": "%aproc --timeout 1m echo c",
+    "flood": '%%aproc\nfor i in $(seq 300); do printf "\\r$i %%"; sleep 0.003; done; echo; seq 100000',
+    "background": "%aproc --bg --proc p sh -c 'echo one; sleep 0.7; echo two >&2'",
+    "beside": "1",
+    "joined": "await p.wait()",
+    "left": "%%aproc\n(trap '' HUP; setsid sleep 60) & sleep 60 >/dev/null 2>&1 & seq 3; echo last",
+    "bars": f"import sys; bars = {BARS!r}\n%aproc {{sys.executable}} -c {{bars}}",
+    "read": '%%aproc --no-strict\nread x; echo "got $x"',
+    "cat": "%aproc cat",
+    "view": "import ipyproc\nq = await ipyproc.start('echo', 'seen')\nawait q.wait()\nq.view()",
+}
+
+
+@pytest.fixture(scope="module")
+def done():
+    """One notebook with all of them, after a run."""
+    return execute(notebook(*CELLS.values()))
+
+
+@pytest.fixture
+def cells(done):
+    return dict(zip(CELLS, done.cells[1:], strict=True))
+
+
+def test_text_and_no_widget(done, cells):
+    assert (text(cells["both"]), text(cells["both"], "stderr"), text(cells["line"])) == ("a\n", "b\n", "c\n")
+    shown = [output for cell in done.cells for output in cell["outputs"]]
+    assert {output["output_type"] for output in shown} == {"stream", "execute_result"}
+    assert [output["data"]["text/plain"] for output in shown if output["output_type"] == "execute_result"] == ["1", "0"]
     assert "widgets" not in done.metadata
 
 
-def test_a_progress_bar_and_a_flood_are_bounded():
-    done = execute(notebook('%%aproc\nfor i in $(seq 300); do printf "\\r$i %%"; sleep 0.005; done; echo; seq 100000'))
-    outputs = done.cells[1]["outputs"]
+def test_a_progress_bar_and_a_flood_are_bounded(cells):
+    outputs = cells["flood"]["outputs"]
     assert len(outputs) < 40 and sum(len(output["text"]) for output in outputs) < 70_000
-    assert text(done.cells[1]).endswith("99999\n100000\n")
+    assert text(cells["flood"]).endswith("99999\n100000\n")
 
 
-def test_a_background_program_shows_where_it_is_joined():
-    done = execute(notebook("%aproc --bg --proc p sh -c 'echo one; sleep 0.7; echo two >&2'", "1", "await p.wait()"))
-    assert text(done.cells[1]).startswith("... in the background: ") and len(done.cells[1]["outputs"]) == 1
-    assert (text(done.cells[3]), text(done.cells[3], "stderr")) == ("one\n", "two\n")
+def test_a_background_program_shows_where_it_is_joined(cells):
+    assert text(cells["background"]).startswith("... in the background: ") and len(cells["background"]["outputs"]) == 1
+    assert (text(cells["joined"]), text(cells["joined"], "stderr")) == ("one\n", "two\n")
 
 
-def test_what_is_left_of_a_program_is_told_and_hides_no_output():
-    done = execute(notebook("%%aproc\n(trap '' HUP; setsid sleep 60) & sleep 60 >/dev/null 2>&1 & seq 3; echo last"))
-    first, note = text(done.cells[1]).split("... ")
+def test_what_is_left_of_a_program_is_told_and_hides_no_output(cells):
+    first, note = text(cells["left"]).split("... ")
     assert first == "1\n2\n3\nlast\n" and re.match("[23] processes of .* left; what they write is in the log: /", note)
+
+
+def test_bars_are_saved_in_their_last_state(cells):
+    assert re.fullmatch(r"100%.* 3/3 .*\n?", text(cells["bars"], "stderr"))
+
+
+def test_nothing_waits_for_input(cells):
+    assert (text(cells["read"]), cells["cat"]["outputs"]) == ("got \n", [])
+
+
+def test_a_process_shows_itself_as_text(cells):
+    assert text(cells["view"]).startswith("seen\n✔ Done, exit 0")
 
 
 def test_a_cell_that_takes_too_long_leaves_nothing(tmp_path):
@@ -69,12 +108,6 @@ def test_a_cell_that_takes_too_long_leaves_nothing(tmp_path):
     assert psutil.wait_procs(family, timeout=5)[1] == []
 
 
-def test_bars_are_saved_in_their_last_state():
-    bars = "import sys, tqdm\nfor i in tqdm.trange(3, position=0):\n for j in tqdm.trange(30, position=1, leave=False): pass"
-    done = execute(notebook(f"import sys; bars = {bars!r}", "%aproc {sys.executable} -c {bars}"))
-    assert re.fullmatch(r"100%.* 3/3 .*\n?", text(done.cells[2], "stderr"))
-
-
 def test_a_failing_program_fails_the_notebook(tmp_path):
     made = notebook("%%aproc\necho last words >&2; exit 3", "print('not reached')")
     with pytest.raises(nbclient.exceptions.CellExecutionError, match="last words"):
@@ -83,11 +116,6 @@ def test_a_failing_program_fails_the_notebook(tmp_path):
     nbformat.write(notebook("%aproc false"), tmp_path / "in.ipynb")
     with pytest.raises(papermill.exceptions.PapermillExecutionError, match="exited with status 1"):
         papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", progress_bar=False)
-
-
-def test_nothing_waits_for_input():
-    done = execute(notebook('%%aproc --no-strict\nread x; echo "got $x"', "%aproc cat"))
-    assert text(done.cells[1]) == "got \n"
 
 
 def test_terminal_ipython():

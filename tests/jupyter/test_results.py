@@ -6,8 +6,6 @@ import pytest
 
 import ipyproc
 
-from .test_headless import execute, notebook, text
-
 
 @pytest.fixture
 def shown(kernel):
@@ -71,11 +69,6 @@ def test_view_loads_what_it_needs(fresh_kernel):
     fresh_kernel.run("%unload_ext ipyproc\nimport ipyproc\np = await ipyproc.start('sleep', '600')")
     assert len(fresh_kernel.run("p.view()").cards) == 1
     assert fresh_kernel.run("await p.stop()").value == "-15"
-
-
-def test_headless_it_is_text():
-    done = execute(notebook("import ipyproc\np = await ipyproc.start('echo', 'seen')\nawait p.wait()\np.view()"))
-    assert text(done.cells[1]).startswith("seen\n✔ Done, exit 0")
 
 
 def test_where_there_is_no_notebook():
