@@ -199,19 +199,21 @@ class Run(waiting.Work[CompletedProcess]):
         how = "not started: await it, or call .result()" if self.is_untouched else "was started"
         return f"<Run ({_line(self._stages)}) {how}>"
 
-    def pipe(self, cmd: Word | Sequence[Word], *args: Word, **keywords: Any) -> Run:
+    def pipe(self, cmd: Word | Sequence[Word] | Run, *args: Word, **keywords: Any) -> Run:
         """Join a program that reads what this one writes, by a pipe of the operating system: no data goes through Python.
 
-        The arguments are those of `run`. The result is a `CompletedPipeline`: the output is that of the last program,
+        The arguments are those of `run`, or a `Run` that was not started. The result is a `CompletedPipeline`: the output is that of the last program,
         `returncode` the rightmost that is not 0, `processes` are all. The error that is raised is that of the rightmost
         program that failed and has `check`; its notes say how the others failed. The shortest `timeout` counts for all.
 
         Raises:
             ValueError: `stdin` or `input` was given for it, or `stdout` for the one before.
         """
-        following = run(cmd, *args, **keywords)
+        self.close()  # also where an error follows, or Python would warn that nobody has awaited it
+        following = cmd if isinstance(cmd, Run) else run(cmd, *args, **keywords)
         following.close()
-        self.close()
+        if following is cmd and (args or keywords):
+            raise TypeError(f"pipe({cmd!r}, ...): arguments and keywords are for a command, this has its own")
         before, after = self._stages[-1].command, following._stages[0].command
         if after.stdin != DEVNULL or after.input is not None:
             raise ValueError(f"`{after}` is in a pipe, so it can have no stdin and no input of its own")

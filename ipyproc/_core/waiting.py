@@ -64,8 +64,11 @@ class Work(Coroutine[Any, Any, T]):
         Outside a notebook it has an event loop of its own, and what programs leave running is stopped at the end.
 
         Raises:
-            RuntimeError: an event loop is running in this thread, and this is no notebook: use `await`.
+            RuntimeError: it was awaited or waited for already; or an event loop is running in this thread, and this is no
+                notebook: use `await`.
         """
+        if not self.is_untouched:
+            raise RuntimeError(f"{self!r}: it runs once; make another one")
         try:
             return wait(self, self._clean_up)
         except ProcessError as error:

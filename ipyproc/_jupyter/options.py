@@ -206,7 +206,7 @@ OPTIONS = (
         ("-i",),
         "variables",
         "pass Python variables as environment variables: a list as words that bash reads, a DataFrame as the path of a "
-        "CSV file",
+        "CSV file, without its index",
         "NAMES",
         _read_names,
     ),

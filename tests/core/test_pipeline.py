@@ -61,6 +61,13 @@ async def test_no_data_goes_through_python():
     assert done.processes[0].stdout is None and done.processes[0].log.bytes == 0
 
 
+async def test_what_was_made_by_run_can_be_joined():
+    words = ipyproc.run("tr", "a", "b").pipe("tr", "b", "c")
+    assert (await ipyproc.run("echo", "a").pipe(words)).lines == ["c"]
+    with pytest.raises(TypeError, match="arguments and keywords are for a command"):
+        ipyproc.run("echo", "a").pipe(ipyproc.run("cat"), "-n")
+
+
 async def test_stderr_may_go_through_the_pipe(program):
     assert (await ipyproc.run(*program("err", "e"), stderr=ipyproc.STDOUT).pipe("cat")).stdout == "e\n"
 

@@ -102,6 +102,13 @@ def test_result_in_plain_code(program):
     assert caught.value.__context__ is None and len(caught.traceback) == 2, "its traceback tells of nothing else"
 
 
+def test_result_is_for_once():
+    work = ipyproc.run("true")
+    work.result()
+    with pytest.raises(RuntimeError, match=r"<Run \(true\) was started>: it runs once"):
+        work.result()
+
+
 def test_result_in_a_thread():
     found = []
     thread = threading.Thread(target=lambda: found.append(ipyproc.run("echo", "x").result().stdout))
