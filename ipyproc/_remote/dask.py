@@ -15,19 +15,20 @@ import sys
 import threading
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import distributed
 from distributed.comm import connect
-from distributed.core import rpc
 
 from .._core.errors import ProcessLost
 from . import near, parcel
 from .far_dask import Comm
 
 _starting = threading.Lock()
-CONNECT_PATIENCE = 10.0  # seconds
+CONNECT_PATIENCE = 10.0  # seconds, for the scheduler
+DIRECT_PATIENCE = 3.0  # seconds, for a worker; then the scheduler is asked to carry the messages
+BEYOND_PATIENCE = 0.5  # the same, when another worker could not be reached
 _MOST_WAITING = 1000  # programs that wait for a slot; the cluster sees them, and may grow for them
 
 
@@ -185,7 +186,8 @@ class _Connection:
         self._topic = f"ipyproc-{uuid.uuid4().hex}"
         self._waiting: dict[
             str, asyncio.Queue[Mapping[str, str]]
-        ] = {}  # offers for the programs that wait, by their keys
+        ] = {}  # offers for programs, by the keys of their tasks
+        self._beyond: set[str] = set()  # workers that only the scheduler can reach
         self._tasks: set[asyncio.Future[Any]] = set()
 
     @property
@@ -206,64 +208,52 @@ class _Connection:
             self._client.unsubscribe_topic(self._topic)
 
     async def open(self, transport: near.Transport, submit: Mapping[str, Any]) -> near.Link:
-        """Ask for a slot, and attach to the first offer that can be reached."""
-        key = f"ipyproc-{uuid.uuid4().hex}"
-        offers: asyncio.Queue[Mapping[str, str]] = asyncio.Queue()
-        self._waiting[key] = offers
-        future: Any = None
-        try:
-            while True:
-                if future is None or future.done():
-                    if future is not None and future.status != "finished":
-                        raise ProcessLost(f"the cluster gives no slot: {await _reason(future)}")
-                    # anew, where we were too busy to take the offer in time
-                    future = self._client.submit(
-                        _hold(), self._name, self._topic, key, key=f"{key}-{uuid.uuid4().hex[:8]}", **submit
-                    )
-                offer = await _first(offers, future)
-                if offer and (link := await self._attach(offer, transport, future)):
-                    return link
-        except BaseException:
-            if future is not None:
+        """Ask for a slot, and attach to the first offer."""
+        while True:  # anew, where we were too busy to take the offer in time
+            key = f"ipyproc-{uuid.uuid4().hex}"
+            offers = self._waiting[key] = asyncio.Queue()
+            future = self._client.submit(_hold(), self._name, self._topic, key, key=key, **submit)
+            try:
+                while offer := await _first(offers, future):  # another one, where Dask has run the task again
+                    if attached := await self._attach(offer, transport):
+                        slot = _Slot(*attached, transport, future, offer["address"])
+                        self._do(slot.run())
+                        return slot
+                if future.status != "finished":
+                    raise ProcessLost(f"the cluster gives no slot: {await _reason(future)}")
                 future.release()
-            raise
-        finally:
-            del self._waiting[key]  # one permit only
-            while not offers.empty():
-                self._do(self._reject(offers.get_nowait()))
+            except BaseException:
+                future.release()
+                raise
+            finally:
+                del self._waiting[key]  # one permit only
 
-    async def _attach(self, offer: Mapping[str, str], transport: near.Transport, future: Any) -> _Slot | None:
-        """The link to an offer; None: it is not there any more, and surely nothing was started."""
-        comm = None
-        try:
-            comm = await connect(offer["address"], timeout=CONNECT_PATIENCE, **self._client.connection_args)
-            await comm.write({"op": f"{self._name}_attach", "attempt": offer["attempt"], "reply": False})
-            place = bytes(await comm.read()).decode()
-        except (OSError, TimeoutError):
-            place = ""
-        except BaseException:
-            if comm:
-                comm.abort()
-            raise
-        if not place:
-            if comm:
-                comm.abort()
-            return None
-        slot = _Slot(comm, transport, future, f"{place.split()[0]} ({offer['address']})")
-        self._do(slot.run())
-        return slot
+    async def _attach(self, offer: Mapping[str, str], transport: near.Transport) -> tuple[str, Comm | _Relayed] | None:
+        """The place of an offer, and what carries messages to it; None: it is not there any more, nothing was started."""
+        address, attempt = offer["address"], offer["attempt"]
+        if address not in self._beyond:
+            patience = BEYOND_PATIENCE if self._beyond else DIRECT_PATIENCE
+            with contextlib.suppress(OSError, TimeoutError):
+                comm = await connect(address, timeout=patience, **self._client.connection_args)
+                try:
+                    await comm.write({"op": f"{self._name}_attach", "attempt": attempt, "reply": False})
+                    if place := bytes(await comm.read()).decode():
+                        return place, Comm(comm, transport.receive)
+                    comm.abort()  # who answers there may be another one of this address
+                except BaseException:
+                    comm.abort()
+                    raise
+        relayed = _Relayed(self._client, address, self._name, attempt, transport.receive)
+        with contextlib.suppress(OSError, TimeoutError):
+            if place := await relayed.enter():
+                self._beyond.add(address)
+                return place, relayed
+        return None
 
     def _take_offer(self, event: tuple[Any, Mapping[str, str]]) -> None:
         offer = event[1]
-        if (offers := self._waiting.get(offer["key"])) is not None:
+        if offers := self._waiting.get(offer["key"]):
             offers.put_nowait(offer)
-        else:
-            self._do(self._reject(offer))  # Dask has run a task again: free the slot at once
-
-    async def _reject(self, offer: Mapping[str, str]) -> None:
-        with contextlib.suppress(OSError, TimeoutError):
-            async with rpc(offer["address"], connection_args=self._client.connection_args) as worker:
-                await getattr(worker, f"{self._name}_reject")(attempt=offer["attempt"])
 
     def _do(self, work: Any) -> None:
         """In the background, held here."""
@@ -277,27 +267,86 @@ class _Slot:
 
     ends_family = True
 
-    def __init__(self, comm: Any, transport: near.Transport, future: Any, where: str) -> None:
-        self.where = where
+    def __init__(
+        self, place: str, carrier: Comm | _Relayed, transport: near.Transport, future: Any, address: str
+    ) -> None:
+        way = ", through the scheduler" * isinstance(carrier, _Relayed)
+        self.where = f"{place.split()[0]} ({address}{way})"
         self._transport = transport
         self._future = future
-        self._comm = Comm(comm, lambda message: transport.receive(bytes(message)))
-        self.send = self._comm.send
+        self._carrier = carrier
+        self.send = carrier.send
 
     def __repr__(self) -> str:
         return f"<Slot on {self.where}>"
 
     def close(self) -> None:
         """The slot is free."""
-        self._comm.close()
+        self._carrier.close()
 
     async def run(self) -> None:
         """Carry messages, up to the end."""
         try:
-            await self._comm.run()
+            await self._carrier.run()
         finally:
             self._transport.lost("the connection to the worker broke")
             self._future.release()  # no result stays, and no task that Dask would run again
+
+
+class _Relayed:
+    """As `Comm`, for a worker that only the scheduler can reach; see `far_dask`."""
+
+    def __init__(
+        self, client: distributed.Client, worker: str, name: str, attempt: str, receive: Callable[[bytes], object]
+    ) -> None:
+        self._client, self._worker = client, worker
+        self._name, self._attempt = name, attempt
+        self._receive = receive
+        self._out: asyncio.Queue[bytes] = asyncio.Queue()
+        self._is_closed = False
+
+    async def enter(self) -> str:
+        """Take the offer; the place, or nothing, if it is too late."""
+        return bytes(await self._call("enter") or b"").decode()
+
+    def send(self, message: bytes) -> None:
+        """Send it in its turn."""
+        self._out.put_nowait(message)
+
+    def close(self) -> None:
+        """Close it when all is sent."""
+        self._is_closed = True
+        self._out.put_nowait(b"")
+
+    async def run(self) -> None:
+        """Carry messages both ways, up to the end of either side."""
+        hearing, telling = asyncio.ensure_future(self._hear()), asyncio.ensure_future(self._tell())
+        try:
+            await asyncio.wait([hearing, telling], return_when=asyncio.FIRST_COMPLETED)
+            if self._is_closed:
+                await asyncio.wait([telling])
+        finally:
+            hearing.cancel()
+            telling.cancel()
+
+    async def _hear(self) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            while not self._is_closed and (messages := await self._call("hear")) is not None:
+                for message in messages:
+                    self._receive(message)
+
+    async def _tell(self) -> None:
+        messages = [b"begin"]
+        with contextlib.suppress(OSError, TimeoutError):
+            while messages[-1]:
+                messages = [await self._out.get()]
+                while not self._out.empty():
+                    messages.append(self._out.get_nowait())
+                await self._call("tell", messages=messages)
+
+    async def _call(self, what: str, **arguments: Any) -> Any:
+        message = {"op": f"{self._name}_{what}", "attempt": self._attempt, **arguments}
+        return await self._client.scheduler.proxy(msg=message, worker=self._worker)
 
 
 async def _first(offers: asyncio.Queue[Mapping[str, str]], future: Any) -> Mapping[str, str] | None:
@@ -344,6 +393,9 @@ class Plugin(WorkerPlugin):
         self.holder.setup(worker)
     def teardown(self, worker):
         self.holder.teardown(worker)
+    def transition(self, key, start, finish, **_):
+        if finish == "released":
+            self.holder.released(key)
 """
 
 

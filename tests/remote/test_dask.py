@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import time
 
 import pytest
 from distributed import Client, LocalCluster, Security
@@ -52,13 +51,36 @@ async def test_workers_can_be_chosen(client, program):
 
 
 async def test_an_offer_that_nobody_waits_for_starts_nothing(on, client):
-    """It is what Dask makes of a task that was lost."""
+    """It is what Dask makes of a task that was lost; the slot is free when the task is not wanted any more."""
     await ipyproc.run("true", on=on)
     connection = await on._connections.get()
-    began = time.monotonic()
-    future = client.submit(dask._hold(), parcel.packed().name, connection._topic, "a key of nobody", pure=False)
-    assert await future is False
-    assert time.monotonic() - began < 30  # and not after the patience of an offer
+    name, keys = parcel.packed().name, ["ipyproc-nobody-1", "ipyproc-nobody-2"]
+    futures = [client.submit(dask._hold(), name, connection._topic, key, key=key) for key in keys]
+    while sum((await client.run(lambda dask_worker: dask_worker.state.executing_count)).values()) < 2:
+        await asyncio.sleep(0.01)
+    assert {future.status for future in futures} == {"pending"}  # they hold both slots
+    for future in futures:
+        future.release()
+    assert (await ipyproc.run("echo", "free", on=on)).stdout == "free\n"
+
+
+async def test_an_interrupted_start_frees_its_slot_at_once(on, monkeypatch):
+    """The permit may have been given: then the worker has to hear that nobody is there."""
+    await ipyproc.run("true", on=on)
+    connect, attached = dask.connect, []
+
+    async def and_cancel(*args, **keywords):
+        comm = await connect(*args, **keywords)
+        attached.append(comm)
+        asyncio.current_task().cancel()
+        return comm
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dask, "connect", and_cancel)
+        for _ in range(4):  # twice as many as there are slots
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.ensure_future(ipyproc.run("true", on=on))
+    assert len(attached) == 4
     assert (await ipyproc.run("echo", "free", on=on)).stdout == "free\n"
 
 
