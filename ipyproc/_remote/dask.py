@@ -20,6 +20,7 @@ from typing import Any
 
 import distributed
 from distributed.comm import connect
+from distributed.comm.addressing import parse_host_port
 
 from .._core.errors import ProcessLost
 from . import near, parcel
@@ -33,8 +34,19 @@ _MOST_WAITING = 1000  # programs that wait for a slot; the cluster sees them, an
 
 
 def launcher(address: str) -> DaskLauncher:
-    """The launcher for `dask` (a LocalCluster of this machine), or for the address of a scheduler."""
-    return DaskLauncher(None if address == "dask" else address)
+    """The launcher for `dask` (a LocalCluster of this machine), or for the address of a scheduler.
+
+    Raises:
+        ValueError: the address is none.
+    """
+    if address == "dask":
+        return DaskLauncher()
+    scheme, _, rest = address.partition("://")
+    with contextlib.suppress(ValueError):
+        if scheme != "dask" and all(parse_host_port(rest)):
+            return DaskLauncher(address)
+    allowed = "dask alone, or tcp://HOST:PORT" if scheme == "dask" else f"{scheme}://HOST:PORT"
+    raise ValueError(f"on={address!r}: allowed is {allowed}")
 
 
 def of_object(found: Any) -> DaskLauncher:
@@ -118,8 +130,11 @@ class DaskLauncher(near.Launcher):
                 client = await self._client(stack)
                 connection = _Connection(client)
                 await connection.prepare()
-            except (OSError, TimeoutError) as error:
-                raise ConnectionError(f"no connection to the Dask cluster {self._address}: {error}") from None
+            except (OSError, TimeoutError, TypeError, ValueError) as error:
+                why = str(error)
+                if isinstance(error, TypeError) and "ssl_context" in why:
+                    why = "give it certificates, by DaskLauncher(..., security=...) or by Dask's configuration"
+                raise ConnectionError(f"no connection to the Dask cluster {self._address}: {why}") from None
             stack.callback(connection.close)
             yield connection
 
@@ -145,7 +160,8 @@ class DaskLauncher(near.Launcher):
         client = distributed.Client(
             self._address, security=self._security, asynchronous=True, set_as_default=False, timeout=CONNECT_PATIENCE
         )
-        return await stack.enter_async_context(client)
+        stack.push_async_callback(client.close)  # also where it does not connect
+        return await client
 
 
 def _start_local() -> tuple[str, subprocess.Popen[str]]:

@@ -51,6 +51,7 @@ def test_what_cannot_go_there_is_refused_before_anything_starts(box):
         ("--on box --venv x true", "--venv cannot go with --on"),
         ("--retry-lost 2 true", "--retry-lost goes with --on"),
         ("--on box --retry-lost x true", "--retry-lost"),
+        ("--on tcp://box true", "allowed is tcp://HOST:PORT"),
     ):
         done = box.run(f"%aproc {line}")
         assert "UsageError" in str(done.messages) and said in str(done.messages), (
@@ -59,6 +60,16 @@ def test_what_cannot_go_there_is_refused_before_anything_starts(box):
             done.text("stderr"),
         )
     assert box.run("ipyproc.processes()").value == "[]"
+
+
+def test_names_of_the_configuration(box, cluster):
+    box.run(f"%config AProcMagics.launchers = {{'configured': {cluster!r}}}")
+    assert "here" in box.run("%aproc --on configured echo here").text()
+    assert box.run("(await ipyproc.run('echo', 'there', on='configured')).stdout").value == r"'there\n'"
+    box.run("%config AProcMagics.launchers = {}")
+    assert "there is no such place" in str(box.run("%aproc --on configured true").messages)
+    assert box.run("sorted(ipyproc.launchers)").value == "['box']"
+    assert "TraitError" in box.run("%config AProcMagics.launchers = {'x': 3}").error
 
 
 def test_each_over_a_cluster_says_where(box, cluster):

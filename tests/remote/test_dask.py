@@ -125,7 +125,11 @@ async def test_tls_and_a_cluster_object():
 
 
 async def test_a_cluster_that_is_not_there(monkeypatch):
-    monkeypatch.setattr(dask, "CONNECT_PATIENCE", 0.5)
-    on = ipyproc.DaskLauncher("tcp://127.0.0.1:1")
-    with pytest.raises(ConnectionError, match="no connection to the Dask cluster"):
-        await asyncio.wait_for(ipyproc.run("true", on=on), 50)
+    monkeypatch.setattr(dask, "CONNECT_PATIENCE", 0.2)
+    for address, said in (
+        ("tcp://127.0.0.1:1", "no connection to the Dask cluster tcp://127.0.0.1:1: Timed out"),
+        ("tls://127.0.0.1:1", r"give it certificates, by DaskLauncher\(\.\.\., security=\.\.\.\)"),
+    ):
+        with pytest.raises(ConnectionError, match=said):
+            await asyncio.wait_for(ipyproc.run("true", on=ipyproc.DaskLauncher(address)), 50)
+    gc.collect()  # a client that has not been closed would warn now

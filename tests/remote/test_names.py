@@ -42,6 +42,10 @@ def test_names_of_ones_own(monkeypatch):
         ("ssh://", "SSH address|ssh://[USER@]HOST"),
         ("ssh://box/path", "ssh://[USER@]HOST"),
         ("ssh://box:x", "ssh://box:x"),
+        ("tcp://box", "allowed is tcp://HOST:PORT"),
+        ("tls", "allowed is tls://HOST:PORT"),
+        ("tcp://:8786", "allowed is tcp://HOST:PORT"),
+        ("dask://box:8786", "allowed is dask alone, or tcp://HOST:PORT"),
     ],
 )
 def test_what_is_no_place(on, said, monkeypatch):
