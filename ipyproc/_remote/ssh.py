@@ -106,8 +106,8 @@ class SSHLauncher(near.Launcher):
     async def _connect(self) -> AsyncIterator[_Connection]:
         try:
             session = await asyncssh.connect(self._host, **self._options)
-        except (OSError, asyncssh.Error) as error:
-            raise ConnectionError(f"no connection to {self.where} over SSH: {_reason(error)}") from None
+        except (OSError, ValueError, asyncssh.Error) as error:  # ValueError: a key, or ~/.ssh/config
+            raise ConnectionError(f"no connection to {self.where} over SSH: {self._reason(error)}") from None
         async with session:
             try:
                 connection = await self._begin(session)
@@ -119,6 +119,24 @@ class SSHLauncher(near.Launcher):
             finally:
                 reading.cancel()
                 connection.end("the connection was closed")
+
+    def _reason(self, error: Exception) -> str:
+        """Why there is no connection, and what may help."""
+        port = self._options.get("port")
+        by_hand = f"ssh {f'-p {port} ' if port else ''}{self.where}"
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
+            return (
+                f"{_reason(error)}: its key is not in ~/.ssh/known_hosts, or it is another one than there; run "
+                f"`{by_hand}` in a terminal once, and compare what it shows with what the administrator says"
+            )
+        if isinstance(error, asyncssh.PermissionDenied):
+            return (
+                f"{_reason(error)}: it takes none of your keys; `{by_hand}` must work without a question; "
+                "`ssh-copy-id` gives it a key, SSHLauncher(..., client_keys=[...]) says which one to use"
+            )
+        if isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
+            return f"{_reason(error)}: no key is unlocked here; give it to your agent, by `ssh-add` in a terminal"
+        return _reason(error)
 
     async def _begin(self, session: asyncssh.SSHClientConnection) -> _Connection:
         """Have our part run there."""
@@ -133,7 +151,7 @@ class SSHLauncher(near.Launcher):
             if not line:
                 break
         said = (await there.stderr.read()).decode(errors="replace").strip().splitlines()
-        raise ConnectionError(said[-1] if said else "our part said nothing")
+        raise ConnectionError(said[-1] if said else f"{self._python or 'its shell'} ended without a word")
 
 
 class _Connection:
@@ -243,4 +261,6 @@ importlib.import_module({name!r} + "._remote.far_ssh").main({greeting!r})
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:  # without its number
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return str(error) or type(error).__name__
