@@ -58,7 +58,7 @@ def of_object(found: Any) -> DaskLauncher:
     return made
 
 
-class DaskLauncher(near.Launcher):
+class DaskLauncher(near.LinkLauncher):
     """Starts programs in the slots of a Dask cluster: each takes one, and waits for it as any task of Dask does.
 
     Args:

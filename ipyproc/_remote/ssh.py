@@ -48,7 +48,7 @@ def launcher(address: str) -> SSHLauncher:
     return SSHLauncher(host, **{name: value for name, value in options.items() if value is not None})
 
 
-class SSHLauncher(near.Launcher):
+class SSHLauncher(near.LinkLauncher):
     """Starts programs on another machine over SSH; all of one launcher share a connection.
 
     Args:
