@@ -128,13 +128,18 @@ class DaskLauncher(near.LinkLauncher):
         async with contextlib.AsyncExitStack() as stack:
             try:
                 client = await self._client(stack)
-                connection = _Connection(client)
-                await connection.prepare()
             except (OSError, TimeoutError, TypeError, ValueError) as error:
-                why = str(error)
+                why = near.reason(error)
                 if isinstance(error, TypeError) and "ssl_context" in why:
                     why = "give it certificates, by DaskLauncher(..., security=...) or by Dask's configuration"
                 raise ConnectionError(f"no connection to the Dask cluster {self._address}: {why}") from None
+            connection = _Connection(client)
+            try:
+                await connection.prepare()
+            except Exception as error:  # noqa: BLE001  -- whatever a worker has against our part
+                raise ConnectionError(
+                    f"programs cannot be started on the Dask cluster {self._address}: {near.reason(error)}"
+                ) from None
             stack.callback(connection.close)
             yield connection
 
@@ -147,11 +152,13 @@ class DaskLauncher(near.LinkLauncher):
     def _address(self) -> str:
         found = self._cluster
         if isinstance(found, distributed.Client):
-            return str(found.scheduler.address)
+            return str(found.scheduler.address) if found.scheduler else repr(found)
         return str(getattr(found, "scheduler_address", found))
 
     async def _client(self, stack: contextlib.AsyncExitStack) -> distributed.Client:
         found = self._cluster
+        if isinstance(found, distributed.Client) and found.status == "closed":
+            raise ConnectionError("the Client was closed")
         if isinstance(found, distributed.Client) and found.asynchronous:
             return await found
         if found is None or self._local:
@@ -220,8 +227,9 @@ class _Connection:
         """Hear no more of it."""
         for task in self._tasks:
             task.cancel()
-        with contextlib.suppress(ValueError, AttributeError, OSError):
-            self._client.unsubscribe_topic(self._topic)
+        if self._client.status == "running":
+            with contextlib.suppress(ValueError, OSError):
+                self._client.unsubscribe_topic(self._topic)
 
     async def open(self, transport: near.Transport, submit: Mapping[str, Any]) -> near.Link:
         """Ask for a slot, and attach to the first offer."""
@@ -378,7 +386,7 @@ async def _first(offers: asyncio.Queue[Mapping[str, str]], future: Any) -> Mappi
 
 async def _reason(future: Any) -> str:
     error = await future.exception() if future.status == "error" else None
-    return f"{type(error).__name__}: {error}" if error else str(future.status)
+    return near.reason(error) if error else str(future.status)
 
 
 def _hold() -> Any:
@@ -391,26 +399,36 @@ def _hold() -> Any:
 _TASK = """\
 async def hold(name, topic, key):
     from distributed import get_worker
-    return await get_worker().plugins[name].holder.hold(topic, key)
+    return await get_worker().plugins[name].hold(topic, key)
 """
 
 _PLUGIN = """\
 from distributed import WorkerPlugin
 class Plugin(WorkerPlugin):
     idempotent = True
+    holder = error = None
     def __init__(self, name, data, boot):
         self.name, self.data, self.boot = name, data, boot
     def setup(self, worker):
         import importlib
         names = {}
-        exec(self.boot, names)
-        names["load"](self.name, self.data)
-        self.holder = importlib.import_module(self.name + "._remote.far_dask").Holder(self.name)
-        self.holder.setup(worker)
+        try:
+            exec(self.boot, names)
+            names["load"](self.name, self.data)
+            self.holder = importlib.import_module(self.name + "._remote.far_dask").Holder(self.name)
+            self.holder.setup(worker)
+        except Exception as error:
+            self.error = error
+            raise
+    async def hold(self, topic, key):
+        if self.error:
+            raise self.error
+        return await self.holder.hold(topic, key)
     def teardown(self, worker):
-        self.holder.teardown(worker)
+        if self.holder:
+            self.holder.teardown(worker)
     def transition(self, key, start, finish, **_):
-        if finish == "released":
+        if self.holder and finish == "released":
             self.holder.released(key)
 """
 

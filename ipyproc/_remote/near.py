@@ -520,6 +520,13 @@ class RemoteFamily(Family):
         return False
 
 
+def reason(error: BaseException) -> str:
+    """What an error says, without the number of the operating system's."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
 def _check_streams(*targets: Any) -> None:
     """Refuse what cannot be carried to another machine."""
     for name, target in zip(_NAMES, targets, strict=True):

@@ -112,7 +112,7 @@ class SSHLauncher(near.LinkLauncher):
             try:
                 connection = await self._begin(session)
             except (OSError, EOFError, asyncssh.Error) as error:
-                raise ConnectionError(f"programs cannot be started on {self.where}: {_reason(error)}") from None
+                raise ConnectionError(f"programs cannot be started on {self.where}: {near.reason(error)}") from None
             reading = asyncio.ensure_future(connection.read())
             try:
                 yield connection
@@ -126,17 +126,17 @@ class SSHLauncher(near.LinkLauncher):
         by_hand = f"ssh {f'-p {port} ' if port else ''}{self.where}"
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return (
-                f"{_reason(error)}: its key is not in ~/.ssh/known_hosts, or it is another one than there; run "
+                f"{near.reason(error)}: its key is not in ~/.ssh/known_hosts, or it is another one than there; run "
                 f"`{by_hand}` in a terminal once, and compare what it shows with what the administrator says"
             )
         if isinstance(error, asyncssh.PermissionDenied):
             return (
-                f"{_reason(error)}: it takes none of your keys; `{by_hand}` must work without a question; "
+                f"{near.reason(error)}: it takes none of your keys; `{by_hand}` must work without a question; "
                 "`ssh-copy-id` gives it a key, SSHLauncher(..., client_keys=[...]) says which one to use"
             )
         if isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
-            return f"{_reason(error)}: no key is unlocked here; give it to your agent, by `ssh-add` in a terminal"
-        return _reason(error)
+            return f"{near.reason(error)}: no key is unlocked here; give it to your agent, by `ssh-add` in a terminal"
+        return near.reason(error)
 
     async def _begin(self, session: asyncssh.SSHClientConnection) -> _Connection:
         """Have our part run there."""
@@ -194,7 +194,9 @@ class _Connection:
                 if transport := self._transports.get(number):
                     transport.receive(message)
         except (EOFError, OSError, asyncssh.Error) as error:
-            why = f"the connection broke: {_reason(error)}" if str(error) and not isinstance(error, EOFError) else why
+            why = (
+                f"the connection broke: {near.reason(error)}" if str(error) and not isinstance(error, EOFError) else why
+            )
         finally:
             self.end(why)
 
@@ -258,9 +260,3 @@ except OSError as error:
 importlib.import_module({name!r} + "._remote.far_ssh").main({greeting!r})
 """
     return f"{code!r}\n".encode()
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:  # without its number
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error) or type(error).__name__

@@ -124,6 +124,21 @@ async def test_tls_and_a_cluster_object():
         gc.collect()
 
 
+async def test_workers_that_cannot_take_our_part(cluster, monkeypatch):
+    """Also those that come later, and say so only when they get a task."""
+    for turn in ("programs cannot be started on the Dask cluster", "the cluster gives no slot"):
+        with monkeypatch.context() as patch:
+            patch.setattr(parcel, "packed", lambda: parcel.Parcel("ipyproc_of_a_test", b""))
+            patch.setattr(parcel, "BOOT", parcel.BOOT.replace("(3, 11)", "(3, 99)"))
+            on = ipyproc.DaskLauncher(cluster)
+            with pytest.raises(ConnectionError, match=rf"{turn}.*: Linux and Python 3\.11 or newer are needed"):
+                await ipyproc.run("true", on=on)
+            await on.aclose()
+    on = ipyproc.DaskLauncher(cluster)  # it is another version of our part
+    assert (await ipyproc.run("echo", "there", on=on)).stdout == "there\n"
+    await on.aclose()
+
+
 async def test_a_cluster_that_is_not_there(monkeypatch):
     monkeypatch.setattr(dask, "CONNECT_PATIENCE", 0.2)
     for address, said in (
