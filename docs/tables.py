@@ -40,7 +40,7 @@ def default_rows() -> Iterator[tuple[str, ...]]:
     """What `%config AProcMagics` knows."""
     yield "name", "default", "what it is"
     for name, trait in sorted(magics.AProcMagics.class_own_traits(config=True).items()):
-        yield f"`{name}`", f"`{trait.default_value!r}`", trait.help
+        yield f"`{name}`", f"`{trait.default()!r}`", trait.help
 
 
 def word_rows() -> Iterator[tuple[str, ...]]:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from ._core.parallel import Job
     from ._remote.dask import DaskLauncher
+    from ._remote.near import LinkLauncher
     from ._remote.ssh import SSHLauncher
 
 __version__ = "0.1.0"
@@ -60,6 +61,7 @@ __all__ = [
     "DEVNULL",
     "DaskLauncher",
     "LOG",
+    "LinkLauncher",
     "PIPE",
     "Process",
     "ProcessError",
@@ -82,11 +84,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Launchers for other machines need packages of their own: loaded when they are asked for."""
+    """Launchers for other machines are loaded when they are asked for; some need packages of their own."""
     if name == "DaskLauncher":
         from ._remote.dask import DaskLauncher  # late: `ipyproc[dask]`
 
         return DaskLauncher
+    if name == "LinkLauncher":
+        from ._remote.near import LinkLauncher
+
+        return LinkLauncher
     if name == "SSHLauncher":
         from ._remote.ssh import SSHLauncher  # late: `ipyproc[ssh]`
 

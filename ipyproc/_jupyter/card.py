@@ -241,7 +241,8 @@ class Card(Widget):
 
     def _look(self) -> None:
         self._figures.look()
-        self._wire.ask(self._send_figures)
+        if self._figures.looked_at:
+            self._wire.ask(self._send_figures)
         self._push_state()
 
     def _send_figures(self) -> int:

@@ -41,6 +41,8 @@ class Figures:
         """Look now."""
         now = time.monotonic()
         used, memory, count, paused = self._process.family.measure()
+        if not (count or self.looked_at):
+            return  # another machine has not answered yet
         passed = now - self.looked_at if self.looked_at else self._process.duration  # at first, that since its start
         if passed >= _LEAST:
             self.cpu = max(0.0, 100 * (used - self._used) / passed)

@@ -55,14 +55,28 @@ class AProcMagics(Magics):
         log.LIMIT, min=1 << 20, help="Bytes on disk of one log; its middle is dropped. Not for --log FILE."
     ).tag(config=True)
 
+    launchers = traitlets.Dict(
+        traitlets.Unicode(),
+        key_trait=traitlets.Unicode(),
+        default_value={},
+        help='Names for --on, and their addresses: {"box": "ssh://me@10.0.0.7"}; see also ipyproc.launchers.',
+    ).tag(config=True)
+
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.table = Table(shell)
         self._live: LiveTable | None = None  # the one for all cells
         self._warned = ""
 
+    @traitlets.observe("launchers")
+    def _name_launchers(self, change: Any) -> None:
+        for name in change.old if isinstance(change.old, dict) else ():  # at first, traitlets says Undefined
+            launch.launchers.pop(name, None)
+        launch.launchers.update(change.new)
+
     def close(self) -> None:
         """End the programs that still run, and the live table."""
+        self.launchers = {}
         if self._live:
             self._live.close()
         self.table.close()

@@ -15,25 +15,38 @@ import sys
 import threading
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import distributed
 from distributed.comm import connect
-from distributed.core import rpc
+from distributed.comm.addressing import parse_host_port
 
 from .._core.errors import ProcessLost
 from . import near, parcel
 from .far_dask import Comm
 
 _starting = threading.Lock()
-CONNECT_PATIENCE = 10.0  # seconds
+CONNECT_PATIENCE = 10.0  # seconds, for the scheduler
+DIRECT_PATIENCE = 3.0  # seconds, for a worker; then the scheduler is asked to carry the messages
+BEYOND_PATIENCE = 0.5  # the same, when another worker could not be reached
 _MOST_WAITING = 1000  # programs that wait for a slot; the cluster sees them, and may grow for them
 
 
 def launcher(address: str) -> DaskLauncher:
-    """The launcher for `dask` (a LocalCluster of this machine), or for the address of a scheduler."""
-    return DaskLauncher(None if address == "dask" else address)
+    """The launcher for `dask` (a LocalCluster of this machine), or for the address of a scheduler.
+
+    Raises:
+        ValueError: the address is none.
+    """
+    if address == "dask":
+        return DaskLauncher()
+    scheme, _, rest = address.partition("://")
+    with contextlib.suppress(ValueError):
+        if scheme != "dask" and all(parse_host_port(rest)):
+            return DaskLauncher(address)
+    allowed = "dask alone, or tcp://HOST:PORT" if scheme == "dask" else f"{scheme}://HOST:PORT"
+    raise ValueError(f"on={address!r}: allowed is {allowed}")
 
 
 def of_object(found: Any) -> DaskLauncher:
@@ -45,7 +58,7 @@ def of_object(found: Any) -> DaskLauncher:
     return made
 
 
-class DaskLauncher(near.Launcher):
+class DaskLauncher(near.LinkLauncher):
     """Starts programs in the slots of a Dask cluster: each takes one, and waits for it as any task of Dask does.
 
     Args:
@@ -115,10 +128,18 @@ class DaskLauncher(near.Launcher):
         async with contextlib.AsyncExitStack() as stack:
             try:
                 client = await self._client(stack)
-                connection = _Connection(client)
+            except (OSError, TimeoutError, TypeError, ValueError) as error:
+                why = near.reason(error)
+                if isinstance(error, TypeError) and "ssl_context" in why:
+                    why = "give it certificates, by DaskLauncher(..., security=...) or by Dask's configuration"
+                raise ConnectionError(f"no connection to the Dask cluster {self._address}: {why}") from None
+            connection = _Connection(client)
+            try:
                 await connection.prepare()
-            except (OSError, TimeoutError) as error:
-                raise ConnectionError(f"no connection to the Dask cluster {self._address}: {error}") from None
+            except Exception as error:  # noqa: BLE001  -- whatever a worker has against our part
+                raise ConnectionError(
+                    f"programs cannot be started on the Dask cluster {self._address}: {near.reason(error)}"
+                ) from None
             stack.callback(connection.close)
             yield connection
 
@@ -131,11 +152,13 @@ class DaskLauncher(near.Launcher):
     def _address(self) -> str:
         found = self._cluster
         if isinstance(found, distributed.Client):
-            return str(found.scheduler.address)
+            return str(found.scheduler.address) if found.scheduler else repr(found)
         return str(getattr(found, "scheduler_address", found))
 
     async def _client(self, stack: contextlib.AsyncExitStack) -> distributed.Client:
         found = self._cluster
+        if isinstance(found, distributed.Client) and found.status == "closed":
+            raise ConnectionError("the Client was closed")
         if isinstance(found, distributed.Client) and found.asynchronous:
             return await found
         if found is None or self._local:
@@ -144,7 +167,8 @@ class DaskLauncher(near.Launcher):
         client = distributed.Client(
             self._address, security=self._security, asynchronous=True, set_as_default=False, timeout=CONNECT_PATIENCE
         )
-        return await stack.enter_async_context(client)
+        stack.push_async_callback(client.close)  # also where it does not connect
+        return await client
 
 
 def _start_local() -> tuple[str, subprocess.Popen[str]]:
@@ -185,7 +209,8 @@ class _Connection:
         self._topic = f"ipyproc-{uuid.uuid4().hex}"
         self._waiting: dict[
             str, asyncio.Queue[Mapping[str, str]]
-        ] = {}  # offers for the programs that wait, by their keys
+        ] = {}  # offers for programs, by the keys of their tasks
+        self._beyond: set[str] = set()  # workers that only the scheduler can reach
         self._tasks: set[asyncio.Future[Any]] = set()
 
     @property
@@ -202,68 +227,57 @@ class _Connection:
         """Hear no more of it."""
         for task in self._tasks:
             task.cancel()
-        with contextlib.suppress(ValueError, AttributeError, OSError):
-            self._client.unsubscribe_topic(self._topic)
+        if self._client.status == "running":
+            with contextlib.suppress(ValueError, OSError):
+                self._client.unsubscribe_topic(self._topic)
 
     async def open(self, transport: near.Transport, submit: Mapping[str, Any]) -> near.Link:
-        """Ask for a slot, and attach to the first offer that can be reached."""
-        key = f"ipyproc-{uuid.uuid4().hex}"
-        offers: asyncio.Queue[Mapping[str, str]] = asyncio.Queue()
-        self._waiting[key] = offers
-        future: Any = None
-        try:
-            while True:
-                if future is None or future.done():
-                    if future is not None and future.status != "finished":
-                        raise ProcessLost(f"the cluster gives no slot: {await _reason(future)}")
-                    # anew, where we were too busy to take the offer in time
-                    future = self._client.submit(
-                        _hold(), self._name, self._topic, key, key=f"{key}-{uuid.uuid4().hex[:8]}", **submit
-                    )
-                offer = await _first(offers, future)
-                if offer and (link := await self._attach(offer, transport, future)):
-                    return link
-        except BaseException:
-            if future is not None:
+        """Ask for a slot, and attach to the first offer."""
+        while True:  # anew, where we were too busy to take the offer in time
+            key = f"ipyproc-{uuid.uuid4().hex}"
+            offers = self._waiting[key] = asyncio.Queue()
+            future = self._client.submit(_hold(), self._name, self._topic, key, key=key, **submit)
+            try:
+                while offer := await _first(offers, future):  # another one, where Dask has run the task again
+                    if attached := await self._attach(offer, transport):
+                        slot = _Slot(*attached, transport, future, offer["address"])
+                        self._do(slot.run())
+                        return slot
+                if future.status != "finished":
+                    raise ProcessLost(f"the cluster gives no slot: {await _reason(future)}")
                 future.release()
-            raise
-        finally:
-            del self._waiting[key]  # one permit only
-            while not offers.empty():
-                self._do(self._reject(offers.get_nowait()))
+            except BaseException:
+                future.release()
+                raise
+            finally:
+                del self._waiting[key]  # one permit only
 
-    async def _attach(self, offer: Mapping[str, str], transport: near.Transport, future: Any) -> _Slot | None:
-        """The link to an offer; None: it is not there any more, and surely nothing was started."""
-        comm = None
-        try:
-            comm = await connect(offer["address"], timeout=CONNECT_PATIENCE, **self._client.connection_args)
-            await comm.write({"op": f"{self._name}_attach", "attempt": offer["attempt"], "reply": False})
-            place = bytes(await comm.read()).decode()
-        except (OSError, TimeoutError):
-            place = ""
-        except BaseException:
-            if comm:
-                comm.abort()
-            raise
-        if not place:
-            if comm:
-                comm.abort()
-            return None
-        slot = _Slot(comm, transport, future, f"{place.split()[0]} ({offer['address']})")
-        self._do(slot.run())
-        return slot
+    async def _attach(self, offer: Mapping[str, str], transport: near.Transport) -> tuple[str, Comm | _Relayed] | None:
+        """The place of an offer, and what carries messages to it; None: it is not there any more, nothing was started."""
+        address, attempt = offer["address"], offer["attempt"]
+        if address not in self._beyond:
+            patience = BEYOND_PATIENCE if self._beyond else DIRECT_PATIENCE
+            with contextlib.suppress(OSError, TimeoutError):
+                comm = await connect(address, timeout=patience, **self._client.connection_args)
+                try:
+                    await comm.write({"op": f"{self._name}_attach", "attempt": attempt, "reply": False})
+                    if place := bytes(await comm.read()).decode():
+                        return place, Comm(comm, transport.receive)
+                    comm.abort()  # who answers there may be another one of this address
+                except BaseException:
+                    comm.abort()
+                    raise
+        relayed = _Relayed(self._client, address, self._name, attempt, transport.receive)
+        with contextlib.suppress(OSError, TimeoutError):
+            if place := await relayed.enter():
+                self._beyond.add(address)
+                return place, relayed
+        return None
 
     def _take_offer(self, event: tuple[Any, Mapping[str, str]]) -> None:
         offer = event[1]
-        if (offers := self._waiting.get(offer["key"])) is not None:
+        if offers := self._waiting.get(offer["key"]):
             offers.put_nowait(offer)
-        else:
-            self._do(self._reject(offer))  # Dask has run a task again: free the slot at once
-
-    async def _reject(self, offer: Mapping[str, str]) -> None:
-        with contextlib.suppress(OSError, TimeoutError):
-            async with rpc(offer["address"], connection_args=self._client.connection_args) as worker:
-                await getattr(worker, f"{self._name}_reject")(attempt=offer["attempt"])
 
     def _do(self, work: Any) -> None:
         """In the background, held here."""
@@ -277,27 +291,86 @@ class _Slot:
 
     ends_family = True
 
-    def __init__(self, comm: Any, transport: near.Transport, future: Any, where: str) -> None:
-        self.where = where
+    def __init__(
+        self, place: str, carrier: Comm | _Relayed, transport: near.Transport, future: Any, address: str
+    ) -> None:
+        way = ", through the scheduler" * isinstance(carrier, _Relayed)
+        self.where = f"{place.split()[0]} ({address}{way})"
         self._transport = transport
         self._future = future
-        self._comm = Comm(comm, lambda message: transport.receive(bytes(message)))
-        self.send = self._comm.send
+        self._carrier = carrier
+        self.send = carrier.send
 
     def __repr__(self) -> str:
         return f"<Slot on {self.where}>"
 
     def close(self) -> None:
         """The slot is free."""
-        self._comm.close()
+        self._carrier.close()
 
     async def run(self) -> None:
         """Carry messages, up to the end."""
         try:
-            await self._comm.run()
+            await self._carrier.run()
         finally:
             self._transport.lost("the connection to the worker broke")
             self._future.release()  # no result stays, and no task that Dask would run again
+
+
+class _Relayed:
+    """As `Comm`, for a worker that only the scheduler can reach; see `far_dask`."""
+
+    def __init__(
+        self, client: distributed.Client, worker: str, name: str, attempt: str, receive: Callable[[bytes], object]
+    ) -> None:
+        self._client, self._worker = client, worker
+        self._name, self._attempt = name, attempt
+        self._receive = receive
+        self._out: asyncio.Queue[bytes] = asyncio.Queue()
+        self._is_closed = False
+
+    async def enter(self) -> str:
+        """Take the offer; the place, or nothing, if it is too late."""
+        return bytes(await self._call("enter") or b"").decode()
+
+    def send(self, message: bytes) -> None:
+        """Send it in its turn."""
+        self._out.put_nowait(message)
+
+    def close(self) -> None:
+        """Close it when all is sent."""
+        self._is_closed = True
+        self._out.put_nowait(b"")
+
+    async def run(self) -> None:
+        """Carry messages both ways, up to the end of either side."""
+        hearing, telling = asyncio.ensure_future(self._hear()), asyncio.ensure_future(self._tell())
+        try:
+            await asyncio.wait([hearing, telling], return_when=asyncio.FIRST_COMPLETED)
+            if self._is_closed:
+                await asyncio.wait([telling])
+        finally:
+            hearing.cancel()
+            telling.cancel()
+
+    async def _hear(self) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            while not self._is_closed and (messages := await self._call("hear")) is not None:
+                for message in messages:
+                    self._receive(message)
+
+    async def _tell(self) -> None:
+        messages = [b"begin"]
+        with contextlib.suppress(OSError, TimeoutError):
+            while messages[-1]:
+                messages = [await self._out.get()]
+                while not self._out.empty():
+                    messages.append(self._out.get_nowait())
+                await self._call("tell", messages=messages)
+
+    async def _call(self, what: str, **arguments: Any) -> Any:
+        message = {"op": f"{self._name}_{what}", "attempt": self._attempt, **arguments}
+        return await self._client.scheduler.proxy(msg=message, worker=self._worker)
 
 
 async def _first(offers: asyncio.Queue[Mapping[str, str]], future: Any) -> Mapping[str, str] | None:
@@ -313,7 +386,7 @@ async def _first(offers: asyncio.Queue[Mapping[str, str]], future: Any) -> Mappi
 
 async def _reason(future: Any) -> str:
     error = await future.exception() if future.status == "error" else None
-    return f"{type(error).__name__}: {error}" if error else str(future.status)
+    return near.reason(error) if error else str(future.status)
 
 
 def _hold() -> Any:
@@ -326,24 +399,37 @@ def _hold() -> Any:
 _TASK = """\
 async def hold(name, topic, key):
     from distributed import get_worker
-    return await get_worker().plugins[name].holder.hold(topic, key)
+    return await get_worker().plugins[name].hold(topic, key)
 """
 
 _PLUGIN = """\
 from distributed import WorkerPlugin
 class Plugin(WorkerPlugin):
     idempotent = True
+    holder = error = None
     def __init__(self, name, data, boot):
         self.name, self.data, self.boot = name, data, boot
     def setup(self, worker):
         import importlib
         names = {}
-        exec(self.boot, names)
-        names["load"](self.name, self.data)
-        self.holder = importlib.import_module(self.name + "._remote.far_dask").Holder(self.name)
-        self.holder.setup(worker)
+        try:
+            exec(self.boot, names)
+            names["load"](self.name, self.data)
+            self.holder = importlib.import_module(self.name + "._remote.far_dask").Holder(self.name)
+            self.holder.setup(worker)
+        except Exception as error:
+            self.error = error
+            raise
+    async def hold(self, topic, key):
+        if self.error:
+            raise self.error
+        return await self.holder.hold(topic, key)
     def teardown(self, worker):
-        self.holder.teardown(worker)
+        if self.holder:
+            self.holder.teardown(worker)
+    def transition(self, key, start, finish, **_):
+        if self.holder and finish == "released":
+            self.holder.released(key)
 """
 
 

@@ -3,6 +3,10 @@
 Dask runs a task again, without a word, when a worker is lost. So a task starts nothing: the client that has
 submitted it gives the permit, by a comm of its own to the worker, once for each program. That comm carries the program's
 streams under Dask's own TLS, and lives as long as the program: when it breaks, the program ends.
+
+A client that cannot reach the worker has the scheduler carry its messages, as calls: `enter` gives the permit, `tell` brings
+messages, `hear` waits for some. There is no comm then whose end would tell that the client is gone; it is the scheduler that
+notices, and takes the task back.
 """
 
 from __future__ import annotations
@@ -13,13 +17,15 @@ import os
 import socket
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._core.launch import supervised
 from . import far
 
 OFFER_PATIENCE = 60.0  # seconds that an offer waits for its client, who may be busy; then it asks for another slot
-PATIENCE_AT_END = 3.0  # seconds for the last messages
+HEAR_PATIENCE = (
+    5.0  # seconds until `hear` is answered, also without a message: a scheduler has 512 connections for calls
+)
 
 
 class Comm:
@@ -44,7 +50,7 @@ class Comm:
         try:
             with contextlib.suppress(OSError):  # CommClosedError is one
                 while True:
-                    self._receive(await self._comm.read())
+                    self._receive(bytes(await self._comm.read()))
         finally:
             writing.cancel()
             self._comm.abort()
@@ -61,15 +67,15 @@ class Holder:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._offers: dict[str, asyncio.Future[bool]] = {}  # by their attempts; whether a program has taken the slot
-        self._slots: dict[str, asyncio.Future[None]] = {}  # of programs
+        self._offers: dict[str, _Offer] = {}  # by their attempts
+        self._relays: dict[str, _Relay] = {}  # by the attempts that they took
         self._sessions: set[far.Session] = set()
 
     def setup(self, worker: Any) -> None:
         """Be there for tasks and clients."""
         self._worker = worker
-        worker.handlers[f"{self.name}_attach"] = self.attach
-        worker.handlers[f"{self.name}_reject"] = self.reject
+        for handler in (self.attach, self.enter, self.tell, self.hear):
+            worker.handlers[f"{self.name}_{handler.__name__}"] = handler
         _holders.add(self)
         supervised.prepare()
 
@@ -84,49 +90,108 @@ class Holder:
     async def hold(self, topic: str, key: str) -> bool:
         """The work of a task: offer the slot, and hold it as long as a program is in it; whether there was one."""
         attempt = uuid.uuid4().hex
-        loop = asyncio.get_running_loop()
-        offer = self._offers[attempt] = loop.create_future()
-        slot = self._slots[attempt] = loop.create_future()
+        offer = self._offers[attempt] = _Offer(key)
         try:
             self._worker.log_event(topic, {"key": key, "attempt": attempt, "address": self._worker.address})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(OFFER_PATIENCE):
-                    await asyncio.wait([offer])
-            if not offer.done() or not offer.result():
-                return False
-            await slot
-            return True
+                    await asyncio.wait([offer.is_taken])
         finally:
-            self._offers.pop(attempt, None)
-            self._slots.pop(attempt, None)
+            del self._offers[attempt]
+        if not offer.is_taken.done() or not offer.is_taken.result():
+            return False
+        await offer.is_free.wait()
+        return True
 
-    async def reject(self, attempt: str) -> None:
-        """Nobody waits for this offer: the task was run again by Dask."""
-        if offer := self._offers.pop(attempt, None):
-            offer.set_result(False)
+    def released(self, key: str) -> None:
+        """Nobody wants the result of this task any more: it was run again by Dask, or the scheduler has lost its client."""
+        for offer in self._offers.values():
+            if offer.key == key and not offer.is_taken.done():
+                offer.is_taken.set_result(False)
+        for attempt in [attempt for attempt, relay in self._relays.items() if relay.key == key]:
+            self._close(attempt)
+
+    def _close(self, attempt: str) -> None:
+        if relay := self._relays.pop(attempt, None):
+            relay.session.close("the client is gone")
+            relay.outbox.put_nowait(b"")  # whoever waits for messages waits no more
+
+    def _take(self, attempt: str, send: Callable[[bytes], object]) -> tuple[far.Session | None, bytes]:
+        """The permit for a program, which is given once, and the place; no session: it is too late, nothing was started."""
+        offer = self._offers.get(attempt)
+        if offer is None or offer.is_taken.done():
+            return None, b""
+        offer.is_taken.set_result(True)
+        session = far.Session(send)
+        self._sessions.add(session)
+        session.gone.add_done_callback(lambda _: offer.is_free.set())
+        session.gone.add_done_callback(lambda _: self._sessions.discard(session))
+        return session, f"{socket.gethostname()} {os.getpid()}".encode()
 
     async def attach(self, comm: Any, attempt: str) -> Any:
         """Serve a client that takes an offer, up to the end of its program."""
         from distributed.core import Status  # late: other machines need not have it
 
-        offer, slot = self._offers.pop(attempt, None), self._slots.get(attempt)
-        if offer is None or slot is None:
-            await comm.write(b"")  # too late: nothing was started, nothing will be
-            return Status.dont_reply
-        offer.set_result(True)
-        session = far.Session(lambda message: link.send(message))
-        link = Comm(comm, lambda message: session.receive(bytes(message)))
-        session.gone.add_done_callback(lambda _: slot.set_result(None) if not slot.done() else None)
-        self._sessions.add(session)
+        session, place = self._take(attempt, lambda message: link.send(message))
+        link = Comm(comm, lambda message: session.receive(message) if session else None)
         try:
-            await comm.write(f"{socket.gethostname()} {os.getpid()}".encode())
-            await link.run()
+            await comm.write(place)
+            if session:
+                await link.run()
         except OSError:
             pass  # the client is gone already
         finally:
-            session.close("the client is gone")
-            self._sessions.discard(session)
+            if session:
+                session.close("the client is gone")
         return Status.dont_reply
+
+    async def enter(self, attempt: str) -> bytes:
+        """As `attach`, for a client whose messages the scheduler carries."""
+        outbox: asyncio.Queue[bytes] = asyncio.Queue()
+        offer = self._offers.get(attempt)
+        session, place = self._take(attempt, outbox.put_nowait)
+        if session and offer:
+            self._relays[attempt] = _Relay(offer.key, session, outbox)
+        return place
+
+    async def tell(self, attempt: str, messages: list[bytes]) -> None:
+        """Messages of the client, in order; an empty one is the last."""
+        for message in messages:
+            if message and (relay := self._relays.get(attempt)):
+                relay.session.receive(message)
+            elif not message:
+                self._close(attempt)
+
+    async def hear(self, attempt: str) -> list[bytes] | None:
+        """Messages for the client, when there are some; None: there will be no more."""
+        if (relay := self._relays.get(attempt)) is None:
+            return None
+        messages = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HEAR_PATIENCE):
+                messages.append(await relay.outbox.get())
+        while not relay.outbox.empty():
+            messages.append(relay.outbox.get_nowait())
+        return None if messages[-1:] == [b""] else messages
+
+
+class _Offer:
+    """Of a slot, by the task of this key."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.is_taken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Whether a program has taken it; False: nobody wants it."""
+        self.is_free = asyncio.Event()
+        """The slot, as nothing is left of that program."""
+
+
+class _Relay(NamedTuple):
+    """A program whose client cannot reach this worker."""
+
+    key: str
+    session: far.Session
+    outbox: asyncio.Queue[bytes]
 
 
 _holders: set[Holder] = set()  # in this process, which may be that of several workers

@@ -1,7 +1,8 @@
 """What an SSH session runs on the other machine: all programs of one connection, through its standard streams.
 
 Both ways it speaks in frames: the number of a program, the length of a message, and the message (see `far`). Where standard
-input ends, the connection is gone, whatever the cause: then all programs end.
+input ends, the connection is gone, whatever the cause: then all programs end. An empty frame of program 0 now and then makes
+the operating system notice that a network has broken without a word: an sshd that has nothing to send might wait for ever.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from . import far
 
 HEAD = struct.Struct(">II")
 """Of a frame: number, and length."""
+_PULSE = 15.0  # seconds
 CLOSE = b"}"
 """A message: nobody is interested in this program any more, end it."""
 
@@ -50,6 +52,12 @@ async def _serve(greeting: str) -> None:
             sessions[number].gone.add_done_callback(lambda _: sessions.pop(number))
         return sessions[number]
 
+    async def pulsate() -> None:
+        while True:
+            await asyncio.sleep(_PULSE)
+            writer.write(HEAD.pack(0, 0))
+
+    pulse = loop.create_task(pulsate())
     try:
         while True:
             number, size = HEAD.unpack(await reader.readexactly(HEAD.size))
@@ -61,5 +69,6 @@ async def _serve(greeting: str) -> None:
     except (asyncio.IncompleteReadError, OSError):
         pass
     finally:
+        pulse.cancel()
         supervised.close()
         transport.abort()

@@ -50,8 +50,12 @@ class Link(Protocol):
         """Nothing is left of the program, or it is to end."""
 
 
-class Launcher(abc.ABC):
-    """Starts programs on another machine. A launcher may be used on any event loop, and connects when it is first used.
+class LinkLauncher(abc.ABC):
+    """Starts programs on another machine, over a link that carries messages to a Python there.
+
+    For packages that add a way to other machines: a subclass opens the link, and all else is done here. At the other end
+    `ipyproc._remote.far.Session` takes the messages. A launcher may be used on any event loop, and connects when it is first
+    used. `docs/other-machines.md` has an example.
 
     Attributes:
         name: what it is called in tables.
@@ -63,6 +67,8 @@ class Launcher(abc.ABC):
     async def open(self, transport: Transport) -> Link:
         """A place for one program, when one is free. Nothing is started yet: no message was sent.
 
+        The link hands each message that comes from there to `transport.receive`, and its own end to `transport.lost`.
+
         Raises:
             OSError: there will be none.
         """
@@ -70,6 +76,9 @@ class Launcher(abc.ABC):
     @abc.abstractmethod
     async def slots(self) -> int:
         """How many programs to ask for at once."""
+
+    async def aclose(self) -> None:  # noqa: B027  -- there may be nothing
+        """Close what was opened on the running event loop; the programs behind it end."""
 
     async def exec(
         self, protocol: Callable[[], P], program: Any, *args: Any, **popen: Any
@@ -509,6 +518,13 @@ class RemoteFamily(Family):
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
         """When this process ends, the connection breaks, and that ends it."""
         return False
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, without the number of the operating system's."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
 
 
 def _check_streams(*targets: Any) -> None:

@@ -48,7 +48,7 @@ def launcher(address: str) -> SSHLauncher:
     return SSHLauncher(host, **{name: value for name, value in options.items() if value is not None})
 
 
-class SSHLauncher(near.Launcher):
+class SSHLauncher(near.LinkLauncher):
     """Starts programs on another machine over SSH; all of one launcher share a connection.
 
     Args:
@@ -106,19 +106,37 @@ class SSHLauncher(near.Launcher):
     async def _connect(self) -> AsyncIterator[_Connection]:
         try:
             session = await asyncssh.connect(self._host, **self._options)
-        except (OSError, asyncssh.Error) as error:
-            raise ConnectionError(f"no connection to {self.where} over SSH: {_reason(error)}") from None
+        except (OSError, ValueError, asyncssh.Error) as error:  # ValueError: a key, or ~/.ssh/config
+            raise ConnectionError(f"no connection to {self.where} over SSH: {self._reason(error)}") from None
         async with session:
             try:
                 connection = await self._begin(session)
             except (OSError, EOFError, asyncssh.Error) as error:
-                raise ConnectionError(f"programs cannot be started on {self.where}: {_reason(error)}") from None
+                raise ConnectionError(f"programs cannot be started on {self.where}: {near.reason(error)}") from None
             reading = asyncio.ensure_future(connection.read())
             try:
                 yield connection
             finally:
                 reading.cancel()
                 connection.end("the connection was closed")
+
+    def _reason(self, error: Exception) -> str:
+        """Why there is no connection, and what may help."""
+        port = self._options.get("port")
+        by_hand = f"ssh {f'-p {port} ' if port else ''}{self.where}"
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
+            return (
+                f"{near.reason(error)}: its key is not in ~/.ssh/known_hosts, or it is another one than there; run "
+                f"`{by_hand}` in a terminal once, and compare what it shows with what the administrator says"
+            )
+        if isinstance(error, asyncssh.PermissionDenied):
+            return (
+                f"{near.reason(error)}: it takes none of your keys; `{by_hand}` must work without a question; "
+                "`ssh-copy-id` gives it a key, SSHLauncher(..., client_keys=[...]) says which one to use"
+            )
+        if isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
+            return f"{near.reason(error)}: no key is unlocked here; give it to your agent, by `ssh-add` in a terminal"
+        return near.reason(error)
 
     async def _begin(self, session: asyncssh.SSHClientConnection) -> _Connection:
         """Have our part run there."""
@@ -133,7 +151,7 @@ class SSHLauncher(near.Launcher):
             if not line:
                 break
         said = (await there.stderr.read()).decode(errors="replace").strip().splitlines()
-        raise ConnectionError(said[-1] if said else "our part said nothing")
+        raise ConnectionError(said[-1] if said else f"{self._python or 'its shell'} ended without a word")
 
 
 class _Connection:
@@ -176,7 +194,9 @@ class _Connection:
                 if transport := self._transports.get(number):
                     transport.receive(message)
         except (EOFError, OSError, asyncssh.Error) as error:
-            why = f"the connection broke: {_reason(error)}" if str(error) and not isinstance(error, EOFError) else why
+            why = (
+                f"the connection broke: {near.reason(error)}" if str(error) and not isinstance(error, EOFError) else why
+            )
         finally:
             self.end(why)
 
@@ -240,7 +260,3 @@ except OSError as error:
 importlib.import_module({name!r} + "._remote.far_ssh").main({greeting!r})
 """
     return f"{code!r}\n".encode()
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ if __name__ == "__main__":
 """
 _SSHD = """
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {host}
 HostKey {place}/host
 AuthorizedKeysFile {place}/key.pub
 StrictModes no
@@ -51,7 +51,7 @@ def cluster(workers: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 
 @contextlib.contextmanager
-def sshd(place: Path) -> Iterator[dict[str, Any]]:
+def sshd(place: Path, host: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """An sshd that lets the user who runs it in; what `SSHLauncher` needs to reach it."""
     assert SSHD
     for name in ("host", "key"):
@@ -60,13 +60,13 @@ def sshd(place: Path) -> Iterator[dict[str, Any]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    (place / "config").write_text(_SSHD.format(port=port, place=place))
+    (place / "config").write_text(_SSHD.format(port=port, place=place, host=host))
     known = " ".join((place / "host.pub").read_text().split()[:2])
-    (place / "known").write_text(f"[127.0.0.1]:{port} {known}\n")
+    (place / "known").write_text(f"[{host}]:{port} {known}\n")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # an sshd of root wants it
     with subprocess.Popen(
-        [SSHD, "-D", "-e", "-f", str(place / "config")], stderr=subprocess.PIPE, text=True
+        [*inside, SSHD, "-D", "-e", "-f", str(place / "config")], stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr
         try:
@@ -76,7 +76,7 @@ def sshd(place: Path) -> Iterator[dict[str, Any]]:
             else:
                 raise AssertionError("sshd has not started")
             yield {
-                "host": "127.0.0.1",
+                "host": host,
                 "port": port,
                 "username": getpass.getuser(),
                 "client_keys": [str(place / "key")],
@@ -89,18 +89,20 @@ def sshd(place: Path) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def separate_cluster(place: Path) -> Iterator[tuple[str, dict[str, int]]]:
+def separate_cluster(
+    place: Path, host: str = "127.0.0.1", worker_host: str = "127.0.0.1", inside: Sequence[str] = ()
+) -> Iterator[tuple[str, dict[str, int]]]:
     """Scheduler, nanny and worker as processes of their own: the address, and their pids."""
     file = place / "scheduler.json"
     quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     roles = {
-        "scheduler": ("dask_scheduler", "--host=127.0.0.1", "--port=0", "--no-show", "--no-dashboard"),
-        "nanny": ("dask_worker", "--host=127.0.0.1", "--nthreads=1", "--no-dashboard"),
+        "scheduler": ("dask_scheduler", f"--host={host}", "--port=0", "--no-show", "--no-dashboard"),
+        "nanny": ("dask_worker", f"--host={worker_host}", "--nthreads=1", "--no-dashboard"),
     }
     processes = {}
     try:
         for role, (module, *words) in roles.items():
-            command = [sys.executable, "-m", f"distributed.cli.{module}", f"--scheduler-file={file}", *words]
+            command = [*inside, sys.executable, "-m", f"distributed.cli.{module}", f"--scheduler-file={file}", *words]
             processes[role] = subprocess.Popen(command, cwd=place, **quiet)
         with Client(scheduler_file=str(file), timeout=60) as client:
             client.wait_for_workers(1, timeout=60)

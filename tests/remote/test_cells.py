@@ -51,6 +51,7 @@ def test_what_cannot_go_there_is_refused_before_anything_starts(box):
         ("--on box --venv x true", "--venv cannot go with --on"),
         ("--retry-lost 2 true", "--retry-lost goes with --on"),
         ("--on box --retry-lost x true", "--retry-lost"),
+        ("--on tcp://box true", "allowed is tcp://HOST:PORT"),
     ):
         done = box.run(f"%aproc {line}")
         assert "UsageError" in str(done.messages) and said in str(done.messages), (
@@ -59,6 +60,15 @@ def test_what_cannot_go_there_is_refused_before_anything_starts(box):
             done.text("stderr"),
         )
     assert box.run("ipyproc.processes()").value == "[]"
+
+
+def test_names_of_the_configuration(box, cluster):
+    box.run(f"%config AProcMagics.launchers = {{'configured': {cluster!r}}}")
+    assert "here" in box.run("%aproc --on configured echo here").text()
+    assert box.run("(await ipyproc.run('echo', 'there', on='configured')).stdout").value == r"'there\n'"
+    box.run("%config AProcMagics.launchers = {}")
+    assert "there is no such place" in str(box.run("%aproc --on configured true").messages)
+    assert box.run("'configured' in ipyproc.launchers, 'box' in ipyproc.launchers").value == "(False, True)"
 
 
 def test_each_over_a_cluster_says_where(box, cluster):
@@ -89,7 +99,8 @@ def test_beside_a_client_of_the_users_own(box, cluster):
     assert "hi\n 3" in done.text(), done.error
     done = box.run("%aproc --on client echo here")
     assert "here" in done.text(), done.error
-    box.run("await client.close()")
+    done = box.run("await client.close()\nawait ipyproc.run('true', on=client)")
+    assert "ConnectionError" in done.error and "the Client was closed" in done.error
 
 
 def test_an_interrupt_ends_its_program_and_not_the_cluster(box):

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import time
 
 import pytest
 from distributed import Client, LocalCluster, Security
@@ -52,13 +51,36 @@ async def test_workers_can_be_chosen(client, program):
 
 
 async def test_an_offer_that_nobody_waits_for_starts_nothing(on, client):
-    """It is what Dask makes of a task that was lost."""
+    """It is what Dask makes of a task that was lost; the slot is free when the task is not wanted any more."""
     await ipyproc.run("true", on=on)
     connection = await on._connections.get()
-    began = time.monotonic()
-    future = client.submit(dask._hold(), parcel.packed().name, connection._topic, "a key of nobody", pure=False)
-    assert await future is False
-    assert time.monotonic() - began < 30  # and not after the patience of an offer
+    name, keys = parcel.packed().name, ["ipyproc-nobody-1", "ipyproc-nobody-2"]
+    futures = [client.submit(dask._hold(), name, connection._topic, key, key=key) for key in keys]
+    while sum((await client.run(lambda dask_worker: dask_worker.state.executing_count)).values()) < 2:
+        await asyncio.sleep(0.01)
+    assert {future.status for future in futures} == {"pending"}  # they hold both slots
+    for future in futures:
+        future.release()
+    assert (await ipyproc.run("echo", "free", on=on)).stdout == "free\n"
+
+
+async def test_an_interrupted_start_frees_its_slot_at_once(on, monkeypatch):
+    """The permit may have been given: then the worker has to hear that nobody is there."""
+    await ipyproc.run("true", on=on)
+    connect, attached = dask.connect, []
+
+    async def and_cancel(*args, **keywords):
+        comm = await connect(*args, **keywords)
+        attached.append(comm)
+        asyncio.current_task().cancel()
+        return comm
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dask, "connect", and_cancel)
+        for _ in range(4):  # twice as many as there are slots
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.ensure_future(ipyproc.run("true", on=on))
+    assert len(attached) == 4
     assert (await ipyproc.run("echo", "free", on=on)).stdout == "free\n"
 
 
@@ -102,8 +124,27 @@ async def test_tls_and_a_cluster_object():
         gc.collect()
 
 
+async def test_workers_that_cannot_take_our_part(cluster, monkeypatch):
+    """Also those that come later, and say so only when they get a task."""
+    for turn in ("programs cannot be started on the Dask cluster", "the cluster gives no slot"):
+        with monkeypatch.context() as patch:
+            patch.setattr(parcel, "packed", lambda: parcel.Parcel("ipyproc_of_a_test", b""))
+            patch.setattr(parcel, "BOOT", parcel.BOOT.replace("(3, 11)", "(3, 99)"))
+            on = ipyproc.DaskLauncher(cluster)
+            with pytest.raises(ConnectionError, match=rf"{turn}.*: Linux and Python 3\.11 or newer are needed"):
+                await ipyproc.run("true", on=on)
+            await on.aclose()
+    on = ipyproc.DaskLauncher(cluster)  # it is another version of our part
+    assert (await ipyproc.run("echo", "there", on=on)).stdout == "there\n"
+    await on.aclose()
+
+
 async def test_a_cluster_that_is_not_there(monkeypatch):
-    monkeypatch.setattr(dask, "CONNECT_PATIENCE", 0.5)
-    on = ipyproc.DaskLauncher("tcp://127.0.0.1:1")
-    with pytest.raises(ConnectionError, match="no connection to the Dask cluster"):
-        await asyncio.wait_for(ipyproc.run("true", on=on), 50)
+    monkeypatch.setattr(dask, "CONNECT_PATIENCE", 0.2)
+    for address, said in (
+        ("tcp://127.0.0.1:1", "no connection to the Dask cluster tcp://127.0.0.1:1: Timed out"),
+        ("tls://127.0.0.1:1", r"give it certificates, by DaskLauncher\(\.\.\., security=\.\.\.\)"),
+    ):
+        with pytest.raises(ConnectionError, match=said):
+            await asyncio.wait_for(ipyproc.run("true", on=ipyproc.DaskLauncher(address)), 50)
+    gc.collect()  # a client that has not been closed would warn now

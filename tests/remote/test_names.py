@@ -1,6 +1,6 @@
 """What `on=` takes, and what is said of all else; nothing is connected here."""
 
-import importlib.metadata
+import asyncio
 import re
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 import ipyproc
-from ipyproc._core.launch import named, names, ssh_hosts
+from ipyproc._core.launch import named, ssh_hosts
 
 
 def test_addresses_and_their_launchers():
@@ -42,6 +42,10 @@ def test_names_of_ones_own(monkeypatch):
         ("ssh://", "SSH address|ssh://[USER@]HOST"),
         ("ssh://box/path", "ssh://[USER@]HOST"),
         ("ssh://box:x", "ssh://box:x"),
+        ("tcp://box", "allowed is tcp://HOST:PORT"),
+        ("tls", "allowed is tls://HOST:PORT"),
+        ("tcp://:8786", "allowed is tcp://HOST:PORT"),
+        ("dask://box:8786", "allowed is dask alone, or tcp://HOST:PORT"),
     ],
 )
 def test_what_is_no_place(on, said, monkeypatch):
@@ -74,19 +78,80 @@ def test_a_missing_package_is_named():
     assert "pip install 'ipyproc[ssh]'" in said
 
 
-def test_launchers_of_other_packages(monkeypatch):
-    monkeypatch.setattr(names, "_cache", {})
-    point = importlib.metadata.EntryPoint("k8s", "tests.remote.test_names:other", "ipyproc.launchers")
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if "ipyproc" in group else [])
-    assert named("k8s://namespace/pod").address == "k8s://namespace/pod"
+_PACKAGE = """
+import asyncio
+import ipyproc
+from ipyproc._remote.far import Session  # what runs there; here it is the same process
 
 
-class other:  # noqa: N801  -- called as a function
+class Launcher(ipyproc.LinkLauncher):
+    name = "pod"
+
     def __init__(self, address):
         self.address = address
 
-    async def aclose(self):
-        """There is nothing to close."""
+    async def slots(self):
+        return 2
+
+    async def open(self, transport):
+        return Link(self.address, transport)
+
+
+class Link:
+    ends_family = True  # the place is for others when the program has ended
+
+    def __init__(self, where, transport):
+        loop = asyncio.get_running_loop()
+        self.where = where
+        self.session = Session(lambda message: loop.call_soon(transport.receive, message))
+
+    def send(self, message):
+        self.session.receive(message)
+
+    def close(self):
+        self.session.close()
+"""
+
+
+def test_a_launcher_of_another_package(tmp_path, monkeypatch):
+    """As pip installs one: found by its entry point, used by its scheme, its name, and as an object."""
+    (tmp_path / "pods.py").write_text(_PACKAGE)
+    (tmp_path / "pods-1.dist-info").mkdir()
+    (tmp_path / "pods-1.dist-info" / "METADATA").write_text("Name: pods\nVersion: 1\n")
+    (tmp_path / "pods-1.dist-info" / "entry_points.txt").write_text("[ipyproc.launchers]\npod = pods:Launcher\n")
+    with pytest.raises(ValueError, match="there is no such place"):
+        named("pod://one")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert named("pod").address == "pod"
+    with pytest.raises(ValueError, match=r"did you mean pod\?"):
+        named("pdo://one")
+
+    async def use():
+        done = await ipyproc.run("sh", "-c", "cat; echo err >&2; exit 3", input="in", on="pod://one", check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (3, "in", "err\n")
+        async with await ipyproc.start("sleep", "60", on=named("pod://two")) as process:
+            assert f"{process.pid} on pod://two" in repr(process)
+            assert await process.stop() == -15
+        with pytest.raises(FileNotFoundError, match="no such program on pod://one"):
+            await ipyproc.run("nope-nope", on="pod://one")
+        results = await ipyproc.parallel([["echo", str(number)] for number in range(5)], on="pod://one")
+        assert [done.stdout for done in results] == [f"{number}\n" for number in range(5)]
+
+    asyncio.run(use())
+
+
+def test_a_launcher_that_is_broken(tmp_path, monkeypatch):
+    """The error names the package, and not only what is wrong in it."""
+    (tmp_path / "broken-1.dist-info").mkdir()
+    (tmp_path / "broken-1.dist-info" / "METADATA").write_text("Name: broken\nVersion: 1\n")
+    (tmp_path / "broken-1.dist-info" / "entry_points.txt").write_text(
+        "[ipyproc.launchers]\nbrk = no_such_module:Launcher\nint = builtins:str\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match=r"the package broken has no no_such_module:Launcher"):
+        named("brk://one")
+    with pytest.raises(TypeError, match=r"what builtins:str of the package broken gives is no launcher"):
+        named("int://one")
 
 
 def test_hosts_of_the_ssh_configuration(tmp_path):

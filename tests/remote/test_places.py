@@ -11,6 +11,7 @@ import pytest
 import ipyproc
 from ipyproc import DEVNULL, LOG, PIPE, STDOUT, ProcessExitError, ProcessStopped, ProcessTimeout
 from ipyproc._core.command import Command
+from ipyproc._jupyter.figures import Figures
 
 from ..hostile_family import marked, script_of
 
@@ -36,6 +37,14 @@ async def test_the_process_says_where_it_is(on, program):
         assert f"{process.pid} on {process.where}" in repr(process)
         assert process.launcher == on.name
         assert os.path.exists(f"/proc/{process.pid}")  # the other machine is this one
+        figures = Figures(process)
+        figures.look()
+        assert not figures.looked_at, "not 0 bytes, before it has answered"
+        while not figures.looked_at:
+            await asyncio.sleep(0.01)
+            figures.look()
+        assert figures.count == 1
+        assert figures.memory > 0
         assert await process.stop() == -signal.SIGTERM
     assert not process.family.is_alive()
 

@@ -73,7 +73,7 @@ def _of_address(on: str, names: Mapping[str, Any]) -> RemoteLauncher:
         if scheme in _OURS:
             _cache[on] = _module(_OURS[scheme]).launcher(on)
         elif other := _others().get(scheme):
-            _cache[on] = other.load()(on)
+            _cache[on] = _of_package(other, on)
         elif on in ssh_hosts():
             _cache[on] = _module(_SSH).launcher(f"ssh://{on}")
         else:
@@ -91,6 +91,18 @@ def _module(what: tuple[str, str, str]) -> Any:
                 f"on: {extra} needs the package {package}; pip install 'ipyproc[{extra}]'", name=package
             ) from None
         raise
+
+
+def _of_package(point: importlib.metadata.EntryPoint, on: str) -> RemoteLauncher:
+    package = point.dist.name if point.dist else point.module
+    try:
+        make = point.load()
+    except (ImportError, AttributeError) as error:
+        raise ImportError(f"on={on!r}: the package {package} has no {point.value}: {error}") from error
+    found: RemoteLauncher = make(on)
+    if not _is_place(found):
+        raise TypeError(f"on={on!r}: what {point.value} of the package {package} gives is no launcher")
+    return found
 
 
 def _others() -> dict[str, importlib.metadata.EntryPoint]:

@@ -1,0 +1,74 @@
+"""What an sshd and its machine can refuse, and what is said then."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import ipyproc
+from ipyproc._remote import ssh
+
+pytestmark = pytest.mark.timeout(60)
+
+
+async def refused(**options):
+    on = ipyproc.SSHLauncher(**options)
+    try:
+        with pytest.raises(ConnectionError) as caught:
+            await asyncio.wait_for(ipyproc.run("true", on=on), 50)
+        assert f"{options['username']}@127.0.0.1" in str(caught.value)
+        return str(caught.value)
+    finally:
+        await on.aclose()
+
+
+async def test_a_host_that_is_not_known(sshd, tmp_path):
+    (tmp_path / "none").touch()
+    said = await refused(**{**sshd, "known_hosts": str(tmp_path / "none")})
+    assert "its key is not in ~/.ssh/known_hosts" in said
+    assert f"run `ssh -p {sshd['port']} {sshd['username']}@127.0.0.1` in a terminal once" in said
+
+
+async def test_keys_that_do_not_help(sshd, tmp_path):
+    """Nobody is asked for a password, or a passphrase: there is nobody to answer in a cell."""
+    for name, phrase in (("other", ""), ("locked", "phrase")):
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", phrase, "-f", str(tmp_path / name)]
+        subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+    assert "it takes none of your keys" in await refused(**{**sshd, "client_keys": [str(tmp_path / "other")]})
+    assert "by `ssh-add` in a terminal" in await refused(**{**sshd, "client_keys": [str(tmp_path / "locked")]})
+    assert "No such file or directory: " in await refused(**{**sshd, "client_keys": [str(tmp_path / "nothing")]})
+
+
+async def test_a_key_of_an_agent(sshd, monkeypatch):
+    agent = subprocess.run(["ssh-agent", "-s"], check=True, capture_output=True, text=True).stdout
+    environment = dict(re.findall(r"(SSH_\w+)=([^;]+);", agent))
+    try:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        subprocess.run(["ssh-add", "-q", *sshd["client_keys"]], check=True)
+        on = ipyproc.SSHLauncher(**{name: value for name, value in sshd.items() if name != "client_keys"})
+        assert (await ipyproc.run("echo", "in", on=on)).stdout == "in\n"
+        await on.aclose()
+    finally:
+        subprocess.run(["kill", environment["SSH_AGENT_PID"]], check=True)
+
+
+async def test_a_machine_without_a_python_for_us(sshd, tmp_path):
+    assert "/nope/python: not found" in await refused(**sshd, python="/nope/python")
+    assert "/bin/false ended without a word" in await refused(**sshd, python="/bin/false")
+    (tmp_path / "sh").symlink_to(shutil.which("sh"))
+    (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n")  # as an old one says it is no newer
+    (tmp_path / "python3").chmod(0o755)
+    words = [tmp_path / "sh", "-c", ssh._command(None)]
+    done = subprocess.run(words, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (127, "no Python 3.11 or newer was found there\n")
+
+
+async def test_more_programs_than_an_sshd_allows_sessions(sshd):
+    """MaxSessions is 10 here, as everywhere where nobody has set it."""
+    on = ipyproc.SSHLauncher(**sshd)
+    results = await ipyproc.parallel([["sh", "-c", f"sleep 0.2; echo {number}"] for number in range(60)], 60, on=on)
+    assert [done.stdout for done in results] == [f"{number}\n" for number in range(60)]
+    await on.aclose()
