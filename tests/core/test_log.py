@@ -291,7 +291,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
 def test_a_file_that_another_log_writes_to_is_refused_and_not_truncated(tmp_path):
     first = log.Log(file=tmp_path / "own")
     first.write(1, b"mine")
-    with pytest.raises(OSError, match="another program"):
+    with pytest.raises(OSError, match="another log"):
         log.Log(file=tmp_path / "own")
     assert (tmp_path / "own").read_bytes() == b"mine"
     end(first)

@@ -28,7 +28,7 @@ def test_a_log_of_ones_own(kernel, tmp_path):
     kernel.run("del r")
     kernel.run("%aproc --bg --proc p --log '>>{file}' {program} out d stall")
     assert kernel.run("%aproc --log '>>{file}' echo x").error == (
-        f"UsageError: --log: cannot write to '{file}': the log of another program is being written to it"
+        f"UsageError: --log: cannot write to '{file}': another log is being written to it"
     )
     kernel.run("await p.log.changed(0); await p.stop()")
     assert file.read_text() == "a\nb\nc\nd\n"
