@@ -324,7 +324,8 @@ class Card(Widget):
         if self._process.is_over:
             return None
         total = self._rows.total
-        return progress.read([row.plain for row in self._rows.read_all(max(0, total - progress.LAST), total)])
+        last = [row.plain for row in self._rows.read_all(max(0, total - progress.LAST), total)]
+        return progress.read(last, is_open=bool(self._rows.open))
 
     def _send_rows(self) -> int:
         """The answer to what was asked for last; the others wait for their own turn."""
