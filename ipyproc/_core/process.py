@@ -118,6 +118,12 @@ class Process(asyncio.subprocess.Process):
         ended_at = ended.result() if ended.done() else time.monotonic()
         return ended_at - self._started_at
 
+    @property
+    def ended_at(self) -> float | None:
+        """When the program has ended, as `time.time()` tells it; None while it runs."""
+        ended = self._protocol.ended
+        return time.time() - (time.monotonic() - ended.result()) if ended.done() else None
+
     def __await__(self) -> Generator[Any, None, int]:
         """`await process` is `await process.wait()`."""
         return self.wait().__await__()

@@ -278,6 +278,7 @@ class Card(Widget):
             "pauses": bool(_PAUSES),
             "stdin": self._stdin.is_open,
             "notifies": self._notify_after is not None,
+            "ended": transcript.until(process),
         }
 
     def _clock(self) -> dict[str, Any]:
@@ -313,7 +314,7 @@ class Card(Widget):
             "settled": rows.settled,
             "counts": transcript.counts(rows),
             "progress": self._progress(),
-            "secret": self._stdin.is_open and asks_for_secret(rows.open),
+            "secret": self._stdin.is_open and asks_for_secret(self._prompt()),
             **self._clock(),
         }
         self.send(message, [buffer])
@@ -393,11 +394,16 @@ class Card(Widget):
             return
         while self._rows.follow():
             pass
-        shown = self._stdin.send(text, self._rows.open)
+        shown = self._stdin.send(text, self._prompt())
         if shown is not None:
             for rows in {self._rows, self._transcribed}:
                 rows.echo(shown)
             self._push_tail(anew=True)
+
+    def _prompt(self) -> list[Row]:
+        """What the program may be asking: its open rows, or the last row, if it has ended the line of its question."""
+        total = self._rows.total
+        return self._rows.open or list(self._rows.read_all(max(0, total - 1), total))
 
     def _watch(self, view: object, *, on: bool) -> None:
         if isinstance(view, str) and len(view) <= 64:

@@ -22,6 +22,7 @@ const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
 class Card implements View<Message> {
   readonly root = element('section', 'card', { role: 'group' });
   private readonly icon = element('span', 'icon');
+  private readonly spinner = element('span', 'spinner', { 'aria-hidden': 'true' });
   private readonly label = element('span', 'label', { role: 'status' });
   private readonly title = element('code', 'title');
   private readonly note = element('span', 'note');
@@ -130,6 +131,8 @@ class Card implements View<Message> {
     const { name, label, sent } = this.shown;
     const { elapsed, sent_ago, next_in } = this.times;
     const since = LIVE.has(name) ? (performance.now() - this.heard) / 1000 : 0;
+    // no CSS animation: it would have the browser look at the page sixty times a second, also between two steps
+    this.spinner.style.rotate = `${45 * Math.floor(elapsed + since)}deg`;
     if (name !== 'lost') put(this.time, LIVE.has(name) ? running(elapsed + since) : duration(elapsed));
     let text = label;
     if (name === 'stopping') {
@@ -167,7 +170,7 @@ class Card implements View<Message> {
     const paused = name === 'paused';
     if (this.root.dataset.state !== name) {
       this.root.dataset.state = name;
-      this.icon.replaceChildren(live && !paused ? element('span', 'spinner', { 'aria-hidden': 'true' }) : icon(name));
+      this.icon.replaceChildren(name === 'running' ? this.spinner : icon(name));
     }
     this.root.setAttribute('aria-label', `Process ${title}`);
     put(this.title, (this.title.title = title));
@@ -183,6 +186,7 @@ class Card implements View<Message> {
     if (!live) this.figures.root.hidden = true;
     this.stdin.hidden = !live || !this.shown.stdin;
     put(this.counts, this.counted);
+    this.time.title = this.shown.ended;
     this.drawProgress();
     this.output.hidden = !this.open || this.output.isEmpty;
     this.output.lost = this.lost;

@@ -18,6 +18,7 @@ export interface Shown extends Times {
   sent: string; // the signal that was sent last
   pauses: boolean; // whether it can be paused here
   stdin: boolean; // whether one can type for it
+  ended: string; // when, by the clock
   notifies: boolean; // whether the browser is to tell of the end
 }
 export interface State {
