@@ -96,9 +96,9 @@ def until(process: Process) -> str:
 def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], note: str, ended: str = "") -> str:
     colour = _COLOURS.get(now.name, _DIM)
     head = (
-        f'<div style="display:flex;gap:8px;padding:4px 8px;font-size:13px">'
-        f'<span style="color:{colour}">{now.mark}</span><b>{html.escape(now.label)}</b>'
-        f'<code style="flex:1;background:none;font-size:12.5px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
+        f'<div style="display:flex;flex-wrap:wrap;gap:0 8px;padding:4px 8px;font-size:13px">'
+        f'<span style="flex:none;width:14px;color:{colour};text-align:center">{now.mark}</span><b>{html.escape(now.label)}</b>'
+        f'<code style="flex:1 1 120px;background:none;font-size:12.5px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
         f"{html.escape(title)}</code>"
         f'<span style="color:{_DIM}">{html.escape(note)}</span>'
         f'<span style="color:{_DIM};white-space:nowrap">{used}</span>'
