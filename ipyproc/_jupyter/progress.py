@@ -64,8 +64,8 @@ def read(rows: Sequence[str], *, is_open: bool = False) -> float | None:
     last = [row.rstrip()[:_MOST] for row in rows if row.strip()][-LAST:]
     bare = [_value(match.groupdict()) for row in last[-2:] if (match := _BARE.search(row))]
     if bare and _BARE.search(last[-1]):
-        before, now = bare[0], bare[-1]
-        grows = len(bare) > 1 and before is not None and now is not None and before < now
+        first, now = bare[0], bare[-1]
+        grows = len(bare) > 1 and first is not None and now is not None and first < now
         return now if is_open or grows else None
     for number in reversed(range(len(last))):
         found = _share(last[number])

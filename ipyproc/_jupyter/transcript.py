@@ -97,12 +97,12 @@ def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], n
     colour = _COLOURS.get(now.name, _DIM)
     head = (
         f'<div style="display:flex;flex-wrap:wrap;gap:0 8px;padding:4px 8px;font-size:13px">'
-        f'<span style="flex:none;width:14px;color:{colour};text-align:center">{now.mark}</span><b>{html.escape(now.label)}</b>'
+        f'<span style="display:flex;gap:8px"><span style="flex:none;width:14px;color:{colour};text-align:center">{now.mark}</span>'
+        f"<b>{html.escape(now.label)}</b></span>"
         f'<code style="flex:1 1 120px;background:none;font-size:12.5px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
         f"{html.escape(title)}</code>"
-        f'<span style="color:{_DIM}">{html.escape(note)}</span>'
-        f'<span style="color:{_DIM};white-space:nowrap">{used}</span>'
-        f'<span style="white-space:nowrap;font-variant-numeric:tabular-nums" title="{ended}">{took}</span></div>'
+        + "".join(f'<span style="color:{_DIM}">{html.escape(each)}</span>' for each in (note, used) if each)
+        + f'<span style="white-space:nowrap;font-variant-numeric:tabular-nums" title="{ended}">{took}</span></div>'
     )
     body = (
         # column-reverse: it opens at its end, as the card stood, without a script
