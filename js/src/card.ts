@@ -123,6 +123,7 @@ class Card implements View<Message> {
   }
 
   tick(): void {
+    if (this.shown.name === 'stopping') this.label.setAttribute('aria-live', 'off'); // nobody wants to hear it count
     this.drawTimes();
     if (LIVE.has(this.shown.name)) this.figures.tick();
   }
@@ -170,6 +171,7 @@ class Card implements View<Message> {
     const paused = name === 'paused';
     if (this.root.dataset.state !== name) {
       this.root.dataset.state = name;
+      this.label.setAttribute('aria-live', 'polite');
       this.icon.replaceChildren(name === 'running' ? this.spinner : icon(name));
     }
     this.root.setAttribute('aria-label', `Process ${title}`);

@@ -70,6 +70,13 @@ def test_a_running_card_moves_once_a_second_and_needs_no_animation(page):
     page.wait_for_function(f"{turned} !== '{before}'")
 
 
+def test_a_countdown_is_not_read_out(page):
+    show_states(page, "light")  # a second has passed
+    live = "[...document.querySelectorAll('[role=status]')].map((each) => each.closest('[data-state]').dataset.state + ' ' + each.ariaLive)"
+    told = set(page.evaluate(live))
+    assert "stopping off" in told and {each.split()[1] for each in told - {"stopping off"}} == {"polite"}
+
+
 def test_the_table_with_the_keyboard_alone(page):
     show_table(page, "light")
     names = []

@@ -62,7 +62,9 @@ def test_the_end_of_input(kernel):
 
 
 def test_what_was_typed_for_a_password_is_never_shown(kernel):
-    code = "import time; x = input('Password: '); print('Again, password:'); print('got', x == input()); time.sleep(600)"
+    code = (
+        "import time; x = input('Password: '); print('Again, password:'); print('got', x == input()); time.sleep(600)"
+    )
     page, _ = start(kernel, code)
     until(kernel, page, "Password: ")
     page.send("stdin", text="hunter2\n")
