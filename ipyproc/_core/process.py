@@ -121,8 +121,7 @@ class Process(asyncio.subprocess.Process):
     @property
     def ended_at(self) -> float | None:
         """When the program has ended, as `time.time()` tells it; None while it runs."""
-        ended = self._protocol.ended
-        return time.time() - (time.monotonic() - ended.result()) if ended.done() else None
+        return time.time() - (time.monotonic() - self._started_at - self.duration) if self.is_over else None
 
     def __await__(self) -> Generator[Any, None, int]:
         """`await process` is `await process.wait()`."""

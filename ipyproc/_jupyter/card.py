@@ -15,7 +15,7 @@ each row behind the digit of its stream (0: a note of ours), joined by \n, with 
                      {op: "stdin", text} {op: "eof"}    for the program; at most 64 KiB
                      {op: "ping"}                 are you there? the answer is a tail
     kernel -> page   {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
-    kernel -> page   {op: "tail", total, first, settled, counts, progress, secret, elapsed, sent_ago, next_in} + [the rows from
+    kernel -> page   {op: "tail", total, first, settled, counts, progress, secret, elapsed, sent_ago, next_in, ended} + [the rows from
                                                   `first` on]; rows below `settled` will never change
                      {op: "notify", label, took}  the program has ended, and somebody wants to be told
                      {op: "figures", cpu, memory, count}           what has changed, once a second while a view is in sight; cpu in percent
@@ -278,11 +278,10 @@ class Card(Widget):
             "pauses": bool(_PAUSES),
             "stdin": self._stdin.is_open,
             "notifies": self._notify_after is not None,
-            "ended": transcript.until(process),
         }
 
     def _clock(self) -> dict[str, Any]:
-        """Times as spans that count from now: the clocks of kernel and page need not agree."""
+        """Times as spans that count from now, as the clocks of kernel and page need not agree; the end is for reading."""
         process = self._process
         assert process is not None
         ladder = process.ladder
@@ -290,6 +289,7 @@ class Card(Widget):
             "elapsed": round(process.duration, 3),
             "sent_ago": round(time.monotonic() - ladder.sent_at, 3) if ladder.sent else 0,
             "next_in": None if ladder.next_in is None else round(ladder.next_in, 3),
+            "ended": transcript.until(process),
         }
 
     def _push_tail(self, *, anew: bool = False) -> None:

@@ -96,7 +96,7 @@ def until(process: Process) -> str:
 def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], note: str, ended: str = "") -> str:
     colour = _COLOURS.get(now.name, _DIM)
     head = (
-        f'<div style="display:flex;flex-wrap:wrap;gap:0 8px;padding:4px 8px;font-size:13px">'
+        f'<div style="display:flex;flex-wrap:wrap;align-items:baseline;gap:0 8px;padding:4px 8px;font-size:13px">'
         f'<span style="display:flex;gap:8px"><span style="flex:none;width:14px;color:{colour};text-align:center">{now.mark}</span>'
         f"<b>{html.escape(now.label)}</b></span>"
         f'<code style="flex:1 1 120px;background:none;font-size:12.5px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'

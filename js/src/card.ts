@@ -130,11 +130,12 @@ class Card implements View<Message> {
 
   private drawTimes(): void {
     const { name, label, sent } = this.shown;
-    const { elapsed, sent_ago, next_in } = this.times;
+    const { elapsed, sent_ago, next_in, ended = '' } = this.times;
     const since = LIVE.has(name) ? (performance.now() - this.heard) / 1000 : 0;
     // no CSS animation: it would have the browser look at the page sixty times a second, also between two steps
     this.spinner.style.rotate = `${45 * Math.floor(elapsed + since)}deg`;
     if (name !== 'lost') put(this.time, LIVE.has(name) ? running(elapsed + since) : duration(elapsed));
+    this.time.title = ended;
     let text = label;
     if (name === 'stopping') {
       text = `Stopping (${sent} sent ${Math.floor(sent_ago + since)} s ago`;
@@ -188,7 +189,6 @@ class Card implements View<Message> {
     if (!live) this.figures.root.hidden = true;
     this.stdin.hidden = !live || !this.shown.stdin;
     put(this.counts, this.counted);
-    this.time.title = this.shown.ended;
     this.drawProgress();
     this.output.hidden = !this.open || this.output.isEmpty;
     this.output.lost = this.lost;

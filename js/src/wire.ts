@@ -6,6 +6,7 @@ export interface Times {
   elapsed: number; // all are seconds, at the moment when the kernel said so
   sent_ago: number;
   next_in: number | null;
+  ended: string; // when, by the kernel's clock
 }
 export interface Shown extends Times {
   job: string; // the id that every message of ours must carry
@@ -18,7 +19,6 @@ export interface Shown extends Times {
   sent: string; // the signal that was sent last
   pauses: boolean; // whether it can be paused here
   stdin: boolean; // whether one can type for it
-  ended: string; // when, by the clock
   notifies: boolean; // whether the browser is to tell of the end
 }
 export interface State {
