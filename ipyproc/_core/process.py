@@ -118,6 +118,11 @@ class Process(asyncio.subprocess.Process):
         ended_at = ended.result() if ended.done() else time.monotonic()
         return ended_at - self._started_at
 
+    @property
+    def ended_at(self) -> float | None:
+        """When the program has ended, as `time.time()` tells it; None while it runs."""
+        return time.time() - (time.monotonic() - self._started_at - self.duration) if self.is_over else None
+
     def __await__(self) -> Generator[Any, None, int]:
         """`await process` is `await process.wait()`."""
         return self.wait().__await__()

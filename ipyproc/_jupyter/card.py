@@ -15,7 +15,7 @@ each row behind the digit of its stream (0: a note of ours), joined by \n, with 
                      {op: "stdin", text} {op: "eof"}    for the program; at most 64 KiB
                      {op: "ping"}                 are you there? the answer is a tail
     kernel -> page   {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
-    kernel -> page   {op: "tail", total, first, settled, counts, progress, secret, elapsed, sent_ago, next_in} + [the rows from
+    kernel -> page   {op: "tail", total, first, settled, counts, progress, secret, elapsed, sent_ago, next_in, ended} + [the rows from
                                                   `first` on]; rows below `settled` will never change
                      {op: "notify", label, took}  the program has ended, and somebody wants to be told
                      {op: "figures", cpu, memory, count}           what has changed, once a second while a view is in sight; cpu in percent
@@ -281,7 +281,7 @@ class Card(Widget):
         }
 
     def _clock(self) -> dict[str, Any]:
-        """Times as spans that count from now: the clocks of kernel and page need not agree."""
+        """Times as spans that count from now, as the clocks of kernel and page need not agree; the end is for reading."""
         process = self._process
         assert process is not None
         ladder = process.ladder
@@ -289,6 +289,7 @@ class Card(Widget):
             "elapsed": round(process.duration, 3),
             "sent_ago": round(time.monotonic() - ladder.sent_at, 3) if ladder.sent else 0,
             "next_in": None if ladder.next_in is None else round(ladder.next_in, 3),
+            "ended": transcript.until(process),
         }
 
     def _push_tail(self, *, anew: bool = False) -> None:
@@ -313,7 +314,7 @@ class Card(Widget):
             "settled": rows.settled,
             "counts": transcript.counts(rows),
             "progress": self._progress(),
-            "secret": self._stdin.is_open and asks_for_secret(rows.open),
+            "secret": self._stdin.is_open and asks_for_secret(self._prompt()),
             **self._clock(),
         }
         self.send(message, [buffer])
@@ -324,7 +325,8 @@ class Card(Widget):
         if self._process.is_over:
             return None
         total = self._rows.total
-        return progress.read([row.plain for row in self._rows.read_all(max(0, total - progress.LAST), total)])
+        last = [row.plain for row in self._rows.read_all(max(0, total - progress.LAST), total)]
+        return progress.read(last, is_open=bool(self._rows.open))
 
     def _send_rows(self) -> int:
         """The answer to what was asked for last; the others wait for their own turn."""
@@ -392,11 +394,16 @@ class Card(Widget):
             return
         while self._rows.follow():
             pass
-        shown = self._stdin.send(text, self._rows.open)
+        shown = self._stdin.send(text, self._prompt())
         if shown is not None:
             for rows in {self._rows, self._transcribed}:
                 rows.echo(shown)
             self._push_tail(anew=True)
+
+    def _prompt(self) -> list[Row]:
+        """What the program may be asking: its open rows, or the last row, if it has ended the line of its question."""
+        total = self._rows.total
+        return self._rows.open or list(self._rows.read_all(max(0, total - 1), total))
 
     def _watch(self, view: object, *, on: bool) -> None:
         if isinstance(view, str) and len(view) <= 64:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 import weakref
 from typing import Any
@@ -62,7 +63,12 @@ class LiveTable(Widget):
         if table is not None:
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
-            self.shown = {"job": self._job, "label": "Table", "title": "the processes of this kernel"}
+            self.shown = {
+                "job": self._job,
+                "label": "Table",
+                "title": "the processes of this kernel",
+                "pauses": hasattr(signal, "SIGSTOP"),
+            }
             table.watchers.add(self._table_changed)
             self._listen()
 

@@ -14,45 +14,59 @@ LAST = 5  # rows that are looked at
 _MOST = 250  # characters of a row; no program shows its progress in more
 
 _PERCENT = r"(?P<percent>\d{1,3}(?:\.\d+)?) ?%"
-_OF = r"(?P<done>\d+(?:\.\d+)?) ?/ ?(?P<all>\d+(?:\.\d+)?)"
+_OF = r"(?P<done>0|[1-9]\d*(?:\.\d+)?) ?/ ?(?P<all>[1-9]\d*(?:\.\d+)?)"  # days and months have a zero in front
 _SIZE_OF = r"(?P<done>\d+(?:\.\d+)?) ?(?P<done_unit>[kKMGT]i?B|B|bytes)? ?/ ?(?P<all>\d+(?:\.\d+)?) ?(?P<all_unit>[kKMGT]i?B|B|bytes)"
 _DOING = (
     r"(?:(?:up|down)?loading|progress|processing|processed|extracting|unpacking|installing|copying|compiling|building|"
     r"converting|encoding|fetching|receiving|sending|writing|reading|verifying|checking out|pulling|pushing|"
     r"(?:receiving|writing|compressing|counting|unpacking) objects|resolving deltas|updating files|updating index)"
 )
-_DONE = r"(?:done|complete|completed|finished|processed|downloaded|uploaded|copied)"
+_DONE = r"(?:done|complete|completed|finished|processed|downloaded|uploaded|copied)\b(?! ?[\w?])"
+_BLOCKS = "█▉▊▋▌▍▎▏░▒▓"
 _BARS = [
-    rf"{_PERCENT}\|[^|]*\|",  # tqdm:  42%|████▏     | 42/100 [00:04<00:05, 9.9it/s]
+    rf"{_PERCENT}\|[ #\d{_BLOCKS}]*\| *[\d.]+\w*/",  # tqdm:  42%|████▏     | 42/100 [00:04<00:05, 9.9it/s]
     rf"[━╸╺]{{10,}}+\s+{_SIZE_OF}\b",  # pip:  ━━━━━━ 1.2/3.4 MB 5.6 MB/s eta 0:00:01
     rf"[━╸╺]{{10,}}+\s+{_PERCENT}",  # rich:  Working... ━━━━━━ 42% 0:00:12
-    rf"{_PERCENT}\s?[\[(|][=#>.\-█▉▊▋▌▍▎▏░▒▓<+ ]{{8,}}+[\])|]",  # wget:  42%[====>    ]
-    rf"[\[(|][=#>.\-█▉▊▋▌▍▎▏░▒▓<+ ]{{8,}}+[\])|]\s*{_PERCENT}",  # [####      ] 42%
-    rf"^\s*{_OF} [\[|]?[=>.\-━█ ]{{8,}}",  # keras:  12/345 [====>.....] - ETA: 3s
-    rf"^[#=O\-]++\s++{_PERCENT}$",  # curl -#:  ######       42.3%
-    rf"^\s*{_PERCENT}\s[█▉▊▋▌▍▎▏░▒▓#=]{{5,}}",
+    rf"{_PERCENT}\s?[\[(][=#>.\-{_BLOCKS}<+ ]{{8,}}+[\])]",  # wget:  42%[====>    ]
+    rf"[\[(](?! +[\])])[=#>.\-{_BLOCKS}<+ ]{{8,}}+[\])]\s*{_PERCENT}",  # [####      ] 42%
+    rf"\|(?=[=#{_BLOCKS}])[=#>.\-{_BLOCKS}<+ ]{{8,}}+\|\s*{_PERCENT}",  # |███-----| 42%; else it may be a table
+    rf"^\s*{_OF} (?:\[(?=[.=>])|(?=[━{_BLOCKS}]))[=>.\-━{_BLOCKS} ]{{8,}}",  # keras:  12/345 [====>.....] - ETA: 3s
+    rf"^(?=.{{30}})#++\s*+{_PERCENT}$",  # curl -#:  ######       42.3%
+    rf"^\s*{_PERCENT}\s[{_BLOCKS}#=]{{8,}}",
 ]
 _LINES = [
-    rf"^\s*[\d,.]+[kKMGT]?\s+{_PERCENT}\s+[\d.,]+ ?[kKMGT]?i?B/s\s+\d+:\d\d",  # rsync, scp:  1,234,567  42%  1.23MB/s  0:00:12
+    # rsync:  1,234,567  42%  1.23MB/s  0:00:12; 100 % of one file is not 100 % of all
+    rf"^(?!.* 100%.*to-ch(?:ec)?k=[1-9])\s*[\d,.]+[kKMGT]?\s+{_PERCENT}\s+[\d.,]+ ?[kKMGT]?i?B/s\s+\d+:\d\d",
     rf"\S\s+{_PERCENT}\s+[\d.,]+ ?[kKMGT]?i?B\s+[\d.,]+ ?[kKMGT]?i?B/s\s+\S+( ETA)?$",  # scp:  file  42%  12MB  1.2MB/s  00:12 ETA
     # curl:   42 1024k   42  430k    0     0  1234k      0  0:00:12  0:00:05  0:00:07 1234k
     r"^\s*(?P<percent>\d{1,3})\s+[\d.]+[kMGTP]?\s+\d{1,3}\s+[\d.]+[kMGTP]?\s+\d{1,3}\s+[\d.]+[kMGTP]?"
     r"(?:\s+[\d.]+[kMGTP]?){2}(?:\s+[\d:d-]+){3}\s+[\d.]+[kMGTP]?$",
     rf"^\[\s*{_PERCENT}\](?=\s)",  # cmake:  [ 42%] Building CXX object
-    rf"^\[\s*{_OF}\](?=\s)",  # ninja:  [12/345] CXX main.o
-    rf"^(?:\w+: )?{_DOING}\b[ .:…]*\(?{_PERCENT}\)?(?:$|[ ,(])",  # git:  Receiving objects:  42% (420/1000), 1.2 MiB
+    # ninja:  [12/345] CXX main.o; of 31 or fewer it may be a day, or one of a few steps that has only begun
+    r"^\[(?P<done>[1-9]\d*)/(?P<all>(?:[4-9]\d|3[2-9]|[1-9]\d{2,}))\](?=\s)",
+    # git:  Receiving objects:  42% (420/1000), 1.2 MiB
+    rf"^(?:\w+: )?{_DOING}\b[ .:…]*\(?{_PERCENT}\)?(?:$|,| ?[(\[|]| \d| (?:done|complete|eta)\b)",
     rf"^(?:\w+: )?{_DOING}\b[ .:…]*\(?{_OF}\)?(?:$|[,(]|\s*\.\.\.)",  # Processing 3/10
-    rf"^{_PERCENT} {_DONE}\b",  # 42% done
-    rf"^{_OF}(?: \w+)? {_DONE}\b",  # 3/10 files done
-    rf"^\s*\(?{_PERCENT}\)?\s*$",  # 42%
+    rf"^{_PERCENT} {_DONE}",  # 42% done
+    rf"^{_OF}(?: \w+)? {_DONE}",  # 3/10 files done
 ]
+_BARE = re.compile(rf"^\s*\(?{_PERCENT}\)?\s*$")  # 42%
+_MONTHS, _YEARS = 12, (1900, 2100)
 _FORMS = [(re.compile(form, re.IGNORECASE), form in _BARS) for form in (*_BARS, *_LINES)]
 _UNITS = {"b": 0, "bytes": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4, "kib": 1, "mib": 2, "gib": 3, "tib": 4}
 
 
-def read(rows: Sequence[str]) -> float | None:
-    """The share that is done, 0 to 1, as these last rows tell it (as plain text); None where that is not certain."""
+def read(rows: Sequence[str], *, is_open: bool = False) -> float | None:
+    """The share that is done, 0 to 1, as these last rows tell it (as plain text); None where that is not certain.
+
+    `is_open`: the last row has not ended yet; a percentage alone is a result otherwise, unless it has grown.
+    """
     last = [row.rstrip()[:_MOST] for row in rows if row.strip()][-LAST:]
+    bare = [_value(match.groupdict()) for row in last[-2:] if (match := _BARE.search(row))]
+    if bare and _BARE.search(last[-1]):
+        first, now = bare[0], bare[-1]
+        grows = len(bare) > 1 and first is not None and now is not None and first < now
+        return now if is_open or grows else None
     for number in reversed(range(len(last))):
         found = _share(last[number])
         if found is None:
@@ -72,19 +86,20 @@ def _share(row: str) -> tuple[float, bool] | None:
     """The share, and whether it is a bar that is written anew, not a line of its own."""
     for form, is_bar in _FORMS:
         if match := form.search(row):
-            share = _value(match.groupdict())
+            share = _value(match.groupdict(), is_bar=is_bar)
             return (share, is_bar) if share is not None else None
     return None
 
 
-def _value(found: dict[str, str | None]) -> float | None:
+def _value(found: dict[str, str | None], *, is_bar: bool = False) -> float | None:
     if percent := found.get("percent"):
         share = float(percent) / 100
     else:
         done, whole = float(found["done"] or 0), float(found["all"] or 0)
         if unit := found.get("all_unit"):
             done *= 1000.0 ** (_UNITS[(found["done_unit"] or unit).lower()] - _UNITS[unit.lower()])
-        if not whole:
+        share = done / whole if whole else -1
+        is_month = done <= _MONTHS and _YEARS[0] <= whole <= _YEARS[1]
+        if is_month or (not is_bar and done == whole):  # the last of all: nobody says whether it has begun or ended
             return None
-        share = done / whole
     return share if 0 <= share <= 1 else None

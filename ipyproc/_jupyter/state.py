@@ -35,7 +35,17 @@ class State:
         return _MARKS.get(self.name, "▶")
 
 
-_MARKS = {"paused": "‖", "ok": "✔", "failed": "✘", "signaled": "■", "timeout": "◔", "left": "⋯", "lost": "?"}
+_MARKS = {
+    "closed": "▷",
+    "paused": "‖",
+    "stopping": "□",
+    "ok": "✔",
+    "failed": "✘",
+    "signaled": "■",
+    "timeout": "◔",
+    "left": "⋯",
+    "lost": "?",
+}
 
 
 def of(process: Process, *, paused: bool = False) -> State:

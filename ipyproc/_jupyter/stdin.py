@@ -10,7 +10,11 @@ from .._core.screen import Row
 
 MOST = 64 * 1024  # bytes of one message
 _MOST_WAITING = 1 << 20  # bytes that the program has not read yet
-_PASSWORD = re.compile(r"\b(?:password|passphrase|passcode|pin|secret|token)\b[^:]{0,80}:\s*$", re.IGNORECASE)
+_PASSWORD = re.compile(
+    r"(?:\b(?:pass(?:word|phrase|code)|pin|secret|token|api[ _-]?key|otp|verification code|passwort|kennwort|"
+    r"mot de passe|contraseña|senha|пароль)\b|密码|パスワード).{0,120}[:：?]\s*$",
+    re.IGNORECASE,
+)
 _MASK = "••••••••"  # never as long as what was typed
 
 
@@ -30,7 +34,7 @@ class Stdin:
         return not (self._ended or self._process.is_over)
 
     def send(self, text: str, prompt: Sequence[Row]) -> str | None:
-        """Send it, behind these open rows; what to show of it. None: it was not sent, as the program reads nothing."""
+        """Send it, behind these rows; what to show of it. None: it was not sent, as the program reads nothing."""
         stdin, data = self._process.stdin, text.encode(errors="replace")
         if not self.is_open or stdin is None or stdin.is_closing():
             return None
@@ -47,5 +51,5 @@ class Stdin:
 
 
 def asks_for_secret(prompt: Sequence[Row]) -> bool:
-    """Whether the last of these open rows asks for something that nobody is to see."""
+    """Whether the last of these rows asks for something that nobody is to see."""
     return bool(prompt) and _PASSWORD.search(prompt[-1].plain[-200:]) is not None

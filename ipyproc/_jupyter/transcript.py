@@ -44,7 +44,7 @@ def bundle(process: Process, rows: Rows | None, note: str = "", limit: int = LIM
     end = f"{now.mark} {now.label} · {took}{_dotted(used)} · {process.name}{_dotted(note)}"
     return {
         "text/plain": "\n".join([*(row.plain for row in shown), end]),
-        "text/html": _html(now, process.name, took, used, shown, note),
+        "text/html": _html(now, process.name, took, used, shown, note, until(process)),
     }
 
 
@@ -86,16 +86,23 @@ def counts(rows: Rows) -> str:
     return " · ".join(parts)
 
 
-def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], note: str) -> str:
+def until(process: Process) -> str:
+    """When it has ended, by the clock; empty while it runs."""
+    if process.ended_at is None:
+        return ""
+    return f"ended {datetime.datetime.fromtimestamp(process.ended_at).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], note: str, ended: str = "") -> str:
     colour = _COLOURS.get(now.name, _DIM)
     head = (
-        f'<div style="display:flex;gap:8px;padding:4px 8px;font-size:13px">'
-        f'<span style="color:{colour}">{now.mark}</span><b>{html.escape(now.label)}</b>'
-        f'<code style="flex:1;background:none;font-size:12.5px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
+        f'<div style="display:flex;flex-wrap:wrap;align-items:baseline;gap:0 8px;padding:4px 8px;font-size:13px">'
+        f'<span style="display:flex;gap:8px"><span style="flex:none;width:14px;color:{colour};text-align:center">{now.mark}</span>'
+        f"<b>{html.escape(now.label)}</b></span>"
+        f'<code style="flex:1 1 120px;background:none;font-size:12.5px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
         f"{html.escape(title)}</code>"
-        f'<span style="color:{_DIM}">{html.escape(note)}</span>'
-        f'<span style="color:{_DIM};white-space:nowrap">{used}</span>'
-        f'<span style="white-space:nowrap;font-variant-numeric:tabular-nums" title="{_until()}">{took}</span></div>'
+        + "".join(f'<span style="color:{_DIM}">{html.escape(each)}</span>' for each in (note, used) if each)
+        + f'<span style="white-space:nowrap;font-variant-numeric:tabular-nums" title="{ended}">{took}</span></div>'
     )
     body = (
         # column-reverse: it opens at its end, as the card stood, without a script
@@ -134,10 +141,6 @@ def _used(usage: status.Usage | None) -> str:
     if usage is None:
         return ""
     return f"CPU {status.duration_words(usage.user + usage.system)} · peak {status.size_words(usage.peak_bytes)}"
-
-
-def _until() -> str:
-    return f"ended {datetime.datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _dotted(note: str) -> str:

@@ -22,6 +22,7 @@ const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
 class Card implements View<Message> {
   readonly root = element('section', 'card', { role: 'group' });
   private readonly icon = element('span', 'icon');
+  private readonly spinner = element('span', 'spinner', { 'aria-hidden': 'true' });
   private readonly label = element('span', 'label', { role: 'status' });
   private readonly title = element('code', 'title');
   private readonly note = element('span', 'note');
@@ -122,15 +123,19 @@ class Card implements View<Message> {
   }
 
   tick(): void {
+    if (this.shown.name === 'stopping') this.label.setAttribute('aria-live', 'off'); // nobody wants to hear it count
     this.drawTimes();
     if (LIVE.has(this.shown.name)) this.figures.tick();
   }
 
   private drawTimes(): void {
     const { name, label, sent } = this.shown;
-    const { elapsed, sent_ago, next_in } = this.times;
+    const { elapsed, sent_ago, next_in, ended = '' } = this.times;
     const since = LIVE.has(name) ? (performance.now() - this.heard) / 1000 : 0;
+    // no CSS animation: it would have the browser look at the page sixty times a second, also between two steps
+    this.spinner.style.rotate = `${45 * Math.floor(elapsed + since)}deg`;
     if (name !== 'lost') put(this.time, LIVE.has(name) ? running(elapsed + since) : duration(elapsed));
+    this.time.title = ended;
     let text = label;
     if (name === 'stopping') {
       text = `Stopping (${sent} sent ${Math.floor(sent_ago + since)} s ago`;
@@ -167,7 +172,8 @@ class Card implements View<Message> {
     const paused = name === 'paused';
     if (this.root.dataset.state !== name) {
       this.root.dataset.state = name;
-      this.icon.replaceChildren(live && !paused ? element('span', 'spinner', { 'aria-hidden': 'true' }) : icon(name));
+      this.label.setAttribute('aria-live', 'polite');
+      this.icon.replaceChildren(name === 'running' ? this.spinner : icon(name));
     }
     this.root.setAttribute('aria-label', `Process ${title}`);
     put(this.title, (this.title.title = title));

@@ -1,14 +1,18 @@
 // Elements, icons and buttons of the card.
 
-/** 16 x 16; drawn as filled shapes. */
+const RING = 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM8 3a5 5 0 110 10A5 5 0 018 3z';
+
+/** 16 x 16; drawn as filled shapes. What is alive has a ring, what has ended a disc. */
 const SHAPES: Record<string, string> = {
   ok: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM7.2 11L4.5 8.3l1-1 1.7 1.6 3.3-3.7 1.1 1z',
   failed: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM10.8 11.8L8 9l-2.8 2.8-1-1L7 8 4.2 5.2l1-1L8 7l2.8-2.8 1 1L9 8l2.8 2.8z',
   signaled: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM5.5 5.5h5v5h-5z',
   left: 'M2.5 6.5h3v3h-3zM6.5 6.5h3v3h-3zM10.5 6.5h3v3h-3z',
-  lost: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM8 3a5 5 0 110 10A5 5 0 018 3zM7.2 4.8h1.6v4H7.2zM7.2 10h1.6v1.6H7.2z',
+  closed: `${RING}M6.3 5l5 3-5 3z`,
+  stopping: `${RING}M5.6 5.6h4.8v4.8H5.6z`,
+  lost: `${RING}M7.2 4.8h1.6v4H7.2zM7.2 10h1.6v1.6H7.2z`,
   timeout: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM7.2 4h1.6v3.6l2.6 1.7-.9 1.3-3.3-2.2z',
-  paused: 'M8 1.5a6.5 6.5 0 100 13 6.5 6.5 0 000-13zM5.2 5h2v6h-2zM8.8 5h2v6h-2z',
+  paused: `${RING}M5.6 5.5h1.8v5H5.6zM8.6 5.5h1.8v5H8.6z`,
   pause: 'M4 3.5h3v9H4zM9 3.5h3v9H9z',
   resume: 'M5 3l8 5-8 5z',
   stop: 'M4.5 3.5h7a1 1 0 011 1v7a1 1 0 01-1 1h-7a1 1 0 01-1-1v-7a1 1 0 011-1z',

@@ -35,7 +35,9 @@ export class Stdin {
   /** What is asked for is not to be seen. */
   set secret(secret: boolean) {
     const type = secret ? 'password' : 'text';
-    if (this.input.type !== type) this.input.type = type;
+    if (this.input.type === type) return;
+    this.input.type = type;
+    this.input.autocomplete = secret ? 'one-time-code' : 'off'; // else the browser asks whether it shall keep it
   }
 
   /** A key that was pressed in the card; true when JupyterLab must not have it. */

@@ -1,12 +1,12 @@
 // The live table of the processes of a kernel. The wire is described in live_table.py; all text is put in by textContent.
 import type { AnyModel, Render } from '@anywidget/types';
-import { element, put } from './dom';
+import { element, put, rename } from './dom';
 import { duration, running } from './time';
 import { type View, show } from './view';
 import { newId, stamp } from './wire';
 
 interface Traits {
-  shown: { job: string };
+  shown: { job: string; pauses: boolean }; // whether a program can be paused there
 }
 interface Figures {
   id: number;
@@ -76,6 +76,7 @@ class Row {
 
   constructor(
     private readonly id: number,
+    private readonly pauses: boolean,
     private readonly send: Send,
     private readonly toggled: (open: boolean) => void,
   ) {
@@ -86,7 +87,7 @@ class Row {
     }
     this.cells.get('state')?.append(this.mark, this.label);
     this.cells.get('command')?.append(this.name, this.origin);
-    this.cells.get('buttons')?.append(this.stop, this.kill, this.pause, this.open);
+    this.cells.get('buttons')?.append(this.pause, this.stop, this.kill, this.open);
     const cell = element('td', 'table-below', { role: 'cell', colspan: String(COLUMNS.length) });
     cell.append(this.path, this.place);
     this.more.append(cell);
@@ -108,7 +109,7 @@ class Row {
     this.label.title = told.label;
     put(this.path, told.log ? `log: ${told.log}` : 'there is no log of it');
     this.stop.hidden = this.kill.hidden = this.pause.hidden = !told.runs;
-    this.pause.hidden ||= told.state === 'stopping' || told.state === 'left' || navigator.platform.startsWith('Win');
+    this.pause.hidden ||= !this.pauses || told.state === 'stopping' || told.state === 'left';
     this.stop.disabled = told.state === 'stopping';
     put(this.pause, told.state === 'paused' ? 'Resume' : 'Pause');
     put(this.open, told.runs ? 'Card' : 'Log');
@@ -189,12 +190,14 @@ class Opened {
 class Table implements View<Message> {
   readonly root = element('section', 'table', { 'aria-label': 'Processes of this kernel' });
   private readonly count = element('span', 'table-running', { role: 'status' });
+  private readonly pause = button('pause', 'Pause all', () => this.send(this.allArePaused ? 'resume' : 'pause', { id: 0 }));
   private readonly stop = button('stop', 'Stop all', () => this.send('stop', { id: 0 }));
+  private readonly kill = button('kill', 'Kill all', () => this.send('kill', { id: 0 }));
   private readonly body = element('tbody', 'table-rows', { role: 'rowgroup' });
   private readonly rows = new Map<number, Row>();
   private readonly view = newId();
   private ids: number[] = [];
-  private running = new Set<number>();
+  private readonly running = new Map<number, string>(); // their states
   private watched = false;
   private lost = false;
   private readonly opened: Opened;
@@ -203,8 +206,7 @@ class Table implements View<Message> {
     const head = element('div', 'table-top');
     const title = element('b', 'table-heading');
     title.textContent = 'Processes';
-    this.stop.setAttribute('aria-label', 'Stop all: send SIGTERM to all that runs');
-    head.append(title, this.count, this.stop);
+    head.append(title, this.count, this.pause, this.stop, this.kill);
     const table = element('table', 'table-grid', { role: 'table' });
     const names = element('tr', 'table-names', { role: 'row' });
     for (const [name, text] of COLUMNS) {
@@ -218,7 +220,6 @@ class Table implements View<Message> {
     const scroller = element('div', 'table-scroller', { tabindex: '0', role: 'group', 'aria-label': 'Table of processes' });
     scroller.append(table);
     this.root.append(head, scroller);
-    this.stop.hidden = true;
     this.opened = new Opened(model.get('shown').job);
   }
 
@@ -247,10 +248,10 @@ class Table implements View<Message> {
     for (const told of message.rows) {
       let row = this.rows.get(told.id);
       const isNew = !row;
-      if (!row) this.rows.set(told.id, (row = new Row(told.id, this.send, (open) => this.opened.keep(told.id, open))));
+      if (!row) this.rows.set(told.id, (row = new Row(told.id, this.model.get('shown').pauses, this.send, (open) => this.opened.keep(told.id, open))));
       row.take(told);
       if (isNew && this.opened.has(told.id)) row.toggle();
-      if (told.runs) this.running.add(told.id);
+      if (told.runs) this.running.set(told.id, told.state);
       else this.running.delete(told.id);
     }
     if (message.ids) this.order(message.ids);
@@ -271,11 +272,15 @@ class Table implements View<Message> {
   }
 
   tick(): void {
-    if (!this.lost) for (const id of this.running) this.rows.get(id)?.tick();
+    if (!this.lost) for (const id of this.running.keys()) this.rows.get(id)?.tick();
   }
 
   close(): void {
     for (const row of this.rows.values()) row.close();
+  }
+
+  private get allArePaused(): boolean {
+    return [...this.running.values()].every((state) => state === 'paused');
   }
 
   private lose(): void {
@@ -309,7 +314,13 @@ class Table implements View<Message> {
   private draw(): void {
     const running = this.running.size;
     put(this.count, this.lost ? 'The kernel is gone' : this.rows.size ? `${running} running, ${this.rows.size - running} ended` : 'none was started yet');
-    this.stop.hidden = this.lost || running < 2;
+    const { pauses } = this.model.get('shown');
+    const words = { pause: this.allArePaused ? 'Resume all: send SIGCONT' : 'Pause all: send SIGSTOP', stop: 'Stop all: send SIGTERM', kill: 'Kill all: send SIGKILL' };
+    for (const op of ['pause', 'stop', 'kill'] as const) {
+      this[op].hidden = this.lost || running < 2 || (op === 'pause' && !pauses);
+      rename(this[op], `${words[op]} to all that runs`);
+    }
+    put(this.pause, this.allArePaused ? 'Resume all' : 'Pause all');
     this.root.toggleAttribute('data-lost', this.lost);
   }
 }

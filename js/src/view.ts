@@ -40,7 +40,6 @@ export function show<Message>(view: View<Message>, model: AnyModel, el: HTMLElem
   let inSight = false;
   const look = () => {
     const isSeen = inSight && !document.hidden;
-    view.root.toggleAttribute('data-seen', isSeen);
     tickWhileSeen(view, isSeen);
     view.see(isSeen);
   };
@@ -59,7 +58,6 @@ export function show<Message>(view: View<Message>, model: AnyModel, el: HTMLElem
   live.on('change:shown', onChange);
   model.on('msg:custom', onMessage);
   const letKeys = keepKeys(view.root, (event) => view.key(event));
-  view.root.addEventListener('animationstart', () => align(view.root));
   document.addEventListener('visibilitychange', look);
   el.append(view.root);
   observer.observe(view.root);
@@ -74,9 +72,4 @@ export function show<Message>(view: View<Message>, model: AnyModel, el: HTMLElem
     model.off('msg:custom', onMessage);
     view.close();
   };
-}
-
-/** What moves in steps moves with all others: one frame of the page for each step. */
-function align(root: HTMLElement): void {
-  for (const each of root.getAnimations({ subtree: true })) if (each instanceof CSSAnimation) each.startTime = 0;
 }

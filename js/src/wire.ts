@@ -6,6 +6,7 @@ export interface Times {
   elapsed: number; // all are seconds, at the moment when the kernel said so
   sent_ago: number;
   next_in: number | null;
+  ended: string; // when, by the kernel's clock
 }
 export interface Shown extends Times {
   job: string; // the id that every message of ours must carry

@@ -1,4 +1,4 @@
-"""Pictures of card and table in every state: light, dark, high contrast, narrow, at 80 % and at 150 %.
+"""Pictures of card, transcript, table and jobs in every state: light, dark, high contrast, narrow, at 80 % and at 150 %.
 
 .venv/bin/python -m tests.browser.gallery DIRECTORY
 """
@@ -10,12 +10,16 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from ipyproc._core.screen import Row
+from ipyproc._jupyter import transcript
+from ipyproc._jupyter.state import State
+
 from .lab import chromium
 from .test_log_body import DARK, LIGHT, STATIC
 
 STATES = r"""
 const encode = (text) => new DataView(new TextEncoder().encode(text).buffer);
-const plain = { note: '', pid: 48121, folded: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false };
+const plain = { note: '', pid: 48121, folded: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false, ended: '' };
 const epochs = ['1epoch 3/10  loss 0.412  acc 0.861', '1epoch 4/10  loss 0.377  acc 0.874',
   '2UserWarning: 2 images could not be decoded, skipped', '1epoch 5/10  loss 0.351  acc 0.882  \x1b[0;32mbest\x1b[0m',
   '1epoch 6/10  \x1b[0;36m━━━━━━━━━━━━━━━━━━━━━\x1b[0m\x1b[0;2m━━━━━━━━\x1b[0m  71%  0:00:12'];
@@ -42,6 +46,9 @@ window.states = [
   [{ name: 'lost', label: 'Lost: nobody saw how it ended', title: 'rsync -a big/ remote:/big/', elapsed: 61 }, [], []],
   [{ name: 'running', label: 'Running', title: 'seq 100', folded: true, note: 'output in x' }, ['11', '12'], []],
 ];
+const all = new Set(); // what is to happen once a second
+const setInterval = window.setInterval;
+window.setInterval = (call, ms) => all.add(call) && setInterval(call, ms);
 window.showAll = async () => {
   const { default: { card } } = await import('./page.js');
   for (const [own, rows, seen, progress] of states) {
@@ -53,11 +60,16 @@ window.showAll = async () => {
     card.render({ model, el });
     for (const each of seen) tell(each, []);
     const { elapsed, sent_ago, next_in } = shown;
-    const counts = `${rows.length} lines · 9.4 kB`;
+    const bytes = rows.map((row) => row.length).reduce((a, b) => a + b, 0);
+    const counts = `${rows.length} ${rows.length === 1 ? 'line' : 'lines'} · ${bytes} B`;
     tell({ op: 'tail', total: rows.length, first: 0, settled: 0, counts, progress: progress ?? null, elapsed, sent_ago, next_in },
       [encode(rows.join('\n'))]);
   }
 };
+window.second = () => new Promise((done) => requestAnimationFrame(() => setTimeout(() => {
+  all.forEach((call) => call());
+  done();
+})));
 """
 TABLE = r"""
 const row = (id, state, mark, label, name, own) => ({ id, state, mark, label, name, pid: 48120 + id, launcher: 'supervised',
@@ -65,9 +77,9 @@ const row = (id, state, mark, label, name, own) => ({ id, state, mark, label, na
 const live = { runs: true, cpu: '387 %', memory: '2.1 GB' };
 window.rows = [
   row(9, 'running', '▶', 'Running', 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp', live),
-  row(8, 'closed', '▶', 'Running, its output is closed', 'server --daemon', live),
+  row(8, 'closed', '▷', 'Running, its output is closed', 'server --daemon', live),
   row(7, 'paused', '‖', 'Paused', 'make -j8 all', { ...live, cpu: '0 %', lines: 9 }),
-  row(6, 'stopping', '▶', 'Stopping (SIGTERM sent)', 'ffmpeg -i in.mov -c:v libx264 out.mp4', { ...live, lines: 0 }),
+  row(6, 'stopping', '□', 'Stopping (SIGTERM sent)', 'ffmpeg -i in.mov -c:v libx264 out.mp4', { ...live, lines: 0 }),
   row(5, 'left', '⋯', 'Done, exit 0; 2 processes left', 'start-servers.sh', live),
   row(4, 'ok', '✔', 'Done, exit 0', 'pip download numpy', { elapsed: 2.4 }),
   row(3, 'failed', '✘', 'Failed, exit 2', 'make -j8 all', {}),
@@ -78,14 +90,62 @@ window.sent = [];
 window.showTable = async () => {
   const { default: { table } } = await import('./page.js');
   let tell;
-  const model = { get: () => ({ job: 'job' }), off() {}, send(message) { sent.push(message); },
+  const model = { get: () => ({ job: 'job', pauses: true }), off() {}, send(message) { sent.push(message); },
     on(event, call) { if (event === 'msg:custom') tell = call; } };
   table.render({ model, el: document.querySelector('#cell') });
   tell({ op: 'rows', rows, ids: rows.map(({ id }) => id) }, []);
 };
 """
+JOBS = r"""
+const picture = (own) => ({ op: 'picture', sentence: '', total: 12, done: 0, failed: 0, rows: [], more: '', over: false, rung: -1, ...own });
+const running = (name, what, time) => ({ state: 'running', mark: '▶', name, what, time });
+const failed = { state: 'failed', mark: '✘', name: 'convert 03.png', what: "exited with status 1: convert: no such file '03.png'", time: '' };
+window.pictures = [
+  picture({ sentence: '0 of 12 done · 4 running · 0.4 s', rows: [running('convert 01.png', '', '0.4 s'), running('convert 02.png', 'reading', '0.4 s')] }),
+  picture({ sentence: '7 of 12 done · 1 failed · 4 running · 12.4 s', done: 7, failed: 1,
+    rows: [failed, running('convert 08.png --quality 85 --resize 1024x768 --strip', '42% of a long line of output that goes on and on and on', '3.1 s')], more: '… 3 others' }),
+  picture({ sentence: '7 of 12 done · 1 failed · 4 running · 12.9 s', done: 7, failed: 1, rows: [failed, running('convert 08.png', '', '3.6 s')], rung: 1 }),
+  picture({ sentence: '11 of 12 done · 1 failed · 21.0 s', done: 11, failed: 1, rows: [failed], over: true }),
+];
+window.showJobs = async () => {
+  const { default: { jobs } } = await import('./page.js');
+  for (const each of pictures) {
+    const el = document.createElement('div');
+    document.querySelector('#cell').append(el);
+    let tell;
+    const model = { get: () => ({ job: 'job' }), off() {}, send() {}, on(event, call) { if (event === 'msg:custom') tell = call; } };
+    jobs.render({ model, el });
+    tell(each, []);
+  }
+};
+"""
+TRANSCRIPTS = [
+    ("ok", "Done, exit 0", "pip download numpy", [Row(1, "Saved ./numpy-2.4.0.whl")]),
+    ("ok", "Done, exit 0", "touch done", []),
+    (
+        "failed",
+        "Failed, exit 2",
+        "make -j8 all",
+        [
+            Row(1, "cc -O2 -c src/parse.c"),
+            Row(0, "... 838 lines not shown; all of it: /run/user/1000/ipyproc/make-48121.log"),
+            Row(2, "src/parse.c:118:9: error: use of undeclared identifier 'tok'"),
+            Row(2, "make: *** [parse.o] Error 1"),
+        ],
+    ),
+    (
+        "signaled",
+        "Stopped by you with SIGTERM; 3 processes ended",
+        "python train.py --epochs 10 --data /mnt/imagenet",
+        [],
+    ),
+    ("timeout", "Timed out, stopped with SIGTERM", "pytest", [Row(1, "....")]),
+    ("lost", "Lost: nobody saw how it ended", "rsync -a big/ remote:/big/", []),
+]
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PAGE = """<!doctype html><html lang="en"><title>Cards</title><body data-jp-theme-light="{light}">
-<style>body {{ margin: 16px; {variables} background: var(--jp-layout-color1); }}</style><main id="cell"></main>"""
+<style>body {{ margin: 16px; {variables} background: var(--jp-layout-color1); color: var(--jp-content-font-color1);
+font-family: system-ui }}</style><main id="cell"></main>"""
 LOOKS = {  # width, zoom, light, forced colours
     "light": (1000, 1.0, True, False),
     "dark": (1000, 1.0, False, False),
@@ -103,6 +163,8 @@ def show_states(page: Page, look: str) -> None:
     load(page, look)
     page.evaluate(f"{STATES}; showAll()")
     expect(page.locator(".ipyproc-card")).to_have_count(page.evaluate("states.length"))
+    page.set_viewport_size({"width": LOOKS[look][0], "height": page.evaluate("document.body.scrollHeight")})
+    page.evaluate(f"{FRAMES}.then(second)")  # now all are seen: their figures move
     expect(page.get_by_text("epoch 6/10")).to_be_visible()
 
 
@@ -111,6 +173,24 @@ def show_table(page: Page, look: str) -> None:
     load(page, look)
     page.evaluate(f"{TABLE}; showTable()")
     expect(page.locator(".ipyproc-table-row")).to_have_count(page.evaluate("rows.length"))
+
+
+def show_jobs(page: Page, look: str) -> None:
+    """Load a page with the card of many commands, in each of its states."""
+    load(page, look)
+    page.evaluate(f"{JOBS}; showJobs()")
+    expect(page.locator(".ipyproc-jobs")).to_have_count(page.evaluate("pictures.length"))
+
+
+def show_transcripts(page: Page, look: str) -> None:
+    """Load a page with what stays in the notebook, for each end."""
+    load(page, look)
+    for name, label, command, rows in TRANSCRIPTS:
+        used = "CPU 1.84 s · peak 312.4 MB"
+        page.evaluate(
+            "(html) => document.querySelector('#cell').insertAdjacentHTML('beforeend', html)",
+            transcript._html(State(name, label), command, "12.9 s", used, rows, ""),
+        )
 
 
 def load(page: Page, look: str) -> None:
@@ -134,7 +214,7 @@ def load(page: Page, look: str) -> None:
     page.evaluate(f"document.body.style.zoom = {zoom}")
 
 
-KINDS = {"card": show_states, "table": show_table}
+KINDS = {"card": show_states, "transcript": show_transcripts, "table": show_table, "jobs": show_jobs}
 
 
 def main(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every state of card and table: nothing is cut off, axe-core finds nothing; pause, figures and progress in a real notebook."""
+"""Every state of card, transcript, table and jobs: nothing is cut off, axe-core finds nothing; pause, figures and progress in a real notebook."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from .gallery import KINDS, LOOKS, show_states, show_table
 
 AXE = Path(__file__).parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"
+WORDS, SIGNALS = ("Pause", "Stop", "Kill"), ("SIGSTOP", "SIGTERM", "SIGKILL")
 CUT_OFF = """[...document.querySelectorAll('.ipyproc-head, .ipyproc-table-top, .ipyproc-table-row')].filter((head) => {
   const box = head.getBoundingClientRect();
   return [...head.querySelectorAll('button, time')].some((each) => each.offsetWidth &&
@@ -35,7 +36,7 @@ def test_each_state_is_as_high_as_the_others(page, look):
     assert len({round(head.bounding_box()["height"]) for head in heads}) == 1
 
 
-@pytest.mark.parametrize("look", ["light", "dark", "narrowest"])
+@pytest.mark.parametrize("look", ["light", "dark", "high-contrast", "narrowest"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_axe_finds_nothing(page, kind, look):
     if not AXE.exists():
@@ -52,31 +53,54 @@ def test_each_state_has_a_look_without_colour(page):
         "[...document.querySelectorAll('.ipyproc-card')].map((card) => [card.dataset.state, "
         "card.querySelector('.ipyproc-icon').innerHTML, card.querySelector('[role=status]').textContent.split(/[ ,:;]/)[0]])"
     )
-    words = {state: (icon, word) for state, icon, word in looks if state not in ("running", "closed", "stopping")}
-    assert len({icon for icon, _ in words.values()}) == len(words) == 7
+    icons = {state: icon for state, icon, _ in looks}
+    assert len(set(icons.values())) == len(icons) == 10
+    show_table(page, "light")
+    marks = page.evaluate("[...document.querySelectorAll('.ipyproc-table-mark')].map((mark) => mark.textContent)")
+    assert len(set(marks)) == len(marks) == 9
+
+
+def test_a_running_card_moves_once_a_second_and_needs_no_animation(page):
+    show_states(page, "light")
+    assert page.evaluate("document.getAnimations().length") == 0, "it costs a frame for each refresh of the screen"
+    turned = "getComputedStyle(document.querySelector('.ipyproc-spinner')).rotate"
+    assert page.evaluate(turned) == "none", "the reader does not want it"
+    page.emulate_media(reduced_motion="no-preference")
+    before = page.evaluate(turned)
+    page.wait_for_function(f"{turned} !== '{before}'")
+
+
+def test_a_countdown_is_not_read_out(page):
+    show_states(page, "light")  # a second has passed
+    live = "[...document.querySelectorAll('[role=status]')].map((each) => each.closest('[data-state]').dataset.state + ' ' + each.ariaLive)"
+    told = set(page.evaluate(live))
+    assert "stopping off" in told and {each.split()[1] for each in told - {"stopping off"}} == {"polite"}
 
 
 def test_the_table_with_the_keyboard_alone(page):
     show_table(page, "light")
     names = []
-    for _ in range(8):
+    for _ in range(10):
         page.keyboard.press("Tab")
         names.append(page.evaluate("document.activeElement.getAttribute('aria-label')"))
     train = "9: python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp"
-    assert names[:6] == [
-        "Stop all: send SIGTERM to all that runs",
+    assert names[:8] == [
+        *(f"{word} all: send {signal} to all that runs" for word, signal in zip(WORDS, SIGNALS, strict=True)),
         "Table of processes",
-        *(f"{word} {train}" for word in ("Stop", "Kill", "Pause", "Card")),
+        *(f"{word} {train}" for word in (*WORDS, "Card")),
     ]
-    page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Shift+Tab")
+    for _ in range(5):
+        page.keyboard.press("Shift+Tab")
     for key in ("Enter", "Space"):
         page.keyboard.press(key)
     assert page.evaluate("sent.filter(({ op }) => op !== 'ready').map(({ op, id }) => [op, id])") == [["pause", 9]] * 2
-    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert page.evaluate("sent.at(-1).op") == "kill"
+    assert page.evaluate("[sent.at(-1).op, sent.at(-1).id]") == ["kill", 9]
+    for word in WORDS:
+        page.get_by_role("button", name=f"{word} all").press("Enter")
+    assert page.evaluate("sent.slice(-3).map(({ op, id }) => [op, id])") == [["pause", 0], ["stop", 0], ["kill", 0]]
 
 
 def test_pause_resume_and_figures(notebook, picture):

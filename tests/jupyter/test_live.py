@@ -39,6 +39,7 @@ def states_until(kernel, page, name):
 def test_pause_and_resume_reach_the_whole_family(kernel):
     page = Page(kernel)
     kernel.run("%%aproc --bg --proc p\nsleep 600 & echo ready; wait", on_message=page)
+    kernel.run("await anext(aiter(p.log))")
     assert kernel.run("import psutil; family = sorted(each.pid for each in p.family.alive()); len(family)").value == "2"
     family = kernel.json("family")
     page.send("pause")

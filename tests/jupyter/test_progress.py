@@ -46,8 +46,10 @@ FORMS = [
     ("42% complete", 0.42),
     ("3/10 files processed", 0.3),
     ("3/10 done", 0.3),
-    ("42%", 0.42),
-    ("  42 %  ", 0.42),
+    ("20.0MiB 0:00:01 [19.2MiB/s] [======================>           ] 69% ETA 0:00:00", 0.69),
+    ("###                                                                        4.7%", 0.047),
+    (" 40%|####      | 1.20M/3.00M [00:00<00:00, 5.50MB/s]", 0.4),
+    ("Downloading: 42% 1.2 MB/s", 0.42),
 ]
 TRAPS = [
     "3/4 tests failed",
@@ -92,6 +94,32 @@ TRAPS = [
     "growth: +42%",
     "42% slower",
     "42% done? no: failed",
+    "42% done by volunteers",
+    "42%",
+    "  42 %  ",
+    "- 42%",
+    "# 42%",
+    "= 42%",
+    "---- 42%",
+    "| 42%|58%|",
+    "|42%|58 |3|",
+    "| name     |          | 42% |",
+    "|----------| 42% |",
+    "[          ] 42%",
+    "3/4          inch",
+    "12/24 ---------- log",
+    "Processing 42% of the data",
+    "Building 100% of users",
+    "compressing: 42% saved",
+    "Processing 12/2024",
+    "Processing 05/28",
+    "Processing 10/10",
+    "[11/28] nightly backup",
+    "[1/4] Resolving packages...",
+    "[48/48] Linking",
+    "4/4 done",
+    "12/24/24 done",
+    "        524,288 100%   16.87kB/s    0:00:00 (xfr#1, to-chk=3/5)",
     "100%|not a bar",
     "a | 42% | b",
     "| 42% | 58% |",
@@ -112,10 +140,17 @@ def test_forms(row, share):
     assert progress.read(["some line", row]) == pytest.approx(share)
 
 
-@pytest.mark.parametrize("row", [row for row in TRAPS if row != "42% done? no: failed"])
+@pytest.mark.parametrize("row", TRAPS)
 def test_traps(row):
     assert progress.read([row]) is None
     assert progress.read(["some line", row, "some line"]) is None
+
+
+def test_a_percentage_alone_counts_while_it_is_written_anew_and_when_it_grows():
+    assert progress.read(["42%"], is_open=True) == 0.42
+    assert progress.read(["Use%", " 42%"]) is None, "df --output=pcent"
+    assert progress.read(["41%", "42%"]) == 0.42
+    assert progress.read(["42%", "42%"]) is progress.read(["42%", "41%"]) is progress.read(["42%", "420%"]) is None
 
 
 def test_the_newest_counts_for_a_few_rows():
