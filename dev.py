@@ -25,6 +25,7 @@ NOTEBOOK = ROOT / "notebooks" / "01_first_run.ipynb"
 CELL_SECONDS = 300  # a cell that takes longer hangs
 SHOWN_LINES = 4  # at the start and at the end of each cell's output
 SHOWN_WIDTH = 110
+AT_ONCE = (os.cpu_count() or 2) + 1  # tests; they wait half of the time, and more of them would wait for each other
 
 
 def main() -> int:
@@ -135,9 +136,9 @@ def test(arguments: list[str]) -> int:
 
 
 def pytest(folder: Path, arguments: tuple[str, ...]) -> int:
-    """Run pytest in this environment; its exit code. One after the other: tests that wait for a busy machine tell nothing."""
+    """Run pytest in this environment, some tests at once unless the arguments say how many; its exit code."""
     say(f"pytest in {folder.name}")
-    words = (str(folder / "bin/python"), "-m", "pytest", *arguments)
+    words = (str(folder / "bin/python"), "-m", "pytest", f"--numprocesses={AT_ONCE}", "--dist=worksteal", *arguments)
     return subprocess.run(words, check=False, cwd=ROOT, env=inside(folder), stdin=subprocess.DEVNULL).returncode
 
 

@@ -1,4 +1,4 @@
-"""One JupyterLab and one Chromium for all browser tests; a page of its own for each."""
+"""One JupyterLab and one profile of Chromium for all browser tests; a page of its own for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from .lab import LabPage, LabServer, chromium, lab_server
 
@@ -25,16 +25,24 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
+@pytest.fixture(scope="package")
+def profile(browser: Browser) -> Iterator[BrowserContext]:
+    """The profile of all pages: the second one finds JupyterLab's code in its cache."""
+    with browser.new_context(viewport={"width": 1000, "height": 760}, reduced_motion="reduce") as context:
+        yield context
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page in a profile of its own; an error of ours in its console fails the test."""
-    context = browser.new_context(viewport={"width": 1000, "height": 760}, reduced_motion="reduce")
-    page = context.new_page()
+def page(profile: BrowserContext) -> Iterator[Page]:
+    """A new page; an error of ours in its console fails the test."""
+    page = profile.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if "ipyproc" in message.text else None)
     yield page
-    context.close()
+    for each in profile.pages:  # a test may have opened more
+        each.close()
+    profile.clear_permissions()
     assert not errors
 
 

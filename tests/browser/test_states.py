@@ -21,12 +21,17 @@ CUT_OFF = """[...document.querySelectorAll('.ipyproc-head, .ipyproc-table-top, .
 
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_cut_off(page, kind, look, picture):
+def test_nothing_is_cut_off_and_axe_finds_nothing(page, kind, look, picture):
     KINDS[kind](page, look)
     assert page.evaluate(CUT_OFF) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
     assert page.locator(".ipyproc-tall").count() == 0, "a log that is there whole can be made no higher"
     picture(f"{kind}-{look}")
+    if not AXE.exists():
+        pytest.skip("axe-core is not there: npm ci in js/")
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run('#cell').then(({ violations }) => violations)")
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "high-contrast", "zoom-80"])
@@ -34,17 +39,6 @@ def test_each_state_is_as_high_as_the_others(page, look):
     show_states(page, look)
     heads = page.locator("[data-state='running'] .ipyproc-head, [data-state='ok'] .ipyproc-head").all()
     assert len({round(head.bounding_box()["height"]) for head in heads}) == 1
-
-
-@pytest.mark.parametrize("look", ["light", "dark", "high-contrast", "narrowest"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_axe_finds_nothing(page, kind, look):
-    if not AXE.exists():
-        pytest.skip("axe-core is not there: npm ci in js/")
-    KINDS[kind](page, look)
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run('#cell').then(({ violations }) => violations)")
-    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
 
 
 def test_each_state_has_a_look_without_colour(page):
