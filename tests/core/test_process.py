@@ -379,3 +379,14 @@ class TestStop:
             return before
 
         assert run(main()) == 1
+
+
+async def test_an_event_loop_that_cannot_start_programs_is_told_with_what_to_do(monkeypatch):
+    """As the one that ipykernel 6 has on Windows; asyncio raises it without a word."""
+
+    async def subprocess_exec(*args, **popen):
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "subprocess_exec", subprocess_exec)
+    with pytest.raises(NotImplementedError, match="cannot start programs.*ProactorEventLoop.*--upgrade ipykernel"):
+        await ipyproc.create_subprocess_exec("true", stdout=ipyproc.LOG)
