@@ -253,15 +253,6 @@ def test_drop_in_defaults_no_session_of_its_own(program):
     assert run(main()) == __import__("os").getsid(0)
 
 
-def test_docstring_examples():
-    import doctest
-
-    from ipyproc._core import process
-
-    assert doctest.testmod(process).attempted >= 6
-    assert doctest.testmod(process).failed == 0
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX sessions")
 class TestStop:
     """`stop` ends the whole family, by the ladder."""
