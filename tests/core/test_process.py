@@ -379,5 +379,5 @@ async def test_an_event_loop_that_cannot_start_programs_is_told_with_what_to_do(
         raise NotImplementedError
 
     monkeypatch.setattr(asyncio.get_running_loop(), "subprocess_exec", subprocess_exec)
-    with pytest.raises(NotImplementedError, match="cannot start programs.*ProactorEventLoop.*--upgrade ipykernel"):
+    with pytest.raises(NotImplementedError, match=r"cannot start programs.*ProactorEventLoop.*--upgrade ipykernel"):
         await ipyproc.create_subprocess_exec("true", stdout=ipyproc.LOG)
