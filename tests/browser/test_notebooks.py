@@ -34,4 +34,5 @@ def test_run_all(server, page, picture):
         saved = lab.save()
         assert not saved["metadata"].get("widgets")
         assert "application/vnd.jupyter.widget-view+json" not in str(saved)
+        assert "Task was destroyed" not in str(saved)
         lab.page.close()
