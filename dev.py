@@ -164,7 +164,7 @@ def environment(name: str, python: str, *requirements: str) -> Path:
         known = [made]
         stamp.write_text(made, encoding="utf-8")
     if not set(requirements).issubset(known):
-        say(f"installing into {name}: {' '.join(requirements)}")
+        say(f"installing into {name}: {' '.join(requirements)} (a minute or two)")
         done = quiet(str(folder / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check", *requirements)
         if done.returncode:
             fail(f"pip could not install into {name}.", done.stdout)

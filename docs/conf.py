@@ -18,7 +18,10 @@ toc_object_entries = False  # the pages are the contents, and not each member
 smartquotes = False  # `--out` is two hyphens
 autodoc_mock_imports = ["asyncssh", "distributed"]  # to document them takes neither
 autodoc_preserve_defaults = True
-autodoc_typehints = "none"  # the docstrings say it in words
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 88
+add_module_names = False
 autodoc_member_order = "bysource"
 napoleon_use_ivar = True
 
@@ -33,6 +36,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"**": ["globaltoc.html"]}
+templates_path = ["_templates"]
+html_sidebars = {"**": ["pages.html"]}
 html_show_sourcelink = False
 copyright = f"{author}, BSD-3-Clause"

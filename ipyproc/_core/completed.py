@@ -30,7 +30,7 @@ picture: Callable[[CompletedProcess], dict[str, str]] = _none
 
 
 class CompletedProcess(subprocess.CompletedProcess[Any]):
-    """A program that has ended: `args`, `returncode`, `stdout`, `stderr` as of `subprocess.CompletedProcess`.
+    r"""A program that has ended: `args`, `returncode`, `stdout`, `stderr` as of `subprocess.CompletedProcess`.
 
     `stdout` and `stderr` are read from the log when they are asked for, as text (UTF-8, bad bytes become U+FFFD) unless
     `run` was told otherwise; None for a stream that did not go to the log. Unlike text of `subprocess`, line ends are as
@@ -45,6 +45,12 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         log: the output on disk; None: there is none, or it is held in memory because it is small (see `parallel`).
         earlier: whether this is the result of an earlier run (see `parallel`), whose output is not here: `stdout` is None,
             and what is made of it raises ValueError.
+
+    Example:
+        >>> import ipyproc
+        >>> done = ipyproc.run("sh", "-c", "echo '[1, 2]'; echo no >&2; exit 3", check=False).result()
+        >>> done.returncode, done.json(), done.stderr, done.outcome
+        (3, [1, 2], 'no\n', 'exited with status 3')
     """
 
     def __init__(
@@ -212,7 +218,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return isinstance(self._failure, ProcessLost)
 
     def check_returncode(self) -> None:
-        """Raise `error()`, if there is one."""
+        """Raise `error()`, if there is one: a `ProcessError`, or the `OSError` of what could not be started."""
         if error := self.error():
             raise error
 
@@ -300,6 +306,12 @@ class CompletedPipeline(CompletedProcess):
         processes: all of them, from left to right.
         returncode: the rightmost that is not 0.
         usage: CPU time of all; the greatest memory of any one.
+
+    Example:
+        >>> import ipyproc
+        >>> done = ipyproc.run("seq", "1000").pipe("tail", "-n", "1").result()
+        >>> done.lines, [each.name for each in done.processes]
+        (['1000'], ['seq 1000', 'tail -n 1'])
     """
 
     def __init__(self, processes: Sequence[CompletedProcess]) -> None:

@@ -38,6 +38,15 @@ class ProcessError(Exception):
         stdout, stderr: the last lines of each stream, as a terminal would leave them; `output` is `stdout`.
         log: the file with the complete output, which was kept because the lines here are not all; else None.
         advice: what is known of the cause; empty: nothing.
+
+    Example:
+        >>> import ipyproc
+        >>> try:
+        ...     ipyproc.run("sh", "-c", "echo 'disk full' >&2; exit 4", name="backup").result()
+        ... except ipyproc.ProcessError as error:
+        ...     print(error)
+        `backup` exited with status 4
+        disk full
     """
 
     cmd: Any = ""
@@ -79,7 +88,16 @@ class ProcessError(Exception):
 
 
 class ProcessExitError(ProcessError, subprocess.CalledProcessError):
-    """A program ended with a status that is not 0, or was ended by a signal."""
+    """A program ended with a status that is not 0, or was ended by a signal.
+
+    Example:
+        >>> import ipyproc
+        >>> try:
+        ...     ipyproc.run("false").result()
+        ... except ipyproc.ProcessExitError as error:
+        ...     print(error.returncode, error.signal)
+        1 None
+    """
 
     cmd: str | Sequence[Any]
     returncode: int
@@ -94,7 +112,10 @@ class ProcessExitError(ProcessError, subprocess.CalledProcessError):
 
 
 class ProcessStopped(ProcessExitError):
-    """A program ended because somebody stopped it: the buttons of a card, an interrupt, `Process.stop()`."""
+    """A program ended because somebody stopped it: the buttons of a card, an interrupt, `Process.stop()`.
+
+    It is a `ProcessExitError`: who need not know the difference catches that.
+    """
 
     def _sentence(self) -> str:
         return f"{self._command()} was stopped, and {status.describe(self.returncode)}"
@@ -104,7 +125,16 @@ class ProcessStopped(ProcessExitError):
 
 
 class ProcessTimeout(ProcessError, subprocess.TimeoutExpired):  # type: ignore[override]  # of a name typed too narrowly
-    """A program was stopped because it ran longer than its `timeout` (in seconds)."""
+    """A program was stopped because it ran longer than its `timeout` (in seconds).
+
+    Example:
+        >>> import ipyproc
+        >>> try:
+        ...     ipyproc.run("sleep", "60", timeout=0.1).result()
+        ... except ipyproc.ProcessTimeout as error:
+        ...     print(error)
+        `sleep 60` was stopped after its timeout of 0.1 s
+    """
 
     timeout: float
 

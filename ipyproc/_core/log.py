@@ -45,7 +45,7 @@ _bytes = functools.partial(operator.methodcaller, "bytes")
 
 
 class Log(LogWriter):
-    """All output of one process, on disk. Made by `stdout=ipyproc.LOG`; found as `process.log`.
+    r"""All output of one process, on disk. Made by `stdout=ipyproc.LOG`; found as `process.log`.
 
     `async for line in log` gives the lines as bytes, from the first one on and up to the end of the output, as they
     come; `log.reader(start=log.bytes)` gives those that come from now on.
@@ -54,9 +54,17 @@ class Log(LogWriter):
 
     Attributes:
         path: the file, which holds both streams in order of arrival.
+        bytes: how many bytes were written to it.
+        dropped: how many of them are not there: beyond the limit, or the disk was full.
         watchers: called at every change; they must be quick.
 
-    And those of `LogWriter`: `bytes`, `bytes_of`, `lines_of`, `dropped`, `gap` and others.
+    And those of `LogWriter`: `bytes_of`, `lines_of`, `gap` and others.
+
+    Example:
+        >>> import ipyproc
+        >>> log = ipyproc.run("seq", "1000").result().log
+        >>> log.bytes, log.lines, log.read(-5), log.tail(2)
+        (3893, 1000, b'1000\n', '999\n1000')
     """
 
     def __init__(
@@ -120,6 +128,11 @@ class Log(LogWriter):
         """The bytes from offset `start` on, up to the end or `size` of both streams as they arrived; or one stream of them.
 
         A negative start counts from the end. All of it is held in memory.
+
+        Args:
+            start: bytes.
+            size: bytes; None: up to the end of what is there now.
+            stream: 1 (standard output) or 2 (standard error); None: both.
         """
         return b"".join(data for _, data in self.pieces(start, size, BOTH if stream is None else {stream}))
 

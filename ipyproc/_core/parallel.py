@@ -86,7 +86,8 @@ def parallel(
 
     Example:
         >>> import ipyproc
-        >>> results = ipyproc.parallel([["echo", str(n)] for n in range(3)], jobs=2).result()
+        >>> commands = [["echo", str(n)] for n in range(3)]
+        >>> results = ipyproc.parallel(commands, jobs=2).result()
         >>> [done.stdout for done in results]
         ['0\n', '1\n', '2\n']
     """
@@ -205,6 +206,14 @@ class Parallel(waiting.Work[list[CompletedProcess]]):
 
     Attributes:
         jobs: all commands, in their order; see `Job`.
+
+    Example:
+        >>> import asyncio, ipyproc
+        >>> async def main():
+        ...     naps = ipyproc.parallel([["sleep", "0.2"], ["sleep", "0"]], jobs=2)
+        ...     return [done.name async for done in naps], naps
+        >>> asyncio.run(main())
+        (['sleep 0', 'sleep 0.2'], <Parallel of 2 commands: 2 done>)
     """
 
     def __init__(self, pool: _Pool) -> None:
@@ -226,7 +235,11 @@ class Parallel(waiting.Work[list[CompletedProcess]]):
                 yield result
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Start no more commands, and stop those that run as `Process.stop` does; it returns when they have ended."""
+        """Start no more commands, and stop those that run as `Process.stop` does; it returns when they have ended.
+
+        Args:
+            grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
+        """
 
         def stop(process: Process) -> None:
             process.ladder.grace = grace

@@ -62,6 +62,15 @@ class Process(asyncio.subprocess.Process):
         where: the other machine that it runs on, for people; empty: this one. `pid` is the one there.
         ok_codes: return codes that a view calls a success.
         on_wait: what a view does where the process is waited for, up to its end; None: nothing.
+
+    Example:
+        >>> import asyncio, ipyproc
+        >>> async def main():
+        ...     process = await ipyproc.create_subprocess_exec("tr", "a-z", "A-Z", stdin=ipyproc.PIPE, stdout=ipyproc.PIPE)
+        ...     output, _ = await process.communicate(b"hello")
+        ...     return process.returncode, output
+        >>> asyncio.run(main())
+        (0, b'HELLO')
     """
 
     _loop: asyncio.AbstractEventLoop
@@ -248,6 +257,12 @@ class Process(asyncio.subprocess.Process):
         None stands for a stream that is not PIPE (also for LOG: read `process.log`). `BrokenPipeError` and
         `ConnectionResetError` while sending are ignored: the program ended before it read everything. All data is
         held in memory. Cancelling it leaves the program running.
+
+        Args:
+            input: bytes; needs `stdin=PIPE`. None: nothing is sent, and stdin is closed.
+
+        Raises:
+            ProcessLost: nobody saw how it ended.
         """
         if self.log is None:
             return await super().communicate(input)
@@ -310,12 +325,20 @@ class Process(asyncio.subprocess.Process):
         self.send_signal(signals.Signals[name], family=True)
 
     def terminate(self, *, family: bool = False) -> None:
-        """Ask it to end: SIGTERM on POSIX, `TerminateProcess()` on Windows. `family` as in `send_signal`."""
+        """Ask it to end: SIGTERM on POSIX, `TerminateProcess()` on Windows. `family` as in `send_signal`.
+
+        Raises:
+            ProcessLookupError: the program has ended.
+        """
         self.send_signal(signals.SIGTERM, family=family)
         self.ladder.cause = self.ladder.cause or "stop"
 
     def kill(self, *, family: bool = False) -> None:
-        """End it: SIGKILL on POSIX, on Windows the same as `terminate()`. `family` as in `send_signal`."""
+        """End it: SIGKILL on POSIX, on Windows the same as `terminate()`. `family` as in `send_signal`.
+
+        Raises:
+            ProcessLookupError: the program has ended.
+        """
         if sys.platform == "win32":
             self.terminate(family=family)
         else:
@@ -327,6 +350,13 @@ class Process(asyncio.subprocess.Process):
 
         It returns when all are gone. That the program has ended is no error: what is left of its family is ended.
         Cancelling it does not call off the SIGKILL. Windows: the family is terminated at once.
+
+        Args:
+            grace: seconds; 0: SIGKILL at once.
+
+        Raises:
+            RuntimeError: called on another event loop than the one that made the process.
+            ProcessLost: nobody saw how it ended.
 
         Example:
             >>> import asyncio, ipyproc
@@ -406,8 +436,18 @@ async def create_subprocess_shell(
 ) -> Process:
     """Start a command line with the shell; a drop-in replacement of `asyncio.create_subprocess_shell`, with LOG.
 
-    Arguments, errors and cancellation are those of `create_subprocess_exec`. `pid` is that of the shell. Quoting is
+    The shell is /bin/sh, on Windows that of `COMSPEC`. Arguments, errors and cancellation are those of
+    `create_subprocess_exec`. `pid` is that of the shell. Quoting is
     the caller's duty (`shlex.quote`): never put a value you do not trust into a command line.
+
+    Example:
+        >>> import asyncio, ipyproc
+        >>> async def main():
+        ...     process = await ipyproc.create_subprocess_shell("seq 100 | wc -l", stdout=ipyproc.PIPE)
+        ...     output, _ = await process.communicate()
+        ...     return int(output)
+        >>> asyncio.run(main())
+        100
     """
     return await start_shell(portable, cmd, stdin, stdout, stderr, limit, **kwds)
 

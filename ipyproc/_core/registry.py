@@ -24,6 +24,16 @@ def add(process: Process) -> None:
 def processes() -> list[Process]:
     """All programs that run now, in the order in which they were started.
 
-    Each is a `Process`, also when nobody has kept it: `ipyproc.processes()[-1].terminate()`.
+    Each is a `Process`, also when nobody has kept it: `ipyproc.processes()[-1].terminate()`. Those of the two factories
+    that replace asyncio's are not among them.
+
+    Example:
+        >>> import asyncio, ipyproc
+        >>> async def main():
+        ...     await ipyproc.start("sleep", "60")
+        ...     running = ipyproc.processes()
+        ...     return [(each.name, await each.stop()) for each in running]
+        >>> asyncio.run(main())
+        [('sleep 60', -15)]
     """
     return [each for each in _started.values() if not each.is_over]

@@ -137,7 +137,7 @@ async def start(
 ) -> Process:
     """Start a program as `run` does, and go on: a `Process`, with asyncio's members and more.
 
-    Arguments are those of `run`; streams may be PIPE too, for `process.stdin.write` and `process.stdout.read` (a pipe
+    Arguments are those of `run` (there: what each of them is); streams may be PIPE too, for `process.stdin.write` and `process.stdout.read` (a pipe
     that nobody reads blocks the program when it is full; LOG never does). There is no `check` and no `timeout`: look at
     `returncode`, and use `asyncio.timeout`. The program ends with this process, however that ends, where there is a
     supervisor (`process.launcher`). Cancelling it while it starts ends the program.
@@ -188,7 +188,16 @@ _INSTEAD = {
 
 
 class Run(waiting.Work[CompletedProcess]):
-    """A program that `run` will run, or several that are joined by pipes. Await it, once; or call `result()`."""
+    """A program that `run` will run, or several that are joined by pipes. Await it, once; or call `result()`.
+
+    Example:
+        >>> import ipyproc
+        >>> work = ipyproc.run("echo", "hello")
+        >>> work
+        <Run (echo hello) not started: await it, or call .result()>
+        >>> work.result().lines
+        ['hello']
+    """
 
     def __init__(self, stages: tuple[Stage, ...]) -> None:
         self._stages = stages
@@ -208,6 +217,11 @@ class Run(waiting.Work[CompletedProcess]):
 
         Raises:
             ValueError: `stdin` or `input` was given for it, or `stdout` for the one before.
+
+        Example:
+            >>> import ipyproc
+            >>> ipyproc.run("seq", "1000").pipe("grep", "7").pipe("wc", "-l").result().lines
+            ['271']
         """
         self.close()  # also where an error follows, or Python would warn that nobody has awaited it
         following = cmd if isinstance(cmd, Run) else run(cmd, *args, **keywords)

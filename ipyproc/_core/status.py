@@ -18,6 +18,11 @@ class Usage:
         user, system: seconds of CPU time, in its own code and in the operating system's.
         peak_bytes: the greatest resident memory that any one of them had, in bytes. Linux counts what the process was
             before its program began, which is the shim: less than that, some 12 MB, is never told.
+
+    Example:
+        >>> import ipyproc
+        >>> print(ipyproc.Usage(user=1.5, system=0.25, peak_bytes=12_345_678))
+        1.75 s of CPU, 12.3 MB at the peak
     """
 
     user: float

@@ -82,7 +82,7 @@ class JobsView:
             if self._card and len(self._card.pages) > 1:  # a page that was loaded anew puts nothing into its place
                 self._card.draw(self._picture(over=True))
             elif self._card:
-                self._card.close()
+                self._card.leave()
         else:
             self._write_line()
 

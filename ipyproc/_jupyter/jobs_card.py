@@ -3,7 +3,7 @@ r"""The live card of many commands: how far they have come, with Stop all and Ki
 How its messages are checked, and heard though the kernel is busy, is said in `widget`. What programs wrote travels in
 custom messages and never in a synced trait. Wire, without what all widgets have::
 
-    page -> kernel   {op: "ready"}                    a view was made; the answer is a picture
+    page -> kernel   {op: "ready" | "bye"}            a view was made (the answer is a picture), is gone
                      {op: "ping"}                     the code has come; the answer is a picture
                      {op: "stop" | "kill"}            a button
     kernel -> page   {op: "picture", ...}             all that is to be seen, see `Picture`
@@ -23,7 +23,7 @@ import traitlets
 
 from .._core.ladder import KILL, TERMINATE
 from . import front_end
-from .card import Card
+from .card import PAGE_PATIENCE, Card
 from .widget import Widget
 from .wire import Wire
 
@@ -58,7 +58,7 @@ class JobsCard(Widget):
     """Shows pictures, which it gets from elsewhere, while a page looks on; a button calls `halt`, in any thread."""
 
     _esm = front_end.loader("jobs")
-    unlimited = ("ready", *_BUTTONS)
+    unlimited = ("ready", "bye", *_BUTTONS)
     shown = traitlets.Dict().tag(sync=True)
 
     def __init__(self, halt: Callable[[int], None] | None = None, **_: object) -> None:
@@ -67,6 +67,8 @@ class JobsCard(Widget):
         self.pages: set[str] = set()  # that have shown it; each load of a page has an id of its own
         self._halt = halt
         self._rung = -1  # of the last button
+        self._views = 0
+        self._is_left = False
         self._picture: Picture | None = None
         if halt is not None:
             self._loop = asyncio.get_running_loop()
@@ -93,6 +95,22 @@ class JobsCard(Widget):
         if self.pages:
             self._wire.ask(self._send_picture)
 
+    def leave(self) -> None:
+        """Something else has taken its place: it ends when the page has said that it is gone; or later, if no page says so.
+
+        Not before: JupyterLab 4.6 answers an end with that of the thread which takes the page's messages (a subshell), and
+        ipykernel 7.4 writes a warning into the cell for a message that comes then.
+        """
+        self._is_left = True
+        if self.pages and self._views <= 0:
+            self.close()
+        elif not self.pages:
+            self._loop.call_later(PAGE_PATIENCE, self._close_unseen)
+
+    def _close_unseen(self) -> None:
+        if not self.pages:
+            self.close()
+
     def close(self) -> None:
         """End the widget; its buttons do nothing any more."""
         if self._halt is not None:
@@ -113,11 +131,18 @@ class JobsCard(Widget):
             self._rung = max(self._rung, _BUTTONS[operation])
             halt(self._rung)
             self.send({"op": "stopping", "rung": self._rung})  # at once, as the kernel may be busy
-        elif operation in ("ready", "ping"):
+        elif operation in ("ready", "ping", "bye"):
             with contextlib.suppress(RuntimeError):  # the event loop is closed
-                self._loop.call_soon_threadsafe(self._be_seen, content["page"])
+                self._loop.call_soon_threadsafe(self._be_seen, operation, content["page"])
 
-    def _be_seen(self, page: str) -> None:
+    def _be_seen(self, operation: str, page: str) -> None:
+        if operation == "bye":
+            self._views -= 1
+            if self._is_left:
+                self.leave()
+            return
+        if operation == "ready":
+            self._views = self._views + 1 if page in self.pages else 1  # a reload says no "bye"
         Card.has_page, Card.no_page_until = True, 0.0
         self.pages.add(page)
         if self._halt is not None:

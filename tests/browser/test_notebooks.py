@@ -28,9 +28,11 @@ def test_run_all(server, page, picture):
             lab.expect_done(number)
         lab.page.set_viewport_size({"width": 1000, "height": 9000})  # all of it, for the picture
         lab.page.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollTo(0, 0)")
+        expect(lab.cell(0)).to_be_in_viewport()  # cells out of sight are not drawn
         expect(lab.page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']")).to_have_count(0)
         picture(path.stem, lab.page)
         saved = lab.save()
         assert not saved["metadata"].get("widgets")
         assert "application/vnd.jupyter.widget-view+json" not in str(saved)
+        assert "Task was destroyed" not in str(saved)
         lab.page.close()

@@ -1,6 +1,7 @@
 """Kill kernels, and with them their guards, at any moment, and count what is left of their programs.
 
 python -m tests.campaigns.kills --count 500
+python -m tests.campaigns.kills --peers         how many of a family of six `!` and `%%bash` leave behind, and `%%aproc`
 """
 
 from __future__ import annotations
@@ -14,16 +15,24 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 
 import psutil
+from jupyter_client.manager import KernelManager
 
 from ..conftest import PROGRAM
 from ..hostile_family import KERNEL, marked, script_of
 
 GUARDS = ("nobody", "supervisor killed", "supervisor stopped", "shim killed", "shim stopped")
 PATIENCE = 5.0  # seconds; what lives on then has survived
+PEERS = ("%%aproc\nsh {}", "%%aproc --bg\nsh {}", "!sh {}", "%%bash\nsh {}", "%%bash --bg\nsh {}")
+ENDS = {
+    "kernel killed": lambda kernel: os.kill(kernel.provisioner.pid, signal.SIGKILL),  # as the OOM killer does
+    "kernel restarted": lambda kernel: kernel.restart_kernel(),
+    "cell interrupted": lambda kernel: kernel.interrupt_kernel(),
+}
 
 
 def main() -> int:
@@ -31,7 +40,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--peers", action="store_true")
     arguments = parser.parse_args()
+    if arguments.peers:
+        for cell in PEERS:
+            ends = [end for end in ENDS if end != "cell interrupted" or "--bg" not in cell]
+            print(
+                f"{cell.split(chr(10))[0]:14}",
+                *(f"{end}: {left_by(cell, end)} of 6" for end in ends),
+                sep="  ",
+                flush=True,
+            )
+        return 0
     random.seed(arguments.seed)
     started, survivors, took = Counter[str](), Counter[str](), list[float]()
     for number in range(arguments.count):
@@ -82,6 +102,32 @@ def kill_one(what: str) -> tuple[int, int, float]:
         if stopped:
             os.kill(stopped, signal.SIGCONT)
     return there, len(left), seconds
+
+
+def left_by(cell: str, end: str) -> int:
+    """How many of a family of six, started by a cell of a real kernel, live on after this end."""
+    marker = f"family-{secrets.token_hex(8)}"
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as script:
+        script.write(script_of(" ".join((sys.executable, "-I", "-S", str(PROGRAM))), marker))
+        script.flush()
+        kernel = KernelManager(kernel_name="python3")
+        kernel.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        client = kernel.client()
+        client.start_channels()
+        client.wait_for_ready()
+        for code in ("%load_ext ipyproc", cell.format(script.name)):
+            client.execute(code)
+        while len(marked(marker)) < 6:
+            time.sleep(0.05)
+        ENDS[end](kernel)
+        began = time.monotonic()
+        while (left := marked(marker)) and time.monotonic() < began + 2 * PATIENCE:  # the stop ladder takes one
+            time.sleep(0.05)
+        for each in left:
+            each.kill()
+        client.stop_channels()
+        kernel.shutdown_kernel(now=True)
+    return len(left)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import doctest
 import gc
 import os
 import signal
@@ -355,11 +354,6 @@ async def test_one_command_in_the_place_of_many():
 async def test_a_command_line_for_no_shell():
     with pytest.raises(FileNotFoundError, match="write 'ls', '-l', or shell=True"):
         await ipyproc.parallel(["ls -l"])
-
-
-def test_examples():
-    assert doctest.testmod(parallel_module).attempted >= 3
-    assert doctest.testmod(parallel_module).failed == 0
 
 
 async def test_the_loop_stays_alive(program):

@@ -253,15 +253,6 @@ def test_drop_in_defaults_no_session_of_its_own(program):
     assert run(main()) == __import__("os").getsid(0)
 
 
-def test_docstring_examples():
-    import doctest
-
-    from ipyproc._core import process
-
-    assert doctest.testmod(process).attempted >= 6
-    assert doctest.testmod(process).failed == 0
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX sessions")
 class TestStop:
     """`stop` ends the whole family, by the ladder."""
@@ -379,3 +370,14 @@ class TestStop:
             return before
 
         assert run(main()) == 1
+
+
+async def test_an_event_loop_that_cannot_start_programs_is_told_with_what_to_do(monkeypatch):
+    """As the one that ipykernel 6 has on Windows; asyncio raises it without a word."""
+
+    async def subprocess_exec(*args, **popen):
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "subprocess_exec", subprocess_exec)
+    with pytest.raises(NotImplementedError, match=r"cannot start programs.*ProactorEventLoop.*--upgrade ipykernel"):
+        await ipyproc.create_subprocess_exec("true", stdout=ipyproc.LOG)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime
-import doctest
 import fractions
 import signal
 import subprocess
@@ -16,7 +15,6 @@ import psutil
 import pytest
 
 import ipyproc
-from ipyproc._core import run as run_module
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -203,11 +201,6 @@ async def test_keywords_that_say_what_is_so_anyway(program):
         close_fds=True,
     )
     assert (done.stdout, done.stderr) == ("ine\n", None)
-
-
-def test_examples():
-    assert doctest.testmod(run_module).attempted >= 6
-    assert doctest.testmod(run_module).failed == 0
 
 
 async def test_no_output_is_lost_at_the_end(program):

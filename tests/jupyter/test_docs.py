@@ -1,9 +1,14 @@
 """The pages of the documentation: every example runs, and gives what stands below it.
 
-A block in `python` or `bash` is a cell; a `text` block below it is what it shows. Other languages are not run.
+A block in `python` or `bash` is a cell; a `text` block below it is what it shows. One in `sh` is for a terminal. One in `py`
+needs what this machine has not, or is a file: it is compiled.
 """
 
+import ast
+import os
 import re
+import subprocess
+import sys
 from doctest import ELLIPSIS, OutputChecker
 from pathlib import Path
 
@@ -41,6 +46,18 @@ def test_examples(reader, page):
         if expected or done.status == "error":
             same = OutputChecker().check_output(f"{expected.strip()}\n", f"{shown(done)}\n", ELLIPSIS)
             assert same, f"{cell}\nshows\n{shown(done)}\nand not\n{expected}"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+def test_examples_that_are_no_cells(page):
+    for language, code in re.findall(
+        r"^```(sh|py)\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    ):
+        if language == "py":
+            compile(code, page.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        else:
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            subprocess.run(["bash", "-e", "-c", code], check=True, env={**os.environ, "PATH": path})
 
 
 def test_every_page_with_a_magic_is_run():

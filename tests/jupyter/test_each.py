@@ -189,3 +189,13 @@ def test_what_cannot_be_is_an_error_before_anything_starts(kernel, line, error):
 def test_a_line_that_names_a_program_is_told_what_each_goes_with(kernel):
     kernel.run("items = [1]")
     assert "--each goes with a script" in kernel.run("%aproc --each items echo {item}").error
+
+
+def test_the_card_ends_when_the_page_says_that_it_is_gone(kernel):
+    """Not before: JupyterLab ends the thread of its messages then, and ipykernel warns in the cell of one that comes late."""
+    kernel.run("items = [1, 2]")
+    (card,) = set(kernel.run("%%aproc --each items\nsleep 0.6").cards)
+    is_open = f"{card!r} in __import__('comm').get_comm_manager().comms"
+    assert kernel.json(is_open) is True
+    kernel.comm(card, op="bye", job=kernel.jobs[card])
+    assert kernel.eventually(is_open, "False")

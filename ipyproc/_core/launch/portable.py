@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 name = "portable"
 
+_NO_PROGRAMS = (  # of which asyncio says nothing at all
+    "this event loop cannot start programs: on Windows it must be a ProactorEventLoop; that of ipykernel 6 is none, "
+    "that of ipykernel 7.4 is one (pip install --upgrade ipykernel, and restart the kernel)"
+)
+
 
 async def exec(
     protocol: Callable[[], P], program: Any, *args: Any, **popen: Any
@@ -56,7 +61,10 @@ async def _start(
                 if sys.platform != "win32":
                     pipes.append(LogPipe(log, stream, asyncio.get_running_loop(), pipes))
                     popen[name] = pipes[-1].write_end
-        started = await launch(protocol, *command, **popen)
+        try:
+            started = await launch(protocol, *command, **popen)
+        except NotImplementedError as error:
+            raise NotImplementedError(error.args[0] if error.args else _NO_PROGRAMS) from None
     except BaseException:
         for pipe in pipes:
             pipe.close()
