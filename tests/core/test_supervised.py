@@ -314,6 +314,10 @@ def test_after_a_guard_was_killed_the_process_is_over_and_the_next_one_starts(pr
 def test_many_at_once_and_nothing_is_left(program):
     async def main():
         running = await asyncio.gather(*(run.start(*program("stall")) for _ in range(30)))
+        shims = [psutil.Process(each.family._program.shim) for each in running]
+        each_costs = sum(shim.memory_full_info().uss for shim in shims) / len(shims) / 2**20
+        print(f"a live program costs {each_costs:.2f} MiB")
+        assert each_costs < 2.5
         began = time.monotonic()
         assert set(await asyncio.gather(*(each.stop(grace=0) for each in running))) == {-9}
         print(f"30 programs ended in {time.monotonic() - began:.2f} s")
