@@ -60,7 +60,8 @@ def kernel(program):
         kernel.stdout.close()
     for each in psutil.process_iter(["cmdline"]):
         if set(markers) & set(each.info["cmdline"] or []):
-            each.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 def expect_gone(marker, what):
