@@ -2,13 +2,15 @@
 
 ipykernel's own handler asks tornado for a callback that does not wake a quiet event loop, and it counts only once
 (ipython/ipykernel#881, seen in 6.29 to 7.4). So our handler stands in its place while a program runs; it acts at
-once and each time.
+once and each time. And for what else a cell may await, as `await process.wait()`, a signal wakes the loop: there
+ipykernel's handler ends the cell, and the program goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -60,6 +62,43 @@ def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
         ours.actions.remove(entry)
         if not ours.actions and signal.getsignal(signal.SIGINT) is ours:
             signal.signal(signal.SIGINT, before)
+
+
+def wake_loop() -> Callable[[], None]:
+    """From now on each signal wakes the running loop, however quiet; call the result to undo that.
+
+    Nothing is done where there is no loop, outside of the main thread, where somebody else is woken by signals, and on
+    Windows.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _nothing
+    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        return _nothing
+    read_end, write_end = os.pipe()
+    for fd in (read_end, write_end):
+        os.set_blocking(fd, False)
+
+    loop.add_reader(read_end, os.read, read_end, 512)
+    _set_wakeup_fd(write_end, instead_of=-1)
+
+    def undo() -> None:
+        _set_wakeup_fd(-1, instead_of=write_end)
+        loop.remove_reader(read_end)
+        os.close(read_end)
+        os.close(write_end)
+
+    return undo
+
+
+def _nothing() -> None:
+    """There is nothing to undo."""
+
+
+def _set_wakeup_fd(fd: int, *, instead_of: int) -> None:
+    if (before := signal.set_wakeup_fd(fd, warn_on_full_buffer=False)) != instead_of:
+        signal.set_wakeup_fd(before, warn_on_full_buffer=False)  # that of somebody else, who is woken
 
 
 def error(message: str) -> BaseException:

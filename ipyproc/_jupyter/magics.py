@@ -66,6 +66,7 @@ class AProcMagics(Magics):
         super().__init__(shell)
         self.table = Table(shell)
         self._live: LiveTable | None = None  # the one for all cells
+        self._leave_loop = interrupt.wake_loop()
         self._warned = ""
 
     @traitlets.observe("launchers")
@@ -75,7 +76,8 @@ class AProcMagics(Magics):
         launch.launchers.update(change.new)
 
     def close(self) -> None:
-        """End the programs that still run, and the live table."""
+        """End the programs that still run, and the live table; what wakes the loop too."""
+        self._leave_loop()
         self.launchers = {}
         if self._live:
             self._live.close()

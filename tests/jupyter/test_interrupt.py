@@ -1,5 +1,6 @@
 """The kernel's interrupt ends the program of the cell, by the ladder, and nothing else."""
 
+import threading
 import time
 
 import pytest
@@ -23,6 +24,25 @@ def test_a_silent_program_is_interrupted_at_once(kernel):
     assert sorted(late)[1] < 1, "the cell did not end soon after the program"  # the first one loads IPython's traceback
     assert kernel.run("other.returncode").value == ""
     assert kernel.run("await other.stop()").value == "-15"
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    ["await p.wait()", "await p", "await p.stdout.read()", "async for _ in p: pass", "await asyncio.sleep(600)"],
+)
+def test_whatever_else_a_cell_awaits_is_interrupted_at_once_and_the_program_goes_on(kernel, quiet):
+    kernel.run("import asyncio\n%aproc --bg --proc p {program} stall")
+    sent = []
+
+    def interrupt(message):
+        if "quiet" in str(message["content"]) and message["msg_type"] == "stream":
+            threading.Timer(0.2, lambda: (sent.append(time.monotonic()), kernel.manager.interrupt_kernel())).start()
+
+    done = kernel.run(f"print('quiet', flush=True)\n{quiet}\nprint('next')", on_message=interrupt)
+    assert done.error.startswith("CancelledError") and done.ended_at - sent[0] < 5
+    print(f"{quiet}: ended after {(done.ended_at - sent[0]) * 1000:.0f} ms")
+    assert kernel.run("p.returncode").value == ""
+    assert kernel.run("await p.stop()").value == "-15"
 
 
 def test_each_interrupt_climbs_one_rung(kernel):

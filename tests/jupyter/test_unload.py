@@ -29,6 +29,7 @@ def state():
         "comms": len(manager.comms),
         "handlers": sorted(getattr(ip.kernel, "shell_handlers", ())),
         "interrupt": repr(signal.getsignal(signal.SIGINT)),
+        "woken by signals": [fd := signal.set_wakeup_fd(-1), signal.set_wakeup_fd(fd)],
         "held": sorted(name for each in gc.get_objects() if (name := type(each).__name__) in
                        ("AProcMagics", "Supervisor", "Table", "LiveTable", "Card")),
         "loggers": [repr(each) for each in logging.getLogger("ipyproc").handlers],

@@ -66,9 +66,9 @@ class _Supervisor:
         self._loop.run_once(guard.POLL)
         if os.getppid() != self._kernel:
             self._end()
-        self._reap()
-        if orphans := set(descendants.children(os.getpid())) - self._shims:  # their shim was killed
-            descendants.kill([*descendants.of(*orphans), *orphans])
+        while self._reap():
+            if orphans := set(descendants.children(os.getpid())) - self._shims:  # their shim was killed
+                descendants.kill([*descendants.of(*orphans), *orphans])
 
     def _serve(self) -> None:
         try:
@@ -96,10 +96,14 @@ class _Supervisor:
         with job, kernels:
             socket.send_fds(self._control, [b"S"], [kernels.fileno()])
 
-    def _reap(self) -> None:
+    def _reap(self) -> bool:
+        """Whether any child has ended: a shim, or what one has left."""
+        has_ended = False
         with contextlib.suppress(ChildProcessError):
             while ended := os.waitpid(-1, os.WNOHANG)[0]:
                 self._shims.discard(ended)
+                has_ended = True
+        return has_ended
 
     def _end(self) -> NoReturn:
         """The kernel is gone: nothing stays but what is to be kept."""
