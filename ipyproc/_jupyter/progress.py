@@ -7,6 +7,7 @@ A share counts only in the forms in which programs show their progress: a percen
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -52,7 +53,6 @@ _LINES = [
 ]
 _BARE = re.compile(rf"^\s*\(?{_PERCENT}\)?\s*$")  # 42%
 _MONTHS, _YEARS = 12, (1900, 2100)
-_FORMS = [(re.compile(form, re.IGNORECASE), form in _BARS) for form in (*_BARS, *_LINES)]
 _UNITS = {"b": 0, "bytes": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4, "kib": 1, "mib": 2, "gib": 3, "tib": 4}
 
 
@@ -82,9 +82,15 @@ def read(rows: Sequence[str], *, is_open: bool = False) -> float | None:
     return None
 
 
+@functools.cache
+def _forms() -> list[tuple[re.Pattern[str], bool]]:
+    """The forms, and whether each is a bar; made when the first card wants them, to be no part of loading the extension."""
+    return [(re.compile(form, re.IGNORECASE), form in _BARS) for form in (*_BARS, *_LINES)]
+
+
 def _share(row: str) -> tuple[float, bool] | None:
     """The share, and whether it is a bar that is written anew, not a line of its own."""
-    for form, is_bar in _FORMS:
+    for form, is_bar in _forms():
         if match := form.search(row):
             share = _value(match.groupdict(), is_bar=is_bar)
             return (share, is_bar) if share is not None else None
