@@ -26,8 +26,14 @@ def program() -> Callable[..., tuple[str, ...]]:
     return command
 
 
+@pytest.fixture(scope="module")
+def collected() -> None:
+    """What the tests of other files have left to the garbage collector is gone; some of it opens event loops with its end."""
+    gc.collect()
+
+
 @pytest.fixture
-def nothing_left() -> Iterator[None]:
+def nothing_left(collected: None) -> Iterator[None]:
     """Fails the test that leaves an open descriptor or a child behind."""
     storage.directory()  # this process keeps a lock on it
     launch.close()

@@ -1,4 +1,4 @@
-"""One JupyterLab and one profile of Chromium for all browser tests; a page of its own for each."""
+"""One JupyterLab and one profile of Chromium for all browser tests; most go on in the same page."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page
 
 from .lab import LabPage, LabServer, chromium, lab_server
+
+FAILED_BEFORE = pytest.StashKey[int]()  # tests of this session
 
 
 @pytest.fixture(scope="package")
@@ -32,18 +34,45 @@ def profile(browser: Browser) -> Iterator[BrowserContext]:
         yield context
 
 
+@pytest.fixture(scope="package")
+def tabs(profile: BrowserContext) -> list[Page]:
+    """The tab that a test may go on with, if there is one: to load JupyterLab takes longer than most tests."""
+    return []
+
+
 @pytest.fixture
-def page(profile: BrowserContext) -> Iterator[Page]:
-    """A new page; an error of ours in its console fails the test."""
-    page = profile.new_page()
+def page(profile: BrowserContext, tabs: list[Page], request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page, with the mark `new_page` one that nobody had before; an error of ours in its console fails the test."""
+    is_new = request.node.get_closest_marker("new_page") is not None
+    page = tabs.pop() if tabs and not is_new else profile.new_page()
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if "ipyproc" in message.text else None)
+
+    def take_error(error: Error) -> None:
+        errors.append(str(error))
+
+    def take_message(message: ConsoleMessage) -> None:
+        if "ipyproc" in message.text:
+            errors.append(message.text)
+
+    page.on("pageerror", take_error)
+    page.on("console", take_message)
     yield page
-    for each in profile.pages:  # a test may have opened more
-        each.close()
+    page.remove_listener("pageerror", take_error)
+    page.remove_listener("console", take_message)
     profile.clear_permissions()
+    has_passed = not errors and request.session.testsfailed == request.node.stash[FAILED_BEFORE]
+    if has_passed and not is_new:
+        page.set_viewport_size({"width": 1000, "height": 760})
+        page.emulate_media(reduced_motion="reduce", forced_colors="none", color_scheme="light")
+        tabs.append(page)
+    for each in {*profile.pages} - {*tabs}:  # a test may have opened more
+        each.close()
     assert not errors
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[FAILED_BEFORE] = item.session.testsfailed
 
 
 @pytest.fixture

@@ -64,6 +64,16 @@ class LabServer:
         return json.loads(text) if text else None
 
 
+_OPEN = """async (path) => {
+  const { shell, commands } = window.jupyterapp;
+  for (const widget of [...shell.widgets('main')]) widget.dispose();  // what is not saved is no question
+  const { sessionContext } = await commands.execute('docmanager:open', { path, factory: 'Notebook' });
+  await sessionContext.ready;
+  const { kernel } = sessionContext.session;
+  while (kernel.status !== 'idle') await new Promise((resolve) => kernel.statusChanged.connect(resolve));
+}"""
+
+
 class LabPage:
     """One notebook, open in JupyterLab."""
 
@@ -72,9 +82,15 @@ class LabPage:
         self.page = page
         self.path = path
         self.name = path.relative_to(server.root).as_posix()
+        self._was_opened = False
 
     def open(self) -> LabPage:
-        """Load the page and wait for the notebook and its kernel."""
+        """Open the notebook, in the JupyterLab that the page shows, or else in a new one; wait for its kernel."""
+        if not self._was_opened and self.page.url.startswith(f"{self.server.url}/lab"):
+            self._was_opened = True
+            self.page.evaluate(_OPEN, self.name)
+            return self
+        self._was_opened = True
         self.page.goto(f"{self.server.url}/lab/tree/{self.name}?token={self.server.token}&reset")
         expect(self.page.locator(".jp-Notebook")).to_be_visible()
         expect(self.page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
@@ -157,6 +173,7 @@ def lab_server(root: Path) -> Iterator[LabServer]:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"),
+                "--LabApp.expose_app_in_browser=True",
                 *("--ServerApp.port_retries=0", "--ip=127.0.0.1", f"--notebook-dir={root}"),
             ],
             env=env,

@@ -5,9 +5,12 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import pytest
 from playwright.sync_api import expect
 
 from .lab import LabPage
+
+pytestmark = pytest.mark.new_page
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_first_run.ipynb"
 

@@ -14,6 +14,8 @@ from playwright.sync_api import expect
 from ..hostile import HEAVY, MARKUP, OUTPUTS, PWNED, SEQUENCES, URLS
 from .lab import LabPage
 
+pytestmark = pytest.mark.new_page
+
 STATIC = Path(__file__).parents[2] / "ipyproc" / "_jupyter" / "static"
 
 FORBIDDEN = ("script, img, iframe, object, embed, style, link, meta, base, form:not(.ipyproc-stdin), video, audio, details, template, textarea, math, mjx-container, "

@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 
 from ipyproc._jupyter import front_end
 
+pytestmark = pytest.mark.new_page
+
 ORIGIN = "http://localhost:1"  # nobody listens there: the page is made here
 # two kernels; a view of one of them; what views send; what a kernel answers
 PAGE = r"""

@@ -1,6 +1,9 @@
 """`--notify` in a real page: the browser's own notification, its permission, the title of a tab that nobody sees."""
 
+import pytest
 from playwright.sync_api import expect
+
+pytestmark = pytest.mark.new_page
 
 RECORD = """
 window.told = [];

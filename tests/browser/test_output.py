@@ -4,7 +4,10 @@ import re
 
 import nbconvert
 import nbformat
+import pytest
 from playwright.sync_api import expect
+
+pytestmark = pytest.mark.new_page
 
 TQDM = """
 import time, tqdm
