@@ -352,9 +352,8 @@ class _Pool:
                     worker.cancel()
                 with contextlib.suppress(asyncio.CancelledError):  # again: each program climbs one rung
                     await asyncio.wait(left)
-        errors = [
-            worker.exception() for worker in self._workers if not worker.cancelled()
-        ]  # of all, or asyncio tells of them
+        # of all, or asyncio tells of the others
+        errors = [worker.exception() for worker in self._workers if not worker.cancelled()]
         for error in filter(None, errors):
             raise error
 
