@@ -90,10 +90,8 @@ class Command:
         Raises:
             TypeError, ValueError: the message names the argument, its value, and what is allowed.
         """
-        if input is not None and stdin not in (
-            None,
-            process.DEVNULL,
-        ):  # None is what subprocess.run has for "not given"
+        # None is what subprocess.run has for "not given"
+        if input is not None and stdin not in (None, process.DEVNULL):
             raise ValueError(f"stdin={stdin!r} and input: only one of them can be the standard input")
         for which, stream in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)):
             _check_stream(which, stream)

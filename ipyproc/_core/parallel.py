@@ -120,14 +120,16 @@ def parallel(
         retry_lost=retry_lost,
     )
     made = []
-    for number, item in enumerate(commands.items() if isinstance(commands, Mapping) else commands):
-        if isinstance(item, Awaitable):
-            raise TypeError(f"command {number}, counted from 0, is {item!r:.80}: give the command, parallel() runs it")
-        name, cmd = _named(item, shell=shell)
+    named = commands.items() if isinstance(commands, Mapping) else (_named(item, shell=shell) for item in commands)
+    for number, (name, cmd) in enumerate(named):
         try:
+            if not isinstance(name, str):
+                raise TypeError(f"its name is {name!r:.80}: allowed is a string")
+            if isinstance(cmd, Awaitable):
+                raise TypeError("give the command, parallel() runs it")
             what = replace(for_all.command, args=command.words(cmd, shell=shell), name=name)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"command {number}, counted from 0, is {item!r:.80}: {error}") from None
+            raise type(error)(f"command {number}, counted from 0, is {cmd!r:.80}: {error}") from None
         made.append(Job(number, replace(for_all, command=what)))
     pool = _Pool(tuple(made), jobs, on_failure, retries, resume, on_change or (lambda job: None), progress=progress)
     return Parallel(pool)
@@ -350,9 +352,8 @@ class _Pool:
                     worker.cancel()
                 with contextlib.suppress(asyncio.CancelledError):  # again: each program climbs one rung
                     await asyncio.wait(left)
-        errors = [
-            worker.exception() for worker in self._workers if not worker.cancelled()
-        ]  # of all, or asyncio tells of them
+        # of all, or asyncio tells of the others
+        errors = [worker.exception() for worker in self._workers if not worker.cancelled()]
         for error in filter(None, errors):
             raise error
 

@@ -52,8 +52,9 @@ class LogPipe:
         self._others = others  # of the same program
         self._stream = stream
         self._loop = loop
+        self._fds: list[int] = []  # that are open; `__del__` comes also where there is no pipe to have
         self._read_end, self.write_end = os.pipe()
-        self._fds = [self._read_end, self.write_end]
+        self._fds += (self._read_end, self.write_end)
         self._read_at = 0.0
         self._is_paused = self._has_more = False
         self._pause = _PAUSE  # the last one

@@ -437,8 +437,8 @@ async def create_subprocess_shell(
     """Start a command line with the shell; a drop-in replacement of `asyncio.create_subprocess_shell`, with LOG.
 
     The shell is /bin/sh, on Windows that of `COMSPEC`. Arguments, errors and cancellation are those of
-    `create_subprocess_exec`. `pid` is that of the shell. Quoting is
-    the caller's duty (`shlex.quote`): never put a value you do not trust into a command line.
+    `create_subprocess_exec`. `pid` is that of the shell. Quoting is the caller's duty (`shlex.quote`): never put a value
+    you do not trust into a command line.
 
     Example:
         >>> import asyncio, ipyproc

@@ -137,10 +137,10 @@ async def start(
 ) -> Process:
     """Start a program as `run` does, and go on: a `Process`, with asyncio's members and more.
 
-    Arguments are those of `run` (there: what each of them is); streams may be PIPE too, for `process.stdin.write` and `process.stdout.read` (a pipe
-    that nobody reads blocks the program when it is full; LOG never does). There is no `check` and no `timeout`: look at
-    `returncode`, and use `asyncio.timeout`. The program ends with this process, however that ends, where there is a
-    supervisor (`process.launcher`). Cancelling it while it starts ends the program.
+    Arguments are those of `run` (there: what each of them is); streams may be PIPE too, for `process.stdin.write` and
+    `process.stdout.read` (a pipe that nobody reads blocks the program when it is full; LOG never does). There is no `check`
+    and no `timeout`: look at `returncode`, and use `asyncio.timeout`. The program ends with this process, however that
+    ends, where there is a supervisor (`process.launcher`). Cancelling it while it starts ends the program.
 
     Raises:
         OSError: it cannot be started; the message names the program or the directory.
@@ -211,9 +211,10 @@ class Run(waiting.Work[CompletedProcess]):
     def pipe(self, cmd: Word | Sequence[Word] | Run, *args: Word, **keywords: Any) -> Run:
         """Join a program that reads what this one writes, by a pipe of the operating system: no data goes through Python.
 
-        The arguments are those of `run`, or a `Run` that was not started. The result is a `CompletedPipeline`: the output is that of the last program,
-        `returncode` the rightmost that is not 0, `processes` are all. The error that is raised is that of the rightmost
-        program that failed and has `check`; its notes say how the others failed. The shortest `timeout` counts for all.
+        The arguments are those of `run`, or a `Run` that was not started. The result is a `CompletedPipeline`: the output is
+        that of the last program, `returncode` the rightmost that is not 0, `processes` are all. The error that is raised is
+        that of the rightmost program that failed and has `check`; its notes say how the others failed. The shortest
+        `timeout` counts for all.
 
         Raises:
             ValueError: `stdin` or `input` was given for it, or `stdout` for the one before.

@@ -207,9 +207,8 @@ class _Connection:
         self._client = client
         self._name, self._zip = parcel.packed()
         self._topic = f"ipyproc-{uuid.uuid4().hex}"
-        self._waiting: dict[
-            str, asyncio.Queue[Mapping[str, str]]
-        ] = {}  # offers for programs, by the keys of their tasks
+        self._waiting: dict[str, asyncio.Queue[Mapping[str, str]]] = {}
+        """Offers for programs, by the keys of their tasks."""
         self._beyond: set[str] = set()  # workers that only the scheduler can reach
         self._tasks: set[asyncio.Future[Any]] = set()
 
@@ -260,18 +259,19 @@ class _Connection:
             with contextlib.suppress(OSError, TimeoutError):
                 comm = await connect(address, timeout=patience, **self._client.connection_args)
                 try:
-                    await comm.write({"op": f"{self._name}_attach", "attempt": attempt, "reply": False})
-                    if place := bytes(await comm.read()).decode():
-                        return place, Comm(comm, transport.receive)
-                    comm.abort()  # who answers there may be another one of this address
+                    await comm.write({"op": f"{self._name}_attach", "attempt": attempt})
+                    place = await comm.read()
+                    if place and isinstance(place, bytes):
+                        return place.decode(), Comm(comm, transport.receive)
+                    comm.abort()  # who answers there may be another one of this address, also one without our part
                 except BaseException:
                     comm.abort()
                     raise
         relayed = _Relayed(self._client, address, self._name, attempt, transport.receive)
         with contextlib.suppress(OSError, TimeoutError):
-            if place := await relayed.enter():
+            if entered := await relayed.enter():
                 self._beyond.add(address)
-                return place, relayed
+                return entered, relayed
         return None
 
     def _take_offer(self, event: tuple[Any, Mapping[str, str]]) -> None:

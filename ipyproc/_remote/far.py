@@ -40,9 +40,8 @@ from .._core.status import Usage
 
 WINDOW = 1 << 19
 """Bytes of one stream that may be on the way, or held by a reader that does not read."""
-_REST = (
-    1 << 20
-)  # credit after the exit: what the pipe and we hold, so that a program that has ended waits for no reader
+_REST = 1 << 20
+"""Credit after the exit: what the pipe and we hold, so that a program that has ended waits for no reader."""
 _PIPE_BYTES = 1 << 18
 _EXIT_PATIENCE = 0.05  # seconds that a pipe has to come to its end after the program, or else a descendant holds it
 _REST_PATIENCE = 2.0  # seconds that the last output may take to be read when nothing is left that could write

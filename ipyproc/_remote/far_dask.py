@@ -23,9 +23,8 @@ from .._core.launch import supervised
 from . import far
 
 OFFER_PATIENCE = 60.0  # seconds that an offer waits for its client, who may be busy; then it asks for another slot
-HEAR_PATIENCE = (
-    5.0  # seconds until `hear` is answered, also without a message: a scheduler has 512 connections for calls
-)
+HEAR_PATIENCE = 5.0
+"""Seconds until `hear` is answered, also without a message: a scheduler has 512 connections for calls."""
 
 
 class Comm:

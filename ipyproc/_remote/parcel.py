@@ -22,13 +22,18 @@ _MODULES = (
 
 BOOT = '''\
 def load(name, data):
-    """The package of this name, out of a zip file that is held in memory: that leaves no file behind."""
+    """The package of this name, out of a zip file that is held in memory, or has no name: none stays behind."""
     import importlib, importlib.util, os, sys, zipimport
     if name in sys.modules:
         return sys.modules[name]
     if sys.platform != "linux" or sys.version_info < (3, 11):
         raise OSError(0, "Linux and Python 3.11 or newer are needed, and not %s and %d.%d" % (sys.platform, *sys.version_info[:2]))
-    fd = os.memfd_create("ipyproc")
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("ipyproc")
+    else:  # Python was built for an older Linux, as conda's and uv's are
+        import tempfile
+        with tempfile.TemporaryFile() as file:  # it has no name
+            fd = os.dup(file.fileno())
     with open(fd, "wb", closefd=False) as file:
         file.write(data)
     path = "/proc/self/fd/%d" % fd

@@ -194,9 +194,8 @@ class _Connection:
                 if transport := self._transports.get(number):
                     transport.receive(message)
         except (EOFError, OSError, asyncssh.Error) as error:
-            why = (
-                f"the connection broke: {near.reason(error)}" if str(error) and not isinstance(error, EOFError) else why
-            )
+            if str(error) and not isinstance(error, EOFError):
+                why += f": {near.reason(error)}"
         finally:
             self.end(why)
 

@@ -76,8 +76,10 @@ async def test_commands_of_all_kinds(shell):
     assert done[0].stdout == "2\n" and done[1].name == "named"
     assert shell or done[2].stdout == "two\n"
     assert await ipyproc.parallel([]) == []
-    by_name = await ipyproc.parallel({"a": "echo 1" if shell else ["echo", "1"]}, shell=shell, capture_output=True)
-    assert [(each.name, each.stdout) for each in by_name] == [("a", "1\n")]
+    by_name = await ipyproc.parallel(
+        {"a": "echo 1" if shell else ["echo", "1"], "b": "true"}, shell=shell, capture_output=True
+    )
+    assert [(each.name, each.stdout) for each in by_name] == [("a", "1\n"), ("b", "")]
 
 
 async def test_keywords_of_run_count_for_each(tmp_path):
@@ -335,6 +337,8 @@ def test_what_nobody_awaits_is_warned_of():
         ),
         ([["true"], 5], {}, TypeError, "command 1, counted from 0, is 5: the program's name is 5: allowed are strings"),
         ([["true"], ["ls", 5]], {}, TypeError, "command 1, counted from 0, is ['ls', 5]: argument 1 is 5"),
+        ({"a": asyncio.Future(loop=asyncio.new_event_loop())}, {}, TypeError, "give the command, parallel() runs it"),
+        ({5: ["true"]}, {}, TypeError, "command 0, counted from 0, is ['true']: its name is 5: allowed is a string"),
         ([[]], {}, ValueError, "command 0, counted from 0, is []: the command is an empty list"),
         ([["ls", "-l"]], {"shell": True}, TypeError, "is ['ls', '-l']: shell=True takes one string"),
         ("ls -l", {}, TypeError, "commands='ls -l': this is one command; give a list of commands"),

@@ -41,6 +41,15 @@ def started(command, log, stream=1):
     return process, pipe
 
 
+def test_no_pipe_to_have_is_one_error(monkeypatch):
+    def none():
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pipe", none)
+    with pytest.raises(OSError, match="Too many"):
+        LogPipe(Log(frozenset({1})), 1, None)
+
+
 def test_a_flood_is_complete_and_the_loop_stays_alive(loop_factory):
     size, gaps = 50 << 20, []
 

@@ -164,6 +164,41 @@ def test_a_program_that_has_stopped_itself_is_woken_to_end():
     asyncio.run(main())
 
 
+OLDER = """
+import os, runpy, signal
+del os.pidfd_open, signal.pidfd_send_signal
+runpy.run_path({!r}, run_name="__main__")
+"""
+
+
+def test_a_python_that_was_built_for_an_older_linux(program, tmp_path, monkeypatch):
+    """As conda's and uv's are: it knows no pidfds."""
+    (tmp_path / "supervise.py").write_text(OLDER.format(supervised.script[0]))
+    supervised.close()
+    monkeypatch.setattr(supervised, "script", (str(tmp_path / "supervise.py"), ()))
+
+    async def main():
+        assert await (await run.start(*program("exit", 4))).wait() == 4
+        started = await run.start(*program("fork", "setsid", "fork", "out", "ready", "stall"))
+        assert started.launcher == "supervised"
+        while len(started.family.alive()) != 1:  # the daemon, alone
+            await asyncio.sleep(0.01)
+        [daemon] = started.family.alive()
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for guard in (supervised.supervisor_pid(), started.family._program.shim):
+                os.kill(guard, number)
+        await started.family.gone()
+        expect_over(daemon)
+        other = await run.start(*program("stall"))
+        os.kill(supervised.supervisor_pid(), signal.SIGKILL)
+        assert await other.wait() == -9  # its shim has seen that, at its next look
+
+    try:
+        asyncio.run(main())
+    finally:
+        supervised.close()
+
+
 STORM = """
 f() { [ $1 = 0 ] && exec sleep 600; f $(($1 - 1)) & f $(($1 - 1)) & wait; }
 trap '' INT TERM; echo ready; f 7
@@ -423,6 +458,25 @@ def test_a_shim_is_used_again_and_nothing_of_the_program_before_is_left(program,
         assert len(os.listdir(f"/proc/{shim}/fd")) <= before
         assert os.readlink(f"/proc/{second.pid}/cwd") == os.getcwd()
         assert await second.stop() == -15
+
+    asyncio.run(main())
+
+
+def test_what_a_shim_cannot_do_is_an_error_of_the_start_and_it_lives_on(program):
+    async def main():
+        first = await run.start(*program("exit", "0"))
+        shim = first.family._program.shim
+        await first.wait()
+        while first.family._program.has_family:
+            await asyncio.sleep(0)
+        before = os.listdir(f"/proc/{shim}/fd")
+        for word, said in (("\0", "null byte"), ("\ud800", "surrogates not allowed")):
+            with pytest.raises(OSError, match=said) as caught:
+                await process.start_exec(supervised, "true", word, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+            assert (caught.value.errno, caught.value.filename) == (errno.EINVAL, "true")
+        assert os.listdir(f"/proc/{shim}/fd") == before
+        second = await run.start(*program("exit", 4))
+        assert second.family._program.shim == shim and await second.wait() == 4
 
     asyncio.run(main())
 

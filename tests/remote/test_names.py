@@ -20,6 +20,13 @@ def test_addresses_and_their_launchers():
     assert isinstance(named("dask"), ipyproc.DaskLauncher)
 
 
+def test_a_machine_that_is_no_linux_can_be_this_end():
+    code = (
+        "import os, resource; del resource.RLIMIT_RTTIME, resource.prlimit, os.pidfd_open; import ipyproc._remote.near"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_names_of_ones_own(monkeypatch):
     launcher = ipyproc.SSHLauncher("box")
     monkeypatch.setitem(ipyproc.launchers, "mine", launcher)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from distributed import Client
+from distributed.comm import connect
 
 import ipyproc
 from ipyproc import DEVNULL, PIPE
@@ -46,6 +47,18 @@ async def test_output_input_signals_and_place(on, program):
     assert (await ipyproc.run(*program("cat"), input=text, on=on)).stdout == text
     results = await ipyproc.parallel([[*program("out", number)] for number in range(8)], on=on)
     assert [done.stdout for done in results] == [f"{number}\n" for number in range(8)]
+
+
+async def test_a_stranger_at_the_address_of_the_worker(on, monkeypatch):
+    """Of Dask too, but without our part: it says nothing that we understand."""
+
+    async def to_the_scheduler(_address, **keywords):
+        return await connect(on._address, **keywords)
+
+    monkeypatch.setattr(dask, "connect", to_the_scheduler)
+    process = await ipyproc.start("true", on=on)
+    assert process.where.endswith(", through the scheduler)")
+    assert await process.wait() == 0
 
 
 async def test_silence_is_no_end(on):

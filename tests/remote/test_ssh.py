@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import ipyproc
-from ipyproc._remote import ssh
+from ipyproc._remote import parcel, ssh
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -64,6 +64,14 @@ async def test_a_machine_without_a_python_for_us(sshd, tmp_path):
     words = [tmp_path / "sh", "-c", ssh._command(None)]
     done = subprocess.run(words, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (127, "no Python 3.11 or newer was found there\n")
+
+
+async def test_a_python_there_that_was_built_for_an_older_linux(sshd, monkeypatch):
+    """As conda's and uv's are."""
+    monkeypatch.setattr(parcel, "BOOT", f"import os\ndel os.memfd_create, os.pidfd_open\n{parcel.BOOT}")
+    on = ipyproc.SSHLauncher(**sshd)
+    assert (await ipyproc.run("echo", "there", on=on)).stdout == "there\n"
+    await on.aclose()
 
 
 async def test_more_programs_than_an_sshd_allows_sessions(sshd):

@@ -31,10 +31,13 @@ def rename(name: str) -> None:
 
 
 def watch(pid: int, loop: PollLoop, gone: Callback) -> int | None:
-    """Call `gone` when this process ends; the descriptor, or None where a sandbox refuses it: there we poll."""
+    """Call `gone` when this process ends; the descriptor, or None where there is none to have: there we poll."""
     try:
         fd = os.pidfd_open(pid)
-    except OSError:
+    except (
+        OSError,
+        AttributeError,
+    ):  # a sandbox refuses it; Python was built for an older Linux, as conda's and uv's are
         return None
     loop.add_reader(fd, gone)
     return fd

@@ -13,7 +13,7 @@ On the job socket both speak in lines of JSON. From kernel to shim, the first wi
 SIGKILL to the family is repeated until nothing is left. The end of the socket means the same. From shim to kernel::
 
     {"pid": P, "shim": S}               the program runs
-    {"errno": N, "file": F}             it could not be started
+    {"errno": N, "text": T, "file": F}  it could not be started
     {"log": LogWriter.pack()}           what the log holds now; told at most every `_PERIOD`
     {"exit": CODE, "usage": [U, S, M]}  the program itself has ended, as `Process.returncode` tells it; seconds of CPU for
                                         itself and in the system, and its peak memory in bytes
@@ -23,6 +23,7 @@ SIGKILL to the family is repeated until nothing is left. The end of the socket m
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -131,19 +132,19 @@ class Shim:
     ) -> None:
         """Start a program. What cannot be started is told."""
         fds, self._fds = self._fds, []
-        for kind, limit in limits:
-            resource.setrlimit(kind, limit)
-        if log:
-            self._log = _Log(fds=[fds[log.pop("fd")]], **log)
-        given: list[int] = []
-        for stream, target in enumerate(stdio):
-            if target == "log":
-                assert self._log
-                self._pipes.append(LogPipe(self._log, stream, self._loop, self._pipes))
-                given.append(self._pipes[-1].write_end)
-            else:
-                given.append(given[STDOUT_FD] if target == "stdout" else fds[int(target)])
         try:
+            for kind, limit in limits:
+                resource.setrlimit(kind, limit)
+            if log:
+                self._log = _Log(fds=[fds[log.pop("fd")]], **log)
+            given: list[int] = []
+            for stream, target in enumerate(stdio):
+                if target == "log":
+                    assert self._log
+                    self._pipes.append(LogPipe(self._log, stream, self._loop, self._pipes))
+                    given.append(self._pipes[-1].write_end)
+                else:
+                    given.append(given[STDOUT_FD] if target == "stdout" else fds[int(target)])
             program = subprocess.Popen(
                 args,
                 cwd=cwd,
@@ -154,16 +155,20 @@ class Shim:
                 stderr=given[2],
                 start_new_session=True,
             )
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  -- whatever it is, the kernel has to know, and the next program comes
+            if not (isinstance(error, OSError) and error.errno):
+                error = OSError(errno.EINVAL, str(error) or repr(error), args[0])
+            self._say(errno=error.errno, text=error.strerror, file=error.filename)
             for pipe in self._pipes:
                 pipe.close()
-            self._say(errno=error.errno, file=error.filename)
+            self._log = None  # its descriptor is one of these
+            for fd in fds:
+                os.close(fd)
             self._rest()
             return
-        finally:
-            for target in stdio:
-                if isinstance(target, int):
-                    os.close(fds[target])
+        for target in stdio:
+            if isinstance(target, int):
+                os.close(fds[target])
         program.returncode = 0  # it is we who reap it
         self._program = program.pid
         self._say(pid=program.pid, shim=os.getpid())

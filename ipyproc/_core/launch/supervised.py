@@ -452,7 +452,7 @@ async def _start(
         theirs.close()
         if "errno" in started:
             program.release()
-            raise OSError(started["errno"], os.strerror(started["errno"]), started["file"])
+            raise OSError(started["errno"], started["text"], started["file"])
         program.stdin, program.stdout, program.stderr = pipes
         made = protocol()
         waiter = loop.create_future()

@@ -5,8 +5,8 @@ kernel. It forks *shims* (see `shim`); each waits for one program, starts it, an
 supervisor and shims are sub-reapers: what loses its parent becomes their child (prctl(2), PR_SET_CHILD_SUBREAPER).
 Nothing of a program survives
 
-- the kernel: the supervisor and each shim watch it by a pidfd, by the end of their sockets, and by polling where a
-  sandbox refuses pidfds;
+- the kernel: the supervisor and each shim watch it by a pidfd, by the end of their sockets, and by polling where there are
+  no pidfds;
 - the supervisor: each shim watches it too;
 - its shim: what that leaves becomes the supervisor's, which kills it;
 
