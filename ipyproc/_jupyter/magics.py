@@ -148,7 +148,8 @@ class AProcMagics(Magics):
         if chosen.on is not None:
             chosen = replace(chosen, on=_launcher(chosen.on, names))
         expands = chosen.expand or bool(chosen.each)
-        interpolation.check_secrets(chosen.secret, names, line, (body or "") if expands else "")
+        known = names.new_child({"item": None}) if chosen.each else names
+        interpolation.check_secrets(chosen.secret, known, line, (body or "") if expands else "")
         _check_stdin(chosen.stdin)
         files: list[Path] = []
         env = self._environment(chosen, names, files)
