@@ -122,7 +122,9 @@ def main(rounds: int) -> None:
         asyncio.run(first_bytes(rounds))
         del ballast
     asyncio.run(live())
-    loads = [float(subprocess.run([sys.executable, "-c", LOAD], stdout=-1, check=True).stdout) for _ in range(9)]
+    loads = [
+        float(subprocess.run([sys.executable, "-c", LOAD], stdout=subprocess.PIPE, check=True).stdout) for _ in range(9)
+    ]
     print(
         f"%load_ext, ipywidgets being there: {statistics.median(loads) * 1000:.0f} ms, least {min(loads) * 1000:.0f} ms"
     )

@@ -39,9 +39,10 @@ class Each:
         if interpolation.is_table(items):
             raise UsageError(f"--each: {options.each} is a table; give one of its columns, or a list of its rows")
         commands = []
-        for item in items:
+        for number, item in enumerate(items, 1):
             script = interpolation.body(body, ChainMap({"item": item}, names), options.secret, quote=True)  # type: ignore[arg-type]
-            commands.append((_name(item), [*command, "-c", script]))
+            name = f"item {number}" if "item" in options.secret else _name(item)
+            commands.append((name, [*command, "-c", script]))
         self._work = parallel(
             commands,
             options.jobs,
@@ -94,9 +95,6 @@ class Each:
 
 
 def _name(item: Any) -> str:
-    many = interpolation.is_many(item)
-    return (
-        shlex.join(interpolation.as_word(each, "item") for each in item)
-        if many
-        else interpolation.as_word(item, "item")
-    )
+    if interpolation.is_many(item):
+        return shlex.join(interpolation.as_word(each, "item") for each in item)
+    return interpolation.as_word(item, "item")

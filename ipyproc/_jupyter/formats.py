@@ -13,9 +13,14 @@ def _text(done: CompletedProcess) -> str:
     return screen.text(b"".join(data for _, data in done.pieces({log.STDOUT_FD})))
 
 
+def _lines(done: CompletedProcess) -> list[str]:
+    text = _text(done)
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 FORMATS: Mapping[str, Callable[[CompletedProcess], Any]] = {
     "text": _text,
-    "lines": lambda done: done.lines,
+    "lines": _lines,
     "json": CompletedProcess.json,
     "csv": lambda done: done.df("csv"),
 }

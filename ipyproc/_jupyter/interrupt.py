@@ -64,41 +64,48 @@ def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def wake_loop() -> Callable[[], None]:
-    """From now on each signal wakes the running loop, however quiet; call the result to undo that.
+class Wakeup:
+    """Each signal wakes the event loop that runs the cells, however quiet it is, from `begin` to `end`.
 
-    Nothing is done where there is no loop, outside of the main thread, where somebody else is woken by signals, and on
-    Windows.
+    It gives way to whoever else is woken by signals. Nothing happens on Windows, where there is no loop, and outside of
+    the main thread (a subshell).
     """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return _nothing
-    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
-        return _nothing
-    read_end, write_end = os.pipe()
-    for fd in (read_end, write_end):
-        os.set_blocking(fd, False)
 
-    loop.add_reader(read_end, os.read, read_end, 512)
-    _set_wakeup_fd(write_end, instead_of=-1)
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._read_end = self._write_end = -1
 
-    def undo() -> None:
-        _set_wakeup_fd(-1, instead_of=write_end)
-        loop.remove_reader(read_end)
-        os.close(read_end)
-        os.close(write_end)
+    def begin(self) -> None:
+        """Call it before each cell: there may have been no loop yet, or somebody else has set the descriptor back to none."""
+        if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+            return
+        if self._loop is None:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return
+            self._read_end, self._write_end = os.pipe()
+            for fd in (self._read_end, self._write_end):
+                os.set_blocking(fd, False)
+            loop.add_reader(self._read_end, os.read, self._read_end, 512)
+            self._loop = loop
+        _set_wakeup_fd(self._write_end, instead_of=-1)
 
-    return undo
-
-
-def _nothing() -> None:
-    """There is nothing to undo."""
+    def end(self) -> None:
+        """Leave all as it was before."""
+        if self._loop is None or threading.current_thread() is not threading.main_thread():
+            return  # as long as Python may write to it, it must not be closed
+        _set_wakeup_fd(-1, instead_of=self._write_end)
+        self._loop.remove_reader(self._read_end)
+        self._loop = None
+        os.close(self._read_end)
+        os.close(self._write_end)
 
 
 def _set_wakeup_fd(fd: int, *, instead_of: int) -> None:
     if (before := signal.set_wakeup_fd(fd, warn_on_full_buffer=False)) != instead_of:
-        signal.set_wakeup_fd(before, warn_on_full_buffer=False)  # that of somebody else, who is woken
+        with contextlib.suppress(OSError):  # it was closed
+            signal.set_wakeup_fd(before, warn_on_full_buffer=False)  # that of somebody else, or ours already
 
 
 def error(message: str) -> BaseException:

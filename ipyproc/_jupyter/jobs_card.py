@@ -96,12 +96,14 @@ class JobsCard(Widget):
             self._wire.ask(self._send_picture)
 
     def leave(self) -> None:
-        """Something else has taken its place: it ends when the page has said that it is gone; or later, if no page says so.
+        """Something else has taken its place: its buttons do nothing any more, and it ends when the page says that it is gone.
 
-        Not before: JupyterLab 4.6 answers an end with that of the thread which takes the page's messages (a subshell), and
-        ipykernel 7.4 writes a warning into the cell for a message that comes then.
+        Where no page has shown it, it ends after a while. Not before: JupyterLab 4.6 answers an end with that of the
+        thread which takes the page's messages (a subshell), and ipykernel 7.4 writes a warning into the cell for a message
+        that comes then.
         """
         self._is_left = True
+        self._let_go()
         if self.pages and self._views <= 0:
             self.close()
         elif not self.pages:
@@ -113,10 +115,14 @@ class JobsCard(Widget):
 
     def close(self) -> None:
         """End the widget; its buttons do nothing any more."""
+        self._let_go()
+        super().close()
+
+    def _let_go(self) -> None:
+        """Of the jobs, and of what they have written: a page that was closed never says that it is gone."""
         if self._halt is not None:
             self._halt = None
             self._wire.forget(self._send_picture)
-        super().close()
 
     def _send_picture(self) -> int:
         if self._picture is None:

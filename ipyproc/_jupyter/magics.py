@@ -66,7 +66,7 @@ class AProcMagics(Magics):
         super().__init__(shell)
         self.table = Table(shell)
         self._live: LiveTable | None = None  # the one for all cells
-        self._leave_loop = interrupt.wake_loop()
+        self.wakeup = interrupt.Wakeup()
         self._warned = ""
 
     @traitlets.observe("launchers")
@@ -76,8 +76,8 @@ class AProcMagics(Magics):
         launch.launchers.update(change.new)
 
     def close(self) -> None:
-        """End the programs that still run, and the live table; what wakes the loop too."""
-        self._leave_loop()
+        """End the programs that still run, the live table, and what wakes the event loop."""
+        self.wakeup.end()
         self.launchers = {}
         if self._live:
             self._live.close()
@@ -148,7 +148,8 @@ class AProcMagics(Magics):
         if chosen.on is not None:
             chosen = replace(chosen, on=_launcher(chosen.on, names))
         expands = chosen.expand or bool(chosen.each)
-        interpolation.check_secrets(chosen.secret, names, line, (body or "") if expands else "")
+        known = names.new_child({"item": None}) if chosen.each else names
+        interpolation.check_secrets(chosen.secret, known, line, (body or "") if expands else "")
         _check_stdin(chosen.stdin)
         files: list[Path] = []
         env = self._environment(chosen, names, files)
@@ -272,6 +273,8 @@ def load(shell: InteractiveShell) -> None:
     magics = AProcMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
+    shell.events.register("pre_execute", magics.wakeup.begin)
+    magics.wakeup.begin()  # for the cell that loads us
     for key, complete in {**dict.fromkeys(_COMPLETED, options.complete), "%aprocs": magics.complete_aprocs}.items():
         shell.set_hook("complete_command", complete, str_key=key)
     launch.prepare()
@@ -297,6 +300,7 @@ def unload(shell: InteractiveShell) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
+    shell.events.unregister("pre_execute", magics.wakeup.begin)
     kernel.remove_completers(shell, (*_COMPLETED, "%aprocs"))
     atexit.unregister(magics.table.close)
     magics.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from IPython.core.interactiveshell import InteractiveShell
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 @contextlib.contextmanager
@@ -33,10 +34,17 @@ def _render(shell: InteractiveShell, error: BaseException, whole_cell: bool) -> 
     return shell.InteractiveTB.structured_traceback(type(error), error, _trim(error.__traceback__))
 
 
-def _trim(tb: TracebackType | None) -> TracebackType | None:
-    """The same traceback up to the first frame that runs a magic, or is ours."""
-    if tb is None or tb.tb_frame.f_code.co_name in ("run_line_magic", "run_cell_magic"):
+def _trim(tb: TracebackType | None, *, is_behind: bool = False) -> TracebackType | None:
+    """The same traceback without what stands behind a frame that runs a magic or is ours, up to code of the user's again.
+
+    That is a callback, for one: the line that is wrong stands there.
+    """
+    if tb is None:
         return None
-    if tb.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-        return None
-    return TracebackType(_trim(tb.tb_next), tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
+    code = tb.tb_frame.f_code
+    if is_behind:
+        is_behind = tb.tb_frame.f_globals.get("__name__") != "__main__"
+    else:
+        is_behind = code.co_name in ("run_line_magic", "run_cell_magic") or code.co_filename.startswith(_PACKAGE)
+    rest = _trim(tb.tb_next, is_behind=is_behind)
+    return rest if is_behind else TracebackType(rest, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)

@@ -48,6 +48,11 @@ const COLUMNS: [name: string, title: string][] = [
   ['buttons', ''],
 ];
 
+/** Whether one in this state can be paused, or is. */
+function pausable(state: string): boolean {
+  return state !== 'stopping' && state !== 'left';
+}
+
 function button(op: string, text: string, press: () => void): HTMLButtonElement {
   const made = element('button', op, { type: 'button' });
   made.textContent = text;
@@ -109,7 +114,7 @@ class Row {
     this.label.title = told.label;
     put(this.path, told.log ? `log: ${told.log}` : 'there is no log of it');
     this.stop.hidden = this.kill.hidden = this.pause.hidden = !told.runs;
-    this.pause.hidden ||= !this.pauses || told.state === 'stopping' || told.state === 'left';
+    this.pause.hidden ||= !this.pauses || !pausable(told.state);
     this.stop.disabled = told.state === 'stopping';
     put(this.pause, told.state === 'paused' ? 'Resume' : 'Pause');
     put(this.open, told.runs ? 'Card' : 'Log');
@@ -280,7 +285,7 @@ class Table implements View<Message> {
   }
 
   private get allArePaused(): boolean {
-    return [...this.running.values()].every((state) => state === 'paused');
+    return [...this.running.values()].filter(pausable).every((state) => state === 'paused');
   }
 
   private lose(): void {
@@ -317,7 +322,7 @@ class Table implements View<Message> {
     const { pauses } = this.model.get('shown');
     const words = { pause: this.allArePaused ? 'Resume all: send SIGCONT' : 'Pause all: send SIGSTOP', stop: 'Stop all: send SIGTERM', kill: 'Kill all: send SIGKILL' };
     for (const op of ['pause', 'stop', 'kill'] as const) {
-      this[op].hidden = this.lost || running < 2 || (op === 'pause' && !pauses);
+      this[op].hidden = this.lost || running < 2 || (op === 'pause' && !(pauses && [...this.running.values()].some(pausable)));
       rename(this[op], `${words[op]} to all that runs`);
     }
     put(this.pause, this.allArePaused ? 'Resume all' : 'Pause all');

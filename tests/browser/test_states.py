@@ -97,6 +97,16 @@ def test_the_table_with_the_keyboard_alone(page):
     assert page.evaluate("sent.slice(-3).map(({ op, id }) => [op, id])") == [["pause", 0], ["stop", 0], ["kill", 0]]
 
 
+def test_all_can_be_resumed_although_one_of_them_is_being_stopped(page):
+    show_table(page, "light")
+    page.evaluate(
+        "rows.filter(({ state }) => state === 'running' || state === 'closed').forEach((row) => (row.state = 'paused'));"
+        "document.querySelector('#cell').replaceChildren(); showTable()"
+    )
+    page.get_by_role("button", name="Resume all").press("Enter")
+    assert page.evaluate("[sent.at(-1).op, sent.at(-1).id]") == ["resume", 0]
+
+
 def test_pause_resume_and_figures(notebook, picture):
     lab = notebook("%%aproc --name spin python3\nprint('ready', flush=True)\nwhile True: pass")
     lab.run(1)

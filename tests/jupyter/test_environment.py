@@ -83,8 +83,9 @@ def test_a_program_runs_inside_a_conda_environment(fresh_kernel, tmp_path):
 
 
 def test_the_output_becomes_what_was_asked_for(kernel):
-    kernel.run("%aproc --out o --format lines printf 'a\\nb c\\n'")
-    assert kernel.run("o").value == "['a', 'b c']"
+    kernel.run("%aproc --out o --format lines printf 'a\\nx\\r\\033[1mb c\\n'")
+    assert kernel.run("o").value == "['a', 'b c']", "as a terminal would leave them"
+    assert kernel.run("%aproc --out o --format lines true").status == "ok" and kernel.run("o").value == "[]"
     kernel.run("""%aproc --out o --format json echo '{"a": [1, 2]}'""")
     assert kernel.run("o").value == "{'a': [1, 2]}"
     failed = kernel.run("%aproc --out o --format json echo no json")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from .kernel_session import PROGRAMS
+from .kernel_session import PROGRAMS, kernel_session
 
 SHOWN = "Running"  # the card is there
 
@@ -43,6 +43,17 @@ def test_whatever_else_a_cell_awaits_is_interrupted_at_once_and_the_program_goes
     print(f"{quiet}: ended after {(done.ended_at - sent[0]) * 1000:.0f} ms")
     assert kernel.run("p.returncode").value == ""
     assert kernel.run("await p.stop()").value == "-15"
+
+
+def test_signals_wake_the_loop_of_a_kernel_that_loads_by_its_configuration_and_after_somebody_else_was_woken():
+    woken = "import signal; [fd := signal.set_wakeup_fd(-1), signal.set_wakeup_fd(fd)][0] >= 0"
+    with kernel_session(load=False, extra_arguments=["--InteractiveShellApp.extensions=ipyproc"]) as session:
+        assert session.run(woken).value == "True", "when it was loaded there was no event loop yet"
+        session.run("import asyncio; loop = asyncio.get_running_loop(); loop.add_signal_handler(signal.SIGUSR1, print)")
+        theirs = session.run("signal.set_wakeup_fd(-1)").value
+        session.run(f"signal.set_wakeup_fd({theirs}); _ = loop.remove_signal_handler(signal.SIGUSR1)")
+        assert session.run(woken).value == "True"
+        assert session.run("%unload_ext ipyproc").status == "ok" and session.run(woken).value == "False"
 
 
 def test_each_interrupt_climbs_one_rung(kernel):

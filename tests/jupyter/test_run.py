@@ -32,6 +32,10 @@ def test_awaited_and_not(kernel, code, value):
     assert kernel.run(f"import asyncio, ipyproc\n{code}").value == value
 
 
+def traceback_of(kernel, code):
+    return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(kernel.run(code).reply["traceback"]))
+
+
 def test_failure_ends_the_cell(kernel):
     done = kernel.run("import ipyproc\nawait ipyproc.run('sh', '-c', 'echo why >&2; exit 3')\nprint('next')")
     assert done.error == "ProcessExitError: `sh -c 'echo why >&2; exit 3'` exited with status 3\nwhy"
@@ -49,8 +53,14 @@ def test_failure_ends_the_cell(kernel):
     ],
 )
 def test_the_traceback_ends_in_the_users_code(kernel, code, said):
-    lines = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(kernel.run(f"import ipyproc\n{code}").reply["traceback"]))
+    lines = traceback_of(kernel, f"import ipyproc\n{code}")
     assert "Cell In" in lines and "ipyproc/" not in lines and said in lines
+
+
+def test_the_traceback_shows_the_line_of_a_callback_that_is_wrong(kernel):
+    kernel.run("def wrong(job):\n    1 / 0")
+    lines = traceback_of(kernel, "import ipyproc\nawait ipyproc.parallel([['true']], on_change=wrong)")
+    assert "1 / 0" in lines and "ipyproc/" not in lines
 
 
 def test_an_error_of_a_cell_can_be_pickled(kernel):

@@ -125,6 +125,13 @@ def test_a_name_that_hides_nothing_is_an_error(kernel, code, error):
     assert done.error.startswith(error) and (done.error or done.text() == "hidden\n")
 
 
+def test_an_item_can_be_a_secret(kernel):
+    kernel.run("tokens = ['hid' + 'den', 'hid' + 'den']")
+    done = kernel.run("%%aproc --each tokens --secret item --jobs 1\nprintf %s {item} | wc -c; sleep 0.4; false")
+    assert done.error.startswith("ProcessExitError: `item 1` exited with status 1") and done.cards
+    assert "hidden" not in everything(done.messages) + json.dumps(done.reply)
+
+
 def test_the_value_is_in_args_and_shows_as_stars(kernel):
     kernel.run("token = 'hidden'")
     done = kernel.run("r = %aproc --secret token echo {token}\nr.args[1] == token, r.args")
