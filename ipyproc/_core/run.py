@@ -218,12 +218,16 @@ class Run(waiting.Work[CompletedProcess]):
 
         Raises:
             ValueError: `stdin` or `input` was given for it, or `stdout` for the one before.
+            RuntimeError: one of them was awaited or waited for already.
 
         Example:
             >>> import ipyproc
             >>> ipyproc.run("seq", "1000").pipe("grep", "7").pipe("wc", "-l").result().lines
             ['271']
         """
+        for each in (self, cmd):
+            if isinstance(each, Run) and not each.is_untouched:
+                raise RuntimeError(f"{each!r}: it runs once; make another one")
         self.close()  # also where an error follows, or Python would warn that nobody has awaited it
         following = cmd if isinstance(cmd, Run) else run(cmd, *args, **keywords)
         following.close()

@@ -44,8 +44,13 @@ def tabs(profile: BrowserContext) -> list[Page]:
 def page(profile: BrowserContext, tabs: list[Page], request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page, with the mark `new_page` one that nobody had before; an error of ours in its console fails the test."""
     is_new = request.node.get_closest_marker("new_page") is not None
-    page = tabs.pop() if tabs and not is_new else profile.new_page()
+    is_used = bool(tabs) and not is_new
+    page = tabs.pop() if is_used else profile.new_page()
     errors: list[str] = []
+    loads: list[Page] = []
+
+    def take_load(loaded: Page) -> None:
+        loads.append(loaded)
 
     def take_error(error: Error) -> None:
         errors.append(str(error))
@@ -56,12 +61,15 @@ def page(profile: BrowserContext, tabs: list[Page], request: pytest.FixtureReque
 
     page.on("pageerror", take_error)
     page.on("console", take_message)
+    page.on("load", take_load)
     yield page
     page.remove_listener("pageerror", take_error)
     page.remove_listener("console", take_message)
+    page.remove_listener("load", take_load)
     profile.clear_permissions()
     has_passed = not errors and request.session.testsfailed == request.node.stash[FAILED_BEFORE]
-    if has_passed and not is_new:
+    is_reloaded = len(loads) > (0 if is_used else 1)  # JupyterLab may be about to restore what was open
+    if has_passed and not is_new and not is_reloaded:
         page.set_viewport_size({"width": 1000, "height": 760})
         page.emulate_media(reduced_motion="reduce", forced_colors="none", color_scheme="light")
         tabs.append(page)

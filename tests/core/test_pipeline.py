@@ -66,6 +66,10 @@ async def test_what_was_made_by_run_can_be_joined():
     assert (await ipyproc.run("echo", "a").pipe(words)).lines == ["c"]
     with pytest.raises(TypeError, match="arguments and keywords are for a command"):
         ipyproc.run("echo", "a").pipe(ipyproc.run("cat"), "-n")
+    for first, then in ((words, "cat"), (ipyproc.run("echo", "a"), words)):
+        with pytest.raises(RuntimeError, match="it runs once; make another one"):
+            first.pipe(then)
+        first.close()
 
 
 async def test_stderr_may_go_through_the_pipe(program):

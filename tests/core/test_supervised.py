@@ -370,12 +370,17 @@ def test_many_at_once_and_nothing_is_left(program):
 
 def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program):
     monkeypatch.setattr(supervised, "script", ("nosuch.py", ()))
+    monkeypatch.setattr(supervised, "_refused_until", 0.0)
+    tried = []
+    monkeypatch.setattr(supervised, "prepare", lambda prepare=supervised.prepare: (tried.append(1), prepare()))
 
     async def main():
-        started = await run.start(*program("exit", 5))
-        assert (await started.wait(), started.launcher) == (5, "portable")
+        for _ in range(3):
+            started = await run.start(*program("exit", 5))
+            assert (await started.wait(), started.launcher) == (5, "portable")
 
     asyncio.run(main())
+    assert len(tried) == 2, "it is not tried again at each start"
 
 
 def test_a_kernel_that_is_busy_holds_no_program_up(program):

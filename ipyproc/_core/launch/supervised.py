@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from asyncio.base_subprocess import BaseSubprocessTransport
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ name = "supervised"
 _AHEAD, _MOST_IDLE = 2, 4  # shims that wait for a program
 _CLOSE_PATIENCE = 3.0  # seconds in which a supervisor has to end what it holds
 _PATIENCE = 5.0  # seconds in which a supervisor has to answer
+_REFUSED = 60.0  # seconds until a supervisor is tried again where two in turn could not run
 _START_PATIENCE = 60.0  # seconds in which a program has to start; it may come from a slow disk
 script: tuple[str, tuple[int, ...]] = (str(Path(__file__).with_name("supervise.py")), ())
 """What the interpreter of a supervisor runs, and the descriptors that it needs for that."""
@@ -164,6 +166,7 @@ class Supervisor:
 
 
 _supervisor: Supervisor | None = None
+_refused_until = 0.0  # of `time.monotonic()`
 _retired: list[Supervisor] = []  # that did not answer, and may hold programs
 
 
@@ -178,7 +181,9 @@ def prepare() -> None:
 
 def is_ready() -> bool:
     """Whether a program can be started now; a supervisor that was killed or does not answer is replaced, once."""
-    global _supervisor
+    global _supervisor, _refused_until
+    if time.monotonic() < _refused_until:
+        return False
     for _ in range(2):
         prepare()
         if _supervisor is None:
@@ -191,6 +196,7 @@ def is_ready() -> bool:
             else:  # what it holds must not end for that
                 _retired.append(_supervisor)
             _supervisor = None
+    _refused_until = time.monotonic() + _REFUSED  # this is a place where none can be, most likely
     return False
 
 
