@@ -34,10 +34,7 @@ def watch(pid: int, loop: PollLoop, gone: Callback) -> int | None:
     """Call `gone` when this process ends; the descriptor, or None where there is none to have: there we poll."""
     try:
         fd = os.pidfd_open(pid)
-    except (
-        OSError,
-        AttributeError,
-    ):  # a sandbox refuses it; Python was built for an older Linux, as conda's and uv's are
+    except (OSError, AttributeError):  # refused by a sandbox; no part of a Python built for an older Linux (conda, uv)
         return None
     loop.add_reader(fd, gone)
     return fd

@@ -184,19 +184,22 @@ def is_ready() -> bool:
     global _supervisor, _refused_until
     if time.monotonic() < _refused_until:
         return False
+    is_refused = False
     for _ in range(2):
         prepare()
         if _supervisor is None:
             return False
         try:
             return _supervisor.is_ready()
-        except OSError:
+        except OSError as error:
+            is_refused = not isinstance(error, TimeoutError)  # a busy machine refuses nothing
             if _supervisor.is_gone:
                 _supervisor.close()
             else:  # what it holds must not end for that
                 _retired.append(_supervisor)
             _supervisor = None
-    _refused_until = time.monotonic() + _REFUSED  # this is a place where none can be, most likely
+    if is_refused:  # this is a place where none can be, most likely
+        _refused_until = time.monotonic() + _REFUSED
     return False
 
 
