@@ -355,7 +355,7 @@ class Transport(asyncio.SubprocessTransport):
         """To the program, or to it and all its descendants."""
         if self._is_over and not family:
             raise ProcessLookupError
-        if signal:
+        if signal or kill_in is not None:
             self.tell(signal=int(signal), family=family, kill_in=kill_in)
 
     def terminate(self) -> None:
@@ -505,6 +505,10 @@ class RemoteFamily(Family):
         """To all of it; 1: how many there were is not known here."""
         self._transport.send_signal(number, family=True, kill_in=kill_in)
         return 1
+
+    def kill_in(self, seconds: float) -> None:
+        """Have the shim there kill what is left then."""
+        self._transport.send_signal(0, family=True, kill_in=seconds)
 
     def left(self) -> int:
         """How many were left when the program ended."""

@@ -10,7 +10,8 @@ On the job socket both speak in lines of JSON. From kernel to shim, the first wi
                log: null or {fd: number of a descriptor, and the other arguments of LogWriter}}}
     {"signal": {number: N, family: true or false, kill_in: null or seconds until SIGKILL to the family}}
 
-SIGKILL to the family is repeated until nothing is left. The end of the socket means the same. From shim to kernel::
+SIGKILL to the family is repeated until nothing is left that may be signalled. The end of the socket means the same. Number 0 is
+no signal; of several `kill_in` the one that ends first counts. From shim to kernel::
 
     {"pid": P, "shim": S}               the program runs
     {"errno": N, "text": T, "file": F}  it could not be started
@@ -25,6 +26,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import resource
 import signal
@@ -90,6 +92,7 @@ class Shim:
         """There is no program, or nothing is left of it."""
         self._program = 0
         self._has_ended = False
+        self._kill_at = math.inf  # of `time.monotonic()`
         self._pipes: list[LogPipe] = []
         if self._log:
             self._log.close()
@@ -181,17 +184,21 @@ class Shim:
             os.dup2(0, sys.stderr.fileno())  # the kernel's, which somebody may read to its end
 
     def _send_signal(self, *, number: int, family: bool, kill_in: float | None) -> None:
-        if not family:
-            if not self._has_ended:  # not reaped yet, so its pid can be no stranger's
-                descendants.send_signal([self._program], number)
-        elif number == signal.SIGKILL:
+        if family and number == signal.SIGKILL:
             self._kill_all()
-        else:
+        elif family and number:
             # the program first: a shell whose child has gone would end with a status of its own
             pids = sorted(descendants.of(os.getpid()), key=lambda pid: pid != self._program)
             descendants.send_signal(pids, number, wake=True)
-        if kill_in is not None:
-            self._loop.call_later(kill_in, self._kill_all)
+        elif not self._has_ended:  # not reaped yet, so its pid can be no stranger's
+            descendants.send_signal([self._program], number)
+        if kill_in is not None and (kill_at := time.monotonic() + kill_in) < self._kill_at:
+            self._kill_at = kill_at
+            self._loop.call_later(kill_in, self._kill_in_time)
+
+    def _kill_in_time(self) -> None:
+        if self._kill_at <= time.monotonic():  # else it was brought forward, and is done
+            self._kill_all()
 
     def _left_alone(self) -> None:
         """The kernel or the supervisor is gone, or has no use for us: what is not to be kept ends."""
@@ -225,11 +232,14 @@ class Shim:
 
     def _kill_all(self) -> None:
         """Kill until no child is left: what a victim leaves behind becomes ours, and is met again."""
+        self._kill_at = math.inf
         deadline = time.monotonic() + guard.KILL_PATIENCE
         while self._program and time.monotonic() < deadline:
-            descendants.kill(descendants.of(os.getpid()))
+            descendants.kill(there := descendants.of(os.getpid()))
             self._reap()
             self._tell()
+            if there and not any(map(_may_signal, there)):
+                break  # they are another user's, and would be in a thousand years
             time.sleep(0.002)
 
     # --- what is told --------------------------------------------------------------------------------------------
@@ -270,6 +280,16 @@ class Shim:
             self._outbox.clear()  # nobody is there any more, which is met elsewhere
         else:
             self._loop.remove_writer(self._job.fileno())
+
+
+def _may_signal(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return False
+    except OSError:
+        pass  # it has just ended: look again
+    return True
 
 
 def _warm_up(fd: int) -> None:

@@ -365,7 +365,7 @@ class Program:
         """Have the shim send a signal, and SIGKILL to the family after so many seconds. From any thread."""
         order = {"signal": {"number": number, "family": family, "kill_in": kill_in}}
         with self._lock, contextlib.suppress(OSError):  # the shim has just ended
-            if self._job is not None and number:
+            if self._job is not None and (number or kill_in is not None):
                 self._job.send(json.dumps(order).encode() + b"\n")
                 self._supervisor.wake(self.shim)
 
@@ -542,6 +542,10 @@ class ShimFamily(Family):
         there = len(descendants.of(self._program.shim)) if self._program.has_family else 0
         self._program.send_signal(number, family=True, kill_in=kill_in)
         return there
+
+    def kill_in(self, seconds: float) -> None:
+        """Have the shim kill what is left then."""
+        self._program.send_signal(0, family=True, kill_in=seconds)
 
     def left(self) -> int:
         """How many processes are left of it, now that the program has ended."""
