@@ -504,38 +504,60 @@ def test_a_signal_that_comes_late_reaches_nobody(program):
     asyncio.run(main())
 
 
+CHOOSE_PID = """
+import subprocess
+
+def take_pid(pid):
+    for _ in range(20):
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write(str(pid - 1))
+        taken = subprocess.Popen(["sleep", "600"])
+        if taken.pid == pid:
+            return taken
+        taken.kill()
+        taken.wait()  # somebody was quicker: a spare shim is being forked
+    return None
+"""
 REUSE = """
-import asyncio, contextlib, subprocess
+import asyncio, contextlib
 from ipyproc._core import launch, process
 from ipyproc._core.launch import supervised
 
 async def main():
     for launcher in (supervised, launch.portable):
-        ended = await process.start_exec(launcher, "true", start_new_session=True)
-        await ended.wait()
-        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
-            last.write(str(ended.pid - 1))
-        with subprocess.Popen(["sleep", "600"]) as stranger:
-            assert stranger.pid == ended.pid
+        stranger = None
+        while not stranger:  # a shim that has got the pid keeps it
+            ended = await process.start_exec(launcher, "true", start_new_session=True)
+            await ended.wait()
+            stranger = take_pid(ended.pid)
+        try:
             for send in (ended.kill, lambda: ended.send_signal(9, family=True), lambda: ended.family.send_signal(9)):
                 with contextlib.suppress(ProcessLookupError):
                     send()
             await ended.stop(0)
-            alive = await asyncio.to_thread(subprocess.run, ["true"]) and stranger.poll() is None
+            await asyncio.to_thread(subprocess.run, ["true"])
+            assert stranger.poll() is None, launcher
+        finally:
             stranger.kill()
-            assert alive, launcher
+            stranger.wait()
 
 asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may choose the next pid, in a namespace of its own")
-def test_who_gets_the_pid_of_a_program_that_has_ended_gets_no_signal():
-    words = ("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", REUSE)
-    done = subprocess.run(words, stderr=subprocess.PIPE, text=True)
+def run_in_pid_namespace(code, *args):
+    """Run Python code where it may choose the next pid; skips the test where it may not."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may choose the next pid, in a namespace of its own")
+    words = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", code, *args)
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=120)
     if done.returncode and done.stderr.startswith("unshare:"):
         pytest.skip("this sandbox has no namespaces")
     assert done.returncode == 0, done.stderr
+
+
+def test_who_gets_the_pid_of_a_program_that_has_ended_gets_no_signal():
+    run_in_pid_namespace(CHOOSE_PID + REUSE)
 
 
 def test_when_its_loop_is_closed_a_program_can_be_killed_and_nothing_hangs(program):
