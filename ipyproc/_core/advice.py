@@ -56,7 +56,9 @@ def advice(
         if _FOR_A_SHELL.search(text := str(word)) and any(text in line for line in _MISSING.findall(stderr)):
             return f"{text!r:.200} was passed as it is, for no shell has expanded it"
     if returncode in (-_KILLED, _OF_SHELL + _KILLED):
-        peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage else ""
+        if usage and usage.peak_bytes is None:
+            return "nobody stopped it from here, and it had little memory"
+        peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage and usage.peak_bytes else ""
         return f"probably out of memory (nobody stopped it from here{peak})"
     if returncode in (-_BROKEN_PIPE, _OF_SHELL + _BROKEN_PIPE):
         return READ_NO_MORE

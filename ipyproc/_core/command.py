@@ -156,7 +156,7 @@ class Command:
         }
         if self.script is not None:
             popen["script"] = self.script
-        launcher = self.on or launch.best()
+        launcher = self.on or await launch.best()
         if make_log:
             popen["log"] = make_log()
         with contextlib.ExitStack() as files:

@@ -327,7 +327,7 @@ class CompletedPipeline(CompletedProcess):
             status.Usage(
                 sum(usage.user for usage in known),
                 sum(usage.system for usage in known),
-                max(usage.peak_bytes for usage in known),
+                max((usage.peak_bytes for usage in known if usage.peak_bytes is not None), default=None),
             )
             if known
             else None

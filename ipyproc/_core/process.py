@@ -15,9 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import os
 import signal as signals
 import sys
 import time
+import weakref
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Sequence
 from types import TracebackType
@@ -98,6 +100,7 @@ class Process(asyncio.subprocess.Process):
         self.where: str = transport.get_extra_info("where", "")
         self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
+        _known.add(self)
 
     def __repr__(self) -> str:
         where = f" on {self.where}" * bool(self.where)
@@ -232,11 +235,11 @@ class Process(asyncio.subprocess.Process):
     async def exited(self) -> int:
         """`wait()`, but without what a view does where the process is waited for."""
         self.check_loop()
-        ended_at = await asyncio.shield(self._protocol.ended)
+        await asyncio.shield(self._protocol.ended)
         if not self._protocol.closed.done() or (self.log and not self.log.ended):
             # the pipes of a program that has ended close by themselves, unless somebody else holds them
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, ended_at + _CLOSE_GRACE - time.monotonic())):
+                async with asyncio.timeout(max(0.0, self._protocol.heard_at + _CLOSE_GRACE - time.monotonic())):
                     await asyncio.wait([self._protocol.closed])
                     if self.log:
                         await self.log.finished()
@@ -245,6 +248,19 @@ class Process(asyncio.subprocess.Process):
         code = self.returncode
         assert code is not None
         return code
+
+    def _disown(self) -> None:
+        """In a forked child: the program is its parent's, and so are its streams."""
+        if not self.is_over:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
+                self._protocol.process_lost(ProcessLost(f"process {self.pid} belongs to the parent of this process"))
+        transport: Any = self._transport  # type: ignore[attr-defined]
+        if hasattr(transport, "disown"):
+            transport.disown()
+        else:
+            transport._closed = (
+                True  # else asyncio's `__del__` closes it, and takes its pipes from the parent's event loop
+            )
 
     def check_loop(self) -> None:
         """Raise RuntimeError if the running event loop is not the one that made the process: it is not thread safe."""
@@ -514,7 +530,10 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         super().__init__(limit=limit, loop=loop)
         self.log = log
         self.ended: asyncio.Future[float] = loop.create_future()
-        """Done when the program ends, with the `time.monotonic()` of that moment."""
+        """Done when we hear that the program has ended, with the `time.monotonic()` of its end."""
+        self.ended_at: float | None = None
+        """That moment, where the launcher knows it: it may have seen it while this loop was busy."""
+        self.heard_at = 0.0
         self.closed: asyncio.Future[None] = loop.create_future()
         """Done when it has ended and all its pipes are closed."""
         self.lost: ProcessLost | None = None
@@ -539,14 +558,28 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
     def process_lost(self, error: ProcessLost) -> None:
         """The launcher has lost it; called in the place of `process_exited`."""
         self.lost = error
-        for future, result in ((self.ended, time.monotonic()), (self.closed, None)):
+        self.heard_at = time.monotonic()
+        for future, result in ((self.ended, self.heard_at), (self.closed, None)):
             if not future.done():
                 future.set_result(result)  # type: ignore[arg-type]
 
     def process_exited(self) -> None:
+        self.heard_at = time.monotonic()
         if not self.ended.done():
-            self.ended.set_result(time.monotonic())
+            self.ended.set_result(self.heard_at if self.ended_at is None else self.ended_at)
         super().process_exited()
+
+
+_known: weakref.WeakSet[Process] = weakref.WeakSet()
+
+
+def _disown() -> None:
+    for process in tuple(_known):
+        process._disown()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_disown)
 
 
 async def _empty(stream: asyncio.StreamReader) -> None:

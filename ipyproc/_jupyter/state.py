@@ -114,5 +114,9 @@ def _memory_hint(process: Process) -> str:
     usage = process.usage
     if usage is None:
         return " (out of memory?)"
-    is_much = usage.peak_bytes > _MUCH * psutil.virtual_memory().total
-    return f" (out of memory? It had {status.size_words(usage.peak_bytes)})" if is_much else ""
+    peak = usage.peak_bytes or 0
+    try:
+        is_much = peak > _MUCH * psutil.virtual_memory().total
+    except OSError:
+        return ""  # there is no /proc
+    return f" (out of memory? It had {status.size_words(peak)})" if is_much else ""

@@ -16,7 +16,8 @@ and to it::
     {"pid": P}                          the program runs
     {"errno": N, "text": T, "file": F}  it could not be started
     {"taken": bytes}                    of standard input; `WINDOW` may be on the way
-    {"exit": CODE, "usage": [U, S, M], "left": N}    the program itself has ended; N descendants have not
+    {"exit": CODE, "lasted": SECONDS,   the program itself has ended after this time;
+     "usage": [U, S, M], "left": N}     N descendants have not
     {"figures": [S, M, N, paused]}      of the family now: seconds of CPU, bytes of memory, number of processes
     {"gone": true}                      nothing is left of its family
     {"lost": REASON}                    it was ended because of us, and not by itself: that is no exit
@@ -55,6 +56,7 @@ class Session(asyncio.SubprocessProtocol):
     """
 
     usage: Usage | None = None
+    ended_at = 0.0
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
         self._send = send
@@ -218,10 +220,10 @@ class Session(asyncio.SubprocessProtocol):
         if self._has_told or self._why:
             return
         self._has_told = True
-        used = self.usage
+        used, lasted = self.usage, self.ended_at - self._transport.get_extra_info("started_at")
         left = len(descendants.of(self._transport.program.shim)) if self._transport.program.has_family else 0
         usage = [used.user, used.system, used.peak_bytes] if used else None
-        self._tell(exit=self._transport.get_returncode(), usage=usage, left=left)
+        self._tell(exit=self._transport.get_returncode(), lasted=lasted, usage=usage, left=left)
         self._tell_gone()
 
     def _has_gone(self) -> None:

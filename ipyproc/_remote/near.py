@@ -184,6 +184,7 @@ class Transport(asyncio.SubprocessTransport):
     async def start(self, link: Link, request: Mapping[str, Any]) -> Any:
         """Have it started there; the protocol."""
         self._link = link
+        self._started_at = time.monotonic()
         self.tell(start=request)
         await asyncio.shield(self._started)
         if self._file is not None:
@@ -216,7 +217,7 @@ class Transport(asyncio.SubprocessTransport):
             return
         told = json.loads(message)
         if "pid" in told:
-            self._pid, self._started_at = told["pid"], time.monotonic()
+            self._pid = told["pid"]
             self._protocol = self._make()
             self._protocol.connection_made(self)
             self._started.set_result(None)
@@ -276,6 +277,7 @@ class Transport(asyncio.SubprocessTransport):
     def _take_exit(self, told: dict[str, Any]) -> None:
         self._is_over = True
         self._returncode, self.left = told["exit"], told["left"]
+        self._protocol.ended_at = self._started_at + told["lasted"]  # we may have been busy when it came
         if told["usage"]:
             self._protocol.usage = Usage(*told["usage"])
         if self._stdin_is_pipe:

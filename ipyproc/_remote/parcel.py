@@ -15,7 +15,18 @@ _MODULES = (
     *(f"_core/{name}.py" for name in ("errors", "family", "log", "log_writer", "pipe", "screen", "status", "storage")),
     *(
         f"_core/launch/{name}.py"
-        for name in ("base", "descendants", "guard", "mark", "poll_loop", "shim", "supervised", "supervisor")
+        for name in (
+            "base",
+            "descendants",
+            "guard",
+            "inheritance",
+            "mark",
+            "poll_loop",
+            "shim",
+            "supervised",
+            "supervisor",
+            "transport",
+        )
     ),
     *(f"_remote/{name}.py" for name in ("far", "far_dask", "far_ssh")),
 )

@@ -370,9 +370,10 @@ def test_many_at_once_and_nothing_is_left(program):
 
 def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program):
     monkeypatch.setattr(supervised, "script", ("nosuch.py", ()))
-    monkeypatch.setattr(supervised, "_refused_until", 0.0)
+    monkeypatch.setattr(supervised, "_refused", supervised._refused)  # as before, for the next test
     tried = []
-    monkeypatch.setattr(supervised, "prepare", lambda prepare=supervised.prepare: (tried.append(1), prepare()))
+    made = supervised.Supervisor
+    monkeypatch.setattr(supervised, "Supervisor", lambda *args: (tried.append(1), made(*args))[1])
 
     async def main():
         for _ in range(3):
@@ -427,8 +428,14 @@ def test_a_full_socket_holds_nothing_up_and_the_last_word_counts(program, tmp_pa
     theirs.close()
     with ours, open(tmp_path / "log", "ab") as log, open(os.devnull, "rb") as null:
         written = {"fd": 1, "base": 0, "index": str(tmp_path / "index"), "limit": 0, "streams": [1, 2]}
-        start = {"args": program("drip", "200", "out", "end"), "cwd": "/", "env": {}, "umask": 0o22, "limits": []}
-        start |= {"keep": False, "stdio": [0, "log", "log"], "log": written}
+        start = {"args": program("drip", "200", "out", "end"), "cwd": "/", "here": None, "env": {}, "umask": 0o22}
+        start |= {
+            "limits": [],
+            "mark": [mark.KIND, mark.new()],
+            "keep": False,
+            "stdio": [0, "log", "log"],
+            "log": written,
+        }
         socket.send_fds(ours, [json.dumps({"start": start}).encode() + b"\n"], [null.fileno(), log.fileno()])
         while not (tmp_path / "log").read_bytes().endswith(b"end\n"):
             time.sleep(0.01)  # nobody reads what the shim says

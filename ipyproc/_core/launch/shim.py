@@ -5,7 +5,8 @@ when the kernel or the supervisor has ended (see `supervisor`), unless it is to 
 
 On the job socket both speak in lines of JSON. From kernel to shim, the first with descriptors::
 
-    {"start": {args, cwd, env, umask, limits, keep,
+    {"start": {args, env, umask, limits, mark, keep,
+               cwd: null or a path, here: null or the number of a descriptor, the directory that it starts from,
                stdio: [number of a descriptor, "log" or, for stderr, "stdout"],
                log: null or {fd: number of a descriptor, and the other arguments of LogWriter}}}
     {"signal": {number: N, family: true or false, kill_in: null or seconds until SIGKILL to the family}}
@@ -13,11 +14,11 @@ On the job socket both speak in lines of JSON. From kernel to shim, the first wi
 SIGKILL to the family is repeated until nothing is left that may be signalled. The end of the socket means the same. Number 0 is
 no signal; of several `kill_in` the one that ends first counts. From shim to kernel::
 
-    {"pid": P, "shim": S}               the program runs
+    {"pid": P, "shim": S, "at": T}      the program runs, since T, as `time.monotonic()` tells it
     {"errno": N, "text": T, "file": F}  it could not be started
     {"log": LogWriter.pack()}           what the log holds now; told at most every `_PERIOD`
-    {"exit": CODE, "usage": [U, S, M]}  the program itself has ended, as `Process.returncode` tells it; seconds of CPU for
-                                        itself and in the system, and its peak memory in bytes
+    {"exit": CODE, "at": T,             the program itself has ended, as `Process.returncode` tells it, at T; seconds of CPU
+     "usage": [U, S, M]}                for itself and in the system, and its peak memory in bytes, or null (see `_peak`)
     {"gone": true}                      nothing is left of its family; the shim is ready for another program
 """
 
@@ -41,8 +42,9 @@ from ..pipe import LogPipe
 from . import descendants, guard
 from .poll_loop import PollLoop
 
-_MOST_FDS = 5  # of one start: three streams, the log, the lock of its directory
+_MOST_FDS = 6  # of one start: three streams, the log, the directory it starts from, the lock of the log's directory
 _PERIOD = 0.004  # seconds between two words about the log
+_ABOVE_OURS = 1.1  # times our memory: Linux counts it in pieces, for each core
 
 
 def main(job: socket.socket, kernel: int) -> NoReturn:
@@ -60,6 +62,7 @@ class Shim:
 
     def __init__(self, job: socket.socket, kernel: int) -> None:
         guard.become_subreaper()
+        guard.go_on_at_end_of_parent()
         guard.rename("ipyproc-shim")
         self._supervisor = os.getppid()
         self._job: socket.socket | None = job
@@ -125,19 +128,22 @@ class Shim:
         self,
         *,
         args: list[str],
-        cwd: str,
+        cwd: str | None,
+        here: int | None,
         env: dict[str, str],
         umask: int,
         limits: list[tuple[int, tuple[int, int]]],
+        mark: tuple[int, tuple[int, int]],
         keep: bool,
         stdio: list[int | str],
         log: dict[str, Any] | None,
     ) -> None:
         """Start a program. What cannot be started is told."""
         fds, self._fds = self._fds, []
+        # by the descriptor, for it may have no name any more; the program follows the link in its own /proc/self
+        start = f"/proc/self/fd/{fds[here]}" if here is not None else "/"
         try:
-            for kind, limit in limits:
-                resource.setrlimit(kind, limit)
+            _limit(limits, mark)
             if log:
                 self._log = _Log(fds=[fds[log.pop("fd")]], **log)
             given: list[int] = []
@@ -150,7 +156,7 @@ class Shim:
                     given.append(given[STDOUT_FD] if target == "stdout" else fds[int(target)])
             program = subprocess.Popen(
                 args,
-                cwd=cwd,
+                cwd=os.path.join(start, cwd or ""),
                 env=env,
                 umask=umask,
                 stdin=given[0],
@@ -161,7 +167,8 @@ class Shim:
         except Exception as error:  # noqa: BLE001  -- whatever it is, the kernel has to know, and the next program comes
             if not (isinstance(error, OSError) and error.errno):
                 error = OSError(errno.EINVAL, str(error) or repr(error), args[0])
-            self._say(errno=error.errno, text=error.strerror, file=error.filename)
+            file = cwd or "." if error.filename == os.path.join(start, cwd or "") else error.filename
+            self._say(errno=error.errno, text=error.strerror, file=file)
             for pipe in self._pipes:
                 pipe.close()
             self._log = None  # its descriptor is one of these
@@ -169,12 +176,12 @@ class Shim:
                 os.close(fd)
             self._rest()
             return
-        for target in stdio:
-            if isinstance(target, int):
-                os.close(fds[target])
+        for number in (*stdio, here):
+            if isinstance(number, int):
+                os.close(fds[number])
         program.returncode = 0  # it is we who reap it
         self._program = program.pid
-        self._say(pid=program.pid, shim=os.getpid())
+        self._say(pid=program.pid, shim=os.getpid(), at=time.monotonic())
         self._tell()
         for pipe in self._pipes:
             pipe.connect()
@@ -186,6 +193,8 @@ class Shim:
     def _send_signal(self, *, number: int, family: bool, kill_in: float | None) -> None:
         if family and number == signal.SIGKILL:
             self._kill_all()
+        elif family and number == signal.SIGSTOP:
+            descendants.freeze(os.getpid())
         elif family and number:
             # the program first: a shell whose child has gone would end with a status of its own
             pids = sorted(descendants.of(os.getpid()), key=lambda pid: pid != self._program)
@@ -214,15 +223,16 @@ class Shim:
         try:
             while True:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
+                ended_at = time.monotonic()
                 if not pid:
                     return
-                if pid == self._program:
+                if pid == self._program and not self._has_ended:  # else it is a descendant that got its pid
                     self._has_ended = True
                     for pipe in self._pipes:
                         pipe.take()
                     self._tell_log()
-                    used = [usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024]
-                    self._say(exit=os.waitstatus_to_exitcode(status), usage=used)
+                    used = [usage.ru_utime, usage.ru_stime, _peak(usage)]
+                    self._say(exit=os.waitstatus_to_exitcode(status), at=ended_at, usage=used)
         except ChildProcessError:
             for pipe in self._pipes:
                 pipe.finish()
@@ -290,6 +300,24 @@ def _may_signal(pid: int) -> bool:
     except OSError:
         pass  # it has just ended: look again
     return True
+
+
+def _limit(limits: list[tuple[int, tuple[int, int]]], mark: tuple[int, tuple[int, int]]) -> None:
+    """Have these limits; those that are so already are let alone, for gVisor refuses most, whatever the value."""
+    for kind, limit in limits:
+        if resource.getrlimit(kind) != tuple(limit):
+            resource.setrlimit(kind, limit)
+    with contextlib.suppress(OSError, ValueError):  # then nobody but its guards finds the family
+        resource.setrlimit(*mark)
+
+
+def _peak(usage: resource.struct_rusage) -> int | None:
+    """The peak memory of a program in bytes; None where it was not more than ours.
+
+    Linux counts what the process was before its program began, and that was a part of us (getrusage(2), ru_maxrss).
+    """
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage.ru_maxrss * 1024 if usage.ru_maxrss > _ABOVE_OURS * ours else None
 
 
 def _warm_up(fd: int) -> None:
