@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from . import status
 from .errors import ProcessLost, ProcessNotStopped
 
 if TYPE_CHECKING:
@@ -151,11 +152,8 @@ class StopLadder:
             if reached or not family.refused or rung == KILL:
                 break
             rung += 1
-            refused, following = self.sent.name, RUNGS[rung].name
-            _logger.warning(
-                "%s (pid %d): %s cannot be sent (%s), so %s is",
-                *(process.name, process.pid, refused, family.refused, following),
-            )
+            words = (status.quoted(process.name), process.pid, self.sent.name, family.refused, RUNGS[rung].name)
+            _logger.warning("%s (pid %d): %s cannot be sent (%s), so %s is tried", *words)
         self._loop.call_soon_threadsafe(self._follow)
 
     async def finished(self) -> None:
@@ -219,15 +217,14 @@ class StopLadder:
 
     async def _until_finished(self) -> None:
         process, family = self._process, self._process.family
-        seen: tuple[bool, int] | None = None
+        seen: tuple[bool, int, bool] | None = None
         pause = waited = 0.0
         try:
             while not process.is_over or family.is_alive():
-                if (now := (process.is_over, self._rung)) != seen:
+                is_last = time.monotonic() >= self._due[KILL]  # it was sent, here or by whoever holds the program
+                if (now := (process.is_over, self._rung, is_last)) != seen:
                     seen, pause, waited = now, _SHORTEST, 0.0
-                if self._rung == KILL and (
-                    waited > family.kill_grace or (waited > _REFUSED_GRACE and family.is_out_of_reach())
-                ):
+                if is_last and (waited > family.kill_grace or (waited > _REFUSED_GRACE and family.is_out_of_reach())):
                     self._fail()
                     break
                 if process.is_over:

@@ -57,7 +57,7 @@ def of(process: Process, *, paused: bool = False) -> State:
         return State("lost", "Lost: nobody saw how it ended")
     if code is None:
         if failure := ladder.failure:
-            return State("running", f"Running, could not be stopped: {_names(failure)}")
+            return State("running", f"Could not be stopped: {_names(failure)}")
         if ladder.sent:
             return State("stopping", f"Stopping ({ladder.sent.name} sent)")
         if paused:

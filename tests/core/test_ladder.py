@@ -302,7 +302,7 @@ def test_a_rung_that_cannot_be_sent_is_passed_over_with_a_word(program, monkeypa
 
     with caplog.at_level(logging.WARNING, "ipyproc"):
         asyncio.run(main())
-    assert "SIGINT cannot be sent ([Errno 22] The access code is invalid), so SIGTERM is" in caplog.text
+    assert "SIGINT cannot be sent ([Errno 22] The access code is invalid), so SIGTERM is tried" in caplog.text
 
 
 def test_waiting_for_the_end_looks_through_the_machine_rarely(program, monkeypatch):
