@@ -19,12 +19,10 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,6 +155,8 @@ class Command:
         if self.script is not None:
             popen["script"] = self.script
         launcher = self.on or await launch.best()
+        if launcher is launch.portable:
+            popen["default_signals"] = True  # elsewhere they are so always: the program is no child of this process
         if make_log:
             popen["log"] = make_log()
         with contextlib.ExitStack() as files:
@@ -166,7 +166,6 @@ class Command:
                 file.write(self.input)
                 file.seek(0)
                 popen["stdin"] = file
-            files.enter_context(_default_signals())
             try:
                 if isinstance(self.args, str):
                     started = await process.start_shell(launcher, self.args, **popen)
@@ -388,24 +387,6 @@ def _own_session() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
-
-
-@contextlib.contextmanager
-def _default_signals() -> Iterator[None]:
-    """While a program is started, no signal is *ignored* here: what is ignored would stay ignored in the program."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
-    for number in ignored:
-        signal.signal(number, lambda *_: None)  # the same for us; a handler becomes the default in the program
-    try:
-        yield
-    finally:
-        for number in ignored:
-            signal.signal(number, signal.SIG_IGN)
 
 
 def _log_end(ended: process.Process) -> None:

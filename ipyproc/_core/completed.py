@@ -10,7 +10,7 @@ from typing import Any
 
 from . import frame, screen, status
 from .advice import advice
-from .errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
+from .errors import ProcessError, ProcessExitError, ProcessLost, ProcessNotStopped, ProcessStopped, ProcessTimeout
 from .log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader
 from .process import Process
 
@@ -65,7 +65,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         streams: frozenset[int] = frozenset(),
         cause: str = "",
         timeout: float | None = None,
-        failure: OSError | None = None,
+        failure: OSError | ProcessNotStopped | None = None,
         earlier: bool = False,
         encoding: str | None = "utf-8",
         errors: str = "replace",
@@ -80,15 +80,15 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         self.earlier = earlier
         self._cause = cause  # who stopped it, as the ladder tells
         self._timeout = timeout
-        self._failure = failure  # it was lost, or could not be started
+        self._failure = failure  # it was lost, could not be started, or could not be stopped
         self._encoding = encoding  # None: bytes
         self._errors = errors
         self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
 
     @classmethod
     def of(cls, process: Process, encoding: str | None = "utf-8", errors: str = "replace") -> CompletedProcess:
-        """What is left of a process that has ended or was lost."""
-        assert process.is_over
+        """What is left of a process that has ended or was lost; or of one that cannot be stopped, up to now."""
+        assert process.is_over or process.ladder.failure
         readers = ((STDOUT_FD, process.stdout), (STDERR_FD, process.stderr))
         return cls(
             process.args,
@@ -100,7 +100,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             streams=frozenset(stream for stream, reader in readers if isinstance(reader, LogReader)),
             cause=process.ladder.cause,
             timeout=process.ladder.timeout,
-            failure=process.lost,
+            failure=process.lost or process.ladder.failure,
             encoding=encoding,
             errors=errors,
         )
@@ -183,13 +183,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     @property
     def timed_out(self) -> bool:
         """Whether it was stopped because its time was up."""
-        return self._cause == "timeout"
+        return self._cause == "timeout" and not self.lives_on
 
     @property
     def outcome(self) -> str:
         """How it ended, in words: `exited with status 3`, `was ended by SIGTERM`."""
         if self._failure:
-            return "was lost" if self.was_lost else "could not be started"
+            return "was lost" if self.was_lost else "could not be stopped" if self.lives_on else "could not be started"
         if self.returncode is None:
             return _NOT_RUN
         if self.timed_out:
@@ -205,17 +205,22 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     @property
     def failed(self) -> bool:
         """Whether there is an `error()`: its status is not 0, or its time was up, or it did not run to its end."""
-        return self.returncode != 0 or self.timed_out
+        return self.returncode != 0 or self.timed_out or self.lives_on
 
     @property
     def was_stopped(self) -> bool:
         """Whether somebody stopped it: a button, an interrupt, `Process.stop()`; a timeout is nobody."""
-        return bool(self._cause) and not self.timed_out
+        return bool(self._cause) and not self.timed_out and not self.lives_on
 
     @property
     def was_lost(self) -> bool:
         """Whether nobody saw how it ended."""
         return isinstance(self._failure, ProcessLost)
+
+    @property
+    def lives_on(self) -> bool:
+        """Whether something of it could not be stopped, and was still there when this result was made."""
+        return isinstance(self._failure, ProcessNotStopped)
 
     def check_returncode(self) -> None:
         """Raise `error()`, if there is one: a `ProcessError`, or the `OSError` of what could not be started."""
@@ -228,7 +233,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         Where those lines are not all, the log is kept on disk.
         """
         found: ProcessError
-        if isinstance(self._failure, ProcessLost):  # `was_lost`, as the type checker reads it
+        if isinstance(self._failure, ProcessLost | ProcessNotStopped):
             found = self._failure
         elif self._failure:
             return self._failure

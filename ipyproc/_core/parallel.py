@@ -244,16 +244,15 @@ class Parallel(waiting.Work[list[CompletedProcess]]):
         """
 
         def stop(process: Process) -> None:
-            process.ladder.grace = grace
-            process.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop")
+            process.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop", grace)
 
         self._pool.halt(stop)
         await self._pool.idle()
 
     async def _clean_up(self) -> None:
         for process in self._pool.left:
-            if process.family.alive():
-                await process.stop()
+            if process.family.is_alive():
+                await process.ladder.abandon()
         await launch.disconnect()
 
 
@@ -368,7 +367,7 @@ class _Pool:
                 self._end(job, result)
 
     def _is_to_be_repeated(self, job: Job, result: CompletedProcess) -> bool:
-        if self._is_stopping or not result.failed or result.was_stopped:
+        if self._is_stopping or not result.failed or result.was_stopped or result.lives_on:
             return False
         return job.attempts - min(job.lost, job.stage.retry_lost) <= self._retries
 

@@ -95,7 +95,7 @@ class Process(asyncio.subprocess.Process):
         self.name = status.command_line(args)
         self.log: Log | None = protocol.log
         self.family = launcher.family(self, transport, own_session=own_session)
-        self.ladder = StopLadder(self, loop, _DEFAULT_GRACE)
+        self.ladder = StopLadder(self, loop, protocol.ended, _DEFAULT_GRACE)
         self.launcher = launcher.name
         self.where: str = transport.get_extra_info("where", "")
         self.ok_codes: Collection[int] = (0,)
@@ -154,11 +154,14 @@ class Process(asyncio.subprocess.Process):
             self.stdin.close()
         pipes = [stream for stream in (self.stdout, self.stderr) if isinstance(stream, asyncio.StreamReader)]
         emptying = [asyncio.ensure_future(_empty(pipe)) for pipe in pipes]
+        failed = True
         try:
             if error is None:
                 await self.wait()
+                failed = False
         finally:
-            await self.ladder.abandon()
+            if failed:
+                await self.ladder.abandon()
             for each in emptying:
                 each.cancel()
 
@@ -305,12 +308,15 @@ class Process(asyncio.subprocess.Process):
         Raises:
             ValueError, TypeError: there is no such signal.
             ProcessLookupError: the program has ended.
+            OSError: it cannot be sent: they belong to another user (PermissionError); Windows: there is no console.
         """
         _check_signal(signal)
         if self.is_over:
             raise ProcessLookupError(f"{self!r}: it can get no signal any more")
         if family:
-            self.family.send_signal(signal)
+            if not self.family.send_signal(signal) and (refused := self.family.refused):
+                words = f"{status.signal_name(signal)} cannot be sent to {self!r}: {refused.strerror}"
+                raise OSError(refused.errno, words)
         else:
             super().send_signal(signal)
 
@@ -319,6 +325,7 @@ class Process(asyncio.subprocess.Process):
 
         Raises:
             ProcessLookupError: the program has ended.
+            OSError: it cannot be sent, see `send_signal`.
         """
         self.send_signal(RUNGS[INTERRUPT], family=True)
 
@@ -327,6 +334,7 @@ class Process(asyncio.subprocess.Process):
 
         Raises:
             ProcessLookupError: the program has ended.
+            OSError: the signal cannot be sent, see `send_signal`.
             NotImplementedError: this is Windows, which has no such signal.
         """
         self._send_job_control("SIGSTOP")
@@ -365,7 +373,8 @@ class Process(asyncio.subprocess.Process):
         """End the whole family: SIGTERM, and SIGKILL `grace` seconds later to whatever is left; the return code.
 
         It returns when all are gone. That the program has ended is no error: what is left of its family is ended.
-        Cancelling it does not call off the SIGKILL. Windows: the family is terminated at once.
+        If it is being stopped already, SIGKILL comes at the earlier of the two moments. Cancelling it does not call off the
+        SIGKILL. Windows: the family is terminated at once.
 
         Args:
             grace: seconds; 0: SIGKILL at once.
@@ -373,6 +382,7 @@ class Process(asyncio.subprocess.Process):
         Raises:
             RuntimeError: called on another event loop than the one that made the process.
             ProcessLost: nobody saw how it ended.
+            ProcessNotStopped: something lives on, some seconds after SIGKILL: a process of another user (`sudo`), say.
 
         Example:
             >>> import asyncio, ipyproc
@@ -384,8 +394,7 @@ class Process(asyncio.subprocess.Process):
         """
         self.check_loop()
         if not self.is_over or self.family.is_alive():
-            self.ladder.grace = grace
-            self.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop")
+            self.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop", grace)
         await self.ladder.finished()
         return await self.wait()
 

@@ -245,7 +245,7 @@ class Run(waiting.Work[CompletedProcess]):
     async def _clean_up(self) -> None:
         for process in self._processes:
             if process.family.is_alive():
-                await process.stop()
+                await process.ladder.abandon()
         await launch.disconnect()
 
 

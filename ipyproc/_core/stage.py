@@ -11,7 +11,7 @@ from typing import Any
 from . import command
 from .command import Command, Word
 from .completed import CompletedProcess
-from .errors import ProcessExitError, ProcessLost
+from .errors import ProcessExitError, ProcessLost, ProcessNotStopped
 from .process import Process
 
 DRAIN_GRACE = 0.1
@@ -56,7 +56,7 @@ class Stage:
         return cls(what, timeout, check, encoding if text else None, errors, retry_lost)
 
     def completed(self, process: Process) -> CompletedProcess:
-        """The result, when the process has ended."""
+        """The result, when the process has ended, or cannot be stopped."""
         return CompletedProcess.of(process, self.encoding, self.errors)
 
     def error_of(self, done: CompletedProcess) -> Exception | None:
@@ -66,8 +66,11 @@ class Stage:
 
 
 async def finish(process: Process, seconds: float | None = None) -> None:
-    """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it."""
-    with process.ladder.limit(seconds), contextlib.suppress(ProcessLost):
+    """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it.
+
+    It may not have ended then: see `ladder.failure`.
+    """
+    with process.ladder.limit(seconds), contextlib.suppress(ProcessLost, ProcessNotStopped):
         await process.ladder.finished()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_GRACE):

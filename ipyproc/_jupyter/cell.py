@@ -233,6 +233,8 @@ class Cell:
         if process.lost:
             return Outcome(process, process.lost)
         done = CompletedProcess.of(process)
+        if done.lives_on:
+            return Outcome(done, done.error())
         if not self._options.raise_error:
             return Outcome(done)
         if self._interrupted:

@@ -18,7 +18,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from .._core import log, status
-from .._core.errors import ProcessLost
+from .._core.errors import ProcessLost, ProcessNotStopped
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
@@ -235,7 +235,7 @@ def describe() -> str:
 async def _end(entry: Entry, word: str) -> None:
     """Await the end of one process, and say how it was."""
     if process := entry.process:
-        with contextlib.suppress(ProcessLost):
+        with contextlib.suppress(ProcessLost, ProcessNotStopped):
             await entry.on_its_loop(process.wait() if word == "wait" else process.ladder.finished())
     sys.stdout.write(_sentence(entry))
 

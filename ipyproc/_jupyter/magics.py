@@ -273,8 +273,9 @@ def load(shell: InteractiveShell) -> None:
     magics = AProcMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
-    shell.events.register("pre_execute", magics.wakeup.begin)
-    magics.wakeup.begin()  # for the cell that loads us
+    for begin in (magics.wakeup.begin, interrupt.begin_cell):
+        shell.events.register("pre_execute", begin)
+        begin()  # for the cell that loads us
     for key, complete in {**dict.fromkeys(_COMPLETED, options.complete), "%aprocs": magics.complete_aprocs}.items():
         shell.set_hook("complete_command", complete, str_key=key)
     launch.prepare()
@@ -300,7 +301,8 @@ def unload(shell: InteractiveShell) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
-    shell.events.unregister("pre_execute", magics.wakeup.begin)
+    for begin in (magics.wakeup.begin, interrupt.begin_cell):
+        shell.events.unregister("pre_execute", begin)
     kernel.remove_completers(shell, (*_COMPLETED, "%aprocs"))
     atexit.unregister(magics.table.close)
     magics.close()

@@ -24,6 +24,7 @@ from .._core.launch.base import P
 from .._core.log import LOG, STDERR_FD, STDOUT_FD, Log
 from .._core.process import DEVNULL, PIPE, STDOUT
 from .._core.status import Usage
+from .._core.survivor import Survivor
 from .far import WINDOW
 
 if TYPE_CHECKING:
@@ -482,6 +483,8 @@ class _Writer(asyncio.WriteTransport):
 class RemoteFamily(Family):
     """The program and all its descendants there, as the shim there holds them."""
 
+    kill_grace = 15.0  # seconds; the word of its end may come over a slow line
+
     def __init__(self, process: Process, transport: Transport) -> None:
         super().__init__(process, own_session=True)
         self._transport = transport
@@ -502,6 +505,10 @@ class RemoteFamily(Family):
     def alive(self) -> set[Any]:
         """No process of this machine."""
         return set()
+
+    def survivors(self) -> list[Survivor]:
+        """The program; what else there is, and why, is not known here."""
+        return [Survivor(self.pid, "the program", f"runs on at {self._transport.where}, as far as is known here")]
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
         """To all of it; 1: how many there were is not known here."""

@@ -45,6 +45,30 @@ def test_whatever_else_a_cell_awaits_is_interrupted_at_once_and_the_program_goes
     assert kernel.run("await p.stop()").value == "-15"
 
 
+@pytest.mark.parametrize("launcher", ["best", "portable"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "await (await ipyproc.start(*program, 'exit', '0')).wait()",
+        "await ipyproc.parallel([[*program, 'exit', '0']] * 4, jobs=2, check=False)",
+        "%aproc --quiet --no-raise-error {program} exit 0",
+    ],
+)
+def test_every_cell_hears_its_interrupt_while_a_task_of_an_earlier_one_starts_programs(fresh_kernel, start, launcher):
+    fresh_kernel.run("import asyncio, ipyproc; from ipyproc._core import launch")
+    if launcher == "portable":
+        fresh_kernel.run("launch.best = lambda: launch.portable")
+    background = f"async def background():\n    while True:\n        {start}\ntask = asyncio.create_task(background())"
+    assert fresh_kernel.run(background).status == "ok"
+    for number in range(20):
+        interrupt = fresh_kernel.interrupt_when("go", after=number % 5 / 50)
+        done = fresh_kernel.run("print('go', flush=True)\nawait asyncio.sleep(600)", on_message=interrupt)
+        assert done.error.startswith("CancelledError"), number
+    assert fresh_kernel.run("task.done()").value == "False", "and the task heard none"
+    assert fresh_kernel.run("task.cancel()").value == "True"
+    assert fresh_kernel.eventually(PROGRAMS, "[]")
+
+
 def test_signals_wake_the_loop_of_a_kernel_that_loads_by_its_configuration_and_after_somebody_else_was_woken():
     woken = "import signal; [fd := signal.set_wakeup_fd(-1), signal.set_wakeup_fd(fd)][0] >= 0"
     with kernel_session(load=False, extra_arguments=["--InteractiveShellApp.extensions=ipyproc"]) as session:

@@ -37,7 +37,7 @@ async def test_output_status_and_place(on, program):
 
 async def test_the_end_is_stamped_there_however_busy_we_are(on, program):
     process = await ipyproc.start(*program("sleep", 0.1), on=on)
-    time.sleep(2)  # noqa: ASYNC251  -- it ends meanwhile
+    time.sleep(2)
     await process.wait()
     assert 0.1 <= process.duration < 1.5
 

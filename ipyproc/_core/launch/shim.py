@@ -39,6 +39,7 @@ from typing import Any, NoReturn
 
 from ..log_writer import STDOUT_FD, LogWriter
 from ..pipe import LogPipe
+from ..process_table import may_signal
 from . import descendants, guard
 from .poll_loop import PollLoop
 
@@ -248,7 +249,7 @@ class Shim:
             descendants.kill(there := descendants.of(os.getpid()))
             self._reap()
             self._tell()
-            if there and not any(map(_may_signal, there)):
+            if there and not any(map(may_signal, there)):
                 break  # they are another user's, and would be in a thousand years
             time.sleep(0.002)
 
@@ -290,16 +291,6 @@ class Shim:
             self._outbox.clear()  # nobody is there any more, which is met elsewhere
         else:
             self._loop.remove_writer(self._job.fileno())
-
-
-def _may_signal(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return False
-    except OSError:
-        pass  # it has just ended: look again
-    return True
 
 
 def _limit(limits: list[tuple[int, tuple[int, int]]], mark: tuple[int, tuple[int, int]]) -> None:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .. import storage
+from .. import process_table, storage
 from ..errors import ProcessLost
 from ..family import Family, runs
 from ..log import LOG, Log
@@ -701,9 +701,11 @@ class ShimFamily(Family):
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
         """Send a signal to the whole family; the number of processes that were there. The shim does it, and the kill."""
-        there = len(descendants.of(self._program.shim)) if self._program.has_family else 0
+        there = descendants.of(self._program.shim) if self._program.has_family else []
         self._program.send_signal(number, family=True, kill_in=kill_in)
-        return there
+        is_refused = bool(there) and not any(map(process_table.may_signal, there))
+        self.refused = PermissionError(errno.EPERM, os.strerror(errno.EPERM)) if is_refused else None
+        return 0 if is_refused else len(there)
 
     def kill_in(self, seconds: float) -> None:
         """Have the shim kill what is left then."""
