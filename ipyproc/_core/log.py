@@ -26,7 +26,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from . import screen, storage
+from . import screen, storage, value
+from .encoding import decode
 from .log_writer import RECORD, STDERR_FD, STDOUT_FD, LogWriter
 
 __all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader"]
@@ -152,8 +153,8 @@ class Log(LogWriter):
         return self.read(self._start_of_last(size, {stream}), stream=stream)[-size:]
 
     def text(self, stream: int) -> str:
-        """All of one stream that is there now, as a terminal would leave it; see `screen.text`."""
-        return screen.text(b"".join(data for _, data in self.pieces(streams={stream})))
+        """All of one stream that is there now, as a terminal would leave it; see `value`."""
+        return value.text(b"".join(data for _, data in self.pieces(streams={stream})))
 
     def reader(self, stream: int | None = None, start: int = 0) -> LogReader:
         """A reader of both streams as they arrived, or of one, from this offset on."""
@@ -389,8 +390,8 @@ class LogReader:
 
     @property
     def text(self) -> str:
-        """All that is there now, decoded as UTF-8 (bad bytes become U+FFFD)."""
-        return b"".join(data for _, data in self._log.pieces(streams=self._streams)).decode(errors="replace")
+        """All that is there now, as text; bytes that are none become U+FFFD."""
+        return decode(b"".join(data for _, data in self._log.pieces(streams=self._streams)))
 
     async def read(self, n: int = -1) -> bytes:
         """Up to `n` bytes, at least one unless at the end; -1: all up to the end (held in memory)."""

@@ -23,8 +23,9 @@ RECORD = struct.Struct("<QBQQQ")
 MARK_EVERY = 1 << 16
 """Bytes between two records of the index, at most, but for what one write brings."""
 
-_MOVES = re.compile(rb"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM])")  # can change other lines than the one it stands in
-_STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*)?\Z")  # may become such
+# can change other lines than the one it stands in, or goes over them (an image of sixels)
+_MOVES = re.compile(rb"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM]|P[0-9;]*q)")
+_STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*|P[0-9;]*)?\Z")  # may become such
 _LONGEST_MOVE = 64  # bytes of a sequence that is known although it was cut
 
 

@@ -422,6 +422,8 @@ def test_a_log_of_a_program_that_did_not_start_goes_at_once():
         ([(1, b"a\x1b"), (2, b"[A"), (1, b"[1;"), (2, b"x"), (1, b"3H")], 8),
         ([(1, b"a\x1b["), (1, b"m\n"), (1, b"A")], None),
         ([(1, b"\x1b]0;t\x07"), (2, b"\x1b7")], 6),
+        ([(1, b"a\x1bP0"), (1, b";1"), (1, b"q#0~~\n")], 6),
+        ([(1, b"\x1bP1;1|17/a\x1b\\"), (1, b"\x1b_Gm=1;QUJD\x1b\\")], None),
     ],
 )  # fmt: skip
 def test_the_first_sequence_that_may_change_other_lines_is_known(writes, moved_at):
