@@ -248,6 +248,15 @@ def test_the_gap_grows_with_the_log():
     end(made)
 
 
+@pytest.mark.parametrize("free", [0, 1])
+def test_a_log_has_a_limit_on_a_full_disk_too(free, monkeypatch):
+    monkeypatch.setattr(storage, "free_bytes", lambda: free)
+    made = flood(log.Log(), 50_000)
+    assert made.dropped > 3_000_000 and made.path.stat().st_blocks * 512 < 1_300_000
+    assert made.read(0, 100) == LINE % 0 and made.read(-100) == LINE % 49_999
+    end(made)
+
+
 def test_where_a_file_can_have_no_hole_the_log_ends_at_its_limit(monkeypatch):
     monkeypatch.setattr(log_writer, "punch", lambda *_: False)
     made = flood(log.Log(limit=1_000_000), 20_000)
