@@ -408,5 +408,7 @@ def fitting(rows: Iterator[Row], cost: Callable[[Row], int], size: int, lines: i
 
 
 def _told(what: str, log: Log) -> Row:
+    if not log.is_there():
+        return Row(0, f"... {what}; somebody has removed the log")
     log.keep()
     return Row(0, f"... {what}; full log: {inert_line(str(log.path))}")
