@@ -28,6 +28,7 @@ from typing import Any
 
 from . import launch, log, process, registry, status, storage
 from .advice import near_program
+from .encoding import ENCODING
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """What a command consists of."""
@@ -80,7 +81,7 @@ class Command:
         name: str | None = None,
         on: Any = None,
         script: str | None = None,
-        encoding: str = "utf-8",
+        encoding: str = ENCODING,
         errors: str = "strict",
     ) -> Command:
         """Check it.

@@ -605,8 +605,9 @@ async def _start(
             here = len(fds)
             fds.append(os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
             theirs.callback(os.close, fds[here])
+        first_lock = len(fds)
         if keep:
-            fds.append(storage.lock())  # the last one; while it is open, nobody clears the directory of the log
+            fds += storage.locks()  # while they are open, nobody clears the directory of the log
         if (taken := await _take()) is None:
             raise ProcessLost("no supervisor can be started")
         supervisor, job = taken
@@ -622,7 +623,7 @@ async def _start(
             "umask": inherited.umask,
             "limits": inherited.limits,
             "mark": (mark.KIND, program.mark),
-            "keep": keep,
+            "keep": [*range(first_lock, len(fds))] if keep else None,
             "stdio": stdio,
             "log": written,
         }
