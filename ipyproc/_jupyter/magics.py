@@ -275,6 +275,7 @@ def load(shell: InteractiveShell) -> None:
     shell.input_transformers_post.append(awaiting.transform)
     shell.events.register("pre_execute", magics.wakeup.begin)
     magics.wakeup.begin()  # for the cell that loads us
+    shell.events.register("pre_run_cell", magics.table.begin_cell)
     for key, complete in {**dict.fromkeys(_COMPLETED, options.complete), "%aprocs": magics.complete_aprocs}.items():
         shell.set_hook("complete_command", complete, str_key=key)
     launch.prepare()
@@ -301,6 +302,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
     shell.events.unregister("pre_execute", magics.wakeup.begin)
+    shell.events.unregister("pre_run_cell", magics.table.begin_cell)
     kernel.remove_completers(shell, (*_COMPLETED, "%aprocs"))
     atexit.unregister(magics.table.close)
     magics.close()

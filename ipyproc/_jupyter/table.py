@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import itertools
 import os
 import signal
@@ -29,6 +30,9 @@ T = TypeVar("T")
 MOST_FAMILIES = 1000  # that are known, for what may be left of them
 MOST_ENDED = 100  # entries of processes that have ended
 CLOSE_GRACE = 0.3  # seconds between SIGTERM and SIGKILL when the kernel ends
+
+_cell: contextvars.ContextVar[int] = contextvars.ContextVar("_cell")
+"""The number of the cell whose code runs now, also in a task of it that goes on when others run."""
 
 _ids = itertools.count(1)  # of the kernel: a new table (`%reload_ext`) goes on, an id never means another process
 
@@ -132,9 +136,19 @@ class Table:
         """Those of which anything runs, by their ids."""
         return dict(sorted(self._running.items(), reverse=True))
 
+    def begin_cell(self, info: Any) -> None:
+        """Call it before each cell: what it starts from now on has its number."""
+        if info.store_history:
+            _cell.set(self._inputs())
+
+    def _inputs(self) -> int:
+        # `shell.execution_count` grows when a cell begins (IPython 9.18), or when it has ended (8.39)
+        manager = self.shell.history_manager
+        return len(manager.input_hist_parsed) if manager else self.shell.execution_count
+
     def add(self, process: Process) -> None:
         """Know this process from now on; its log goes with the last other reference when all of it has ended."""
-        entry = Entry(process, self.shell.execution_count)
+        entry = Entry(process, _cell.get(self._inputs() - 1))
         self._running[entry.id] = entry
         self._families.append(process.family)  # one that is to be kept is never `may_be_left`
         if len(self._families) > MOST_FAMILIES:
