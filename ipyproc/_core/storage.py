@@ -20,6 +20,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -55,6 +56,9 @@ class _Directory:
 
 
 _directory: _Directory | None = None
+_making = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must not be made while another thread holds it, or it waits for ever
+    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 _kept: dict[Path, int] = {}  # logs of this process that have ended, the oldest first, and their bytes
 _kept_bytes = 0  # all together
 
@@ -71,9 +75,10 @@ def lock() -> int:
 
 def _own() -> _Directory:
     global _directory
-    if _directory is None or _directory.pid != os.getpid() or not _directory.is_there():
-        _directory = _Directory()
-    return _directory
+    with _making:  # several threads may start the first program at once
+        if _directory is None or _directory.pid != os.getpid() or not _directory.is_there():
+            _directory = _Directory()
+        return _directory
 
 
 def create_file(suffix: str) -> tuple[int, Path]:

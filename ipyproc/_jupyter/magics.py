@@ -94,7 +94,7 @@ class AProcMagics(Magics):
         assert self.shell is not None
         with traceback.ends_in_cell(self.shell, whole_cell=cell is not None):
             work = self._cell(line, cell, local_ns, awaited=False)
-            return _unwrapped(kernel.run_synchronously(self.shell, work.run()))
+            return _unwrapped(kernel.run_synchronously(self.shell, work.run(), work.clean_up))
 
     @needs_local_scope
     @no_var_expand
@@ -276,6 +276,7 @@ def load(shell: InteractiveShell) -> None:
     shell.events.register("pre_execute", magics.wakeup.begin)
     magics.wakeup.begin()  # for the cell that loads us
     shell.events.register("pre_run_cell", magics.table.begin_cell)
+    shell.events.register("post_run_cell", magics.table.untold.tell)
     for key, complete in {**dict.fromkeys(_COMPLETED, options.complete), "%aprocs": magics.complete_aprocs}.items():
         shell.set_hook("complete_command", complete, str_key=key)
     launch.prepare()
@@ -303,6 +304,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.input_transformers_post.remove(awaiting.transform)
     shell.events.unregister("pre_execute", magics.wakeup.begin)
     shell.events.unregister("pre_run_cell", magics.table.begin_cell)
+    shell.events.unregister("post_run_cell", magics.table.untold.tell)
     kernel.remove_completers(shell, (*_COMPLETED, "%aprocs"))
     atexit.unregister(magics.table.close)
     magics.close()

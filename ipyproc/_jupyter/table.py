@@ -24,6 +24,7 @@ from .._core.process import Process
 from .._core.stage import all_ended
 from . import state as states
 from .figures import Figures
+from .untold import Untold
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ class Entry:
         self._held = self._figures = None
 
     async def on_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await something of the process, which may belong to another event loop (that of a subshell)."""
+        """Await something of the process, which may belong to another event loop (of a subshell, or of a thread)."""
         if self._loop is asyncio.get_running_loop():
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
@@ -111,11 +112,13 @@ class Table:
     Attributes:
         shell: the IPython that it belongs to.
         watchers: called, on any event loop, when a process has started or ended.
+        untold: what has failed in the background, where that can be told in a later cell only.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self.watchers: set[Callable[[], object]] = set()
+        self.untold = Untold()
         self._pid = os.getpid()
         self._running: dict[int, Entry] = {}  # by their ids
         self._ended: dict[int, Entry] = {}  # the last one at the end

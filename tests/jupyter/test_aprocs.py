@@ -157,8 +157,8 @@ def test_wait_is_awaited_and_says_how_each_ended(kernel, start, tmp_path):
     done = kernel.run(code)
     assert done.value == "(0, 2)", "another task of the loop had its turn while the cell waited"
     assert sorted(line.split(" · ")[0] for line in done.text().splitlines()) == sorted(
-        [f"{first}: ✔ Done, exit 0", f"{second}: ✘ Failed, exit 2"]
-    )
+        ["✘ Failed, exit 2", f"{first}: ✔ Done, exit 0", f"{second}: ✘ Failed, exit 2"]
+    ), "the failure is the end of its output, which shows where it is awaited"
     assert kernel.run(f"def f():\n    %aprocs wait {first}\nf()").text().startswith(f"{first}: ✔ Done")
 
 
