@@ -100,5 +100,5 @@ class Each:
 
 def _name(item: Any) -> str:
     if interpolation.is_many(item):
-        return shlex.join(interpolation.as_word(each, "item") for each in item)
-    return interpolation.as_word(item, "item")
+        return shlex.join(interpolation.as_word(each, "{item}") for each in item)
+    return interpolation.as_word(item, "{item}")

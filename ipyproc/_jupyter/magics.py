@@ -149,7 +149,7 @@ class AProcMagics(Magics):
             chosen = replace(chosen, on=_launcher(chosen.on, names))
         expands = chosen.expand or bool(chosen.each)
         known = names.new_child({"item": None}) if chosen.each else names
-        interpolation.check_secrets(chosen.secret, known, line, (body or "") if expands else "")
+        interpolation.check_secrets(chosen.secret, known, *parsed.words, (body or "") if expands else "")
         _check_stdin(chosen.stdin)
         files: list[Path] = []
         env = self._environment(chosen, names, files)
@@ -220,9 +220,10 @@ Options come first; the first other word, or --, ends them:
 
 {options.describe()}
 
-{{name}} in the line is replaced by the value of a Python variable: one value
-is one argument, a list is many; {{{{name}}}} is the text {{name}}. Nothing else
-is expanded: no *.txt, no $HOME, no pipe; for those write a %%aproc script.
+{{expression}} in the line is replaced by its value, as {{name}}, {{n + 1}} or
+{{path.stem}}: one value is one argument, a list is many; {{{{name}}}} is the text
+{{name}}. A ~ in front is your home directory. Nothing else is expanded: for
+*.txt, $HOME or a pipe write a %%aproc script.
 
 PYTHONUNBUFFERED=1 is set, unless it is set already: else a Python program
 would show nothing before its end.
