@@ -246,7 +246,8 @@ async def _until_readable(sock: socket.socket, seconds: float) -> None:
 _supervisor: Supervisor | None = None
 _leaving: list[Supervisor] = []  # that start no programs any more, and hold some, or have just been left
 _refused: tuple[tuple[Any, ...] | None, float] = (None, 0.0)  # what was inherited, and until when it is not tried again
-_making = threading.Lock()
+_making = threading.Lock()  # several threads may start the first program at once
+os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 
 
 def prepare() -> None:
