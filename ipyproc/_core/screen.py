@@ -20,18 +20,18 @@ copied or found as the program wrote it, and has one cursor for all streams.
 
 from __future__ import annotations
 
-import bisect
 import codecs
 import functools
-import operator
+import itertools
 import re
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 WINDOW = 100  # rows of a stream that its cursor can reach
 _HEIGHT = 24  # rows of the terminal that a program without one believes in: absolute positions count from its top
 LONGEST = 10_000  # characters of a row; what is beyond is counted
 _LARGEST = 9999  # of the numbers in a sequence
-_MOST_NUMBERS = 16  # in a sequence
+_MOST_NUMBERS = 32  # in a sequence; a style in its canonical form has 17 at most
 _PIECE = 1 << 16  # bytes
 _MOST_REWRITTEN = 1 << 24  # bytes
 
@@ -67,6 +67,33 @@ def is_plain(data: bytes) -> bool:
     return data.isascii() and len(data.translate(None, CONTROLS)) == len(data)
 
 
+class Style(NamedTuple):
+    """How a character looks, as the numbers of the sequence that sets it (SGR); see `styled`.
+
+    Attributes:
+        attributes: in order: 1 bold, 2 dim, 3 italic, 4 underlined, 7 inverse, 9 struck through.
+        fore: the colour of the text: `(31,)`, `(38, 5, 196)` or `(38, 2, 255, 0, 0)`; none: that of the page.
+        back: that behind it: `(41,)`, `(48, 5, 196)` or `(48, 2, 255, 0, 0)`.
+    """
+
+    attributes: tuple[int, ...] = ()
+    fore: tuple[int, ...] = ()
+    back: tuple[int, ...] = ()
+
+    @property
+    def sequence(self) -> str:
+        """The one sequence that sets it, whatever was set before; the same for every style that is equal."""
+        return _sequence(self)
+
+
+PLAIN = Style()
+
+
+@functools.lru_cache(4096)
+def _sequence(style: Style) -> str:
+    return f"\x1b[{';'.join(map(str, (0, *itertools.chain.from_iterable(style))))}m"
+
+
 class Row:
     """One line of output: its stream, its text, its styles.
 
@@ -82,7 +109,7 @@ class Row:
         self.stream = stream
         self.text = text
         self.left_out = 0
-        self._styles: list[tuple[int, str]] = []  # (column, style from there on); plain before the first
+        self._styles: list[Style] = []  # of each character; none: all are plain
         if len(text) > LONGEST:
             self._cut()
 
@@ -104,47 +131,37 @@ class Row:
         """The text with its styles, to make the same row of: without how much is missing, bidi controls as they are."""
         if not self._styles:
             return self.text
-        before, parts = "", []
+        parts, style = [], PLAIN
         for text, style in self._runs():
-            if style != before:
-                parts.append(f"\x1b[0;{style}m" if style else "\x1b[0m")
-            parts.append(text)
-            before = style
-        return "".join(parts) + ("\x1b[0m" if before else "")
+            parts += [style.sequence, text]
+        coded = "".join(parts if self._styles[0] != PLAIN else parts[1:])
+        return coded if style == PLAIN else coded + PLAIN.sequence
 
     @property
     def has_styles(self) -> bool:
         """Whether any character is other than plain."""
-        return bool(self._styles)
+        return any(style != PLAIN for style in self._styles)
 
-    def runs(self) -> Iterator[tuple[str, str]]:
-        """(text, style) of each stretch of one style; "" is plain."""
+    def runs(self) -> Iterator[tuple[str, Style]]:
+        """(text, style) of each stretch of one style."""
         return ((_visible(text), style) for text, style in self._runs())
 
-    def _runs(self) -> Iterator[tuple[str, str]]:
-        start, style = 0, ""
-        for column, following in (*self._styles, (len(self.text), "")):
-            if column > start:
-                yield self.text[start:column], style
-            start, style = column, following
+    def _runs(self) -> Iterator[tuple[str, Style]]:
+        if not self._styles:
+            yield self.text, PLAIN
+        start = 0
+        for style, characters in itertools.groupby(self._styles):
+            stop = start + len(list(characters))
+            yield self.text[start:stop], style
+            start = stop
 
-    def put(self, column: int, text: str, style: str) -> int:
+    def put(self, column: int, text: str, style: Style) -> int:
         """Write from this column on, over what is there; the column behind it."""
-        length, end = len(self.text), column + len(text)
-        if not text or column >= LONGEST:
-            self.left_out = max(self.left_out, end - LONGEST) if text else self.left_out
-            return end
-        if column == length:  # most writes are of this kind
-            self.text += text
-            if style != (self._styles[-1][1] if self._styles else ""):
-                self._styles.append((column, style))
-        else:
-            if column > length:
-                self.text = self.text.ljust(column)
-                self._paint(length, length, column - length, "")
-            self._splice(column, end, text, style)
-        if len(self.text) > LONGEST:
-            self._cut()
+        end = column + len(text)
+        if end > LONGEST and text:
+            self.left_out = max(self.left_out, end - LONGEST)
+        if text := text[: max(0, LONGEST - column)]:
+            self._splice(column, column + len(text), text, style)
         return end
 
     def end_at(self, column: int) -> None:
@@ -156,50 +173,35 @@ class Row:
         """Erase these columns."""
         stop = min(stop, len(self.text))
         if start < stop:
-            self._splice(start, stop, " " * (stop - start), "")
+            self._splice(start, stop, " " * (stop - start))
 
     def insert(self, column: int, count: int) -> None:
         """Shift what is from this column on to the right."""
         if column < len(self.text):
-            self._splice(column, column, " " * count, "")
+            self._splice(column, column, " " * count)
             self._cut()
 
     def delete(self, column: int, count: int) -> None:
         """Take characters out; the rest moves to the left."""
-        self._splice(column, column + count, "", "")
+        if column < len(self.text):
+            self._splice(column, column + count, "")
 
-    def _splice(self, start: int, stop: int, text: str, style: str) -> None:
-        self.text = self.text[:start] + text + self.text[stop:]
-        if style or self._styles:
-            self._paint(start, stop, len(text), style)
-
-    def _paint(self, start: int, stop: int, length: int, style: str) -> None:
-        """Give the `length` characters that stand in the place of start..stop now this style."""
-        first = bisect.bisect_left(self._styles, start, key=_column)
-        last = bisect.bisect_right(self._styles, stop, key=_column)
-        before = self._styles[first - 1][1] if first else ""
-        behind = self._styles[last - 1][1] if last else ""
-        painted = [(start, style)] if length and style != before else []
-        if behind != (style if length else before):
-            painted.append((start + length, behind))
-        self._styles[first:last] = painted
-        if shift := start + length - stop:
-            first += len(painted)
-            self._styles[first:] = [(column + shift, style) for column, style in self._styles[first:]]
+    def _splice(self, start: int, stop: int, text: str, style: Style = PLAIN) -> None:
+        """Put this text in the place of start..stop; what is missing before it becomes blanks."""
+        if self._styles or style != PLAIN:
+            self._styles += [PLAIN] * (max(start, len(self.text)) - len(self._styles))
+            self._styles[start:stop] = [style] * len(text)
+        self.text = self.text[:start].ljust(start) + text + self.text[stop:]
 
     def _cut(self) -> None:
         if len(self.text) > LONGEST:
             self.left_out = max(self.left_out, len(self.text) - LONGEST)
             self.text = self.text[:LONGEST]
-        while self._styles and self._styles[-1][0] >= len(self.text):
-            self._styles.pop()
+        del self._styles[len(self.text) :]
 
     @property
     def _more(self) -> str:
         return f" … {self.left_out} more characters" if self.left_out else ""
-
-
-_column = operator.itemgetter(0)
 
 
 class _Cursor:
@@ -210,8 +212,8 @@ class _Cursor:
         self.rows = [Row(stream)]
         self.at = 0  # the row ...
         self.column = 0  # ... and the column where the next character goes
-        self.style = ""
-        self.saved: tuple[Row, int, str] | None = None
+        self.style = PLAIN
+        self.saved: tuple[Row, int, Style] | None = None
         self.margin = 0  # the last row of the scroll region, counted from 1; 0: none is set
         self.held = ""  # the start of a sequence
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -299,7 +301,7 @@ class Screen:
         r"""Text with no control characters but `\t` and `\n`: whole lines at a time."""
         first, *others = text.split("\n")
         cursor.column = cursor.row.put(cursor.column, first, cursor.style)
-        if cursor.style or cursor.margin or cursor.at < len(cursor.rows) - 1:
+        if cursor.style != PLAIN or cursor.margin or cursor.at < len(cursor.rows) - 1:
             for line in others:
                 self._next_line(cursor)
                 cursor.column = cursor.row.put(cursor.column, line, cursor.style)
@@ -464,7 +466,7 @@ class Screen:
             case "M":
                 self._go_to(cursor, cursor.at - 1)
             case "c":
-                cursor.style, cursor.margin = "", 0
+                cursor.style, cursor.margin = PLAIN, 0
 
 
 def rows(pieces: Iterable[tuple[int, bytes]]) -> list[Row]:
@@ -510,23 +512,23 @@ def _visible(text: str) -> str:
     return text if text.isascii() else _BIDI.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
-_ATTRIBUTES = {1: "1", 2: "2", 3: "3", 4: "4", 7: "7", 9: "9", 21: "4"}
-_RESETS = {22: "12", 23: "3", 24: "4", 27: "7", 29: "9"}
+_ATTRIBUTES = {1: 1, 2: 2, 3: 3, 4: 4, 7: 7, 9: 9, 21: 4}
+_RESETS = {22: {1, 2}, 23: {3}, 24: {4}, 27: {7}, 29: {9}}
 
 
 @functools.lru_cache(4096)
-def styled(style: str, numbers: str) -> str:
-    """The canonical style after this SGR sequence: attributes in order, foreground, background.
+def styled(style: Style, numbers: str) -> Style:
+    """The style after this SGR sequence.
 
     A colour without its numbers is no colour (a bare `ESC[48m` stops nbconvert from exporting a notebook).
 
     Example:
-        >>> styled("1;31", "0;48;5;7;4"), styled("1;31", "22"), styled("", "38"), styled("", "38:2::1:2:3")
-        ('4;48;5;7', '31', '', '38;2;1;2;3')
+        >>> styled(Style((1,), fore=(31,)), "0;48;5;7;4")
+        Style(attributes=(4,), fore=(), back=(48, 5, 7))
+        >>> styled(PLAIN, "38:2::1:2:3").fore, styled(PLAIN, "38") == PLAIN
+        ((38, 2, 1, 2, 3), True)
     """
-    found = _STYLE.fullmatch(style)
-    assert found  # it is canonical
-    attributes, fore, back = set(found[1].replace(";", "")), found[2], found[3]
+    attributes, fore, back = set(style.attributes), style.fore, style.back
     codes = [
         [min(int(number[:9] or 0), _LARGEST) for number in part.split(":")]
         for part in numbers.split(";")[:_MOST_NUMBERS]
@@ -534,9 +536,9 @@ def styled(style: str, numbers: str) -> str:
     while codes:
         code, *more = codes.pop(0)
         if code == 0:
-            attributes, fore, back = set(), "", ""
+            attributes, fore, back = set(), (), ()
         elif code in _RESETS or (code == 4 and more == [0]):
-            attributes -= set(_RESETS.get(code, "4"))
+            attributes -= _RESETS.get(code, {4})
         elif code in _ATTRIBUTES:
             attributes.add(_ATTRIBUTES[code])
         elif code in (38, 48):
@@ -546,25 +548,24 @@ def styled(style: str, numbers: str) -> str:
                 del codes[:length]
             colour = _colour(more)
             if colour and code == 38:
-                fore = f"38;{colour}"
+                fore = (38, *colour)
             elif colour:
-                back = f"48;{colour}"
+                back = (48, *colour)
         elif code in _FORE:
-            fore = "" if code == 39 else str(code)
+            fore = () if code == 39 else (code,)
         elif code in _BACK:
-            back = "" if code == 49 else str(code)
-    return ";".join(filter(None, (";".join(sorted(attributes)), fore, back)))
+            back = () if code == 49 else (code,)
+    return Style(tuple(sorted(attributes)), fore, back)
 
 
-_STYLE = re.compile(r"((?:[123479](?:;|\Z))*)(?:(3[0-7]|9[0-7]|38;[0-9;]+?)(?:;|\Z))?(4[0-7]|10[0-7]|48;[0-9;]+)?")
 _FORE = {*range(30, 38), 39, *range(90, 98)}
 _BACK = {*range(40, 48), 49, *range(100, 108)}
 
 
-def _colour(numbers: list[int]) -> str:
-    """`5;N` or `2;R;G;B`; nothing if it is neither."""
+def _colour(numbers: list[int]) -> tuple[int, ...]:
+    """`(5, N)` or `(2, R, G, B)`; nothing if it is neither."""
     if numbers[:1] == [5] and len(numbers) == 2 and numbers[1] < 256:
-        return f"5;{numbers[1]}"
+        return (5, numbers[1])
     if numbers[:1] == [2] and len(numbers) >= 4 and max(numbers[-3:]) < 256:
-        return "2;{};{};{}".format(*numbers[-3:])  # with colons a colour space may stand before them
-    return ""
+        return (2, *numbers[-3:])  # with colons a colour space may stand before them
+    return ()
