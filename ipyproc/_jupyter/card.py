@@ -57,7 +57,7 @@ from . import state as states
 from .figures import PERIOD, Figures
 from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
-from .view import take_in
+from .view import Guard, guarded, take_in
 from .widget import MOST_NUMBER, Widget
 from .wire import QUESTIONS, Wire
 
@@ -121,6 +121,7 @@ class Card(Widget):
         self._finished = False
         if process is not None:
             assert process.log is not None
+            self._guard = Guard(process.log)
             self._rows = Rows(process.log, logs.BOTH)
             self._transcribed = self._rows if self._streams == logs.BOTH else Rows(process.log, self._streams)
             self._figures = Figures(process)
@@ -151,6 +152,7 @@ class Card(Widget):
         """Whether the log is folded away: a part of the output goes to a variable and not into the cell."""
         return len(self._streams) < 2
 
+    @guarded
     def show(self) -> None:
         """Put the card into the cell that is running now, or in the place of what stands there already."""
         self._looked_at = time.monotonic()
@@ -162,20 +164,22 @@ class Card(Widget):
         else:
             self._display.display(bundle, raw=True)
 
+    @guarded
     def embed(self) -> None:
         """Be put into the page by another widget, and stay there with the end."""
         self._embedded = True
         self._looked_at = time.monotonic()
         self._push_state()
 
+    @guarded
     def update(self) -> None:
         """Send what has changed. Without a page, write text instead."""
         now = time.monotonic()
+        self._notify()
+        self._push_state()  # first: it is there even if the output cannot be shown
         self._push_tail()
         if self._watching and now - self._figures.looked_at >= PERIOD:
             self._look()
-        self._notify()
-        self._push_state()
         self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
         self._looked_at = now
         if not (Card.has_page or self._text) and self._waited > PAGE_PATIENCE:
@@ -183,6 +187,7 @@ class Card(Widget):
         if self._text:
             self._text.update()
 
+    @guarded
     async def settle(self) -> None:
         """Take in all of the output; give the first page of this kernel the time to say that it is there."""
         await take_in(self._rows)
@@ -200,6 +205,7 @@ class Card(Widget):
         self._stdin.end()  # nobody can type
         self._text = StreamView(self._process, self._streams, live=False)
 
+    @guarded
     def finish(self) -> None:
         """The output has ended: put the transcript in the place of the card.
 
@@ -209,15 +215,15 @@ class Card(Widget):
         process = self._process
         assert process is not None
         assert process.log is not None
+        self._finished = True
+        self._notify()
+        self._push_state()
         rows: Rows | None = self._transcribed
         if self._text:
             self._text.finish()
             rows = None  # it stands there already
         while rows and rows.follow():
             pass
-        self._finished = True
-        self._notify()
-        self._push_state()
         self._push_tail()
         if self._embedded:
             if not self._views:
@@ -239,12 +245,14 @@ class Card(Widget):
             took = status.duration_words(process.duration)
             self.send({"op": "notify", "label": states.of(process).label, "took": took})
 
+    @guarded
     def _look(self) -> None:
         self._figures.look()
         if self._figures.looked_at:
             self._wire.ask(self._send_figures)
         self._push_state()
 
+    @guarded
     def _send_figures(self) -> int:
         now = self._figures
         seen = now.cpu_words, status.size_words(now.memory), now.count
@@ -301,6 +309,7 @@ class Card(Widget):
             self._sent = -1 if more else self._rows.log.bytes
             self._wire.ask(self._send_tail)
 
+    @guarded
     def _send_tail(self) -> int:
         rows, total = self._rows, self._rows.total
         last = rows.read_all(max(0, total - _TAIL_ROWS, min(self._known, total - 1)), total)
@@ -328,6 +337,7 @@ class Card(Widget):
         last = [row.plain for row in self._rows.read_all(max(0, total - progress.LAST), total)]
         return progress.read(last, is_open=bool(self._rows.open))
 
+    @guarded
     def _send_rows(self) -> int:
         """The answer to what was asked for last; the others wait for their own turn."""
         if not self._answers:
@@ -339,6 +349,7 @@ class Card(Widget):
         self.send({"op": "rows", "first": first}, [buffer])
         return len(buffer) + 300
 
+    @guarded
     def _ask_for_rows(self) -> None:
         self._wire.ask(self._send_rows, first=True)
 
@@ -356,6 +367,7 @@ class Card(Widget):
             with self._lock:
                 self.send({"op": "state", "shown": self._state() | self._clock()})
 
+    @guarded
     def _handle(self, content: dict[str, Any]) -> None:
         operation, page = content["op"], content["page"]
         assert self._process is not None
@@ -441,6 +453,7 @@ class Card(Widget):
             before.cancel()
         self._tasks[operation] = self._loop.create_task(work)
 
+    @guarded
     async def _find(self, name: str, text: str, *, case: bool) -> None:
         found: list[int] = []
         total, deadline = self._rows.total, time.monotonic() + _SLICE
@@ -457,6 +470,7 @@ class Card(Widget):
         self.send(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
         self._wire.spend(4 * len(numbers))
 
+    @guarded
     async def _copy(self, name: str, first: int, last: int, start: int, end: int) -> None:
         lines: list[str] = []
         size = 0
@@ -482,6 +496,7 @@ class Card(Widget):
             self.send({"op": "text", "id": name, "size": len(whole), "more": at + _PIECE < len(whole)}, [piece])
             self._wire.spend(len(piece))
 
+    @guarded
     async def _send_piece(self, name: str, at: int) -> None:
         while not self._questions.passes():  # noqa: ASYNC110  -- time is what we wait for
             await asyncio.sleep(1 / QUESTIONS)

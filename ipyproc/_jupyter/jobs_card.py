@@ -24,6 +24,7 @@ import traitlets
 from .._core.ladder import KILL, TERMINATE
 from . import front_end
 from .card import PAGE_PATIENCE, Card
+from .view import guarded
 from .widget import Widget
 from .wire import Wire
 
@@ -109,6 +110,7 @@ class JobsCard(Widget):
         elif not self.pages:
             self._loop.call_later(PAGE_PATIENCE, self._close_unseen)
 
+    @guarded
     def _close_unseen(self) -> None:
         if not self.pages:
             self.close()
@@ -124,6 +126,7 @@ class JobsCard(Widget):
             self._halt = None
             self._wire.forget(self._send_picture)
 
+    @guarded
     def _send_picture(self) -> int:
         if self._picture is None:
             return 0
@@ -141,6 +144,7 @@ class JobsCard(Widget):
             with contextlib.suppress(RuntimeError):  # the event loop is closed
                 self._loop.call_soon_threadsafe(self._be_seen, operation, content["page"])
 
+    @guarded
     def _be_seen(self, operation: str, page: str) -> None:
         if operation == "bye":
             self._views -= 1

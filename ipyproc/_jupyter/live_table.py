@@ -33,6 +33,7 @@ from .._core.screen import inert_line
 from . import commands, front_end, transcript
 from .card import Card
 from .table import Entry, Table
+from .view import guarded
 from .widget import Widget
 from .wire import Wire
 
@@ -75,6 +76,7 @@ class LiveTable(Widget):
     def __repr__(self) -> str:
         return f"<LiveTable of {self._table!r}>"
 
+    @guarded
     def show(self) -> None:
         """Put a view into the cell that is running now."""
         assert self._table is not None
@@ -104,6 +106,7 @@ class LiveTable(Widget):
             self._stop_timer()
             self._timer = self._loop.call_at(due, self._look)
 
+    @guarded
     def _look(self) -> None:
         self._timer = None
         if self._views:
@@ -114,6 +117,7 @@ class LiveTable(Widget):
             self._timer.cancel()
         self._timer = None
 
+    @guarded
     def _send_rows(self) -> int:
         """Send what has changed; 0 if nothing has."""
         if self._table is None:
@@ -146,6 +150,7 @@ class LiveTable(Widget):
         if reached:  # at once, as the kernel may be busy
             self.send({"op": "rows", "rows": [_row(entry) for entry in reached]})
 
+    @guarded
     def _handle(self, content: dict[str, Any]) -> None:
         operation, view = content["op"], content.get("view")
         if self._table is None:

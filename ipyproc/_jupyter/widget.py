@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 import anywidget
 
 from . import front_end, kernel
+from .view import Guard
 from .wire import QUESTIONS, QuestionLimit
 
 MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
@@ -41,6 +42,7 @@ class Widget(anywidget.AnyWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._guard = Guard()
         self._job = secrets.token_hex(16)
         self._heard: dict[str, int] = {}  # the number of the last message of each page
         self._lock = threading.Lock()  # for that, and for the order of what is said about the state
@@ -76,10 +78,11 @@ class Widget(anywidget.AnyWidget):
         operation = content["op"]
         if operation not in self.unlimited and not self._questions.passes(_CODE_COST if operation == "code" else 1):
             return
-        if operation == "code":  # also while the kernel is busy: without it there is no button
-            self.send({"op": "code"}, front_end.packed())
-        else:
-            self._take(operation, content)
+        with self._guard:  # else whoever has called us, and not the user, would be told
+            if operation == "code":  # also while the kernel is busy: without it there is no button
+                self.send({"op": "code"}, front_end.packed())
+            else:
+                self._take(operation, content)
 
     def _take(self, operation: str, content: dict[str, Any]) -> None:
         """Take a message of the page that is new, in any thread."""
