@@ -11,7 +11,7 @@ each row behind the digit of its stream (0: a note of ours), joined by \n, with 
 
     page -> kernel   {op: "ready"}                a view was made; the answer is a tail
                      {op: "stop" | "kill" | "pause" | "resume"}    a button
-                     {op: "watch", id, on}        this view is in sight, or is not any more
+                     {op: "watch", id, on}        this view is in sight (again every 10 s), or is not any more
                      {op: "stdin", text} {op: "eof"}    for the program; at most 64 KiB
                      {op: "ping"}                 are you there? the answer is a tail
     kernel -> page   {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
@@ -58,7 +58,7 @@ from .figures import PERIOD, Figures
 from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
 from .view import Guard, guarded, take_in
-from .widget import MOST_NUMBER, Widget
+from .widget import MOST_NUMBER, InSight, Widget
 from .wire import QUESTIONS, Wire
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
@@ -103,11 +103,9 @@ class Card(Widget):
         self._process = process
         self._streams = streams
         self._note = note
-        self._pages: set[str] = set()  # that have shown it; each load of a page has an id of its own
         self._display = display or DisplayHandle()
         self._in_place = display is not None  # of what stands there
         self._embedded = False
-        self._views = 0  # of the page that was loaded last
         self._ready = asyncio.Event()
         self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
         self._text: StreamView | None = None  # stands in for a page that does not come
@@ -118,7 +116,6 @@ class Card(Widget):
         self._download = ("", 0)  # id and size
         self._limit = transcript_limit
         self._notify_after = notify_after  # seconds; None: not at all, or not any more
-        self._finished = False
         if process is not None:
             assert process.log is not None
             self._guard = Guard(process.log)
@@ -127,7 +124,7 @@ class Card(Widget):
             self._figures = Figures(process)
             self._figures_sent: object = None
             self._stdin = Stdin(process)
-            self._watching: set[str] = set()  # views that are in sight
+            self._watching = InSight(_MOST_WATCHING)
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
             self._listen()
@@ -215,7 +212,6 @@ class Card(Widget):
         process = self._process
         assert process is not None
         assert process.log is not None
-        self._finished = True
         self._notify()
         self._push_state()
         rows: Rows | None = self._transcribed
@@ -225,14 +221,11 @@ class Card(Widget):
         while rows and rows.follow():
             pass
         self._push_tail()
-        if self._embedded:
-            if not self._views:
-                self.close()
-        elif len(self._pages) < 2:
+        is_replaced = not self._embedded and len(self.pages) < 2
+        if is_replaced:
             self._wire.forget(self._send_tail)
             self._display.update(transcript.bundle(process, rows, self._note, self._limit), raw=True)
-            if self._pages and not self._views:
-                self.close()
+        self._end(stays=not is_replaced)
 
     def _notify(self) -> None:
         """Tell of the end of the program, once; what is left of its family may go on."""
@@ -305,7 +298,7 @@ class Card(Widget):
         if anew:
             self._sent, self._known = -1, 0
         more = self._rows.follow()
-        if self._pages and (more or self._rows.log.bytes != self._sent):
+        if self.pages and (more or self._rows.log.bytes != self._sent):
             self._sent = -1 if more else self._rows.log.bytes
             self._wire.ask(self._send_tail)
 
@@ -374,10 +367,7 @@ class Card(Widget):
         if operation == "ready":
             Card.has_page, Card.no_page_until = True, 0.0
             self._ready.set()
-            self._views = self._views + 1 if page in self._pages or not self._pages else 1  # a reload says no "bye"
-            if page not in self._pages:
-                self._watching.clear()
-            self._pages.add(page)
+            self._view_has_come(page)
             self._push_tail(anew=True)  # this view has nothing yet
         elif operation == "ping":
             self._push_tail(anew=True)  # it may have missed something
@@ -395,9 +385,7 @@ class Card(Widget):
         elif operation == "watch":
             self._watch(content.get("id"), on=content.get("on") is True)
         elif operation == "bye":
-            self._views -= 1
-            if self._finished and self._views <= 0 and (self._embedded or len(self._pages) < 2):
-                self.close()
+            self._view_has_gone(page)
         elif operation in ("rows", "find", "text", "download"):
             self._look_up(operation, content)
 
@@ -419,11 +407,10 @@ class Card(Widget):
 
     def _watch(self, view: object, *, on: bool) -> None:
         if isinstance(view, str) and len(view) <= 64:
-            if on and len(self._watching) < _MOST_WATCHING:
-                self._watching.add(view)
-                self._figures_sent = None  # this view has none yet
-            elif not on:
+            if not on:
                 self._watching.discard(view)
+            elif self._watching.add(view):
+                self._figures_sent = None  # this view has none yet
 
     def _look_up(self, operation: str, asked: dict[str, Any]) -> None:
         """What the page asks of the output; anything that is not as it should be is ignored."""

@@ -84,7 +84,7 @@ class JobsView:
         if self._is_live:
             self._put(self._bundle())
             if self._card and len(self._card.pages) > 1:  # a page that was loaded anew puts nothing into its place
-                self._card.draw(self._picture(over=True))
+                self._card.stay(self._picture(over=True))
             elif self._card:
                 self._card.leave()
         else:

@@ -5,7 +5,7 @@ looked at and nothing sent. Stop and Kill act at once, in any thread; all else w
 
 Wire, without `job`, `page` and `n`::
 
-    page -> kernel   {op: "ready" | "bye", view}      a view has come into sight, has gone out of it or is no more
+    page -> kernel   {op: "ready" | "bye", view}      a view is in sight (again every 10 s), or is not any more
                      {op: "stop" | "kill", id}        a button of a process; id 0: all
                      {op: "pause" | "resume", id}
                      {op: "card", id, view}           show its card
@@ -34,7 +34,7 @@ from . import commands, front_end, transcript
 from .card import Card
 from .table import Entry, Table
 from .view import guarded
-from .widget import Widget
+from .widget import InSight, Widget
 from .wire import Wire
 
 PERIOD = 1.0  # seconds between two looks at what runs
@@ -56,7 +56,7 @@ class LiveTable(Widget):
         super().__init__()
         self._table = table
         self._limit = transcript_limit
-        self._views: set[tuple[str, str]] = set()  # (page, view) that are in sight
+        self._views = InSight(_MOST_VIEWS)
         self._sent: dict[int, dict[str, Any]] = {}  # the rows as the page knows them
         self._cards: weakref.WeakValueDictionary[int, Card] = weakref.WeakValueDictionary()  # that were opened here
         self._look_at = 0.0  # when to look at the earliest
@@ -164,10 +164,10 @@ class LiveTable(Widget):
         self._look_in(0.0)
 
     def _handle_view(self, operation: str, page: str, view: str, content: dict[str, Any]) -> None:
-        if operation == "ready" and len(self._views) < _MOST_VIEWS:
+        if operation == "ready":
             Card.has_page, Card.no_page_until = True, 0.0
-            self._views.add((page, view))
-            self._sent = {}  # this view has nothing yet
+            if self._views.add((page, view)):
+                self._sent = {}  # it has nothing yet
         elif operation == "bye":
             self._views.discard((page, view))
         elif operation == "card":
