@@ -30,6 +30,7 @@ from typing import Any
 
 from . import launch, log, process, registry, status, storage
 from .advice import near_program
+from .encoding import ENCODING
 from .screen import inert_line
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -83,7 +84,7 @@ class Command:
         name: str | None = None,
         on: Any = None,
         script: str | None = None,
-        encoding: str = "utf-8",
+        encoding: str = ENCODING,
         errors: str = "strict",
     ) -> Command:
         """Check it.

@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from . import frame, screen, status
+from . import frame, screen, status, value
 from .advice import advice
+from .encoding import ENCODING
 from .errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
 from .log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader
 from .process import Process
@@ -32,7 +33,7 @@ picture: Callable[[CompletedProcess], dict[str, str]] = _none
 class CompletedProcess(subprocess.CompletedProcess[Any]):
     r"""A program that has ended: `args`, `returncode`, `stdout`, `stderr` as of `subprocess.CompletedProcess`.
 
-    `stdout` and `stderr` are read from the log when they are asked for, as text (UTF-8, bad bytes become U+FFFD) unless
+    `stdout` and `stderr` are read from the log when they are asked for, as text (bytes that are none become U+FFFD) unless
     `run` was told otherwise; None for a stream that did not go to the log. Unlike text of `subprocess`, line ends are as
     the program wrote them. It can be pickled; the copy has the output in memory, and no log.
 
@@ -67,7 +68,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         timeout: float | None = None,
         failure: OSError | None = None,
         earlier: bool = False,
-        encoding: str | None = "utf-8",
+        encoding: str | None = ENCODING,
         errors: str = "replace",
     ) -> None:
         self.args = args
@@ -86,7 +87,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
 
     @classmethod
-    def of(cls, process: Process, encoding: str | None = "utf-8", errors: str = "replace") -> CompletedProcess:
+    def of(cls, process: Process, encoding: str | None = ENCODING, errors: str = "replace") -> CompletedProcess:
         """What is left of a process that has ended or was lost."""
         assert process.is_over
         readers = ((STDOUT_FD, process.stdout), (STDERR_FD, process.stderr))
@@ -253,8 +254,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as for `Process.tail`."""
         if self.log:
             return self.log.tail(n, stream)
-        lines = screen.text(self._bytes(BOTH if stream is None else {stream})).rstrip("\n").split("\n")
-        return "\n".join(lines[-n:])
+        rows = screen.rows(self.pieces(BOTH if stream is None else {stream}))
+        return "\n".join(row.plain for row in rows[max(0, len(rows) - n) :])
 
     def pieces(self, streams: Collection[int] = BOTH) -> Iterator[tuple[int, bytes]]:
         """(stream, bytes) of the output, in order of arrival; 1 is standard output, 2 standard error."""
@@ -279,7 +280,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             last = self.log.last_bytes(_LONGEST, stream) if self.log else self._bytes({stream})[-_LONGEST:]
             before = last.partition(_OF_PYTHON)[0]
             if before and not before.endswith(b"\n"):
-                found.append(screen.text(before).split("\n")[-1])
+                found.append(screen.rows([(stream, before)])[-1].plain)
         return found
 
     def _bytes(self, streams: Collection[int]) -> bytes:
@@ -291,8 +292,10 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             raise ValueError(f"{status.quoted(self.name)} succeeded in an earlier run, and its output is not here")
 
     def _text(self) -> str:
+        """What JSON and tables are read from."""
         self._check_here()
-        return self._bytes({STDOUT_FD}).decode(self._encoding or "utf-8", self._errors)
+        text = self._bytes({STDOUT_FD}).decode(self._encoding or ENCODING, self._errors)
+        return value.left_of(text.removeprefix("\ufeff"))
 
     def _output(self, streams: Collection[int]) -> Any:
         data = self._bytes(streams)

@@ -4,10 +4,10 @@ A log is one file that holds what the program wrote, in the order in which it ar
 much of it, or both streams) an index: at which offset another stream goes on, and how many lines end before it.
 So line N is found at once, and nothing is kept in memory but a few numbers; whoever reads says how much.
 
-A log of ours takes at most `LIMIT` bytes on disk, or half of what is free when it starts, if that is less: its first and
-its last half are kept, and what is between is dropped and counted (`dropped`); offsets stay as they are. Where a file
-system cannot give back the middle of a file, the log ends at its limit. A file of the user's own (`--log FILE`) has no
-limit. A log of ours goes with its last reference, unless a view left out a part of it and points the user to the
+A log of ours takes at most `LIMIT` bytes on disk, or half of what is free when it starts, if that is less (but a mebibyte):
+its first and its last half are kept, and what is between is dropped and counted (`dropped`); offsets stay as they are.
+Where a file system cannot give back the middle of a file, the log ends at its limit. A file of the user's own (`--log
+FILE`) has no limit. A log of ours goes with its last reference, unless a view left out a part of it and points the user to the
 file: then it is kept, also after the end of this process, as `storage` says how long.
 """
 
@@ -26,7 +26,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from . import screen, storage
+from . import screen, storage, value
+from .encoding import decode
 from .log_writer import RECORD, STDERR_FD, STDOUT_FD, LogWriter
 
 __all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader"]
@@ -37,6 +38,7 @@ BOTH = frozenset((STDOUT_FD, STDERR_FD))
 LIMIT = 4 * 10**9
 """Bytes on disk of one log."""
 
+_LEAST = 1 << 20  # bytes of a limit; on a disk that is full now, there may be room later
 _BLOCK = 1 << 16  # bytes that are read at a time
 _MOST_TAIL = 1 << 20  # bytes looked at for the last lines
 
@@ -77,13 +79,14 @@ class Log(LogWriter):
     ) -> None:
         self._own = file is not None
         base = 0
+        most: int | None = None
         if file is None:
             fd, self.path = storage.create_file(".log")
-            limit = min(limit, storage.free_bytes() // 2)
+            most = min(limit, max(storage.free_bytes() // 2, _LEAST))
         else:
             fd, self.path = storage.open_own(file, append=append), Path(file).absolute()
-            base, limit = os.fstat(fd).st_size, 0
-        super().__init__(streams, [fd], base=base, index=storage.new_path(".index"), limit=limit)
+            base = os.fstat(fd).st_size
+        super().__init__(streams, [fd], base=base, index=storage.new_path(".index"), limit=most)
         self._kept = self._own
         self._waiters: set[asyncio.Future[None]] = set()
         self.watchers: set[Callable[[], None]] = set()
@@ -152,8 +155,8 @@ class Log(LogWriter):
         return self.read(self._start_of_last(size, {stream}), stream=stream)[-size:]
 
     def text(self, stream: int) -> str:
-        """All of one stream that is there now, as a terminal would leave it; see `screen.text`."""
-        return screen.text(b"".join(data for _, data in self.pieces(streams={stream})))
+        """All of one stream that is there now, as a terminal would leave it; see `value`."""
+        return value.text(b"".join(data for _, data in self.pieces(streams={stream})))
 
     def reader(self, stream: int | None = None, start: int = 0) -> LogReader:
         """A reader of both streams as they arrived, or of one, from this offset on."""
@@ -195,7 +198,9 @@ class Log(LogWriter):
                         continue
                     length = min(_BLOCK, end - start, self.gap[0] - start if start < self.gap[0] else _BLOCK)
                     data = _read_at(fd, length, self._base + start)
-                    if self._limit and b"\0" in data:  # of a gap, perhaps, that the writer has made just now
+                    if (
+                        self._limit is not None and b"\0" in data
+                    ):  # of a gap, perhaps, that the writer has made just now
                         data, gap = _up_to_hole(fd, data, self._base + start)
                         if gap:
                             start = min(end, start + gap)
@@ -389,8 +394,8 @@ class LogReader:
 
     @property
     def text(self) -> str:
-        """All that is there now, decoded as UTF-8 (bad bytes become U+FFFD)."""
-        return b"".join(data for _, data in self._log.pieces(streams=self._streams)).decode(errors="replace")
+        """All that is there now, as text; bytes that are none become U+FFFD."""
+        return decode(b"".join(data for _, data in self._log.pieces(streams=self._streams)))
 
     async def read(self, n: int = -1) -> bytes:
         """Up to `n` bytes, at least one unless at the end; -1: all up to the end (held in memory)."""

@@ -23,8 +23,9 @@ RECORD = struct.Struct("<QBQQQ")
 MARK_EVERY = 1 << 16
 """Bytes between two records of the index, at most, but for what one write brings."""
 
-_MOVES = re.compile(rb"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM])")  # can change other lines than the one it stands in
-_STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*)?\Z")  # may become such
+# can change other lines than the one it stands in, or goes over them (an image of sixels)
+_MOVES = re.compile(rb"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM]|P[0-9;]*q)")
+_STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*|P[0-9;]*)?\Z")  # may become such
 _LONGEST_MOVE = 64  # bytes of a sequence that is known although it was cut
 
 
@@ -85,7 +86,7 @@ class LogWriter:
         fds: the descriptor of the log; that of the index joins it, once there is one. Whoever gave them closes them.
         base: where in the file the log begins.
         index: where the index goes.
-        limit: bytes on disk; 0: none.
+        limit: bytes on disk; None: there is no limit.
 
     Attributes:
         bytes: how many bytes were written to it; `bytes_of`: the same for stream 1 and stream 2.
@@ -100,7 +101,7 @@ class LogWriter:
     """
 
     def __init__(
-        self, streams: Collection[int], fds: list[int], *, base: int, index: str | os.PathLike[str], limit: int
+        self, streams: Collection[int], fds: list[int], *, base: int, index: str | os.PathLike[str], limit: int | None
     ) -> None:
         self._fds = fds
         self._base = base
@@ -169,8 +170,8 @@ class LogWriter:
         except OSError as error:
             self.failure = self.failure or error.strerror or str(error)
         self.dropped += size - done
-        if self._limit and self.bytes - (self.gap[1] - self.gap[0]) > self._limit:
-            self._keep_limit()
+        if self._limit is not None and self.bytes - (self.gap[1] - self.gap[0]) > self._limit:
+            self._keep_limit(self._limit)
 
     def end(self, stream: int) -> None:
         """One stream has come to its end."""
@@ -208,9 +209,9 @@ class LogWriter:
         elif start := _STARTS_MOVE.search(piece, max(0, len(piece) - _LONGEST_MOVE)):
             self._beginnings[stream] = start[0]
 
-    def _keep_limit(self) -> None:
+    def _keep_limit(self, limit: int) -> None:
         """Drop from the middle; the ends of the gap are those of records, so that the lines in it are known."""
-        half, slack = self._limit // 2, max(self._limit // 16, MARK_EVERY)
+        half, slack = limit // 2, max(limit // 16, MARK_EVERY)
         start = self.gap[0] or self.last_mark(half).offset
         stop = self.last_mark(self.bytes - half).offset
         known = max(start, self.gap[1])

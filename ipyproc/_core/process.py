@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from . import status
+from .encoding import decode
 from .errors import ProcessLost
 from .ladder import INTERRUPT, KILL, RUNGS, TERMINATE, StopLadder
 from .launch import portable
@@ -180,7 +181,7 @@ class Process(asyncio.subprocess.Process):
     async def lines(self, stream: int | None = None) -> AsyncIterator[str]:
         """The lines of its output from the first one on, as they come, up to the end of the output.
 
-        They are text (UTF-8, bad bytes become U+FFFD) without line ends; for bytes there is `process.log`.
+        They are text (bytes that are none become U+FFFD) without line ends; for bytes there is `process.log`.
 
         Args:
             stream: 1 (standard output) or 2 (standard error); None: both, in order of arrival.
@@ -197,7 +198,7 @@ class Process(asyncio.subprocess.Process):
             ['1', '2', '3']
         """
         async for line in self._known_log("lines()", stream).reader(stream):
-            yield line.decode(errors="replace").rstrip("\r\n")
+            yield decode(line).rstrip("\r\n")
 
     def tail(self, n: int = 10, stream: int | None = None) -> str:
         r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as in `lines`."""

@@ -2,7 +2,8 @@ r"""What a program wrote, as the lines that a terminal would leave.
 
 Understood are `\n \r \b \t`, colours and styles (SGR), cursor movement, erase, insert, delete and scroll, all within
 a bounded window; ECMA-48 and the terminals that follow xterm say what they mean. Everything else is inert and leaves
-no trace: titles and links (OSC), DCS and other strings, queries, modes, repeat counts, other control characters.
+no trace: titles, links and images (OSC, DCS and other strings, however long; what a long one took is counted), queries,
+modes, repeat counts, other control characters.
 Numbers are clamped, so that no sequence can make us work long. Bidi controls, with which text can look like other
 text than it is, are shown as `<U+202E>`. What comes out is plain text with styles in one canonical form, so whoever
 shows or saves it (page, nbconvert, LaTeX) meets nothing it does not know.
@@ -27,20 +28,23 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from .encoding import ENCODING
+
 WINDOW = 100  # rows of a stream that its cursor can reach
 _HEIGHT = 24  # rows of the terminal that a program without one believes in: absolute positions count from its top
 LONGEST = 10_000  # characters of a row; what is beyond is counted
 _LARGEST = 9999  # of the numbers in a sequence
 _MOST_NUMBERS = 32  # in a sequence; a style in its canonical form has 17 at most
-_PIECE = 1 << 16  # bytes
-_MOST_REWRITTEN = 1 << 24  # bytes
 
-_STRING = r"[\]PX^_][^\x07\x1b\x9c\n]{0,4096}"  # OSC, DCS, SOS, PM, APC; never over a line end, at most 4 KiB
+_STRING = r"[\]PX^_][^\x07\x1b\x9c\n]*"  # OSC, DCS, SOS, PM, APC, on one line
 _SEQUENCE = r"\[[0-?]{0,4096}[ -/]{0,64}"  # without its final byte
-_INERT_PATTERN = (
-    rf"\x1b{_SEQUENCE}[@-~]?|\x1b{_STRING}(?:\x07|\x1b\\|\x9c)?"
-    r"|\x1b[ -/]{0,64}[0-~]?|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]+|\x08|\r"
-)
+INERT = rf"\x1b{_SEQUENCE}[@-~]?|\x1b{_STRING}(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]{{0,64}}[0-~]?"
+"""Any sequence, as a pattern."""
+REWRITES = r"\x1b(?:\[[0-9;:]*[@A-HJ-MPSTX`dfrsu]|[78DEM])"
+"""Those with which what was written before can be changed."""
+SIXELS = r"\x1bP[0-9;]{0,64}q[^\x07\x18\x1a\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+"""An image, which may go over line ends."""
+_INERT_PATTERN = rf"{INERT}|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]+|\x08|\r"
 _INERT = re.compile(_INERT_PATTERN)
 _TOKEN = re.compile(
     r"(?P<text>[^\x00-\x08\x0a-\x1f\x7f-\x9f]+)"
@@ -51,20 +55,20 @@ _TOKEN = re.compile(
     rf"|{_INERT_PATTERN}"
 )
 # what cannot be understood before more comes: the start of a sequence
-_UNFINISHED = re.compile(rf"\x1b(?:{_SEQUENCE}|{_STRING}\x1b?|[ -/]{{0,64}})\Z")
+_UNFINISHED = re.compile(rf"\x1b(?:{_SEQUENCE}|[ -/]{{0,64}}|P[0-9;]{{0,64}})\Z")
 _LONGEST_UNFINISHED = 4200
+_STRING_START = re.compile(  # but for those that are short and have their end here
+    r"\x1b(?:(?P<image>P[0-9;]{0,64}q)|P(?![0-9;]{0,64}\Z)|[\]X^_])"
+    r"(?![^\x07\x1b\x9c\n]{0,4096}(?:\x07|\x1b\\|\x9c))"
+)
+_STRING_END = {  # whether it is an image of sixels, which may go over line ends; another sequence ends each of them
+    False: re.compile(r"[\x07\x9c]|\x1b\\|(?=[\n\x18\x1a]|\x1b[^\\])"),
+    True: re.compile(r"[\x07\x9c]|\x1b\\|(?=[\x18\x1a]|\x1b[^\\])"),
+}
+_LONG_STRING = 4096  # characters; what is longer is an image, and counted as left out
+_LONGEST_STRING = 1 << 26  # characters; then it ends
 _PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f]*")  # \t and \n are as good as text
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-_REWRITES = re.compile(r"[\b]|\r|\x1b(?:\[[0-9;:]*[@A-HJ-MPSTX`dfrsu]|[78DEM])")
-
-CONTROLS = bytes({*range(32), 127} - {*b"\t\n"})
-"""The bytes that make text other than plain; see also `is_plain`."""
-
-
-def is_plain(data: bytes) -> bool:
-    """Whether these bytes of ASCII are text as they stand, without control characters."""
-    return data.isascii() and len(data.translate(None, CONTROLS)) == len(data)
 
 
 class Style(NamedTuple):
@@ -207,16 +211,18 @@ class Row:
 class _Cursor:
     """Where one stream writes: its own rows that can be reached, the place in them, the style; and its decoder."""
 
-    def __init__(self, stream: int) -> None:
+    def __init__(self, stream: int, row: Row, encoding: str) -> None:
         self.stream = stream
-        self.rows = [Row(stream)]
+        self.rows = [row]
         self.at = 0  # the row ...
         self.column = 0  # ... and the column where the next character goes
         self.style = PLAIN
         self.saved: tuple[Row, int, Style] | None = None
         self.margin = 0  # the last row of the scroll region, counted from 1; 0: none is set
         self.held = ""  # the start of a sequence
-        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.string = 0  # characters of the control string that it is in; 0: it is in none
+        self.is_image = False  # that string is one of sixels
+        self.decoder = codecs.getincrementaldecoder(encoding)("replace")
 
     @property
     def row(self) -> Row:
@@ -230,16 +236,29 @@ class Screen:
         rows: the rows that have ended, in their order; see `settle`.
     """
 
-    def __init__(self) -> None:
+    new_row: type[Row] = Row
+    token, plain = _TOKEN, _PLAIN
+
+    def __init__(self, encoding: str = ENCODING) -> None:
         self.rows: list[Row] = []
+        self._encoding = encoding
         self._fixed = 0  # so many of them no cursor can reach any more
         self._cursors: dict[int, _Cursor] = {}
 
     def feed(self, pieces: Iterable[tuple[int, bytes]]) -> None:
         """Take pieces of output: (stream, bytes)."""
         for stream, data in pieces:
-            cursor = self._cursors.setdefault(stream, _Cursor(stream))
+            cursor = self._cursor(stream)
             self._write(cursor, cursor.decoder.decode(data))
+
+    def write(self, stream: int, text: str) -> None:
+        """Take a piece of output that is text already."""
+        self._write(self._cursor(stream), text)
+
+    def _cursor(self, stream: int) -> _Cursor:
+        if stream not in self._cursors:
+            self._cursors[stream] = _Cursor(stream, self.new_row(stream), self._encoding)
+        return self._cursors[stream]
 
     def finish(self) -> list[Row]:
         """Nothing will follow: all rows as they are left."""
@@ -274,15 +293,48 @@ class Screen:
     # --- writing -------------------------------------------------------------------------------------------------
 
     def _write(self, cursor: _Cursor, text: str, *, final: bool = False) -> None:
+        """Control strings (titles, links, images) are passed over, however long they are and wherever they are cut."""
         if cursor.held:
             text, cursor.held = cursor.held + text, ""
-        if _PLAIN.fullmatch(text):
+        at = 0
+        while at < len(text):
+            if cursor.string:
+                at = self._pass_over(cursor, text, at)
+                continue
+            start = _STRING_START.search(text, at)
+            part = text[at : start.start()] if start else text[at:]
+            self._write_text(cursor, part, final=final or start is not None)
+            if not start:
+                break
+            cursor.string, cursor.is_image, at = 1, start["image"] is not None, start.end()
+        if final:
+            self._end_string(cursor)
+
+    def _pass_over(self, cursor: _Cursor, text: str, at: int) -> int:
+        """Pass over a control string up to its end; where the text goes on."""
+        end = _STRING_END[cursor.is_image].search(text, at)
+        stop = end.end() if end else len(text)
+        cursor.string += stop - at
+        if end or cursor.string > _LONGEST_STRING:
+            self._end_string(cursor)
+        elif text.endswith("\x1b"):
+            cursor.held = "\x1b"  # perhaps the first half of its end
+            cursor.string -= 1
+        return stop
+
+    def _end_string(self, cursor: _Cursor) -> None:
+        if cursor.string > _LONG_STRING:
+            cursor.row.left_out += cursor.string
+        cursor.string = 0
+
+    def _write_text(self, cursor: _Cursor, text: str, *, final: bool) -> None:
+        if self.plain.fullmatch(text):
             self._write_plain(cursor, text)
             return
         unfinished = None if final else _UNFINISHED.search(text, max(0, len(text) - _LONGEST_UNFINISHED))
         end = unfinished.start() if unfinished else len(text)
         cursor.held = text[end:]
-        for token in _TOKEN.finditer(text, 0, end):
+        for token in self.token.finditer(text, 0, end):
             match token.lastgroup:
                 case "text":
                     cursor.column = cursor.rows[cursor.at].put(cursor.column, token[0], cursor.style)
@@ -307,9 +359,9 @@ class Screen:
                 cursor.column = cursor.row.put(cursor.column, line, cursor.style)
         elif others:
             last = others.pop()
-            rows = [cursor.row, *(Row(cursor.stream, line) for line in others)]
+            rows = [cursor.row, *(self.new_row(cursor.stream, line) for line in others)]
             self.rows += rows
-            cursor.rows += [*rows[1:], Row(cursor.stream, last)]
+            cursor.rows += [*rows[1:], self.new_row(cursor.stream, last)]
             del cursor.rows[:-WINDOW]
             cursor.at = len(cursor.rows) - 1
             cursor.column = len(last)
@@ -318,7 +370,7 @@ class Screen:
         cursor.column = 0
         if cursor.at == len(cursor.rows) - 1 and not cursor.margin:  # as most often; the same as below, in few steps
             self.rows.append(cursor.rows[cursor.at])
-            cursor.rows.append(Row(cursor.stream))
+            cursor.rows.append(self.new_row(cursor.stream))
             if cursor.at >= WINDOW - 1:
                 del cursor.rows[0]
             else:
@@ -329,7 +381,7 @@ class Screen:
             if cursor.at == top + _HEIGHT - 1:
                 return
             if cursor.at == bottom - 1:
-                cursor.rows.insert(bottom, Row(cursor.stream))  # the region scrolls; what is below it stays
+                cursor.rows.insert(bottom, self.new_row(cursor.stream))  # the region scrolls; what is below it stays
         self._go_to(cursor, cursor.at + 1)
 
     def _go_to(self, cursor: _Cursor, at: int) -> None:
@@ -372,7 +424,7 @@ class Screen:
 
     def _extend(self, cursor: _Cursor, length: int) -> None:
         """Give the stream this many rows, if it has less."""
-        cursor.rows += [Row(cursor.stream) for _ in range(length - len(cursor.rows))]
+        cursor.rows += [self.new_row(cursor.stream) for _ in range(length - len(cursor.rows))]
 
     def _control(self, cursor: _Cursor, final: str, numbers: str) -> None:
         """A control sequence; those that are not named here do nothing."""
@@ -432,7 +484,7 @@ class Screen:
         top = self._top(cursor)
         bottom = top + (cursor.margin or _HEIGHT)
         count = min(count, bottom - (top if final == "S" else cursor.at))
-        new = [Row(cursor.stream) for _ in range(count)]
+        new = [self.new_row(cursor.stream) for _ in range(count)]
         if not new:
             return
         if final == "L":
@@ -469,32 +521,11 @@ class Screen:
                 cursor.style, cursor.margin = PLAIN, 0
 
 
-def rows(pieces: Iterable[tuple[int, bytes]]) -> list[Row]:
+def rows(pieces: Iterable[tuple[int, bytes]], encoding: str = ENCODING) -> list[Row]:
     """The rows of these pieces, complete as they are."""
-    screen = Screen()
+    screen = Screen(encoding)
     screen.feed(pieces)
     return screen.finish()
-
-
-def text(data: bytes) -> str:
-    r"""The text of one stream, complete as it is, as a terminal would leave it: what a variable gets.
-
-    UTF-8 (bad bytes become U+FFFD), `\r\n` is a line end, no styles; a line that the program wrote anew is there once,
-    up to 16 MB (beyond that, each time it was written).
-    """
-    if is_plain(data):
-        return data.decode()
-    whole = data.decode(errors="replace").replace("\r\n", "\n")
-    if len(data) > _MOST_REWRITTEN or not _REWRITES.search(whole):
-        return _INERT.sub("", whole)
-    screen, done = Screen(), []
-    for start in range(0, len(data), _PIECE):
-        screen.feed([(1, data[start : start + _PIECE])])
-        done += screen.settle()
-    rest = screen.finish()
-    ended = len(done) + len(screen.rows)
-    lines = [f"{row.text} … {row.left_out} more characters" if row.left_out else row.text for row in done + rest]
-    return "".join(f"{line}\n" for line in lines[:ended]) + "\n".join(lines[ended:])
 
 
 def inert(text: str) -> str:

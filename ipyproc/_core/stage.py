@@ -11,6 +11,7 @@ from typing import Any
 from . import command
 from .command import Command, Word
 from .completed import CompletedProcess
+from .encoding import ENCODING
 from .errors import ProcessExitError, ProcessLost
 from .process import Process
 
@@ -49,7 +50,7 @@ class Stage:
         if not text and (encoding or errors):
             raise ValueError(f"text=False: encoding={encoding!r} and errors={errors!r} are for text")
         of_input = errors or "strict"  # what nobody can read is no harm in a log, and much in an input
-        encoding, errors = encoding or "utf-8", errors or "replace"
+        encoding, errors = encoding or ENCODING, errors or "replace"
         command.check_encoding(encoding, errors)
         retry_lost = command.count("retry_lost", retry_lost, 0)
         what = Command.of(cmd, args, encoding=encoding, errors=of_input, **keywords)

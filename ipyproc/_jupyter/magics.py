@@ -160,7 +160,8 @@ class AProcMagics(Magics):
             if chosen.each
             else Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
         )
-        storage.remove_with(work, *files)
+        if not chosen.keep:  # else they stay beside the log, as long as that does
+            storage.remove_with(work, *files)
         return work
 
     def _environment(self, chosen: options.Options, names: Mapping[str, Any], files: list[Path]) -> dict[str, str]:

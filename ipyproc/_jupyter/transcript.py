@@ -56,9 +56,7 @@ def picture(done: CompletedProcess) -> dict[str, str]:
             pass
         shown = ends(rows, _cost, _RESULT_BYTES // 2, _RESULT_BYTES // 2, _RESULT_LINES)
     else:
-        held = [
-            Row(stream, line) for stream, data in done.pieces() for line in screen.text(data).rstrip("\n").split("\n")
-        ]
+        held = screen.rows(done.pieces())
         shown = fitting(iter(held), _cost, _RESULT_BYTES, _RESULT_LINES)
         if hidden := len(held) - len(shown):
             shown.append(Row(0, f"... {status.count_words(hidden, 'line', 'lines')} not shown"))

@@ -248,6 +248,15 @@ def test_the_gap_grows_with_the_log():
     end(made)
 
 
+@pytest.mark.parametrize("free", [0, 1])
+def test_a_log_has_a_limit_on_a_full_disk_too(free, monkeypatch):
+    monkeypatch.setattr(storage, "free_bytes", lambda: free)
+    made = flood(log.Log(), 50_000)
+    assert made.dropped > 3_000_000 and made.path.stat().st_blocks * 512 < 1_300_000
+    assert made.read(0, 100) == LINE % 0 and made.read(-100) == LINE % 49_999
+    end(made)
+
+
 def test_where_a_file_can_have_no_hole_the_log_ends_at_its_limit(monkeypatch):
     monkeypatch.setattr(log_writer, "punch", lambda *_: False)
     made = flood(log.Log(limit=1_000_000), 20_000)
@@ -422,6 +431,8 @@ def test_a_log_of_a_program_that_did_not_start_goes_at_once():
         ([(1, b"a\x1b"), (2, b"[A"), (1, b"[1;"), (2, b"x"), (1, b"3H")], 8),
         ([(1, b"a\x1b["), (1, b"m\n"), (1, b"A")], None),
         ([(1, b"\x1b]0;t\x07"), (2, b"\x1b7")], 6),
+        ([(1, b"a\x1bP0"), (1, b";1"), (1, b"q#0~~\n")], 6),
+        ([(1, b"\x1bP1;1|17/a\x1b\\"), (1, b"\x1b_Gm=1;QUJD\x1b\\")], None),
     ],
 )  # fmt: skip
 def test_the_first_sequence_that_may_change_other_lines_is_known(writes, moved_at):

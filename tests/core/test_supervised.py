@@ -428,7 +428,7 @@ def test_a_full_socket_holds_nothing_up_and_the_last_word_counts(program, tmp_pa
     with ours, open(tmp_path / "log", "ab") as log, open(os.devnull, "rb") as null:
         written = {"fd": 1, "base": 0, "index": str(tmp_path / "index"), "limit": 0, "streams": [1, 2]}
         start = {"args": program("drip", "200", "out", "end"), "cwd": "/", "env": {}, "umask": 0o22, "limits": []}
-        start |= {"keep": False, "stdio": [0, "log", "log"], "log": written}
+        start |= {"keep": None, "stdio": [0, "log", "log"], "log": written}
         socket.send_fds(ours, [json.dumps({"start": start}).encode() + b"\n"], [null.fileno(), log.fileno()])
         while not (tmp_path / "log").read_bytes().endswith(b"end\n"):
             time.sleep(0.01)  # nobody reads what the shim says

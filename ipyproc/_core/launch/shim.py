@@ -5,7 +5,8 @@ when the kernel or the supervisor has ended (see `supervisor`), unless it is to 
 
 On the job socket both speak in lines of JSON. From kernel to shim, the first with descriptors::
 
-    {"start": {args, cwd, env, umask, limits, keep,
+    {"start": {args, cwd, env, umask, limits,
+               keep: null, or numbers of the descriptors that hold the locks of the log's directory,
                stdio: [number of a descriptor, "log" or, for stderr, "stdout"],
                log: null or {fd: number of a descriptor, and the other arguments of LogWriter}}}
     {"signal": {number: N, family: true or false, kill_in: null or seconds until SIGKILL to the family}}
@@ -39,7 +40,7 @@ from ..pipe import LogPipe
 from . import descendants, guard
 from .poll_loop import PollLoop
 
-_MOST_FDS = 5  # of one start: three streams, the log, the lock of its directory
+_MOST_FDS = 6  # of one start: three streams, the log, two locks of its directory
 _PERIOD = 0.004  # seconds between two words about the log
 
 
@@ -67,6 +68,7 @@ class Shim:
         self._fds: list[int] = []  # that came with it
         self._outbox = bytearray()
         self._is_kept = False
+        self._locks: list[int] = []  # of the directory of a log that is kept
         self._log: _Log | None = None
         self._rest()
         guard.wake_on_child(self._loop)
@@ -84,6 +86,8 @@ class Shim:
             if self._program:
                 self._reap()
             self._tell()
+        for fd in self._locks:
+            os.utime(fd)  # how long the log is kept counts from now
         os._exit(0)
 
     def _rest(self) -> None:
@@ -126,7 +130,7 @@ class Shim:
         env: dict[str, str],
         umask: int,
         limits: list[tuple[int, tuple[int, int]]],
-        keep: bool,
+        keep: list[int] | None,
         stdio: list[int | str],
         log: dict[str, Any] | None,
     ) -> None:
@@ -175,8 +179,9 @@ class Shim:
         self._tell()
         for pipe in self._pipes:
             pipe.connect()
-        if keep:  # the last descriptor is the lock of the log's directory, which we hold from now on
+        if keep is not None:
             self._is_kept = True
+            self._locks = [fds[number] for number in keep]  # which we hold from now on
             guard.rename(guard.KEPT)
             os.dup2(0, sys.stderr.fileno())  # the kernel's, which somebody may read to its end
 

@@ -437,8 +437,9 @@ async def _start(
             fd, written = log.handed_over()
             written["fd"] = len(fds)
             fds.append(fd)
+        first_lock = len(fds)
         if keep:
-            fds.append(storage.lock())  # while it is open, nobody clears the directory of the log
+            fds += storage.locks()  # while they are open, nobody clears the directory of the log
         if not is_ready() or _supervisor is None:
             raise ProcessLost("no supervisor can be started")
         ours = _supervisor
@@ -452,7 +453,7 @@ async def _start(
             "env": dict(os.environ) if env is None else {os.fsdecode(k): os.fsdecode(v) for k, v in env.items()},
             "umask": _umask(),
             "limits": [*((kind, resource.getrlimit(kind)) for kind in _LIMITS), (mark.KIND, program.mark)],
-            "keep": keep,
+            "keep": [*range(first_lock, len(fds))] if keep else None,
             "stdio": stdio,
             "log": written,
         }
