@@ -23,6 +23,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 import time
 import warnings
 import weakref
@@ -79,6 +80,9 @@ class _Directory:
 
 
 _directory: _Directory | None = None
+_making = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must not be made while another thread holds it, or it waits for ever
+    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 _kept: dict[Path, int] = {}  # logs of this process that have ended, the oldest first, and their bytes
 _kept_bytes = 0  # all together
 
@@ -95,16 +99,17 @@ def locks() -> list[int]:
 
 def _own() -> _Directory:
     global _directory
-    if _directory is None or _directory.pid != os.getpid() or not _directory.is_there():
-        _directory = _Directory()
-        if _directory.path.name.startswith(_UNLOCKED):
-            warnings.warn(
-                f"files cannot be locked in {_directory.path.parent}: logs that are left there will never be cleared; "
-                "IPYPROC_LOG_DIR in the environment names another place",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-    return _directory
+    with _making:  # several threads may start the first program at once
+        if _directory is None or _directory.pid != os.getpid() or not _directory.is_there():
+            _directory = _Directory()
+            if _directory.path.name.startswith(_UNLOCKED):
+                warnings.warn(
+                    f"files cannot be locked in {_directory.path.parent}: logs that are left there will never be cleared; "
+                    "IPYPROC_LOG_DIR in the environment names another place",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+        return _directory
 
 
 def create_file(suffix: str) -> tuple[int, Path]:

@@ -12,7 +12,6 @@ from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
@@ -171,8 +170,8 @@ def view(process: Process, table: Table, limit: int) -> None:
 
 def can_show(shell: InteractiveShell) -> bool:
     """Whether a widget that is displayed now will reach a page, as far as one can know."""
-    captured = isinstance(shell.display_pub, CapturingDisplayPublisher)
-    return not (kernel.is_headless(shell) or captured or time.monotonic() < Card.no_page_until)
+    nowhere = kernel.is_headless(shell) or kernel.captures_displays(shell) or kernel.is_apart()
+    return not nowhere and time.monotonic() >= Card.no_page_until
 
 
 def listing(table: Table) -> str:
@@ -235,7 +234,7 @@ def describe() -> str:
 
 async def _end(entry: Entry, word: str) -> None:
     """Await the end of one process, and say how it was."""
-    if process := entry.process:
+    if (process := entry.process) and entry.ladder:  # else its event loop may have ended too
         with contextlib.suppress(ProcessLost):
             await entry.on_its_loop(process.wait() if word == "wait" else process.ladder.finished())
     sys.stdout.write(_sentence(entry))

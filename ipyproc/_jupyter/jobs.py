@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
@@ -56,9 +55,9 @@ class JobsView:
         self._guard = Guard()
         self._jobs = jobs
         self._failed: list[Job] = []
-        self._is_live = not (plain.get() or kernel.is_headless(shell))
-        captured = isinstance(shell.display_pub, CapturingDisplayPublisher)  # a card would reach no page
-        self._may_have_card = self._is_live and not captured and kernel.hears_while_nested(shell)
+        captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # no display is replaced there
+        self._is_live = not (plain.get() or kernel.is_headless(shell) or captured)
+        self._may_have_card = self._is_live and not kernel.captures_displays(shell) and kernel.hears_while_nested(shell)
         self._halt = halt
         self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None

@@ -71,6 +71,11 @@ def of(process: Process, *, paused: bool = False) -> State:
     return ended
 
 
+def has_failed(process: Process) -> bool:
+    """Whether a program that has ended or was lost is one that `%aproc` calls a failure."""
+    return process.returncode not in process.ok_codes or process.ladder.cause == "timeout"
+
+
 def of_result(done: CompletedProcess) -> State:
     """The state of a program that has ended, by what is left of it."""
     if not done.failed:

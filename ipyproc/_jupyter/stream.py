@@ -31,6 +31,8 @@ class StreamView:
 
     Args:
         live: somebody looks on, so an open line is worth writing before it has ended.
+
+    What is put in the place of `sys.stdout` later is not for this process.
     """
 
     period = 0.2  # seconds between two updates, at least
@@ -40,6 +42,7 @@ class StreamView:
         self._rows = Rows(process.log, streams)
         self._guard = Guard(process.log)
         self._live = live
+        self._stdout, self._stderr = sys.stdout, sys.stderr
         self._next = 0  # the row that is written next
         self._seen = 0  # how many had ended at the last update
         self._left = HEAD
@@ -96,7 +99,7 @@ class StreamView:
     def _write(self, rows: Iterable[Row], open_rows: Collection[int] = ()) -> None:
         parts: list[tuple[TextIO, str]] = []
         for row in rows:
-            file = sys.stderr if row.stream == STDERR_FD else sys.stdout
+            file = self._stderr if row.stream == STDERR_FD else self._stdout
             text = self._over_open(row.stream, row.ansi) + ("" if id(row) in open_rows else "\n")
             self._left -= len(text.encode())
             if self._recent is not None:
@@ -112,7 +115,7 @@ class StreamView:
     def _write_open(self) -> None:
         for row in self._rows.open:
             if row.ansi != self._open.get(row.stream, ""):
-                file = sys.stderr if row.stream == STDERR_FD else sys.stdout
+                file = self._stderr if row.stream == STDERR_FD else self._stdout
                 file.write(self._over_open(row.stream, row.ansi))
                 file.flush()
                 self._open[row.stream] = row.ansi

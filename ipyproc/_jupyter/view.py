@@ -30,7 +30,8 @@ _IDLE = 0.25  # seconds between two looks at the state when there is no output
 class View(Protocol):
     """What shows a process in its cell."""
 
-    period: float
+    @property
+    def period(self) -> float: ...
 
     def show(self) -> None: ...
     def update(self) -> None: ...

@@ -40,9 +40,19 @@ def test_the_body_is_the_programs_input(kernel):
 
 
 def test_a_line_is_one_command_without_a_shell(kernel):
-    assert kernel.run("v = 'a; echo $HOME'\n%aproc printf <%s> {v} $HOME * ~ '{v}'").text() == (
+    assert kernel.run("v = 'a; echo $HOME'\n%aproc printf <%s> {v} '$HOME' * '~' '{v}'").text() == (
         "<a; echo $HOME><$HOME><*><~><a; echo $HOME>"
     )
+
+
+def test_an_expression_of_a_line_sees_what_the_code_around_it_sees(kernel):
+    kernel.run("import os\nbase, n = '/a b', 1\ndef f(n):\n    %aproc printf <%s> {n + 1} {os.path.join(base, str(n))}")
+    assert kernel.run("f(41)").text() == "<42></a b/41>"
+    assert kernel.run("async def g(n):\n    %aproc printf <%s> {n + 1}\nawait g(1)").text() == "<2>"
+    assert kernel.run("for i in range(2):\n    %aproc printf <%s> {i * 2}").text() == "<0><2>"
+    assert kernel.run(
+        "%%aproc --expand\nprintf '<%s>' {os.path.basename(base)} {[n, n + 1]}; echo ${BASH##*/}"
+    ).text() == ("<a b><1><2>bash\n")
 
 
 def test_variables(kernel):

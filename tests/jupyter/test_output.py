@@ -86,7 +86,7 @@ def test_the_bound_of_the_transcript_is_set_by_config(fresh_kernel):
     done = fresh_kernel.run("%aproc {program} lines 20000 sleep 0.5")
     shown = last_display(done)
     assert len(shown["text/html"]) + len(shown["text/plain"]) < 6000
-    left_out = re.search(r"\n\.\.\. ([\d,]+) lines, 2\d\d\.\d kB not shown; full log: (.*)\n", shown["text/plain"])
+    left_out = re.search(r"\n\.\.\. ([\d,]+) lines, 2\d\d kB not shown; full log: (.*)\n", shown["text/plain"])
     lines = re.findall(r"^line (\d+)$", shown["text/plain"], re.MULTILINE)
     assert int(left_out[1].replace(",", "")) == 20_000 - len(lines) and lines[0] == "0" and lines[-1] == "19999"
 

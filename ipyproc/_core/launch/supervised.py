@@ -114,6 +114,8 @@ class Supervisor:
                 if self._idle:
                     job = self._idle.pop()
                 else:
+                    if not self._coming:  # another thread was quicker to take the one that was ready
+                        self._want()
                     word, fds, _, _ = socket.recv_fds(self._control, 1, 1)
                     self._coming -= 1
                     if word != b"S":
@@ -128,8 +130,6 @@ class Supervisor:
                 except BlockingIOError:
                     return job
                 job.close()  # it was at its end: this shim was killed meanwhile
-                if not (self._idle or self._coming):
-                    self._want()
 
     def give_back(self, job: socket.socket | None) -> None:
         """A shim is ready for another program; or None: it is in use, have another one made ready in its place.
@@ -168,15 +168,18 @@ class Supervisor:
 _supervisor: Supervisor | None = None
 _refused_until = 0.0  # of `time.monotonic()`
 _retired: list[Supervisor] = []  # that did not answer, and may hold programs
+_preparing = threading.Lock()
+os.register_at_fork(before=_preparing.acquire, after_in_parent=_preparing.release, after_in_child=_preparing.release)
 
 
 def prepare() -> None:
     """Start the supervisor of this process, if there is none; it gets ready in the background."""
     global _supervisor
-    if _supervisor is None or _supervisor.pid != os.getpid():
-        with contextlib.suppress(OSError):
-            _supervisor = Supervisor()
-            atexit.register(_supervisor.close)
+    with _preparing:  # several threads may start the first program at once
+        if _supervisor is None or _supervisor.pid != os.getpid():
+            with contextlib.suppress(OSError):
+                _supervisor = Supervisor()
+                atexit.register(_supervisor.close)
 
 
 def is_ready() -> bool:
