@@ -4,7 +4,8 @@ Understood are `\n \r \b \t`, colours and styles (SGR), cursor movement, erase, 
 a bounded window; ECMA-48 and the terminals that follow xterm say what they mean. Everything else is inert and leaves
 no trace: titles, links and images (OSC, DCS and other strings, however long; what a long one took is counted), queries,
 modes, repeat counts, other control characters.
-Numbers are clamped, so that no sequence can make us work long. Bidi controls, with which text can look like other
+Numbers are clamped, so that no sequence can make us work long, and what is long all the same is done in turns (see `turns`).
+Bidi controls, with which text can look like other
 text than it is, are shown as `<U+202E>`. What comes out is plain text with styles in one canonical form, so whoever
 shows or saves it (page, nbconvert, LaTeX) meets nothing it does not know.
 
@@ -29,6 +30,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .encoding import ENCODING
+from .turns import Turns, done
 
 WINDOW = 100  # rows of a stream that its cursor can reach
 _HEIGHT = 24  # rows of the terminal that a program without one believes in: absolute positions count from its top
@@ -67,8 +69,18 @@ _STRING_END = {  # whether it is an image of sixels, which may go over line ends
 }
 _LONG_STRING = 4096  # characters; what is longer is an image, and counted as left out
 _LONGEST_STRING = 1 << 26  # characters; then it ends
+_BIT = 1 << 12  # bytes or characters that are looked at together
+# Work is counted in what a character needs that is written by itself, about a microsecond.
+_TURN = 500
+_WORK_OF_PIECE = 8
+_WORK_OF_CONTROL = 4
+_WORK_OF_FAR = 20  # of what may change many rows, or many characters
+_WORK_OF = {"J": 40, **dict.fromkeys("@ABEFHLMPSXdfr", _WORK_OF_FAR)}
 _PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f]*")  # \t and \n are as good as text
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+Piece = tuple[int, bytes | int]
 
 
 class Style(NamedTuple):
@@ -124,6 +136,11 @@ class Row:
     def plain(self) -> str:
         """The text as it is safe to show, and how much is missing."""
         return _visible(self.text) + self._more
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing to see in it."""
+        return not (self.left_out or self.text.strip())
 
     @property
     def ansi(self) -> str:
@@ -243,17 +260,32 @@ class Screen:
         self.rows: list[Row] = []
         self._encoding = encoding
         self._fixed = 0  # so many of them no cursor can reach any more
+        self._work = 0  # since the last turn
         self._cursors: dict[int, _Cursor] = {}
 
-    def feed(self, pieces: Iterable[tuple[int, bytes]]) -> None:
-        """Take pieces of output: (stream, bytes)."""
+    def feed(self, pieces: Iterable[Piece]) -> None:
+        """Take pieces of output: (stream, bytes), or how many bytes follow there that nobody has looked at."""
+        done(self.feed_in_turns(pieces))
+
+    def feed_in_turns(self, pieces: Iterable[Piece]) -> Turns[None]:
+        """The same in turns; between them the rows are as they are up to there."""
         for stream, data in pieces:
             cursor = self._cursor(stream)
-            self._write(cursor, cursor.decoder.decode(data))
+            if isinstance(data, int):
+                cursor.column += data
+                continue
+            for start in range(0, len(data), _BIT):
+                yield from self._write(cursor, cursor.decoder.decode(data[start : start + _BIT]))
 
     def write(self, stream: int, text: str) -> None:
         """Take a piece of output that is text already."""
-        self._write(self._cursor(stream), text)
+        done(self.write_in_turns(stream, text))
+
+    def write_in_turns(self, stream: int, text: str) -> Turns[None]:
+        """The same in turns."""
+        cursor = self._cursor(stream)
+        for start in range(0, len(text), _BIT):
+            yield from self._write(cursor, text[start : start + _BIT])
 
     def _cursor(self, stream: int) -> _Cursor:
         if stream not in self._cursors:
@@ -263,7 +295,7 @@ class Screen:
     def finish(self) -> list[Row]:
         """Nothing will follow: all rows as they are left."""
         for cursor in self._cursors.values():
-            self._write(cursor, cursor.decoder.decode(b"", True), final=True)
+            done(self._write(cursor, cursor.decoder.decode(b"", True), final=True))
         return self.all
 
     @property
@@ -272,7 +304,7 @@ class Screen:
         found: list[Row] = []
         for _, cursor in sorted(self._cursors.items()):
             last = len(cursor.rows)
-            while last > cursor.at and not cursor.rows[last - 1].plain.strip():
+            while last > cursor.at and cursor.rows[last - 1].is_blank:
                 last -= 1
             found += cursor.rows[cursor.at : last]
         return found
@@ -292,18 +324,22 @@ class Screen:
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def _write(self, cursor: _Cursor, text: str, *, final: bool = False) -> None:
+    def _write(self, cursor: _Cursor, text: str, *, final: bool = False) -> Turns[None]:
         """Control strings (titles, links, images) are passed over, however long they are and wherever they are cut."""
         if cursor.held:
             text, cursor.held = cursor.held + text, ""
         at = 0
         while at < len(text):
             if cursor.string:
-                at = self._pass_over(cursor, text, at)
+                before, at = at, self._pass_over(cursor, text, at)
+                self._work += 1 + (at - before) // 20
+                if self._work >= _TURN:
+                    self._work = 0
+                    yield
                 continue
             start = _STRING_START.search(text, at)
             part = text[at : start.start()] if start else text[at:]
-            self._write_text(cursor, part, final=final or start is not None)
+            yield from self._write_text(cursor, part, final=final or start is not None)
             if not start:
                 break
             cursor.string, cursor.is_image, at = 1, start["image"] is not None, start.end()
@@ -327,37 +363,48 @@ class Screen:
             cursor.row.left_out += cursor.string
         cursor.string = 0
 
-    def _write_text(self, cursor: _Cursor, text: str, *, final: bool) -> None:
-        if self.plain.fullmatch(text):
+    def _write_text(self, cursor: _Cursor, text: str, *, final: bool) -> Turns[None]:
+        work = self._work + _WORK_OF_PIECE
+        is_last = cursor.at == len(cursor.rows) - 1 and not cursor.margin
+        if is_last and cursor.style == PLAIN and self.plain.fullmatch(text):
             self._write_plain(cursor, text)
+            work += text.count("\n")
+            self._work = 0 if work >= _TURN else work
+            if work >= _TURN:
+                yield
             return
         unfinished = None if final else _UNFINISHED.search(text, max(0, len(text) - _LONGEST_UNFINISHED))
         end = unfinished.start() if unfinished else len(text)
         cursor.held = text[end:]
         for token in self.token.finditer(text, 0, end):
+            if work >= _TURN:
+                work = 0
+                yield
+            work += 1
             match token.lastgroup:
                 case "text":
                     cursor.column = cursor.rows[cursor.at].put(cursor.column, token[0], cursor.style)
                 case "style":
+                    work += 1
                     cursor.style = styled(cursor.style, token["style"])
                 case "control" if token[0] == "\n":
+                    work += _WORK_OF_FAR if cursor.margin else 0
                     self._next_line(cursor)
                 case "control":
                     cursor.column = 0 if token[0] == "\r" else max(0, cursor.column - 1)
                 case "final":
+                    work += _WORK_OF.get(token["final"], _WORK_OF_CONTROL)
                     self._control(cursor, token["final"], token["numbers"])
                 case "escape":
+                    work += _WORK_OF_CONTROL
                     self._escape(cursor, token["escape"])
+        self._work = work
 
     def _write_plain(self, cursor: _Cursor, text: str) -> None:
-        r"""Text with no control characters but `\t` and `\n`: whole lines at a time."""
+        r"""Text without styles and control characters but `\t` and `\n`, into the last row: whole lines at a time."""
         first, *others = text.split("\n")
-        cursor.column = cursor.row.put(cursor.column, first, cursor.style)
-        if cursor.style != PLAIN or cursor.margin or cursor.at < len(cursor.rows) - 1:
-            for line in others:
-                self._next_line(cursor)
-                cursor.column = cursor.row.put(cursor.column, line, cursor.style)
-        elif others:
+        cursor.column = cursor.row.put(cursor.column, first, PLAIN)
+        if others:
             last = others.pop()
             rows = [cursor.row, *(self.new_row(cursor.stream, line) for line in others)]
             self.rows += rows
@@ -521,10 +568,15 @@ class Screen:
                 cursor.style, cursor.margin = PLAIN, 0
 
 
-def rows(pieces: Iterable[tuple[int, bytes]], encoding: str = ENCODING) -> list[Row]:
+def rows(pieces: Iterable[Piece], encoding: str = ENCODING) -> list[Row]:
     """The rows of these pieces, complete as they are."""
+    return done(rows_in_turns(pieces, encoding))
+
+
+def rows_in_turns(pieces: Iterable[Piece], encoding: str = ENCODING) -> Turns[list[Row]]:
+    """The same in turns."""
     screen = Screen(encoding)
-    screen.feed(pieces)
+    yield from screen.feed_in_turns(pieces)
     return screen.finish()
 
 
