@@ -29,6 +29,7 @@ from typing import Any
 from . import launch, log, process, registry, status, storage
 from .advice import near_program
 from .encoding import ENCODING
+from .screen import inert_line
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """What a command consists of."""
@@ -48,7 +49,7 @@ class Command:
         input: bytes for standard input, instead of `stdin`.
         cwd: the directory to start in; None: that of this process.
         env: the whole environment; None: that of this process.
-        name: what to call it, for people; empty: the command itself.
+        name: what to call it, for people, as one line on which nothing acts; empty: the command itself.
         on: the launcher of another machine; None: here. There `env` is added to what that machine gives its programs,
             and what can be started there, it alone knows.
         script: a text that is put into a file there, whose name becomes the last argument; None: there is none.
@@ -108,6 +109,9 @@ class Command:
             None if on is None else launch.named(on),
             script,
         )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", inert_line(self.name))
 
     def __str__(self) -> str:
         return self.name or status.command_line(self.args)

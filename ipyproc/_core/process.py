@@ -32,6 +32,7 @@ from .ladder import INTERRUPT, KILL, RUNGS, TERMINATE, StopLadder
 from .launch import portable
 from .launch.base import Launcher
 from .log import LOG, STDERR_FD, STDOUT_FD, Log
+from .screen import inert_line
 
 __all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exec", "create_subprocess_shell"]
 
@@ -56,7 +57,8 @@ class Process(asyncio.subprocess.Process):
 
     Attributes:
         args: the program and its arguments, or the command line of the shell.
-        name: what to call it instead of that, for people; may be set.
+        name: what to call it instead of that, for people; may be set. It is one line on which nothing acts: line ends are
+            shown in it, control characters are not.
         log: the output on disk, when `stdout` or `stderr` is LOG; else None. A stream that goes to the log can be
             read too: `process.stdout` is then a reader of the log.
         family: the program and its descendants, as far as they can be found.
@@ -98,7 +100,7 @@ class Process(asyncio.subprocess.Process):
         self.family = launcher.family(self, transport, own_session=own_session)
         self.ladder = StopLadder(self, loop, protocol.ended, _DEFAULT_GRACE)
         self.launcher = launcher.name
-        self.where: str = transport.get_extra_info("where", "")
+        self.where = inert_line(transport.get_extra_info("where", ""))
         self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
         _known.add(self)
@@ -108,6 +110,17 @@ class Process(asyncio.subprocess.Process):
         return (
             f"<Process {self.pid}{where} ({self.name}) {'was lost' if self.lost else status.describe(self.returncode)}>"
         )
+
+    @property
+    def name(self) -> str:
+        """What to call it, for people."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name={name!r}: allowed is a string")
+        self._name = inert_line(name)
 
     @property
     def lost(self) -> ProcessLost | None:

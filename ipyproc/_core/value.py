@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 
 from .encoding import decode
-from .screen import INERT, LONGEST, REWRITES, SIXELS, WINDOW, Row, Screen
+from .screen import INERT, LONGEST, REWRITES, SIXELS, WINDOW, Row, Screen, Style
 
 _SPECIAL = re.compile(r"[\r\b\x1b]")
 _INERT = re.compile(rf"(?!{REWRITES})(?:{INERT})")
@@ -122,7 +122,7 @@ class _Row(Row):
         """All of its text."""
         return self.text + "".join(self._rest)
 
-    def put(self, column: int, text: str, style: str) -> int:
+    def put(self, column: int, text: str, style: Style) -> int:
         fits = max(0, LONGEST - column)
         if fits:
             super().put(column, text[:fits], style)

@@ -39,7 +39,7 @@ from .options import Options
 from .stream import StreamView
 from .table import Table
 from .untold import has_failed_by_itself
-from .view import NoView, View, keep_updated
+from .view import Guard, NoView, View, keep_updated
 
 CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
 WAIT_SHOWN = 1.0  # seconds; a program that waits so long for a place on another machine is said to
@@ -399,7 +399,9 @@ class Cell:
         if self._options.keep:
             notes.append(f"kept; log: {inert_line(str(_log(process).path))}")
         note = " · ".join(notes)
-        return Card(process, self._streams, note, self._limits.transcript, display, self._options.notify)
+        with Guard(_log(process)):
+            return Card(process, self._streams, note, self._limits.transcript, display, self._options.notify)
+        return StreamView(process, self._streams, live=True)  # text stands in for a card that could not be made
 
     async def _follow(self, process: Process, view: View) -> None:
         """What goes on behind a cell with `--bg`."""

@@ -23,6 +23,7 @@ from .._core.family import Family
 from .._core.launch.base import P
 from .._core.log import LOG, STDERR_FD, STDOUT_FD, Log
 from .._core.process import DEVNULL, PIPE, STDOUT
+from .._core.screen import inert_line
 from .._core.status import Usage
 from .._core.survivor import Survivor
 from .far import WINDOW
@@ -180,7 +181,7 @@ class Transport(asyncio.SubprocessTransport):
     @property
     def where(self) -> str:
         """The place of the program, for people."""
-        return self._link.where if self._link else "another machine"
+        return inert_line(self._link.where) if self._link else "another machine"
 
     async def start(self, link: Link, request: Mapping[str, Any]) -> Any:
         """Have it started there; the protocol."""

@@ -168,8 +168,50 @@ def test_clearing_the_screen_and_drawing_again_keeps_what_scrolled_out():
     ],
 )
 def test_styles(sgr, expected):
-    assert screen.styled("", sgr) == expected
     assert ansi(b"\x1b[%bmx" % sgr.encode()) == (f"^[0;{expected}mx^[0m" if expected else "x")
+
+
+CODES = st.one_of(
+    st.sampled_from([0, 1, 3, 4, 7, 9, 22, 23, 24, 27, 29, *range(30, 38), 39, *range(40, 48), 49]).map(str),
+    st.sampled_from([*range(90, 98), *range(100, 108)]).map(str),
+    st.tuples(st.sampled_from([38, 48]), st.integers(0, 255)).map(lambda found: "{};5;{}".format(*found)),
+    st.tuples(st.sampled_from([38, 48]), *[st.integers(0, 255) | st.sampled_from([38, 48, 5, 2, 0])] * 3).map(
+        lambda found: "{};2;{};{};{}".format(*found)
+    ),
+)
+SGR = st.one_of(st.just(""), st.lists(CODES, max_size=5).map(";".join)).map(lambda codes: f"\x1b[{codes}m")
+
+
+def looks(text):
+    """Each character of one line as pyte shows it."""
+    pyte = pytest.importorskip("pyte")
+    terminal = pyte.Screen(200, 1)
+    pyte.Stream(terminal).feed(text)
+    return [terminal.buffer[0][column] for column in range(200)]
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(SGR, st.text("ab ", max_size=3)), max_size=30))
+def test_styles_are_those_that_pyte_shows(parts):
+    data = "".join(sgr + text for sgr, text in parts) + "x"
+    assert looks(rows([(1, data.encode())])[0].ansi) == looks(data)
+
+
+def test_no_colour_is_taken_for_another_or_left_behind():
+    every = [f"5;{number}" for number in range(256)]
+    every += [
+        f"2;{red};{green};{blue}" for red in range(0, 256, 3) for green, blue in ((0, 7), (1, 7), (48, 5), (5, 38))
+    ]
+    for layer in (38, 48):
+        for before, after in zip(every, [*every[1:], every[0]], strict=True):
+            line = f"\x1b[{layer};{before}mA\x1b[{layer};{after}mB\x1b[{layer + 1}mC"
+            assert ansi(line.encode()) == f"^[0;{layer};{before}mA^[0;{layer};{after}mB^[0mC"
+
+
+def test_the_longest_style_is_read_back_whole():
+    style = "1;2;3;4;7;9;38;2;10;20;30;48;2;40;50;60"
+    once = ansi(f"\x1b[{style}mx".encode())
+    assert once == f"^[0;{style}mx^[0m" and ansi(once.replace("^", "\x1b").encode()) == once
 
 
 def test_styles_stand_where_they_were_written():
