@@ -139,6 +139,8 @@ class AProcMagics(Magics):
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell | Each:
         """Everything that can be wrong with the line is an error here, before anything starts."""
         assert self.shell is not None
+        if body is not None:
+            body = body.replace("\r\n", "\n")  # a notebook from Windows; for Python code the tokenizer does it
         names = ChainMap(dict(local_ns or {}), self.shell.user_ns)
         parsed = options.parse(line, names)
         if parsed.command and (parsed.options.shell or parsed.options.strict is not None):

@@ -32,6 +32,13 @@ def test_scripts_are_strict_unless_told(kernel, line, body, status, text):
     assert (done.status, done.text()) == (status, text)
 
 
+def test_line_ends_of_windows(kernel):
+    lines = ("%%aproc", "for i in 1 2; do", "  case $i in", "    2) echo two ;;", "  esac", "done", "cat <<X", "text", "X")
+    assert kernel.run("\r\n".join(lines)).text() == "two\ntext\n"
+    assert kernel.run("%%aproc --shell sh\r\nif true; then\r\necho yes\r\nfi\r\n").text() == "yes\n"
+    assert kernel.run("%%aproc od -An -c\r\na\r\nb\r\n").text().split() == ["a", r"\n", "b", r"\n"]
+
+
 def test_the_body_is_the_programs_input(kernel):
     assert kernel.run("%%aproc {sys.executable}\nprint('{sys}')").text() == "{sys}\n"
     assert kernel.run("x = 'a b'\nl = [1, 2]").status == "ok"
