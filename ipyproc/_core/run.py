@@ -270,6 +270,8 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
                 except ProcessLost:  # while it was being started
                     if not attempts_left:
                         raise
+                    await asyncio.gather(*(process.ladder.abandon() for process in processes))  # those before it
+                    processes.clear()
                     continue
                 await asyncio.gather(*(finish(process, min(timeouts, default=None)) for process in processes))
                 if not (attempts_left and any(process.lost for process in processes)):

@@ -279,9 +279,12 @@ class Program:
         assert self._job
         data = json.dumps(request).encode() + b"\n"
         self._job.settimeout(_PATIENCE)
-        sent = socket.send_fds(self._job, [data], fds)
-        if sent < len(data):
-            self._job.sendall(data[sent:])
+        try:
+            sent = socket.send_fds(self._job, [data], fds)
+            if sent < len(data):
+                self._job.sendall(data[sent:])
+        except ConnectionError:
+            raise ProcessLost("the shim was killed before it started a program") from None
         self._job.setblocking(False)
 
     async def started(self) -> dict[str, Any]:
