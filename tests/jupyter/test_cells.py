@@ -33,7 +33,17 @@ def test_scripts_are_strict_unless_told(kernel, line, body, status, text):
 
 
 def test_line_ends_of_windows(kernel):
-    lines = ("%%aproc", "for i in 1 2; do", "  case $i in", "    2) echo two ;;", "  esac", "done", "cat <<X", "text", "X")
+    lines = (
+        "%%aproc",
+        "for i in 1 2; do",
+        "  case $i in",
+        "    2) echo two ;;",
+        "  esac",
+        "done",
+        "cat <<X",
+        "text",
+        "X",
+    )
     assert kernel.run("\r\n".join(lines)).text() == "two\ntext\n"
     assert kernel.run("%%aproc --shell sh\r\nif true; then\r\necho yes\r\nfi\r\n").text() == "yes\n"
     assert kernel.run("%%aproc od -An -c\r\na\r\nb\r\n").text().split() == ["a", r"\n", "b", r"\n"]
