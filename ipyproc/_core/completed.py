@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from . import frame, screen, status
-from .advice import advice
+from .advice import READ_NO_MORE, advice
 from .errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
+from .failed_command import FailedCommand
 from .log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader
 from .process import Process
 
@@ -43,6 +44,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         duration: seconds from start to end.
         usage: CPU time and greatest memory, see `Usage`; None where they are not known.
         log: the output on disk; None: there is none, or it is held in memory because it is small (see `parallel`).
+        failed_command: of a script for bash that has failed, the command that ended it: `where` ("line 4: `test -e x`") and
+            `code`; None: not known, or this was no script.
         earlier: whether this is the result of an earlier run (see `parallel`), whose output is not here: `stdout` is None,
             and what is made of it raises ValueError.
 
@@ -66,6 +69,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         cause: str = "",
         timeout: float | None = None,
         failure: OSError | None = None,
+        failed_command: FailedCommand | None = None,
         earlier: bool = False,
         encoding: str | None = "utf-8",
         errors: str = "replace",
@@ -81,6 +85,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         self._cause = cause  # who stopped it, as the ladder tells
         self._timeout = timeout
         self._failure = failure  # it was lost, or could not be started
+        self.failed_command = failed_command
         self._encoding = encoding  # None: bytes
         self._errors = errors
         self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
@@ -101,6 +106,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             cause=process.ladder.cause,
             timeout=process.ladder.timeout,
             failure=process.lost,
+            failed_command=process.failed_command,
             encoding=encoding,
             errors=errors,
         )
@@ -198,9 +204,12 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     @property
     def full_outcome(self) -> str:
-        """`outcome`, and what it wrote last to standard error, if it failed by itself."""
-        said = self.tail(1, STDERR_FD).strip() if self.failed and not self.was_stopped else ""
-        return f"{self.outcome}: {said}" if said else self.outcome
+        """`outcome`, and if it failed by itself: where in a script, and what it wrote last to standard error."""
+        if not self.failed or self.was_stopped:
+            return self.outcome
+        where = f" in {self.failed_command.where}" if self.failed_command else ""
+        said = self.tail(1, STDERR_FD).strip()
+        return f"{self.outcome}{where}{f': {said}' if said else ''}"
 
     @property
     def failed(self) -> bool:
@@ -245,8 +254,11 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         if self.log and any(self.log.lines_of[stream] > LAST_LINES for stream in self._streams):
             self.log.keep()
             found.log = self.log.path
+        found.failed_command = self.failed_command
         if not self._cause and self.returncode:
             found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines(), self.args)
+            if found.advice == READ_NO_MORE and self.failed_command:
+                found.advice += "; `set +o pipefail` above it accepts that"
         return found
 
     def tail(self, n: int = 10, stream: int | None = None) -> str:

@@ -22,10 +22,13 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import status
 from .screen import inert_line
+
+if TYPE_CHECKING:
+    from .failed_command import FailedCommand
 
 
 class ProcessError(Exception):
@@ -38,6 +41,8 @@ class ProcessError(Exception):
         stdout, stderr: the last lines of each stream, as a terminal would leave them; `output` is `stdout`.
         log: the file with the complete output, which was kept because the lines here are not all; else None.
         advice: what is known of the cause; empty: nothing.
+        failed_command: of a script for bash, the command that ended it: `where` ("line 4: `test -e x`") and `code`; None: not
+            known, or this was no script.
 
     Example:
         >>> import ipyproc
@@ -56,6 +61,7 @@ class ProcessError(Exception):
     stderr: Any = None
     log: Path | None = None
     advice: str = ""
+    failed_command: FailedCommand | None = None
 
     @property
     def stdout(self) -> Any:
@@ -108,7 +114,10 @@ class ProcessExitError(ProcessError, subprocess.CalledProcessError):
         return status.signal_of(self.returncode)
 
     def _sentence(self) -> str:
-        return f"{self._command()} {status.describe(self.returncode)}"
+        if self.failed_command and self.failed_command.code == self.returncode:
+            return str(self.failed_command)
+        where = f"; {self.failed_command}" if self.failed_command else ""
+        return f"{self._command()} {status.describe(self.returncode)}{where}"
 
 
 class ProcessStopped(ProcessExitError):
