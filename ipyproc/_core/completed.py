@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from . import frame, screen, status
-from .advice import READ_NO_MORE, advice
+from .advice import READ_NO_MORE, advice, says_failure
 from .errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
 from .failed_command import FailedCommand
 from .log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader
@@ -204,12 +204,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     @property
     def full_outcome(self) -> str:
-        """`outcome`, and if it failed by itself: where in a script, and what it wrote last to standard error."""
+        """`outcome`, and if it failed by itself: where in a script, and the last line of what it said of it."""
         if not self.failed or self.was_stopped:
             return self.outcome
         where = f" in {self.failed_command.where}" if self.failed_command else ""
-        said = self.tail(1, STDERR_FD).strip()
-        return f"{self.outcome}{where}{f': {said}' if said else ''}"
+        stdout, stderr = self._last(STDOUT_FD) or "", self._last(STDERR_FD) or ""
+        lines = (stdout if says_failure(stdout) and not says_failure(stderr) else stderr).splitlines()
+        return f"{self.outcome}{where}{f': {lines[-1].strip()}' if lines else ''}"
 
     @property
     def failed(self) -> bool:
@@ -254,6 +255,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         if self.log and any(self.log.lines_of[stream] > LAST_LINES for stream in self._streams):
             self.log.keep()
             found.log = self.log.path
+        found.last_words = self._last_words(found.output or "", found.stderr or "")
         found.failed_command = self.failed_command
         if not self._cause and self.returncode:
             found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines(), self.args)
@@ -283,6 +285,15 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     def _last(self, stream: int) -> str | None:
         return self.tail(LAST_LINES, stream).rstrip()[-_LONGEST:] if stream in self._streams else None
+
+    def _last_words(self, stdout: str, stderr: str) -> str:
+        """What an error shows of them: the stream that says why it failed; or else both, unless standard error came last."""
+        if not (stdout and stderr) or says_failure(stderr):
+            return stderr or stdout
+        if says_failure(stdout):
+            return stdout
+        both = self.tail(LAST_LINES).rstrip()[-_LONGEST:]
+        return stderr if both.endswith(stderr.rpartition("\n")[2]) else both
 
     def _open_lines(self) -> list[str]:
         """The last line of each stream whose last line has no end, or is followed by why Python ended."""

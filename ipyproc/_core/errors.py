@@ -39,6 +39,7 @@ class ProcessError(Exception):
         name: what to call it, for people; empty: the command itself.
         returncode: how it ended (negative: by that signal); None: not known.
         stdout, stderr: the last lines of each stream, as a terminal would leave them; `output` is `stdout`.
+        last_words: what the message shows of them: those of the stream that says why it failed, or of both in their order.
         log: the file with the complete output, which was kept because the lines here are not all; else None.
         advice: what is known of the cause; empty: nothing.
         failed_command: of a script for bash, the command that ended it: `where` ("line 4: `test -e x`") and `code`; None: not
@@ -59,6 +60,7 @@ class ProcessError(Exception):
     returncode: int | None = None
     output: Any = None
     stderr: Any = None
+    last_words: str = ""
     log: Path | None = None
     advice: str = ""
     failed_command: FailedCommand | None = None
@@ -77,7 +79,7 @@ class ProcessError(Exception):
     def __str__(self) -> str:
         parts = [self._sentence()]
         parts[0] += f": {self.advice}" if self.advice else ""
-        if last := self._last_words():
+        if last := self._shown():
             parts.append(last)
         if self.log:
             parts.append(f"(full log: {inert_line(str(self.log))})")
@@ -86,8 +88,8 @@ class ProcessError(Exception):
     def _sentence(self) -> str:
         return Exception.__str__(self)
 
-    def _last_words(self) -> str:
-        return (self.stderr or self.output or "").rstrip()
+    def _shown(self) -> str:
+        return (self.last_words or self.stderr or self.output or "").rstrip()
 
     def _command(self) -> str:
         return status.quoted(self.name or status.command_line(self.cmd))
@@ -129,7 +131,7 @@ class ProcessStopped(ProcessExitError):
     def _sentence(self) -> str:
         return f"{self._command()} was stopped, and {status.describe(self.returncode)}"
 
-    def _last_words(self) -> str:
+    def _shown(self) -> str:
         return (self.stderr or "").rstrip()  # who stops a program knows why: what it was just writing says nothing
 
 
