@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from . import frame, screen, status, value
-from .advice import advice
+from .advice import READ_NO_MORE, advice, says_failure
 from .encoding import ENCODING
 from .errors import ProcessError, ProcessExitError, ProcessLost, ProcessNotStopped, ProcessStopped, ProcessTimeout
+from .failed_command import FailedCommand
 from .log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader
 from .process import Process
 
@@ -46,6 +47,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         duration: seconds from start to end.
         usage: CPU time and greatest memory, see `Usage`; None where they are not known.
         log: the output on disk; None: there is none, or it is held in memory because it is small (see `parallel`).
+        failed_command: of a script for bash that has failed, the command that ended it: `where` ("line 4: `test -e x`") and
+            `code`; None: not known, or this was no script.
         earlier: whether this is the result of an earlier run (see `parallel`), whose output is not here: `stdout` is None,
             and what is made of it raises ValueError.
 
@@ -69,6 +72,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         cause: str = "",
         timeout: float | None = None,
         failure: OSError | ProcessNotStopped | None = None,
+        failed_command: FailedCommand | None = None,
         earlier: bool = False,
         encoding: str | None = ENCODING,
         errors: str = "replace",
@@ -84,6 +88,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         self._cause = cause  # who stopped it, as the ladder tells
         self._timeout = timeout
         self._failure = failure  # it was lost, could not be started, or could not be stopped
+        self.failed_command = failed_command
         self._encoding = encoding  # None: bytes
         self._errors = errors
         self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
@@ -105,6 +110,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             cause=process.ladder.cause,
             timeout=process.ladder.timeout,
             failure=process.lost or process.ladder.failure,
+            failed_command=process.failed_command,
             encoding=encoding,
             errors=errors,
         )
@@ -202,9 +208,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     @property
     def full_outcome(self) -> str:
-        """`outcome`, and what it wrote last to standard error, if it failed by itself."""
-        said = self.tail(1, STDERR_FD).strip() if self.failed and not self.was_stopped else ""
-        return f"{self.outcome}: {said}" if said else self.outcome
+        """`outcome`, and if it failed by itself: where in a script, and the last line of what it said of it."""
+        if not self.failed or self.was_stopped:
+            return self.outcome
+        where = f" in {self.failed_command.where}" if self.failed_command else ""
+        stdout, stderr = self._last(STDOUT_FD) or "", self._last(STDERR_FD) or ""
+        lines = (stdout if says_failure(stdout) and not says_failure(stderr) else stderr).splitlines()
+        return f"{self.outcome}{where}{f': {lines[-1].strip()}' if lines else ''}"
 
     @property
     def failed(self) -> bool:
@@ -254,8 +264,12 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         if self.log and self.log.is_there() and any(self.log.lines_of[each] > LAST_LINES for each in self._streams):
             self.log.keep()
             found.log = self.log.path
+        found.last_words = self._last_words(found.output or "", found.stderr or "")
+        found.failed_command = self.failed_command
         if not self._cause and self.returncode:
             found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines(), self.args)
+            if found.advice == READ_NO_MORE and self.failed_command:
+                found.advice += "; `set +o pipefail` above it accepts that"
         return found
 
     def tail(self, n: int = 10, stream: int | None = None) -> str:
@@ -280,6 +294,15 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     def _last(self, stream: int) -> str | None:
         return self.tail(LAST_LINES, stream).rstrip()[-_LONGEST:] if stream in self._streams else None
+
+    def _last_words(self, stdout: str, stderr: str) -> str:
+        """What an error shows of them: the stream that says why it failed; or else both, unless standard error came last."""
+        if not (stdout and stderr) or says_failure(stderr):
+            return stderr or stdout
+        if says_failure(stdout):
+            return stdout
+        both = self.tail(LAST_LINES).rstrip()[-_LONGEST:]
+        return stderr if both.endswith(stderr.rpartition("\n")[2]) else both
 
     def _open_lines(self) -> list[str]:
         """The last line of each stream whose last line has no end, or is followed by why Python ended."""

@@ -28,6 +28,7 @@ from typing import Any
 from . import status
 from .encoding import decode
 from .errors import ProcessLost
+from .failed_command import FailedCommand
 from .ladder import INTERRUPT, KILL, RUNGS, TERMINATE, StopLadder
 from .launch import portable
 from .launch.base import Launcher
@@ -65,6 +66,7 @@ class Process(asyncio.subprocess.Process):
         ladder: how far stopping it has come.
         launcher: what started it: "supervised" or "portable", or on another machine "ssh" or "dask".
         where: the other machine that it runs on, for people; empty: this one. `pid` is the one there.
+        failed_command: of a script for bash that has failed, the command that ended it; None: not known, or there is none.
         ok_codes: return codes that a view calls a success.
         on_wait: what a view does where the process is waited for, up to its end; None: nothing.
 
@@ -101,6 +103,7 @@ class Process(asyncio.subprocess.Process):
         self.ladder = StopLadder(self, loop, protocol.ended, _DEFAULT_GRACE)
         self.launcher = launcher.name
         self.where = inert_line(transport.get_extra_info("where", ""))
+        self.failed_command: FailedCommand | None = None
         self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
         _known.add(self)
@@ -131,6 +134,11 @@ class Process(asyncio.subprocess.Process):
     def usage(self) -> status.Usage | None:
         """CPU time and greatest memory of the program, when it has ended; None where nobody has told (portable)."""
         return self._protocol.usage
+
+    @property
+    def note(self) -> bytes:
+        """What a shell on another machine has noted of its script, see `script.note`."""
+        return self._protocol.note
 
     @property
     def is_over(self) -> bool:
@@ -561,6 +569,7 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         """Done when it has ended and all its pipes are closed."""
         self.lost: ProcessLost | None = None
         self.usage: status.Usage | None = None
+        self.note = b""
         self._log_streams = log_streams
         self._made: asyncio.BaseTransport | None = None
 

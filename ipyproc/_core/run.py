@@ -270,6 +270,8 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
                 except ProcessLost:  # while it was being started
                     if not attempts_left:
                         raise
+                    await asyncio.gather(*(process.ladder.abandon() for process in processes))  # those before it
+                    processes.clear()
                     continue
                 seconds = min(timeouts, default=None)
                 await asyncio.gather(*(finish(process, seconds, grace=VALUE_GRACE) for process in processes))

@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
-from .._core import launch, log, status, storage, value
+from .._core import launch, log, status, value
 from .._core.advice import NO_INPUT
 from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
@@ -50,7 +50,7 @@ _NO_CARD = "no page, a captured cell, an Output widget, a thread, --plain or --q
 
 @dataclass(frozen=True)
 class Command:
-    """What to start. `script` is put into a file whose name is the last argument; `input` is for standard input."""
+    """What to start. `script` is what the shell in `args` is to run; `input` is for standard input."""
 
     args: tuple[str, ...]
     title: str
@@ -141,7 +141,6 @@ class Cell:
         self._starting: asyncio.Task[Process] | None = None
         self._shown: View = NoView()
         self._writes: Captured | None = None
-        self._remove_script: Callable[[], object] = lambda: None
 
     async def run(self) -> Outcome:
         """Start it and, in the foreground, wait for it.
@@ -168,7 +167,6 @@ class Cell:
         except BaseException:
             if self._process:  # nobody would know of it any more
                 await self._process.ladder.abandon()
-            self._remove_script()
             raise
 
     async def clean_up(self) -> None:
@@ -202,18 +200,15 @@ class Cell:
             stdin: Any = PIPE if options.stdin == "ask" else DEVNULL
             if options.stdin not in (None, "ask", "none"):
                 stdin = files.enter_context(Path(options.stdin).open("rb"))  # noqa: ASYNC230 -- opens at once, or fails
-            args = self._command.args
-            if self._command.script is not None and not options.on:
-                args += (str(self._write_script(self._command.script)),)
             program = Program.of(
-                args,
+                self._command.args,
                 stdin=stdin,
                 input=self._command.input,
                 cwd=options.cwd,
                 env=self._env,
                 name=self._command.title,
                 on=options.on,
-                script=self._command.script if options.on else None,
+                script=self._command.script,
             )
             program.check()
             process = await program.start(make_log=self._make_log, keep=options.keep)
@@ -254,7 +249,6 @@ class Cell:
             raise
         finally:
             ending.cancel()
-            self._remove_script()
             try:
                 missing = await self._hand_over_text(process)
             finally:
@@ -410,7 +404,6 @@ class Cell:
             await keep_updated(view, _log(process), ending)
         finally:
             ending.cancel()
-            self._remove_script()
         await _until_end(process, view)
         if has_failed_by_itself(process) and not kernel.drops_late_output(self._shell):
             self._tell_failure(process, raises=False)
@@ -441,14 +434,6 @@ class Cell:
                 self._shell.user_ns[self._variables[stream]] = _log(process).reader(stream)
             else:
                 own.consume()  # type: ignore[union-attr]  # the cell has read it, as with %%script
-
-    def _write_script(self, text: str) -> Path:
-        """A file and not standard input: a program in the script that reads its input must not eat the script."""
-        fd, path = storage.create_file(".sh")
-        self._remove_script = storage.remove_with(self, path)
-        with open(fd, "wb") as file:
-            file.write(os.fsencode(text) + b"\n")  # a here-document wants the end of its last line
-        return path
 
 
 async def _first_output(output: log.Log, streams: Collection[int]) -> None:

@@ -20,7 +20,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
-from .._core import launch, log, status, storage
+from .._core import launch, log, script, status, storage
 from .._core.process import Process
 from .._core.screen import inert_line
 from . import awaiting, commands, environment, interpolation, interrupt, kernel, options, traceback, transcript
@@ -139,6 +139,8 @@ class AProcMagics(Magics):
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell | Each:
         """Everything that can be wrong with the line is an error here, before anything starts."""
         assert self.shell is not None
+        if body is not None:
+            body = body.replace("\r\n", "\n")  # a notebook from Windows; for Python code the tokenizer does it
         names = ChainMap(dict(local_ns or {}), self.shell.user_ns)
         parsed = options.parse(line, names)
         if parsed.command and (parsed.options.shell or parsed.options.strict is not None):
@@ -381,8 +383,7 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
             )
         flags = _STRICT[name]
     text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand and not chosen.each else body
-    first, *more = str(text).strip().splitlines() or [""]
-    title = _title(chosen.name or (f"{first} …" if more else first))
+    title = _title(chosen.name) if chosen.name else script.title(text)
     return Command((chosen.shell, *flags), title, script=text)
 
 

@@ -87,8 +87,8 @@ class LinkLauncher(abc.ABC):
     ) -> tuple[asyncio.SubprocessTransport, P]:
         """Start a program, when there is a place for it; see `_core.launch.base`.
 
-        `env` is added to the environment that programs get there; `script` is a text for a file there, whose name becomes
-        the last argument.
+        `env` is added to the environment that programs get there; `script` is a text that the shell in the arguments is to
+        run, from a file there (see `_core.script`).
         """
         return await self._start(protocol, [os.fsdecode(word) for word in (program, *args)], **popen)
 
@@ -280,6 +280,7 @@ class Transport(asyncio.SubprocessTransport):
         self._is_over = True
         self._returncode, self.left = told["exit"], told["left"]
         self._protocol.ended_at = self._started_at + told["lasted"]  # we may have been busy when it came
+        self._protocol.note = told["note"].encode("latin-1")
         if told["usage"]:
             self._protocol.usage = Usage(*told["usage"])
         if self._stdin_is_pipe:

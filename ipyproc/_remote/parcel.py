@@ -16,7 +16,7 @@ _MODULES = (
         f"_core/{name}.py"
         for name in (
             *("encoding", "errors", "family", "log", "log_writer", "pipe"),
-            *("screen", "status", "storage", "value"),
+            *("screen", "script", "status", "storage", "value"),
         )
     ),
     *(

@@ -23,13 +23,30 @@ def test_a_child_that_reads_stdin_cannot_eat_the_script(kernel):
         ("", "false | true\necho on", "error", ""),
         ("", "false; echo on", "error", ""),
         ("--no-strict", "false | true; false; echo on", "ok", "on\n"),
-        ("--shell sh", "echo $0 | grep -c ipyproc; false; echo on", "error", "1\n"),
+        ("--shell sh", "echo $0; false; echo on", "error", "sh\n"),
         ("--shell /bin/sh --no-strict", "false; echo on", "ok", "on\n"),
     ],
 )
 def test_scripts_are_strict_unless_told(kernel, line, body, status, text):
     done = kernel.run(f"%%aproc {line}\n{body}")
     assert (done.status, done.text()) == (status, text)
+
+
+def test_line_ends_of_windows(kernel):
+    lines = (
+        "%%aproc",
+        "for i in 1 2; do",
+        "  case $i in",
+        "    2) echo two ;;",
+        "  esac",
+        "done",
+        "cat <<X",
+        "text",
+        "X",
+    )
+    assert kernel.run("\r\n".join(lines)).text() == "two\ntext\n"
+    assert kernel.run("%%aproc --shell sh\r\nif true; then\r\necho yes\r\nfi\r\n").text() == "yes\n"
+    assert kernel.run("%%aproc od -An -c\r\na\r\nb\r\n").text().split() == ["a", r"\n", "b", r"\n"]
 
 
 def test_the_body_is_the_programs_input(kernel):

@@ -427,7 +427,10 @@ class Program:
 
         self._heard = first
         data = json.dumps({"start": request}).encode() + b"\n"
-        sent = socket.send_fds(self._job, [data], fds)
+        try:
+            sent = socket.send_fds(self._job, [data], fds)
+        except ConnectionError:
+            raise ProcessLost("the shim was killed before it started a program") from None
         # a large environment is more than a socket takes at once
         sending = asyncio.ensure_future(self._loop.sock_sendall(self._job, data[sent:]))
         sending.add_done_callback(
