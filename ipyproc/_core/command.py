@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import launch, log, process, registry, status, storage
-from .advice import near_program
+from .advice import near_program, no_more_processes
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """What a command consists of."""
@@ -376,6 +376,8 @@ def _worded(error: OSError, args: tuple[str, ...] | str) -> OSError:
         text = f"the arguments are too long for the operating system ({size} bytes)"
     elif error.errno == errno.ENOEXEC:
         text = "not a program: no #! line and no known format"
+    elif error.errno == errno.EAGAIN:
+        text = no_more_processes()
     else:
         if error.filename == words[0]:
             error.filename = words[0]  # the caller's own object, which may show itself in another way
