@@ -146,6 +146,7 @@ class StopLadder:
             self.cause = self.cause or cause
         while True:
             self._rung, self.sent, self.sent_at = rung, RUNGS[rung], now
+            self._due[rung] = min(self._due[rung], now)
             reached = family.send_signal(self.sent, kill_in=self._kill_in(now) if rung < KILL else None)
             self.reached = max(self.reached, reached)
             _logger.info("%s (pid %d): %s (%s)", process.name, process.pid, self.sent.name, cause)

@@ -26,11 +26,14 @@ from types import TracebackType
 from typing import Any
 
 from . import status
+from .encoding import decode
 from .errors import ProcessLost
+from .failed_command import FailedCommand
 from .ladder import INTERRUPT, KILL, RUNGS, TERMINATE, StopLadder
 from .launch import portable
 from .launch.base import Launcher
 from .log import LOG, STDERR_FD, STDOUT_FD, Log
+from .screen import inert_line
 
 __all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exec", "create_subprocess_shell"]
 
@@ -55,13 +58,15 @@ class Process(asyncio.subprocess.Process):
 
     Attributes:
         args: the program and its arguments, or the command line of the shell.
-        name: what to call it instead of that, for people; may be set.
+        name: what to call it instead of that, for people; may be set. It is one line on which nothing acts: line ends are
+            shown in it, control characters are not.
         log: the output on disk, when `stdout` or `stderr` is LOG; else None. A stream that goes to the log can be
             read too: `process.stdout` is then a reader of the log.
         family: the program and its descendants, as far as they can be found.
         ladder: how far stopping it has come.
         launcher: what started it: "supervised" or "portable", or on another machine "ssh" or "dask".
         where: the other machine that it runs on, for people; empty: this one. `pid` is the one there.
+        failed_command: of a script for bash that has failed, the command that ended it; None: not known, or there is none.
         ok_codes: return codes that a view calls a success.
         on_wait: what a view does where the process is waited for, up to its end; None: nothing.
 
@@ -97,7 +102,8 @@ class Process(asyncio.subprocess.Process):
         self.family = launcher.family(self, transport, own_session=own_session)
         self.ladder = StopLadder(self, loop, protocol.ended, _DEFAULT_GRACE)
         self.launcher = launcher.name
-        self.where: str = transport.get_extra_info("where", "")
+        self.where = inert_line(transport.get_extra_info("where", ""))
+        self.failed_command: FailedCommand | None = None
         self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
         _known.add(self)
@@ -109,6 +115,17 @@ class Process(asyncio.subprocess.Process):
         )
 
     @property
+    def name(self) -> str:
+        """What to call it, for people."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name={name!r}: allowed is a string")
+        self._name = inert_line(name)
+
+    @property
     def lost(self) -> ProcessLost | None:
         """Set when nobody saw how it ended; `returncode` stays None then, and `wait()` raises this."""
         return self._protocol.lost
@@ -117,6 +134,11 @@ class Process(asyncio.subprocess.Process):
     def usage(self) -> status.Usage | None:
         """CPU time and greatest memory of the program, when it has ended; None where nobody has told (portable)."""
         return self._protocol.usage
+
+    @property
+    def note(self) -> bytes:
+        """What a shell on another machine has noted of its script, see `script.note`."""
+        return self._protocol.note
 
     @property
     def is_over(self) -> bool:
@@ -173,7 +195,7 @@ class Process(asyncio.subprocess.Process):
     async def lines(self, stream: int | None = None) -> AsyncIterator[str]:
         """The lines of its output from the first one on, as they come, up to the end of the output.
 
-        They are text (UTF-8, bad bytes become U+FFFD) without line ends; for bytes there is `process.log`.
+        They are text (bytes that are none become U+FFFD) without line ends; for bytes there is `process.log`.
 
         Args:
             stream: 1 (standard output) or 2 (standard error); None: both, in order of arrival.
@@ -190,7 +212,7 @@ class Process(asyncio.subprocess.Process):
             ['1', '2', '3']
         """
         async for line in self._known_log("lines()", stream).reader(stream):
-            yield line.decode(errors="replace").rstrip("\r\n")
+            yield decode(line).rstrip("\r\n")
 
     def tail(self, n: int = 10, stream: int | None = None) -> str:
         r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as in `lines`."""
@@ -547,6 +569,7 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         """Done when it has ended and all its pipes are closed."""
         self.lost: ProcessLost | None = None
         self.usage: status.Usage | None = None
+        self.note = b""
         self._log_streams = log_streams
         self._made: asyncio.BaseTransport | None = None
 

@@ -22,7 +22,7 @@ class Usage:
     Example:
         >>> import ipyproc
         >>> print(ipyproc.Usage(user=1.5, system=0.25, peak_bytes=12_345_678))
-        1.75 s of CPU, 12.3 MB at the peak
+        1.75 s of CPU, 12 MB at the peak
     """
 
     user: float
@@ -91,10 +91,12 @@ def duration_words(seconds: float) -> str:
 
 
 def size_words(count: int) -> str:
-    """A number of bytes for people, in decimal units: `783 B`, `9.4 kB`, `2.1 GB`."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < (1000 if unit == "B" else 999.95):  # as it is rounded
-            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+    """A number of bytes for people, in decimal units: `783 B`, `9.4 kB`, `412 MB`, `2.1 GB`; in the page `size.ts` does it."""
+    step, units = 1, ["B", "kB", "MB", "GB", "TB"]
+    while len(units) > 1 and 2 * count >= 1999 * step:  # it would be rounded to 1000
+        step *= 1000
+        del units[0]
+    tenths = (20 * count + step) // (2 * step)  # halves go up, as in JavaScript
+    if step > 1 and tenths < 100:
+        return f"{tenths // 10}.{tenths % 10} {units[0]}"
+    return f"{(2 * count + step) // (2 * step)} {units[0]}"

@@ -27,13 +27,13 @@ class _Handler:
 
     def __init__(self, before: Any) -> None:
         self.before = before
-        self.actions: list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = []
+        self.actions: list[tuple[asyncio.AbstractEventLoop, Callable[[], None], contextvars.Context]] = []
 
     def __call__(self, *_: object) -> None:
         global _interrupted
         _interrupted = self.before
-        for loop, action in tuple(self.actions):
-            loop.call_soon_threadsafe(action)  # wakes any loop, however quiet
+        for loop, action, cell in tuple(self.actions):
+            loop.call_soon_threadsafe(action, context=cell)  # wakes any loop, however quiet
 
 
 _interrupted: Any = None
@@ -70,7 +70,8 @@ def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
     else:
         ours = _Handler(signal.SIG_DFL if current is None else current)
         signal.signal(signal.SIGINT, ours)
-    entry = (asyncio.get_running_loop(), action)
+    # what the action says belongs to the cell, and a signal comes while there is none
+    entry = (asyncio.get_running_loop(), action, contextvars.copy_context())
     ours.actions.append(entry)
     try:
         yield

@@ -11,18 +11,13 @@ from typing import NamedTuple
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("", "_core/", "_core/launch/", "_remote/")  # empty there: ours import what is not needed
-_CORE = ("errors", "family", "log", "log_writer", "pipe", "process_table", "screen", "status", "storage", "survivor")
+_CORE = (
+    *("encoding", "errors", "family", "log", "log_writer", "pipe", "process_table"),
+    *("screen", "script", "status", "storage", "survivor", "value"),
+)
 _LAUNCH = (
-    "base",
-    "descendants",
-    "guard",
-    "inheritance",
-    "mark",
-    "poll_loop",
-    "shim",
-    "supervised",
-    "supervisor",
-    "transport",
+    *("base", "descendants", "guard", "inheritance", "mark", "poll_loop"),
+    *("shim", "supervised", "supervisor", "transport"),
 )
 _MODULES = (
     *(f"_core/{name}.py" for name in _CORE),

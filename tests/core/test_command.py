@@ -114,7 +114,7 @@ async def test_words_of_all_kinds(program):
 def launcher(request, monkeypatch):
     """What starts programs: the best launcher here, and the one of all places."""
     if request.param == "portable":
-        monkeypatch.setattr(launch, "best", lambda: launch.portable)
+        monkeypatch.setattr(launch, "best", lambda: asyncio.sleep(0, launch.portable))
     return request.param
 
 

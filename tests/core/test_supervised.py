@@ -405,7 +405,7 @@ def test_what_a_shim_wrote_is_not_lost_with_it(program):
             await started.log.changed(started.log.bytes)
         log = started.log
         expected = log.bytes, dict(log.bytes_of), dict(log.lines_of), log.marks
-        log.unpack([0] * 7 + [None, [1, 2], 0, 1, ""])  # as if the kernel had heard nothing
+        log.unpack([0] * 7 + [None, [1, 2], 0, 1, "", 0, 0])  # as if the kernel had heard nothing
         os.kill(started.family._program.shim, signal.SIGKILL)
         with pytest.raises(ProcessLost):
             await started.wait()
@@ -431,7 +431,7 @@ def test_a_full_socket_holds_nothing_up_and_the_last_word_counts(program, tmp_pa
         start |= {
             "limits": [],
             "mark": [mark.KIND, mark.new()],
-            "keep": False,
+            "keep": None,
             "stdio": [0, "log", "log"],
             "log": written,
         }

@@ -5,7 +5,8 @@ when the kernel or the supervisor has ended (see `supervisor`), unless it is to 
 
 On the job socket both speak in lines of JSON. From kernel to shim, the first with descriptors::
 
-    {"start": {args, env, umask, limits, mark, keep,
+    {"start": {args, env, umask, limits, mark,
+               keep: null, or numbers of the descriptors that hold the locks of the log's directory,
                cwd: null or a path, here: null or the number of a descriptor, the directory that it starts from,
                stdio: [number of a descriptor, "log" or, for stderr, "stdout"],
                log: null or {fd: number of a descriptor, and the other arguments of LogWriter}}}
@@ -43,7 +44,7 @@ from ..process_table import may_signal
 from . import descendants, guard
 from .poll_loop import PollLoop
 
-_MOST_FDS = 6  # of one start: three streams, the log, the directory it starts from, the lock of the log's directory
+_MOST_FDS = 7  # of one start: three streams, the log, the directory it starts from, two locks of the log's directory
 _PERIOD = 0.004  # seconds between two words about the log
 _ABOVE_OURS = 1.1  # times our memory: Linux counts it in pieces, for each core
 
@@ -73,6 +74,7 @@ class Shim:
         self._fds: list[int] = []  # that came with it
         self._outbox = bytearray()
         self._is_kept = False
+        self._locks: list[int] = []  # of the directory of a log that is kept
         self._log: _Log | None = None
         self._rest()
         guard.wake_on_child(self._loop)
@@ -90,6 +92,8 @@ class Shim:
             if self._program:
                 self._reap()
             self._tell()
+        for fd in self._locks:
+            os.utime(fd)  # how long the log is kept counts from now
         os._exit(0)
 
     def _rest(self) -> None:
@@ -135,7 +139,7 @@ class Shim:
         umask: int,
         limits: list[tuple[int, tuple[int, int]]],
         mark: tuple[int, tuple[int, int]],
-        keep: bool,
+        keep: list[int] | None,
         stdio: list[int | str],
         log: dict[str, Any] | None,
     ) -> None:
@@ -186,8 +190,9 @@ class Shim:
         self._tell()
         for pipe in self._pipes:
             pipe.connect()
-        if keep:  # the last descriptor is the lock of the log's directory, which we hold from now on
+        if keep is not None:
             self._is_kept = True
+            self._locks = [fds[number] for number in keep]  # which we hold from now on
             guard.rename(guard.KEPT)
             os.dup2(0, sys.stderr.fileno())  # the kernel's, which somebody may read to its end
 

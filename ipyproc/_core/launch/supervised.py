@@ -246,7 +246,8 @@ async def _until_readable(sock: socket.socket, seconds: float) -> None:
 _supervisor: Supervisor | None = None
 _leaving: list[Supervisor] = []  # that start no programs any more, and hold some, or have just been left
 _refused: tuple[tuple[Any, ...] | None, float] = (None, 0.0)  # what was inherited, and until when it is not tried again
-_making = threading.Lock()
+_making = threading.Lock()  # several threads may start the first program at once
+os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 
 
 def prepare() -> None:
@@ -426,7 +427,10 @@ class Program:
 
         self._heard = first
         data = json.dumps({"start": request}).encode() + b"\n"
-        sent = socket.send_fds(self._job, [data], fds)
+        try:
+            sent = socket.send_fds(self._job, [data], fds)
+        except ConnectionError:
+            raise ProcessLost("the shim was killed before it started a program") from None
         # a large environment is more than a socket takes at once
         sending = asyncio.ensure_future(self._loop.sock_sendall(self._job, data[sent:]))
         sending.add_done_callback(
@@ -605,8 +609,9 @@ async def _start(
             here = len(fds)
             fds.append(os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
             theirs.callback(os.close, fds[here])
+        first_lock = len(fds)
         if keep:
-            fds.append(storage.lock())  # the last one; while it is open, nobody clears the directory of the log
+            fds += storage.locks()  # while they are open, nobody clears the directory of the log
         if (taken := await _take()) is None:
             raise ProcessLost("no supervisor can be started")
         supervisor, job = taken
@@ -622,7 +627,7 @@ async def _start(
             "umask": inherited.umask,
             "limits": inherited.limits,
             "mark": (mark.KIND, program.mark),
-            "keep": keep,
+            "keep": [*range(first_lock, len(fds))] if keep else None,
             "stdio": stdio,
             "log": written,
         }
