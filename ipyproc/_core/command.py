@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from . import launch, log, process, registry, script, status, storage
-from .advice import near_program
+from .advice import near_program, no_more_processes
 from .encoding import ENCODING
 from .failed_command import failed_command
 from .screen import inert_line
@@ -410,6 +410,8 @@ def _worded(error: OSError, args: tuple[str, ...] | str) -> OSError:
         text = f"the arguments are too long for the operating system ({size} bytes)"
     elif error.errno == errno.ENOEXEC:
         text = "not a program: no #! line and no known format"
+    elif error.errno == errno.EAGAIN:
+        text = no_more_processes()
     else:
         if error.filename == words[0]:
             error.filename = words[0]  # the caller's own object, which may show itself in another way

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -300,6 +301,16 @@ def test_unload_undoes_all(fresh_kernel):
 def test_operators_may_be_arguments_when_quoted(kernel):
     assert kernel.run("""%aproc printf <%s> '|' "a > b" x='a | b'""").text().rstrip("\n") == "<|><a > b><x=a | b>"
     assert kernel.run("%aproc --cwd ~ pwd").text() == kernel.run("import os; print(os.path.expanduser('~'))").text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there no directory can be removed that somebody is in")
+def test_the_directory_of_the_kernel_may_be_gone(fresh_kernel):
+    fresh_kernel.run("import os, tempfile; gone = tempfile.mkdtemp(); os.chdir(gone); os.rmdir(gone)")
+    assert fresh_kernel.run("%aproc echo hello").text() == "hello\n"
+    assert fresh_kernel.run("%%aproc\nx=1; echo $x").text() == "1\n"
+    assert fresh_kernel.run("%%aproc --cwd /tmp\npwd").text() == "/tmp\n"
+    assert "'below'" in fresh_kernel.run("%aproc --cwd below true").error
+    assert "'.venv' is no virtual environment" in fresh_kernel.run("%aproc --venv .venv true").error
 
 
 def test_a_long_line_is_no_burden(kernel):

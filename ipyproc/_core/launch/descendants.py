@@ -6,20 +6,15 @@ parent of every process is looked up.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
 from collections.abc import Iterable
 
+from .. import process_table
+
 _ROUNDS = 100  # how often is looked again, where something changes all the time
-
-
-def can_be_found() -> bool:
-    """Whether there is a /proc, and it tells of the processes that we can signal, and not of those of another namespace."""
-    try:
-        return os.readlink("/proc/self") == str(os.getpid()) and _parent(os.getpid()) == os.getppid()
-    except OSError:
-        return False
 
 
 def children(pid: int) -> list[int]:
@@ -93,18 +88,11 @@ def _listed(pid: int) -> list[int]:
 def _all_children() -> dict[int, list[int]]:
     """The children of every process."""
     found: dict[int, list[int]] = {}
-    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        try:
-            found.setdefault(_parent(pid), []).append(pid)
-        except OSError:
-            continue  # it has just ended
+    with contextlib.suppress(OSError):  # there is no /proc any more
+        for pid, (parent, _) in process_table.now().items():
+            found.setdefault(parent, []).append(pid)
     return found
 
 
 def _lookup(table: dict[int, list[int]], pid: int) -> list[int]:
     return table.get(pid, [])
-
-
-def _parent(pid: int) -> int:
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        return int(file.read().rpartition(")")[2].split()[1])  # proc_pid_stat(5): its name may hold anything

@@ -265,7 +265,7 @@ def _fitting() -> Supervisor | None:
     with _making:
         if _supervisor and _supervisor.inherited == inherited:
             return _supervisor
-        if (_refused[0] == inherited and time.monotonic() < _refused[1]) or not descendants.can_be_found():
+        if (_refused[0] == inherited and time.monotonic() < _refused[1]) or not process_table.is_ours():
             return None
         _replace(_supervisor)
         try:
