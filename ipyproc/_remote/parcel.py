@@ -12,7 +12,21 @@ from typing import NamedTuple
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("", "_core/", "_core/launch/", "_remote/")  # empty there: ours import what is not needed
 _MODULES = (
-    *(f"_core/{name}.py" for name in ("errors", "family", "log", "log_writer", "pipe", "screen", "status", "storage")),
+    *(
+        f"_core/{name}.py"
+        for name in (
+            "errors",
+            "family",
+            "log",
+            "log_writer",
+            "pipe",
+            "process_table",
+            "screen",
+            "status",
+            "storage",
+            "survivor",
+        )
+    ),
     *(
         f"_core/launch/{name}.py"
         for name in ("base", "descendants", "guard", "mark", "poll_loop", "shim", "supervised", "supervisor")
