@@ -17,6 +17,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
+from .._core.encoding import encode
 from .masked import Masked, join
 
 Names = Mapping[str, Any]
@@ -161,7 +162,7 @@ def as_word(value: Any, field: str) -> str:
         return os.fsdecode(value)
     text = value if isinstance(value, Masked) else str(value)
     try:
-        os.fsencode(text)
-    except UnicodeEncodeError as error:
+        encode(text)
+    except ValueError as error:
         raise UsageError(f"{{{field}}} is no text that a program can get: {error}") from None
     return text
