@@ -250,7 +250,7 @@ class Rows:
         start = self._settled.offset_of(first - self._settled_from)
         most = self._settled_from + self._settled.lines_before(start + _MUCH)
         end = self._settled.offset_of(max(first + 1, min(stop, most)) - self._settled_from)
-        return [_settled_row(line) for line in self._settled.read(start, end - start).splitlines()]
+        return [_settled_row(line) for line in self._settled.joined(start, end - start).splitlines()]
 
     # --- rows that are lines of the log --------------------------------------------------------------------------
 

@@ -505,7 +505,7 @@ class Card(Widget):
             "name": inert_line(log.path.name),
             "more": end < size,
         }
-        self.send(message, [await asyncio.to_thread(log.read, at, end - at)])
+        self.send(message, [await asyncio.to_thread(log.joined, at, end - at)])
         self._wire.spend(0)
 
 

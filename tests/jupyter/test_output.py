@@ -179,6 +179,8 @@ def test_a_log_that_is_removed_while_the_program_writes_can_be_read(fresh_kernel
     assert done.status == "ok", done.error
     expected = {"text": "'[1\\n,2]\\n'", "lines": "['[1', ',2]']", "json": "[1, 2]", "csv": "(1, 2)"}[form]
     assert fresh_kernel.run("x" + (".shape" if form == "csv" else "")).value in (expected, "(1, 1)")
+    shown = fresh_kernel.run("%aprocs log 1").text()
+    assert shown.startswith("[1\n,2]\n... 1: ✔ Done") and shown.endswith(" · somebody has removed its log\n")
     assert fresh_kernel.run("%aproc echo next").text() == "next\n"
 
 
