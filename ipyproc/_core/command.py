@@ -29,7 +29,7 @@ from typing import Any
 
 from . import launch, log, process, registry, script, status, storage
 from .advice import near_program, no_more_processes
-from .encoding import ENCODING
+from .encoding import ENCODING, encode
 from .failed_command import failed_command
 from .screen import inert_line
 
@@ -319,8 +319,8 @@ def _text(which: str, word: Any) -> str:
     if "\0" in text:
         raise ValueError(f"{which} ({text!r:.80}) holds a NUL character; no program can get that as an argument")
     try:
-        os.fsencode(text)
-    except UnicodeEncodeError as error:
+        encode(text)
+    except ValueError as error:
         raise ValueError(f"{which} ({text!r:.80}) is no text that a program can get: {error}") from None
     return text
 

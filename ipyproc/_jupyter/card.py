@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import signal
 import struct
 import sys
@@ -68,7 +69,7 @@ _MOST_ROWS, _ROWS_BYTES = 200, 48 * 1024  # of one answer
 _MOST_WAITING = 8  # answers
 _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
-_SLICE = 0.005  # seconds of work, then others have their turn
+_AT_ONCE = 64  # steps of a search; then it may be called off
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
 _PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
@@ -112,6 +113,7 @@ class Card(Widget):
         self._sent = -1  # up to this byte of the log the page knows it ...
         self._known = 0  # ... and these rows for good
         self._answers: list[tuple[int, int]] = []  # (first, count) of rows that the page waits for
+        self._asked = itertools.count()  # numbers of its questions for rows
         self._tasks: dict[str, asyncio.Task[None]] = {}  # of each operation that takes long, the last
         self._download = ("", 0)  # id and size
         self._limit = transcript_limit
@@ -418,9 +420,7 @@ class Card(Widget):
         name, text = asked.get("id"), asked.get("text")
         match operation, whole:
             case "rows", {"first": first, "count": count} if first >= 0 and 0 < count <= _MOST_ROWS:
-                if (first, count) not in self._answers:
-                    self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
-                self._ask_for_rows()
+                self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._answer(first, count))
                 return
         if not isinstance(name, str) or len(name) > 64:
             return
@@ -441,17 +441,21 @@ class Card(Widget):
         self._tasks[operation] = self._loop.create_task(work)
 
     @guarded
+    async def _answer(self, first: int, count: int) -> None:
+        await asyncio.to_thread(self._rows.warm, first, count)
+        if (first, count) not in self._answers:
+            self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
+        self._ask_for_rows()
+
+    @guarded
     async def _find(self, name: str, text: str, *, case: bool) -> None:
         found: list[int] = []
-        total, deadline = self._rows.total, time.monotonic() + _SLICE
-        for number in self._rows.find(text, case=case):
-            if number is not None:
-                found.append(number)
-            if len(found) > _MOST_FOUND:
-                break
-            if time.monotonic() > deadline:
-                await asyncio.sleep(0)
-                deadline = time.monotonic() + _SLICE
+        total = self._rows.total
+        finding = self._rows.find(text, case=case)
+        while len(found) <= _MOST_FOUND and (
+            more := await asyncio.to_thread(list, itertools.islice(finding, _AT_ONCE))
+        ):
+            found += [number for number in more if number is not None]
         numbers = found[:_MOST_FOUND]
         message = {"op": "found", "id": name, "total": total, "more": len(found) > _MOST_FOUND}
         self.send(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
@@ -464,12 +468,12 @@ class Card(Widget):
         last = min(last, self._rows.total - 1)
         while first + len(lines) <= last and size <= _MOST_COPIED:
             number = first + len(lines)
+            await asyncio.to_thread(self._rows.warm, number, min(_MOST_ROWS, last + 1 - number))
             for row in self._rows.read(number, min(_MOST_ROWS, last + 1 - number)):
                 lines.append(row.plain)
                 size += len(lines[-1]) + 1
             if first + len(lines) == number:
                 break
-            await asyncio.sleep(0)
         if first + len(lines) > last and lines and end >= 0:
             lines[-1] = lines[-1][:end]
         if lines:
@@ -504,7 +508,7 @@ class Card(Widget):
             "name": inert_line(log.path.name),
             "more": end < size,
         }
-        self.send(message, [log.read(at, end - at)])
+        self.send(message, [await asyncio.to_thread(log.joined, at, end - at)])
         self._wire.spend(0)
 
 

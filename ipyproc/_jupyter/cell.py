@@ -453,7 +453,7 @@ async def _until_end(process: Process, view: View) -> None:
 
 def _text(output: log.Log, stream: int) -> str:
     """What there is of a stream, complete or not."""
-    return value.text(output.read(stream=stream))
+    return value.text(output.joined(streams={stream}))
 
 
 def _log(process: Process) -> log.Log:

@@ -279,7 +279,8 @@ def _log(entry: Entry) -> str:
     lines = status.count_words(told.lines, "line", "lines")
     where = "it has no log"
     if told.log:
-        where = f"log: {inert_line(str(told.log))}" if told.log.exists() else "its output went with the process"
+        where = "somebody has removed its log" if process else "its output went with the process"
+        where = f"log: {inert_line(str(told.log))}" if told.log.exists() else where
     return f"{tail}... {_sentence(entry).rstrip()} · {lines} · {where}\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shlex
 from collections import ChainMap
@@ -69,11 +70,11 @@ class Each:
             results: list[CompletedProcess] = await self._work
         except BaseException:
             with contextlib.suppress(ValueError):  # the first error is the one to tell
-                self._hand_over()
+                await asyncio.to_thread(self._hand_over)
             raise
         finally:
             jobs.plain.reset(plain)
-        self._hand_over()
+        await asyncio.to_thread(self._hand_over)  # it may be much, on a slow disk
         return results
 
     async def clean_up(self) -> None:

@@ -24,6 +24,8 @@ from .._core.rows import Rows
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_MUCH = 1 << 20  # bytes
+_SHOWN = 2000  # rows
 _IDLE = 0.25  # seconds between two looks at the state when there is no output
 
 
@@ -124,9 +126,11 @@ class NoView:
 
 
 async def take_in(rows: Rows) -> None:
-    """Take in all that was written; others have their turns meanwhile."""
+    """Take in all that was written; others have their turns meanwhile. What it begins with will be shown at the end."""
     while rows.follow():  # noqa: ASYNC110  -- it is our own work that goes on
         await asyncio.sleep(0)
+    if rows.log.bytes > _MUCH:  # or it was all read just now
+        await asyncio.to_thread(rows.warm, 0, _SHOWN)
 
 
 async def keep_updated(view: View, log: Log, until: asyncio.Future[None]) -> None:

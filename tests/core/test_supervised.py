@@ -883,7 +883,7 @@ def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program,
                 while held(pid) != sorted(expected) and time.monotonic() < end:
                     await asyncio.sleep(0)  # it is just beginning
                 assert held(pid) == sorted(expected), pid
-                assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 6
+                assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 7
             await started.stop(0)
 
     asyncio.run(main())
