@@ -274,6 +274,7 @@ def load(shell: InteractiveShell) -> None:
     magics = AProcMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
+    traceback.show_as_written(shell)
     shell.events.register("pre_execute", magics.wakeup.begin)
     magics.wakeup.begin()  # for the cell that loads us
     shell.events.register("pre_run_cell", magics.table.begin_cell)
@@ -303,6 +304,7 @@ def unload(shell: InteractiveShell) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
+    traceback.show_as_before(shell)
     shell.events.unregister("pre_execute", magics.wakeup.begin)
     shell.events.unregister("pre_run_cell", magics.table.begin_cell)
     shell.events.unregister("post_run_cell", magics.table.untold.tell)
