@@ -13,9 +13,11 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from .._core.completed import CompletedProcess
 from .._core.parallel import Job, parallel
-from . import interpolation, jobs
+from . import interpolation, jobs, kernel
 from .formats import FORMATS
 from .options import Options
+
+_MOST_NAMED = 5  # of those that failed, where nothing else says so
 
 
 class Each:
@@ -73,6 +75,9 @@ class Each:
         finally:
             jobs.plain.reset(plain)
         self._hand_over()
+        if self._options.quiet and (failed := [job.name for job in self._work.jobs if job.state == "failed"]):
+            more = ", …" if len(failed) > _MOST_NAMED else ""
+            kernel.note(f"✘ {len(failed)} of {len(results)} failed: {', '.join(failed[:_MOST_NAMED])}{more}")
         return results
 
     async def clean_up(self) -> None:
