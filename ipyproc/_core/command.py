@@ -188,7 +188,7 @@ class Command:
         words = [self.args] if isinstance(self.args, str) else self.args
         program = None if self.on or isinstance(self.args, str) else _found(words[0], self.cwd, self.env)
         if text := not_started(error.errno or 0, program, self.args, os.environ if self.env is None else self.env):
-            return OSError(error.errno, text, words[0][:80])
+            return OSError(error.errno, text, f"{words[0]:.80}")  # as it shows itself: a slice shows all it has
         if error.filename == words[0]:
             error.filename = words[0]  # the caller's own object, which may show itself in another way
         return error
