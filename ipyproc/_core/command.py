@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from . import launch, log, process, registry, script, status, storage
-from .advice import near_program, no_more_processes
+from .advice import near_program, not_started
 from .encoding import ENCODING, encode
 from .failed_command import failed_command
 from .screen import inert_line
@@ -186,7 +186,7 @@ class Command:
                 else:
                     started = await process.start_exec(launcher, *args, **popen)
             except OSError as error:
-                raise _worded(error, self.args) from None
+                raise self._worded(error) from None
             if_it_fails.pop_all()
         if self.script is not None:
             self._follow_script(started, written, keep=keep)
@@ -215,6 +215,16 @@ class Command:
                 file.unlink(missing_ok=True)
 
         started.add_done_callback(look)
+
+    def _worded(self, error: OSError) -> OSError:
+        """The same error, better worded."""
+        words = [self.args] if isinstance(self.args, str) else self.args
+        program = None if self.on or isinstance(self.args, str) else _found(words[0], self.cwd, self.env)
+        if text := not_started(error.errno or 0, program, self.args, os.environ if self.env is None else self.env):
+            return OSError(error.errno, text, f"{words[0]:.80}")  # as it shows itself: a slice shows all it has
+        if error.filename == words[0]:
+            error.filename = words[0]  # the caller's own object, which may show itself in another way
+        return error
 
 
 def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[str, ...] | str:
@@ -390,6 +400,13 @@ def _check_program(program: str, cwd: str | None, env: Mapping[str, str] | None,
         raise FileNotFoundError(errno.ENOENT, f"no such program in PATH{hint}", program)
 
 
+def _found(program: str, cwd: str | None, env: Mapping[str, str] | None) -> str | None:
+    """The path of a program; None: it is not there."""
+    if os.path.dirname(program):
+        return os.path.join(cwd or "", program)
+    return shutil.which(program, path=(os.environ if env is None else env).get("PATH", os.defpath))
+
+
 def _as_words(program: str, is_alone: bool) -> str:
     """What to write instead, where a whole command was given as the name of a program."""
     if not is_alone or not _FOR_A_SHELL.search(program):
@@ -400,23 +417,6 @@ def _as_words(program: str, is_alone: bool) -> str:
         words = []
     separate = f"{', '.join(map(repr, words))}, or " if len(words) > 1 else ""
     return f"; a string is the name of a program and no command line: write {separate}shell=True"
-
-
-def _worded(error: OSError, args: tuple[str, ...] | str) -> OSError:
-    """The same error, better worded."""
-    words = [args] if isinstance(args, str) else args
-    if error.errno == errno.E2BIG:
-        size = sum(len(os.fsencode(word)) + 1 for word in words)
-        text = f"the arguments are too long for the operating system ({size} bytes)"
-    elif error.errno == errno.ENOEXEC:
-        text = "not a program: no #! line and no known format"
-    elif error.errno == errno.EAGAIN:
-        text = no_more_processes()
-    else:
-        if error.filename == words[0]:
-            error.filename = words[0]  # the caller's own object, which may show itself in another way
-        return error
-    return OSError(error.errno, text, words[0][:80])
 
 
 def _own_session() -> dict[str, Any]:

@@ -232,6 +232,10 @@ class Cell:
         try:
             return log.Log(file=path, append=name.startswith(">>"))
         except OSError as error:
+            folder = os.path.dirname(os.path.abspath(path))
+            if not os.path.isdir(folder):
+                what = "is no folder" if os.path.exists(folder) else "there is no such folder"
+                raise UsageError(f"--log {path}: {folder!r}: {what}") from None
             raise UsageError(f"--log: cannot write to {path!r}: {error.strerror}") from None
 
     async def _in_foreground(self, process: Process) -> Outcome:

@@ -15,9 +15,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from .._core.command import Command
 from .._core.completed import CompletedProcess
 from .._core.parallel import Job, parallel
-from . import interpolation, jobs
+from . import interpolation, jobs, kernel
 from .formats import FORMATS
 from .options import Options
+
+_MOST_NAMED = 5  # of those that failed, where nothing else says so
 
 
 class Each:
@@ -75,6 +77,9 @@ class Each:
         finally:
             jobs.plain.reset(plain)
         await asyncio.to_thread(self._hand_over)  # it may be much, on a slow disk
+        if self._options.quiet and (failed := [job.name for job in self._work.jobs if job.state == "failed"]):
+            more = ", …" if len(failed) > _MOST_NAMED else ""
+            kernel.note(f"✘ {len(failed)} of {len(results)} failed: {', '.join(failed[:_MOST_NAMED])}{more}")
         return results
 
     async def clean_up(self) -> None:

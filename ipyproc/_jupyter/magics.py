@@ -278,6 +278,7 @@ def load(shell: InteractiveShell) -> None:
     magics = AProcMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
+    traceback.show_as_written(shell)
     for begin in (magics.wakeup.begin, interrupt.begin_cell):
         shell.events.register("pre_execute", begin)
         begin()  # for the cell that loads us
@@ -308,6 +309,7 @@ def unload(shell: InteractiveShell) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
+    traceback.show_as_before(shell)
     for begin in (magics.wakeup.begin, interrupt.begin_cell):
         shell.events.unregister("pre_execute", begin)
     shell.events.unregister("pre_run_cell", magics.table.begin_cell)

@@ -1,6 +1,9 @@
 """One tree of errors: each is also the standard one, says what is known, and survives pickling with all of it."""
 
 import asyncio
+import errno
+import importlib
+import os
 import pickle
 import re
 import signal
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import ipyproc
+from ipyproc._core import launch
 from ipyproc._core.advice import advice, near_program
 from ipyproc._core.status import Usage
 
@@ -174,6 +178,21 @@ async def test_status_126_of_a_shell(shell, tmp_path):
         (127, "zsh:1: command not found: zqxxq", "zqxxq was not found"),
         (127, "env: ‘zqxxq’: No such file or directory", "zqxxq was not found"),
         (127, "/tmp/a.sh: line 3: zqxxq: command not found", "zqxxq was not found"),
+        (
+            127,
+            "/usr/bin/env: ‘python3\\r’: No such file or directory",
+            "a script asks for python3 with a carriage return",
+        ),
+        (
+            127,
+            "a.sh: line 2: $'\\r': command not found",
+            "a script asks for a command with a carriage return behind it: its lines",
+        ),
+        (
+            127,
+            "a.sh: line 3: $'ls\\r': command not found",
+            "a script asks for ls with a carriage return behind it: its lines end",
+        ),
         (126, "env: ‘/etc/passwd’: Permission denied", "/etc/passwd is not executable"),
         (141, "", "what read its output ended first"),
         (1, "x: command not found", ""),
@@ -201,6 +220,91 @@ async def test_what_cannot_start_is_an_oserror():
     for command, kind in ((["nosuchprogram"], FileNotFoundError), (["/tmp"], IsADirectoryError)):
         with pytest.raises(kind):
             await ipyproc.run(command)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the words are those for Linux")
+@pytest.mark.parametrize(
+    ("content", "kind", "said"),
+    [
+        (
+            b"#!/bin/bash\r\necho\r\n",
+            FileNotFoundError,
+            r"the interpreter '/bin/bash\r', which is not there: its lines end with CR LF",
+        ),
+        (
+            b"#! /opt/nosuch/sh -e\n",
+            FileNotFoundError,
+            "the interpreter '/opt/nosuch/sh', which is not there; there is /",
+        ),
+        (b"#!/nosuchq\n", FileNotFoundError, "its #! line names the interpreter '/nosuchq', which is not there: "),
+        (b"#!nosuchq", FileNotFoundError, "its #! line names the interpreter 'nosuchq', which is not there: "),
+        (b"#!/tmp\n", PermissionError, "its #! line names the interpreter '/tmp', which is a directory: "),
+        (
+            b"#!/etc/passwd\n",
+            PermissionError,
+            "its #! line names the interpreter '/etc/passwd', which is not executable: ",
+        ),
+        (b"#!OTHER\n", FileNotFoundError, "its #! line names the interpreter '/nosuchq', which is not there: "),
+        (b"#!/\x1b]0;x\xff\n", FileNotFoundError, r"the interpreter '/\x1b]0;x\udcff', which is not there: "),
+        (b"", OSError, "not a program: no #! line and no known format: "),
+    ],
+)
+@pytest.mark.parametrize("launcher", ["portable", "supervised"])
+async def test_a_script_whose_interpreter_is_not_there(tmp_path, monkeypatch, content, kind, said, launcher):
+    monkeypatch.setattr(launch, "best", lambda: importlib.import_module(f"ipyproc._core.launch.{launcher}"))
+    other, script = tmp_path / "other", tmp_path / "script"
+    other.write_bytes(b"#!/nosuchq\n")
+    script.write_bytes(content.replace(b"OTHER", os.fsencode(other)))
+    for each in (other, script):
+        each.chmod(0o755)
+    for command, more in (
+        (str(script), {}),
+        ("script", {"env": {"PATH": str(tmp_path)}}),
+        ("./script", {"cwd": tmp_path}),
+    ):
+        with pytest.raises(kind) as caught:
+            await ipyproc.run(command, **more)
+        assert said in str(caught.value) and str(caught.value).endswith(f": {command!r}"), str(caught.value)
+
+
+async def test_a_program_whose_loader_is_not_there(tmp_path):
+    path = tmp_path / "program"
+    data = Path("/bin/true").resolve().read_bytes()
+    path.write_bytes(
+        data.replace(b"/ld-linux", b"/ld-LINUX") if b"/ld-linux" in data else data.replace(b"/ld-musl", b"/ld-MUSL")
+    )
+    path.chmod(0o755)
+    with pytest.raises(FileNotFoundError, match="it is there, but not the loader that it names"):
+        await ipyproc.run(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits are those of Linux")
+async def test_what_is_too_long_is_named(monkeypatch):
+    limit = 32 * os.sysconf("SC_PAGE_SIZE")
+    big = "ü" * (limit // 2)
+    for command, more, said in (
+        (
+            ["ls", "a", big],
+            {},
+            f"argument 2 is too long: {limit + 1:,} bytes, and the operating system takes {limit:,} for one; a file",
+        ),
+        (
+            ["ls"],
+            {"env": {"A": "b", "BIG": big}},
+            f"the environment variable BIG is too long: {limit + 5:,} bytes, and the",
+        ),
+        (["echo " + big], {"shell": True}, "the line for the shell is too long: "),
+    ):
+        with pytest.raises(OSError, match=re.escape(said)) as caught:
+            await ipyproc.run(*command, **more)
+        assert caught.value.errno == errno.E2BIG and len(str(caught.value)) < 300
+    with pytest.raises(
+        OSError, match=r"the arguments \(\d,\d{3},\d{3} bytes\) and the environment variables \(6 bytes\) together are"
+    ):
+        await ipyproc.run(["ls", *["x" * (limit // 2)] * 140], env={"A": "bcd"})
+    assert (await ipyproc.run("printenv", "A", env={**os.environ, "A": "x" * (limit - 3)})).stdout == "x" * (
+        limit - 3
+    ) + "\n"
 
 
 @pytest.mark.parametrize(

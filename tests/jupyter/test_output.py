@@ -39,7 +39,7 @@ def test_a_log_of_ones_own(kernel, tmp_path):
     [
         ("--log", "UsageError: --log needs a value: --log FILE"),
         ("--log '>>'", "UsageError: --log: '>>' names no file"),
-        ("--log /nosuch/file", "UsageError: --log: cannot write to '/nosuch/file': No such file or directory"),
+        ("--log /nosuch/file", "UsageError: --log /nosuch/file: '/nosuch': there is no such folder"),
         ("--log /tmp", "UsageError: --log: cannot write to '/tmp': Is a directory"),
         ("--log /dev/null", "UsageError: --log: cannot write to '/dev/null': not a regular file"),
     ],
