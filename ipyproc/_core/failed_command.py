@@ -85,9 +85,9 @@ def _told(code: int, line: int, source: str, codes: list[int], command: str, scr
 def _stage(script: str, line: int, count: int, stage: int) -> tuple[int, str]:
     """The line of a stage of the pipe on this line, and its name; as it is and no name, where that is not sure."""
     found = {
-        (stages[stage].first, stages[stage].name)
-        for stages in pipelines(script)
-        if len(stages) == count and stages[0].first <= line <= stages[-1].last
+        (pipeline.stages[stage].line, pipeline.stages[stage].name)
+        for pipeline in pipelines(script)
+        if len(pipeline.stages) == count and pipeline.stages[0].line <= line <= pipeline.last
     }
     if len(found) != 1:
         return line, ""

@@ -3,7 +3,8 @@
 The script is in a file: on standard input it would be eaten by a program in it that reads its input, and among the arguments
 everybody could read it, `pkill -f` of the script would find the script itself, and no more than 128 KiB would fit. But it is not
 run *as* that file: `$0` and BASH_SOURCE would name a place that is none of the user's, and `cd "$(dirname "$0")"` lead there.
-So the shell is told to read the file, and both are what they are for a script on standard input (`%%bash`).
+So the shell is told to read the file, and both are what they are for a script on standard input (`%%bash`). Of bash, `eval` is
+to be seen in two places: `set -x` shows one `+` more, and in an EXIT trap BASH_COMMAND is the `eval`.
 
 bash with `-e` ends where a command fails, and says nothing of it. An ERR trap notes the command in the file of the script, which
 was read by then. What the trap may change for the script is nothing but what `trap -p`, `$-` and `set -o` say:
@@ -27,14 +28,13 @@ from collections.abc import Sequence
 
 from .screen import inert_line
 
-_BASH = """trap {debug} DEBUG; eval "${{IFS:2+LINENO:1}}$(<{file})"$'\\n'"""
+_BASH = """unset BASH_EXECUTION_STRING; {trap}eval "${{IFS:2+LINENO:1}}$(<{file})"$'\\n'"""
 """`$(...)` drops line ends, a here-document wants one; before bash 5.1 the first line is 0, and one more in front makes it 1."""
-_TRAP = """\
+_NOTE = """\
 {{ case ${{BASHPID-$$}}.$BASH_SUBSHELL$- in $$.0*e*) builtin printf '%s\\0' '' $? $LINENO "${{BASH_SOURCE-}}" \
 ${{#PIPESTATUS[@]}} "${{PIPESTATUS[@]}}" "$BASH_COMMAND" "$_" >|{file};; esac; }} 2>/dev/null || :"""
-_DEBUG = "trap - DEBUG; unset BASH_EXECUTION_STRING; ${{BASHPID+set -E}}; trap {trap} ERR"
-"""Before 4.0 there is no BASHPID, and the subshell of `<(...)` would take itself for the script: there no function is looked into."""
-_PLAIN = """eval "${{IFS:2+LINENO:1}}$(<{file})"$'\\n'"""
+_TRAP = "trap - DEBUG; ${{BASHPID+set -E}}; trap {note} ERR"
+"""Before bash 4 there is no BASHPID, and the shell of a `<(...)` would take itself for the script: no function is looked into."""
 _OTHERS = {
     **dict.fromkeys(("sh", "dash", "ash", "mksh"), ". {file}"),
     "zsh": "unsetopt function_argzero; . {file}",
@@ -54,9 +54,9 @@ def arguments(shell: Sequence[str], text: str, file: str) -> tuple[str, ...]:
     name = os.path.basename(shell[0]).removesuffix(".exe")
     quoted = shlex.quote(file)
     if name == "bash":
-        trap = shlex.quote(_TRAP.format(file=quoted))
-        debug = shlex.quote(_DEBUG.format(trap=trap))
-        told = (_PLAIN if _LEFT_ALONE.search(text) else _BASH).format(file=quoted, debug=debug)
+        trap = _TRAP.format(note=shlex.quote(_NOTE.format(file=quoted)))
+        is_left_alone = _LEFT_ALONE.search(text)
+        told = _BASH.format(file=quoted, trap="" if is_left_alone else f"trap {shlex.quote(trap)} DEBUG; ")
     elif name in _OTHERS:
         told = _OTHERS[name].format(file=quoted)
     else:
