@@ -12,8 +12,9 @@ was read by then. What the trap may change for the script is nothing but what `t
 - Nothing is defined and no descriptor is open, so that no program inherits and no list shows anything.
 - `$?`, `$_` and PIPESTATUS stay, it writes to neither stream, and `set -x` does not show it.
 - It notes what ends the shell itself, and nothing of a subshell: there `-e` is off, or the shell has a failure of its own to note.
-- `set -E` carries it into functions. A script that sets an ERR or DEBUG trap of its own, lists its traps or shows the lines that
-  it reads (`set -v`) is left alone.
+- `set -E` carries it into functions, but into subshells too, and `$!` of `(cd there && server) &` is then a bash and not the
+  server, which `kill $!` leaves behind. So there is no `set -E` where something may run in the background, or no function is.
+- A script that sets an ERR or DEBUG trap of its own, lists its traps or shows the lines that it reads (`set -v`) is left alone.
 - The DEBUG trap that sets it is gone when it has done so, which is before the first command of the script and after `eval` has
   looked whether there is an ERR trap that is to hear of `eval` itself.
 """
@@ -33,8 +34,11 @@ _BASH = """unset BASH_EXECUTION_STRING; {trap}eval "${{IFS:2+LINENO:1}}$(<{file}
 _NOTE = """\
 {{ case ${{BASHPID-$$}}.$BASH_SUBSHELL$- in $$.0*e*) builtin printf '%s\\0' '' $? $LINENO "${{BASH_SOURCE-}}" \
 ${{#PIPESTATUS[@]}} "${{PIPESTATUS[@]}}" "$BASH_COMMAND" "$_" >|{file};; esac; }} 2>/dev/null || :"""
-_TRAP = "trap - DEBUG; ${{BASHPID+set -E}}; trap {note} ERR"
-"""Before bash 4 there is no BASHPID, and the shell of a `<(...)` would take itself for the script: no function is looked into."""
+_TRAP = "trap - DEBUG; {functions}trap {note} ERR"
+_FUNCTIONS = "${BASHPID+set -E}; "
+"""Before bash 4 there is no BASHPID, and the shell of a `<(...)` would take itself for the script."""
+_HAS_FUNCTIONS = re.compile(r"\w\s*\(\s*\)|^\s*function\s", re.MULTILINE)
+_HAS_JOBS = re.compile(r"(?<![&<>])&(?![&>])|\bcoproc\b")
 _OTHERS = {
     **dict.fromkeys(("sh", "dash", "ash", "mksh"), ". {file}"),
     "zsh": "unsetopt function_argzero; . {file}",
@@ -54,7 +58,8 @@ def arguments(shell: Sequence[str], text: str, file: str) -> tuple[str, ...]:
     name = os.path.basename(shell[0]).removesuffix(".exe")
     quoted = shlex.quote(file)
     if name == "bash":
-        trap = _TRAP.format(note=shlex.quote(_NOTE.format(file=quoted)))
+        functions = _FUNCTIONS if _HAS_FUNCTIONS.search(text) and not _HAS_JOBS.search(text) else ""
+        trap = _TRAP.format(functions=functions, note=shlex.quote(_NOTE.format(file=quoted)))
         is_left_alone = _LEFT_ALONE.search(text)
         told = _BASH.format(file=quoted, trap="" if is_left_alone else f"trap {shlex.quote(trap)} DEBUG; ")
     elif name in _OTHERS:

@@ -30,6 +30,7 @@ FAILED = {  # None: bash does not say, or the script hears of its failures itsel
     "aliases_and_eval": "line 4: `false` exited with 1",
     "arithmetic_and_tests": "line 6: `(( n ))` exited with 1",
     "background": "line 6: `wait $!` exited with 3",
+    "background_subshell": "line 11: `false` exited with 1",
     "command_not_found": "line 2: `nosuchcommand --flag` exited with 127",
     "conditions": None,
     "continued": "line 4: `ls -d /nonexistent / > /dev/null` exited with 2",
@@ -253,6 +254,19 @@ PIPES = [
 async def test_a_stage_of_a_pipe_is_named_where_that_is_sure(text, said):
     process, *_ = await run(text)
     assert str(process.failed_command) == said
+
+
+async def test_functions_are_looked_into_where_nothing_runs_in_the_background():
+    """What begins as `(cd there && server) &` must be the server, for `kill $!`."""
+    text = "f() {\n  false\n}\n%s\nf"
+    for line, said in (
+        ("echo a && echo 2>&1", "line 2: `false` exited with 1"),
+        ("cat <&0 &> /dev/null", "line 2: `false` exited with 1"),
+        ("true &", None),
+        ("coproc true", None),
+    ):
+        process, *_ = await run(text % line)
+        assert (str(process.failed_command) if process.failed_command else None) == said, line
 
 
 async def test_a_command_that_is_not_in_the_text_is_not_told():
