@@ -33,7 +33,7 @@ _BASH = """unset BASH_EXECUTION_STRING; {trap}eval "${{IFS:2+LINENO:1}}$(<{file}
 """`$(...)` drops line ends, a here-document wants one; before bash 5.1 the first line is 0, and one more in front makes it 1."""
 _NOTE = """\
 {{ case ${{BASHPID-$$}}.$BASH_SUBSHELL$- in $$.0*e*) builtin printf '%s\\0' '' $? $LINENO "${{BASH_SOURCE-}}" \
-${{#PIPESTATUS[@]}} "${{PIPESTATUS[@]}}" "$BASH_COMMAND" "$_" >|{file};; esac; }} 2>/dev/null || :"""
+${{#PIPESTATUS[@]}} "${{PIPESTATUS[@]}}" "${{BASH_COMMAND:0:4096}}" "$_" >|{file};; esac; }} 2>/dev/null || :"""
 _TRAP = "trap - DEBUG; {functions}trap {note} ERR"
 _FUNCTIONS = "${BASHPID+set -E}; "
 """Before bash 4 there is no BASHPID, and the shell of a `<(...)` would take itself for the script."""
