@@ -19,19 +19,19 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from . import launch, log, process, registry, script, status, storage
-from .advice import near_program
+from .advice import near_program, no_more_processes
+from .encoding import ENCODING
 from .failed_command import FailedCommand, failed_command
+from .screen import inert_line
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """What a command consists of."""
@@ -51,7 +51,7 @@ class Command:
         input: bytes for standard input, instead of `stdin`.
         cwd: the directory to start in; None: that of this process.
         env: the whole environment; None: that of this process.
-        name: what to call it, for people; empty: the command itself.
+        name: what to call it, for people, as one line on which nothing acts; empty: the command itself.
         on: the launcher of another machine; None: here. There `env` is added to what that machine gives its programs,
             and what can be started there, it alone knows.
         script: a text that the shell in `args` is to run, see `script`; None: there is none.
@@ -84,7 +84,7 @@ class Command:
         name: str | None = None,
         on: Any = None,
         script: str | None = None,
-        encoding: str = "utf-8",
+        encoding: str = ENCODING,
         errors: str = "strict",
     ) -> Command:
         """Check it.
@@ -111,6 +111,9 @@ class Command:
             None if on is None else launch.named(on),
             script,
         )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", inert_line(self.name))
 
     def __str__(self) -> str:
         return self.name or status.command_line(self.args)
@@ -159,7 +162,9 @@ class Command:
         }
         if self.on and self.script is not None:
             popen["script"] = self.script
-        launcher = self.on or launch.best()
+        launcher = self.on or await launch.best()
+        if launcher is launch.portable:
+            popen["default_signals"] = True  # elsewhere they are so always: the program is no child of this process
         if make_log:
             popen["log"] = make_log()
         with contextlib.ExitStack() as files, contextlib.ExitStack() as if_it_fails:
@@ -175,7 +180,6 @@ class Command:
                 file.write(self.input)
                 file.seek(0)
                 popen["stdin"] = file
-            files.enter_context(_default_signals())
             try:
                 if isinstance(args, str):
                     started = await process.start_shell(launcher, args, **popen)
@@ -408,6 +412,8 @@ def _worded(error: OSError, args: tuple[str, ...] | str) -> OSError:
         text = f"the arguments are too long for the operating system ({size} bytes)"
     elif error.errno == errno.ENOEXEC:
         text = "not a program: no #! line and no known format"
+    elif error.errno == errno.EAGAIN:
+        text = no_more_processes()
     else:
         if error.filename == words[0]:
             error.filename = words[0]  # the caller's own object, which may show itself in another way
@@ -419,24 +425,6 @@ def _own_session() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
-
-
-@contextlib.contextmanager
-def _default_signals() -> Iterator[None]:
-    """While a program is started, no signal is *ignored* here: what is ignored would stay ignored in the program."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
-    for number in ignored:
-        signal.signal(number, lambda *_: None)  # the same for us; a handler becomes the default in the program
-    try:
-        yield
-    finally:
-        for number in ignored:
-            signal.signal(number, signal.SIG_IGN)
 
 
 def _log_end(ended: process.Process) -> None:

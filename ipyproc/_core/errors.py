@@ -7,6 +7,7 @@
     │   │                           or was ended by a signal              (also a subprocess.CalledProcessError)
     │   └── ProcessStopped          that, because somebody stopped it     (Stop, Kill, an interrupt, `stop()`)
     ├── ProcessTimeout              it was stopped as its time was up     (also a subprocess.TimeoutExpired)
+    ├── ProcessNotStopped           something of it lives on, though everything was tried to stop it
     └── ProcessLost                 nobody saw how it ended               (also a ConnectionError)
 
     OSError                         it could not be started: FileNotFoundError, PermissionError, ... as asyncio
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import status
 from .screen import inert_line
+from .survivor import Survivor
 
 if TYPE_CHECKING:
     from .failed_command import FailedCommand
@@ -151,6 +153,41 @@ class ProcessTimeout(ProcessError, subprocess.TimeoutExpired):  # type: ignore[o
 
     def _sentence(self) -> str:
         return f"{self._command()} was stopped after its timeout of {self.timeout:g} s"
+
+
+_MOST_NAMED = 5  # processes
+
+
+class ProcessNotStopped(ProcessError):
+    """A program was to be stopped, and it or something of its family lives on, though SIGKILL was tried too.
+
+    They belong to another user (`sudo`, a setuid program), are held by a debugger, or are stuck in the operating system.
+    `returncode` is None if the program itself lives on.
+
+    Attributes:
+        survivors: what lives on; each has `pid`, `name`, and `why` in words.
+        timeout: the seconds that the program was given, if that is why it was to be stopped; else None.
+
+    Example:
+        >>> import ipyproc
+        >>> async def stop(process):
+        ...     try:
+        ...         await process.stop()
+        ...     except ipyproc.ProcessNotStopped as error:
+        ...         for each in error.survivors:
+        ...             print(f"ask somebody who may to `kill {each.pid}`: it {each.why}")
+    """
+
+    def __init__(self, survivors: Sequence[Survivor] = ()) -> None:
+        super().__init__(tuple(survivors))
+        self.survivors = tuple(survivors)
+        self.timeout: float | None = None
+
+    def _sentence(self) -> str:
+        when = "" if self.timeout is None else f" after its timeout of {self.timeout:g} s"
+        named = "; ".join(map(str, self.survivors[:_MOST_NAMED])) or "nobody has told how it ended"
+        more = len(self.survivors) - _MOST_NAMED
+        return f"{self._command()} could not be stopped{when}: {named}{f'; {more} more' if more > 0 else ''}"
 
 
 class ProcessLost(ProcessError, ConnectionError):

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from . import status
+from .encoding import decode
 from .pipelines import pipelines
 from .screen import inert_line
 
@@ -53,7 +54,7 @@ def failed_command(note: bytes, script: str) -> FailedCommand | None:
     Of a script that holds a secret, which is a `Masked`, nothing is told but what that shows.
     """
     try:
-        code, line, source, count, *rest = note.decode(errors="replace").split("\0")
+        code, line, source, count, *rest = decode(note).split("\0")
         codes = [int(each) for each in rest[: int(count)]]
         command, _, *_ = rest[int(count) :]  # one that is followed by nothing is cut
         return _told(int(code), int(line), source, codes, command, script)

@@ -19,7 +19,7 @@ from .completed import CompletedProcess
 from .joblog import JobLog
 from .ladder import INTERRUPT, KILL, TERMINATE
 from .process import Process
-from .stage import Stage, finish
+from .stage import VALUE_GRACE, Stage, finish
 
 HELD_BYTES = 2048
 """A result with no more output than this has it in memory, and no log: a log alone takes more than that."""
@@ -247,16 +247,15 @@ class Parallel(waiting.Work[list[CompletedProcess]]):
         """
 
         def stop(process: Process) -> None:
-            process.ladder.grace = grace
-            process.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop")
+            process.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop", grace)
 
         self._pool.halt(stop)
         await self._pool.idle()
 
     async def _clean_up(self) -> None:
         for process in self._pool.left:
-            if process.family.alive():
-                await process.stop()
+            if process.family.is_alive():
+                await process.ladder.abandon()
         await launch.disconnect()
 
 
@@ -371,7 +370,7 @@ class _Pool:
                 self._end(job, result)
 
     def _is_to_be_repeated(self, job: Job, result: CompletedProcess) -> bool:
-        if self._is_stopping or not result.failed or result.was_stopped:
+        if self._is_stopping or not result.failed or result.was_stopped or result.lives_on:
             return False
         return job.attempts - min(job.lost, job.stage.retry_lost) <= self._retries
 
@@ -408,7 +407,7 @@ class _Pool:
                 self._changed(job)
                 if self._stop:
                     self._stop(process)
-                await finish(process, job.stage.timeout)
+                await finish(process, job.stage.timeout, grace=VALUE_GRACE)
                 result = job.stage.completed(process)
             except BaseException:
                 await process.ladder.abandon()

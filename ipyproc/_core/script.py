@@ -79,7 +79,7 @@ def title(text: str) -> str:
 def write(fd: int, text: str) -> None:
     """Make it the content of a new file, and close that; the last line has an end."""
     with open(fd, "wb") as file:
-        file.write(text.encode("utf-8", "surrogateescape") + b"\n")  # as the notebook is, whatever the locale
+        file.write(os.fsencode(text) + b"\n")  # in the encoding of all that programs get, see `encoding`
 
 
 def note(file: str | os.PathLike[str]) -> bytes:

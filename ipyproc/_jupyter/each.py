@@ -76,6 +76,10 @@ class Each:
         self._hand_over()
         return results
 
+    async def clean_up(self) -> None:
+        """What is to be done before an event loop ends that was there for this alone."""
+        await self._work._clean_up()
+
     def _give_grace(self, job: Job) -> None:
         if job.process:
             assert self._options.grace is not None
@@ -97,5 +101,5 @@ class Each:
 
 def _name(item: Any) -> str:
     if interpolation.is_many(item):
-        return shlex.join(interpolation.as_word(each, "item") for each in item)
-    return interpolation.as_word(item, "item")
+        return shlex.join(interpolation.as_word(each, "{item}") for each in item)
+    return interpolation.as_word(item, "{item}")

@@ -16,8 +16,9 @@ and to it::
     {"pid": P}                          the program runs
     {"errno": N, "text": T, "file": F}  it could not be started
     {"taken": bytes}                    of standard input; `WINDOW` may be on the way
-    {"exit": CODE, "usage": [U, S, M], "left": N, "note": T}    the program itself has ended; N descendants have not; what its
-                                        shell has noted of a script, in Latin-1
+    {"exit": CODE, "lasted": SECONDS,   the program itself has ended after this time;
+     "usage": [U, S, M], "left": N,     N descendants have not;
+     "note": T}                         what its shell has noted of a script, in Latin-1
     {"figures": [S, M, N, paused]}      of the family now: seconds of CPU, bytes of memory, number of processes
     {"gone": true}                      nothing is left of its family
     {"lost": REASON}                    it was ended because of us, and not by itself: that is no exit
@@ -57,6 +58,7 @@ class Session(asyncio.SubprocessProtocol):
     """
 
     usage: Usage | None = None
+    ended_at = 0.0
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
         self._send = send
@@ -220,10 +222,10 @@ class Session(asyncio.SubprocessProtocol):
             return
         self._has_told = True
         self._read_note()
-        used = self.usage
+        used, lasted = self.usage, self.ended_at - self._transport.get_extra_info("started_at")
         left = len(descendants.of(self._transport.program.shim)) if self._transport.program.has_family else 0
         usage = [used.user, used.system, used.peak_bytes] if used else None
-        self._tell(exit=self._transport.get_returncode(), usage=usage, left=left, note=self._note)
+        self._tell(exit=self._transport.get_returncode(), lasted=lasted, usage=usage, left=left, note=self._note)
         self._tell_gone()
 
     def _has_gone(self) -> None:

@@ -167,7 +167,8 @@ class SSHLauncher(near.LinkLauncher):
         name, data = parcel.packed()
         greeting = f"ipyproc {uuid.uuid4().hex} "
         there = await session.create_process(_command(self._python), encoding=None)
-        there.stdin.write(_boot(name, len(data), greeting) + data)
+        with contextlib.suppress(OSError):  # it has ended: what it said before is the reason
+            there.stdin.write(_boot(name, len(data), greeting) + data)
         for _ in range(_MOST_NOISE):
             line = (await there.stdout.readline()).decode(errors="replace")
             if greeting in line:
@@ -201,7 +202,10 @@ class _Connection:
     def send(self, number: int, message: bytes) -> None:
         """Send a message to a program."""
         if self.is_alive:
-            self._there.stdin.write(HEAD.pack(number, len(message)) + message)
+            with contextlib.suppress(
+                OSError
+            ):  # the channel has closed: `read` is about to hear it, and tells the program
+                self._there.stdin.write(HEAD.pack(number, len(message)) + message)
 
     def close_place(self, number: int) -> None:
         """End what is left there."""

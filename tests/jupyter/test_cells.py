@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -57,9 +58,19 @@ def test_the_body_is_the_programs_input(kernel):
 
 
 def test_a_line_is_one_command_without_a_shell(kernel):
-    assert kernel.run("v = 'a; echo $HOME'\n%aproc printf <%s> {v} $HOME * ~ '{v}'").text() == (
+    assert kernel.run("v = 'a; echo $HOME'\n%aproc printf <%s> {v} '$HOME' * '~' '{v}'").text() == (
         "<a; echo $HOME><$HOME><*><~><a; echo $HOME>"
     )
+
+
+def test_an_expression_of_a_line_sees_what_the_code_around_it_sees(kernel):
+    kernel.run("import os\nbase, n = '/a b', 1\ndef f(n):\n    %aproc printf <%s> {n + 1} {os.path.join(base, str(n))}")
+    assert kernel.run("f(41)").text() == "<42></a b/41>"
+    assert kernel.run("async def g(n):\n    %aproc printf <%s> {n + 1}\nawait g(1)").text() == "<2>"
+    assert kernel.run("for i in range(2):\n    %aproc printf <%s> {i * 2}").text() == "<0><2>"
+    assert kernel.run(
+        "%%aproc --expand\nprintf '<%s>' {os.path.basename(base)} {[n, n + 1]}; echo ${BASH##*/}"
+    ).text() == ("<a b><1><2>bash\n")
 
 
 def test_variables(kernel):
@@ -290,6 +301,16 @@ def test_unload_undoes_all(fresh_kernel):
 def test_operators_may_be_arguments_when_quoted(kernel):
     assert kernel.run("""%aproc printf <%s> '|' "a > b" x='a | b'""").text().rstrip("\n") == "<|><a > b><x=a | b>"
     assert kernel.run("%aproc --cwd ~ pwd").text() == kernel.run("import os; print(os.path.expanduser('~'))").text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there no directory can be removed that somebody is in")
+def test_the_directory_of_the_kernel_may_be_gone(fresh_kernel):
+    fresh_kernel.run("import os, tempfile; gone = tempfile.mkdtemp(); os.chdir(gone); os.rmdir(gone)")
+    assert fresh_kernel.run("%aproc echo hello").text() == "hello\n"
+    assert fresh_kernel.run("%%aproc\nx=1; echo $x").text() == "1\n"
+    assert fresh_kernel.run("%%aproc --cwd /tmp\npwd").text() == "/tmp\n"
+    assert "'below'" in fresh_kernel.run("%aproc --cwd below true").error
+    assert "'.venv' is no virtual environment" in fresh_kernel.run("%aproc --venv .venv true").error
 
 
 def test_a_long_line_is_no_burden(kernel):

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 
+import asyncssh
 import pytest
 
 import ipyproc
@@ -65,6 +66,30 @@ async def test_a_machine_without_a_python_for_us(sshd, tmp_path):
     words = [tmp_path / "sh", "-c", ssh._command(None)]
     done = subprocess.run(words, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (127, "no Python 3.11 or newer was found there\n")
+
+
+async def test_the_reason_is_heard_although_it_ended_before_we_spoke(sshd, monkeypatch):
+    """As it happens where we are slow: the channel is closed by then."""
+    create_process = asyncssh.SSHClientConnection.create_process
+
+    async def create_and_wait(*words, **options):
+        process = await create_process(*words, **options)
+        await process.channel.wait_closed()
+        return process
+
+    monkeypatch.setattr(asyncssh.SSHClientConnection, "create_process", create_and_wait)
+    assert "/nope/python: not found" in await refused(**sshd, python="/nope/python")
+
+
+async def test_a_channel_that_closes_while_we_speak_is_a_broken_connection(sshd):
+    on = ipyproc.SSHLauncher(**sshd)
+    running = await ipyproc.start("sleep", "60", on=on)
+    (await on._connections.get())._there.channel.abort()
+    with pytest.raises(ipyproc.ProcessLost, match=r"was being started on .* was lost: the connection broke"):
+        await ipyproc.run("true", on=on)
+    with pytest.raises(ipyproc.ProcessLost, match="the connection broke"):
+        await running.wait()
+    await on.aclose()
 
 
 async def test_a_python_there_that_was_built_for_an_older_linux(sshd, monkeypatch):

@@ -27,7 +27,8 @@ class Launcher(Protocol):
     ) -> tuple[asyncio.SubprocessTransport, P]:
         """Start a program with its arguments; `popen` are the keywords of `subprocess.Popen`, and two more.
 
-        `log`: where the streams go whose keyword is LOG; `keep`: the program outlives this process.
+        `log`: where the streams go whose keyword is LOG; `keep`: the program outlives this process. It changes nothing of this
+        process, and no signal is ignored in the program because it is ignored here (portable: with `default_signals=True`).
         """
 
     def family(self, process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
