@@ -31,6 +31,12 @@ NO_INPUT = "and there was no input for that"
 READ_NO_MORE = "what read its output ended first"
 _FOR_A_SHELL = re.compile(r"[*?]|\A~|\$\w|\$\{")
 _MISSING = re.compile(r"^.*: No such file or directory$", re.MULTILINE)
+_FAILURE = re.compile(
+    r"(?:error|exception|fatal|fail(?:ed|s|ures?)|panic(?:ked)?|abort(?:ed)?|cannot|can't|can not|could not|unable|denied|refused"
+    r"|not found|no such|invalid|illegal|unknown|unrecognized|undefined|missing|usage)s?\b",
+    re.IGNORECASE,
+)
+_WARNING = re.compile(r"\s*(?:\S+:\s*)*\w*warning\b", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"([^\s:‘’'\"]+)[’'\"]?: Permission denied")
 
 
@@ -56,7 +62,9 @@ def advice(
         if _FOR_A_SHELL.search(text := str(word)) and any(text in line for line in _MISSING.findall(stderr)):
             return f"{text!r:.200} was passed as it is, for no shell has expanded it"
     if returncode in (-_KILLED, _OF_SHELL + _KILLED):
-        peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage else ""
+        if usage and usage.peak_bytes is None:
+            return "nobody stopped it from here, and it had little memory"
+        peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage and usage.peak_bytes else ""
         return f"probably out of memory (nobody stopped it from here{peak})"
     if returncode in (-_BROKEN_PIPE, _OF_SHELL + _BROKEN_PIPE):
         return READ_NO_MORE
@@ -67,6 +75,11 @@ def advice(
         found = _FORBIDDEN.findall(stderr)
         return f"{found[-1]} is not executable (chmod +x makes it so)" if found else "a command in it is not executable"
     return ""
+
+
+def says_failure(text: str) -> bool:
+    """Whether a line of this output tells of a failure, as far as words can say that; a warning does not."""
+    return any(_FAILURE.search(line) and not _WARNING.match(line) for line in text.splitlines())
 
 
 def near_program(name: str, path: str) -> str | None:

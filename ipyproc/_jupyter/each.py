@@ -11,6 +11,7 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
+from .._core.command import Command
 from .._core.completed import CompletedProcess
 from .._core.parallel import Job, parallel
 from . import interpolation, jobs
@@ -19,7 +20,7 @@ from .options import Options
 
 
 class Each:
-    """The runs of one cell. `command` is the shell with its options, to which each script is added."""
+    """The runs of one cell. `command` is the shell with its options, which runs each script."""
 
     def __init__(
         self,
@@ -38,11 +39,11 @@ class Each:
             raise UsageError(f"--each: {options.each} is no list, but of type {type(items).__name__}")
         if interpolation.is_table(items):
             raise UsageError(f"--each: {options.each} is a table; give one of its columns, or a list of its rows")
-        commands = []
+        commands: list[tuple[str, Any]] = []
         for number, item in enumerate(items, 1):
             script = interpolation.body(body, ChainMap({"item": item}, names), options.secret, quote=True)  # type: ignore[arg-type]
             name = f"item {number}" if "item" in options.secret else _name(item)
-            commands.append((name, [*command, "-c", script]))
+            commands.append((name, Command(command, script=script)))
         self._work = parallel(
             commands,
             options.jobs,
@@ -75,6 +76,10 @@ class Each:
         self._hand_over()
         return results
 
+    async def clean_up(self) -> None:
+        """What is to be done before an event loop ends that was there for this alone."""
+        await self._work._clean_up()
+
     def _give_grace(self, job: Job) -> None:
         if job.process:
             assert self._options.grace is not None
@@ -96,5 +101,5 @@ class Each:
 
 def _name(item: Any) -> str:
     if interpolation.is_many(item):
-        return shlex.join(interpolation.as_word(each, "item") for each in item)
-    return interpolation.as_word(item, "item")
+        return shlex.join(interpolation.as_word(each, "{item}") for each in item)
+    return interpolation.as_word(item, "{item}")

@@ -40,9 +40,9 @@ def of_values(
             remove_with(path)
             found[name] = str(path)
         elif interpolation.is_many(value):
-            found[name] = " ".join(shlex.quote(interpolation.as_word(item, name)) for item in value)
+            found[name] = " ".join(shlex.quote(interpolation.as_word(item, f"{{{name}}}")) for item in value)
         else:
-            found[name] = interpolation.as_word(value, name)
+            found[name] = interpolation.as_word(value, f"{{{name}}}")
         if "\0" in found[name]:
             raise UsageError(f"-i {name}: its value holds a NUL character; no environment variable can")
         if len(found[name]) > _LONGEST:

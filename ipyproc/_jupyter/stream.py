@@ -19,7 +19,7 @@ from .._core.log import STDERR_FD
 from .._core.process import Process
 from .._core.rows import Rows, ends, fitting
 from .._core.screen import WINDOW, Row
-from .view import take_in
+from .view import Guard, guarded, take_in
 
 HEAD = TAIL = 32 * 1024  # bytes
 _LINES = 10_000
@@ -31,6 +31,8 @@ class StreamView:
 
     Args:
         live: somebody looks on, so an open line is worth writing before it has ended.
+
+    What is put in the place of `sys.stdout` later is not for this process.
     """
 
     period = 0.2  # seconds between two updates, at least
@@ -38,7 +40,9 @@ class StreamView:
     def __init__(self, process: Process, streams: Collection[int], *, live: bool) -> None:
         assert process.log is not None
         self._rows = Rows(process.log, streams)
+        self._guard = Guard(process.log)
         self._live = live
+        self._stdout, self._stderr = sys.stdout, sys.stderr
         self._next = 0  # the row that is written next
         self._seen = 0  # how many had ended at the last update
         self._left = HEAD
@@ -48,6 +52,7 @@ class StreamView:
     def show(self) -> None:
         """Nothing stands in the cell before there is output."""
 
+    @guarded
     def update(self) -> None:
         """Write what has come since, up to the bound."""
         self._rows.follow()
@@ -65,10 +70,12 @@ class StreamView:
         if self._live and self._left > 0 and not self._rows.moves:
             self._write_open()
 
+    @guarded
     async def settle(self) -> None:
         """Take in all of the output."""
         await take_in(self._rows)
 
+    @guarded
     def finish(self) -> None:
         """Write the rest, or only the last part of it."""
         while self._rows.follow():
@@ -92,7 +99,7 @@ class StreamView:
     def _write(self, rows: Iterable[Row], open_rows: Collection[int] = ()) -> None:
         parts: list[tuple[TextIO, str]] = []
         for row in rows:
-            file = sys.stderr if row.stream == STDERR_FD else sys.stdout
+            file = self._stderr if row.stream == STDERR_FD else self._stdout
             text = self._over_open(row.stream, row.ansi) + ("" if id(row) in open_rows else "\n")
             self._left -= len(text.encode())
             if self._recent is not None:
@@ -108,7 +115,7 @@ class StreamView:
     def _write_open(self) -> None:
         for row in self._rows.open:
             if row.ansi != self._open.get(row.stream, ""):
-                file = sys.stderr if row.stream == STDERR_FD else sys.stdout
+                file = self._stderr if row.stream == STDERR_FD else self._stdout
                 file.write(self._over_open(row.stream, row.ansi))
                 file.flush()
                 self._open[row.stream] = row.ansi

@@ -41,11 +41,17 @@ def bundle(process: Process, rows: Rows | None, note: str = "", limit: int = LIM
     shown = ends(rows, _cost, limit // 2, limit // 2, _LINES) if rows else []
     took = status.duration_words(process.duration)
     used = _used(process.usage)
-    end = f"{now.mark} {now.label} · {took}{_dotted(used)} · {process.name}{_dotted(note)}"
     return {
-        "text/plain": "\n".join([*(row.plain for row in shown), end]),
+        "text/plain": "\n".join([*(row.plain for row in shown), closing_line(process, note)]),
         "text/html": _html(now, process.name, took, used, shown, note, until(process)),
     }
+
+
+def closing_line(process: Process, note: str = "") -> str:
+    """How it has ended, in one line: `✘ Failed, exit 3 · 0.31 s · CPU 0.01 s · peak 12 MB · make`."""
+    now = state.of(process)
+    took = status.duration_words(process.duration)
+    return f"{now.mark} {now.label} · {took}{_dotted(_used(process.usage))} · {process.name}{_dotted(note)}"
 
 
 def picture(done: CompletedProcess) -> dict[str, str]:
@@ -56,9 +62,7 @@ def picture(done: CompletedProcess) -> dict[str, str]:
             pass
         shown = ends(rows, _cost, _RESULT_BYTES // 2, _RESULT_BYTES // 2, _RESULT_LINES)
     else:
-        held = [
-            Row(stream, line) for stream, data in done.pieces() for line in screen.text(data).rstrip("\n").split("\n")
-        ]
+        held = screen.rows(done.pieces())
         shown = fitting(iter(held), _cost, _RESULT_BYTES, _RESULT_LINES)
         if hidden := len(held) - len(shown):
             shown.append(Row(0, f"... {status.count_words(hidden, 'line', 'lines')} not shown"))
@@ -140,7 +144,8 @@ def _used(usage: status.Usage | None) -> str:
     """CPU time and peak memory, where somebody has measured them."""
     if usage is None:
         return ""
-    return f"CPU {status.duration_words(usage.user + usage.system)} · peak {status.size_words(usage.peak_bytes)}"
+    peak = "" if usage.peak_bytes is None else f" · peak {status.size_words(usage.peak_bytes)}"
+    return f"CPU {status.duration_words(usage.user + usage.system)}{peak}"
 
 
 def _dotted(note: str) -> str:

@@ -12,10 +12,27 @@ from typing import NamedTuple
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("", "_core/", "_core/launch/", "_remote/")  # empty there: ours import what is not needed
 _MODULES = (
-    *(f"_core/{name}.py" for name in ("errors", "family", "log", "log_writer", "pipe", "screen", "status", "storage")),
+    *(
+        f"_core/{name}.py"
+        for name in (
+            *("encoding", "errors", "family", "log", "log_writer", "pipe"),
+            *("screen", "script", "status", "storage", "value"),
+        )
+    ),
     *(
         f"_core/launch/{name}.py"
-        for name in ("base", "descendants", "guard", "mark", "poll_loop", "shim", "supervised", "supervisor")
+        for name in (
+            "base",
+            "descendants",
+            "guard",
+            "inheritance",
+            "mark",
+            "poll_loop",
+            "shim",
+            "supervised",
+            "supervisor",
+            "transport",
+        )
     ),
     *(f"_remote/{name}.py" for name in ("far", "far_dask", "far_ssh")),
 )

@@ -371,9 +371,10 @@ def test_many_at_once_and_nothing_is_left(program):
 
 def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program):
     monkeypatch.setattr(supervised, "script", ("nosuch.py", ()))
-    monkeypatch.setattr(supervised, "_refused_until", 0.0)
+    monkeypatch.setattr(supervised, "_refused", supervised._refused)  # as before, for the next test
     tried = []
-    monkeypatch.setattr(supervised, "prepare", lambda prepare=supervised.prepare: (tried.append(1), prepare()))
+    made = supervised.Supervisor
+    monkeypatch.setattr(supervised, "Supervisor", lambda *args: (tried.append(1), made(*args))[1])
 
     async def main():
         for _ in range(3):
@@ -406,7 +407,7 @@ def test_what_a_shim_wrote_is_not_lost_with_it(program):
             await started.log.changed(started.log.bytes)
         log = started.log
         expected = log.bytes, dict(log.bytes_of), dict(log.lines_of), log.marks
-        log.unpack([0] * 7 + [None, [1, 2], 0, 1, ""])  # as if the kernel had heard nothing
+        log.unpack([0] * 7 + [None, [1, 2], 0, 1, "", 0, 0])  # as if the kernel had heard nothing
         os.kill(started.family._program.shim, signal.SIGKILL)
         with pytest.raises(ProcessLost):
             await started.wait()
@@ -428,8 +429,14 @@ def test_a_full_socket_holds_nothing_up_and_the_last_word_counts(program, tmp_pa
     theirs.close()
     with ours, open(tmp_path / "log", "ab") as log, open(os.devnull, "rb") as null:
         written = {"fd": 1, "base": 0, "index": str(tmp_path / "index"), "limit": 0, "streams": [1, 2]}
-        start = {"args": program("drip", "200", "out", "end"), "cwd": "/", "env": {}, "umask": 0o22, "limits": []}
-        start |= {"keep": False, "stdio": [0, "log", "log"], "log": written}
+        start = {"args": program("drip", "200", "out", "end"), "cwd": "/", "here": None, "env": {}, "umask": 0o22}
+        start |= {
+            "limits": [],
+            "mark": [mark.KIND, mark.new()],
+            "keep": None,
+            "stdio": [0, "log", "log"],
+            "log": written,
+        }
         socket.send_fds(ours, [json.dumps({"start": start}).encode() + b"\n"], [null.fileno(), log.fileno()])
         while not (tmp_path / "log").read_bytes().endswith(b"end\n"):
             time.sleep(0.01)  # nobody reads what the shim says
@@ -505,38 +512,60 @@ def test_a_signal_that_comes_late_reaches_nobody(program):
     asyncio.run(main())
 
 
+CHOOSE_PID = """
+import subprocess
+
+def take_pid(pid):
+    for _ in range(20):
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write(str(pid - 1))
+        taken = subprocess.Popen(["sleep", "600"])
+        if taken.pid == pid:
+            return taken
+        taken.kill()
+        taken.wait()  # somebody was quicker: a spare shim is being forked
+    return None
+"""
 REUSE = """
-import asyncio, contextlib, subprocess
+import asyncio, contextlib
 from ipyproc._core import launch, process
 from ipyproc._core.launch import supervised
 
 async def main():
     for launcher in (supervised, launch.portable):
-        ended = await process.start_exec(launcher, "true", start_new_session=True)
-        await ended.wait()
-        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
-            last.write(str(ended.pid - 1))
-        with subprocess.Popen(["sleep", "600"]) as stranger:
-            assert stranger.pid == ended.pid
+        stranger = None
+        while not stranger:  # a shim that has got the pid keeps it
+            ended = await process.start_exec(launcher, "true", start_new_session=True)
+            await ended.wait()
+            stranger = take_pid(ended.pid)
+        try:
             for send in (ended.kill, lambda: ended.send_signal(9, family=True), lambda: ended.family.send_signal(9)):
                 with contextlib.suppress(ProcessLookupError):
                     send()
             await ended.stop(0)
-            alive = await asyncio.to_thread(subprocess.run, ["true"]) and stranger.poll() is None
+            await asyncio.to_thread(subprocess.run, ["true"])
+            assert stranger.poll() is None, launcher
+        finally:
             stranger.kill()
-            assert alive, launcher
+            stranger.wait()
 
 asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may choose the next pid, in a namespace of its own")
-def test_who_gets_the_pid_of_a_program_that_has_ended_gets_no_signal():
-    words = ("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", REUSE)
-    done = subprocess.run(words, stderr=subprocess.PIPE, text=True)
+def run_in_pid_namespace(code, *args):
+    """Run Python code where it may choose the next pid; skips the test where it may not."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may choose the next pid, in a namespace of its own")
+    words = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", code, *args)
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=120)
     if done.returncode and done.stderr.startswith("unshare:"):
         pytest.skip("this sandbox has no namespaces")
     assert done.returncode == 0, done.stderr
+
+
+def test_who_gets_the_pid_of_a_program_that_has_ended_gets_no_signal():
+    run_in_pid_namespace(CHOOSE_PID + REUSE)
 
 
 def test_when_its_loop_is_closed_a_program_can_be_killed_and_nothing_hangs(program):

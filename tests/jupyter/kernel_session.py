@@ -143,12 +143,13 @@ class KernelSession:
         return result == value
 
     def interrupt_when(
-        self, text: str, *, count: int = 1, times: int = 1, every: float = 0.3
+        self, text: str, *, count: int = 1, times: int = 1, every: float = 0.3, after: float = 0.0
     ) -> Callable[[dict[str, Any]], None]:
         """For `on_message`: interrupt the kernel once the cell has shown this text, so many times."""
         seen: list[str] = []
 
         def interrupt() -> None:
+            time.sleep(after)
             for _ in range(times):
                 self.manager.interrupt_kernel()
                 time.sleep(every)

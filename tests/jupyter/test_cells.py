@@ -23,13 +23,30 @@ def test_a_child_that_reads_stdin_cannot_eat_the_script(kernel):
         ("", "false | true\necho on", "error", ""),
         ("", "false; echo on", "error", ""),
         ("--no-strict", "false | true; false; echo on", "ok", "on\n"),
-        ("--shell sh", "echo $0 | grep -c ipyproc; false; echo on", "error", "1\n"),
+        ("--shell sh", "echo $0; false; echo on", "error", "sh\n"),
         ("--shell /bin/sh --no-strict", "false; echo on", "ok", "on\n"),
     ],
 )
 def test_scripts_are_strict_unless_told(kernel, line, body, status, text):
     done = kernel.run(f"%%aproc {line}\n{body}")
     assert (done.status, done.text()) == (status, text)
+
+
+def test_line_ends_of_windows(kernel):
+    lines = (
+        "%%aproc",
+        "for i in 1 2; do",
+        "  case $i in",
+        "    2) echo two ;;",
+        "  esac",
+        "done",
+        "cat <<X",
+        "text",
+        "X",
+    )
+    assert kernel.run("\r\n".join(lines)).text() == "two\ntext\n"
+    assert kernel.run("%%aproc --shell sh\r\nif true; then\r\necho yes\r\nfi\r\n").text() == "yes\n"
+    assert kernel.run("%%aproc od -An -c\r\na\r\nb\r\n").text().split() == ["a", r"\n", "b", r"\n"]
 
 
 def test_the_body_is_the_programs_input(kernel):
@@ -40,9 +57,19 @@ def test_the_body_is_the_programs_input(kernel):
 
 
 def test_a_line_is_one_command_without_a_shell(kernel):
-    assert kernel.run("v = 'a; echo $HOME'\n%aproc printf <%s> {v} $HOME * ~ '{v}'").text() == (
+    assert kernel.run("v = 'a; echo $HOME'\n%aproc printf <%s> {v} '$HOME' * '~' '{v}'").text() == (
         "<a; echo $HOME><$HOME><*><~><a; echo $HOME>"
     )
+
+
+def test_an_expression_of_a_line_sees_what_the_code_around_it_sees(kernel):
+    kernel.run("import os\nbase, n = '/a b', 1\ndef f(n):\n    %aproc printf <%s> {n + 1} {os.path.join(base, str(n))}")
+    assert kernel.run("f(41)").text() == "<42></a b/41>"
+    assert kernel.run("async def g(n):\n    %aproc printf <%s> {n + 1}\nawait g(1)").text() == "<2>"
+    assert kernel.run("for i in range(2):\n    %aproc printf <%s> {i * 2}").text() == "<0><2>"
+    assert kernel.run(
+        "%%aproc --expand\nprintf '<%s>' {os.path.basename(base)} {[n, n + 1]}; echo ${BASH##*/}"
+    ).text() == ("<a b><1><2>bash\n")
 
 
 def test_variables(kernel):

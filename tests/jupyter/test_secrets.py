@@ -133,7 +133,7 @@ def test_a_name_that_hides_nothing_is_an_error(kernel, code, error):
 def test_an_item_can_be_a_secret(kernel):
     kernel.run("tokens = ['hid' + 'den', 'hid' + 'den']")
     done = kernel.run("%%aproc --each tokens --secret item --jobs 1\nprintf %s {item} | wc -c; sleep 0.4; false")
-    assert done.error.startswith("ProcessExitError: `item 1` exited with status 1") and done.cards
+    assert done.error.startswith("ProcessExitError: `item 1`, line 1: `false` exited with 1") and done.cards
     assert "hidden" not in everything(done.messages) + json.dumps(done.reply)
 
 

@@ -9,6 +9,7 @@ import asyncssh
 import pytest
 
 import ipyproc
+from ipyproc._core import launch
 from ipyproc._remote import parcel, ssh
 
 pytestmark = pytest.mark.timeout(60)
@@ -105,3 +106,17 @@ async def test_more_programs_than_an_sshd_allows_sessions(sshd):
     results = await ipyproc.parallel([["sh", "-c", f"sleep 0.2; echo {number}"] for number in range(60)], 60, on=on)
     assert [done.stdout for done in results] == [f"{number}\n" for number in range(60)]
     await on.aclose()
+
+
+async def test_a_host_of_an_included_file(sshd, tmp_path, monkeypatch):
+    place = tmp_path / ".ssh"
+    (place / "conf.d").mkdir(parents=True)
+    (place / "config").write_text("Include conf.d/*\n")
+    (place / "conf.d" / "mine").write_text(
+        f"Host included\n  HostName {sshd['host']}\n  Port {sshd['port']}\n  User {sshd['username']}\n"
+        f"  IdentityFile {sshd['client_keys'][0]}\n  UserKnownHostsFile {sshd['known_hosts']}\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = await ipyproc.run("echo", "there", on="included")
+    assert done.stdout == "there\n"
+    await launch.disconnect()

@@ -36,7 +36,9 @@ def main(control_fd: int, kernel: int) -> NoReturn:
     """Be the supervisor of this kernel."""
     _take_signals()
     guard.become_subreaper()
+    guard.go_on_at_end_of_parent()
     guard.rename("ipyproc-superv.")
+    os.chdir("/")  # the directory of the kernel may be removed, or its file system unmounted
     supervisor = _Supervisor(socket.socket(fileno=control_fd), kernel)
     while True:
         supervisor.run_once()
