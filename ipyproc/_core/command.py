@@ -30,7 +30,7 @@ from typing import Any
 
 from . import launch, log, process, registry, status, storage
 from .advice import near_program
-from .encoding import ENCODING
+from .encoding import ENCODING, encode
 from .screen import inert_line
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -291,8 +291,8 @@ def _text(which: str, word: Any) -> str:
     if "\0" in text:
         raise ValueError(f"{which} ({text!r:.80}) holds a NUL character; no program can get that as an argument")
     try:
-        os.fsencode(text)
-    except UnicodeEncodeError as error:
+        encode(text)
+    except ValueError as error:
         raise ValueError(f"{which} ({text!r:.80}) is no text that a program can get: {error}") from None
     return text
 

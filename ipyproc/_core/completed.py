@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
@@ -35,7 +36,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     `stdout` and `stderr` are read from the log when they are asked for, as text (bytes that are none become U+FFFD) unless
     `run` was told otherwise; None for a stream that did not go to the log. Unlike text of `subprocess`, line ends are as
-    the program wrote them. It can be pickled; the copy has the output in memory, and no log.
+    the program wrote them. It can be pickled; the copy has the output in memory, and no log. Where not all of the output can
+    be had (its log has reached its limit, the disk was full, somebody has removed the file), they raise ValueError.
 
     Attributes:
         args: the program and its arguments, or the line for the shell.
@@ -85,6 +87,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         self._encoding = encoding  # None: bytes
         self._errors = errors
         self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
+        self._missing = ""  # why that is not all
 
     @classmethod
     def of(cls, process: Process, encoding: str | None = ENCODING, errors: str = "replace") -> CompletedProcess:
@@ -115,7 +118,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return {"text/plain": repr(self), **picture(self)}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_held": tuple(self.pieces()), "log": None}
+        return {**vars(self), "_held": tuple(self.pieces()), "_missing": self._why_missing(BOTH), "log": None}
 
     @property
     def name(self) -> str:
@@ -243,7 +246,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             found = (ProcessStopped if self.was_stopped else ProcessExitError)(self.returncode, self.args)
         found.cmd, found.name, found.returncode = self.args, self._name, self.returncode
         found.output, found.stderr = self._last(STDOUT_FD), self._last(STDERR_FD)
-        if self.log and any(self.log.lines_of[stream] > LAST_LINES for stream in self._streams):
+        if self.log and self.log.is_there() and any(self.log.lines_of[each] > LAST_LINES for each in self._streams):
             self.log.keep()
             found.log = self.log.path
         if not self._cause and self.returncode:
@@ -266,7 +269,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     def release_log(self) -> None:
         """Hold the output in memory, and give its log back."""
         if self.log:
-            self._held = tuple(self.pieces())
+            self._held, self._missing = tuple(self.pieces()), self._why_missing(BOTH)
             self.log.discard()
             self.log = None
 
@@ -277,14 +280,28 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         """The last line of each stream whose last line has no end, or is followed by why Python ended."""
         found = []
         for stream in self._streams:
-            last = self.log.last_bytes(_LONGEST, stream) if self.log else self._bytes({stream})[-_LONGEST:]
-            before = last.partition(_OF_PYTHON)[0]
+            pieces = self.pieces({stream})
+            last = self.log.last_bytes(_LONGEST, stream) if self.log else b"".join(data for _, data in pieces)
+            before = last[-_LONGEST:].partition(_OF_PYTHON)[0]
             if before and not before.endswith(b"\n"):
                 found.append(screen.rows([(stream, before)])[-1].plain)
         return found
 
-    def _bytes(self, streams: Collection[int]) -> bytes:
+    def data(self, streams: Collection[int]) -> bytes:
+        """What the program wrote, all of it: else an error says why not, or a warning that more may come."""
+        if why := self._why_missing(streams):
+            raise ValueError(f"{status.quoted(self.name)}: {why}")
+        if self.log and not self.log.open_streams.isdisjoint(streams):
+            warnings.warn(
+                f"{status.quoted(self.name)} has ended, but a process that it has left holds its output open: there may "
+                "come more than is there now",
+                RuntimeWarning,
+                stacklevel=4,
+            )
         return b"".join(data for _, data in self.pieces(streams))
+
+    def _why_missing(self, streams: Collection[int]) -> str:
+        return self.log.missing(streams) if self.log else self._missing
 
     def _check_here(self) -> None:
         """Raise ValueError where nothing would pass for an empty output."""
@@ -294,11 +311,11 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     def _text(self) -> str:
         """What JSON and tables are read from."""
         self._check_here()
-        text = self._bytes({STDOUT_FD}).decode(self._encoding or ENCODING, self._errors)
+        text = self.data({STDOUT_FD}).decode(self._encoding or ENCODING, self._errors)
         return value.left_of(text.removeprefix("\ufeff"))
 
     def _output(self, streams: Collection[int]) -> Any:
-        data = self._bytes(streams)
+        data = self.data(streams)
         return data if self._encoding is None else data.decode(self._encoding, self._errors)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import operator
 import os
@@ -26,10 +27,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from . import screen, storage, value
+from . import screen, status, storage, value
 from .encoding import decode
-from .turns import Turns, done, within
 from .log_writer import RECORD, STDERR_FD, STDOUT_FD, LogWriter
+from .turns import within
 
 __all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader"]
 
@@ -88,6 +89,7 @@ class Log(LogWriter):
         else:
             fd, self.path = storage.open_own(file, append=append), Path(file).absolute()
             base = os.fstat(fd).st_size
+        self._made = os.fstat(fd)
         super().__init__(streams, [fd], base=base, index=storage.new_path(".index"), limit=most)
         self._kept = self._own
         self._waiters: set[asyncio.Future[None]] = set()
@@ -127,6 +129,35 @@ class Log(LogWriter):
         """How many bytes of these streams there are between these offsets; what was dropped counts."""
         return self._size_before(stop, streams) - self._size_before(start, streams) if start < stop else 0
 
+    def missing(self, streams: Collection[int] = BOTH) -> str:
+        """Why not all can be read that these streams have written up to now; empty: it can. A sentence."""
+        path = screen.inert_line(str(self.path))
+        gone = sum(self.lost_of[stream] for stream in streams) + self.size_between(*self.gap, streams)
+        if gone:
+            self.keep()
+            why = self.failure or "its log has reached its limit"
+            return f"{status.size_words(gone)} of the output are not there: {why}; the rest is in {path}"
+        return self.removed(streams)
+
+    def removed(self, streams: Collection[int] = BOTH) -> str:
+        """What somebody has removed, of all that was written; empty: nothing. A sentence."""
+        path = screen.inert_line(str(self.path))
+        if not self.size(streams):
+            return ""
+        with contextlib.ExitStack() as files:
+            try:
+                size = os.fstat(self._open(files)).st_size - self._base
+            except FileNotFoundError:
+                return f"the output is not there any more: somebody has removed its log, {path}"
+        if size < self.bytes:
+            return (
+                f"{status.size_words(self.bytes - size)} of the output are not there: somebody has cut its log, {path}"
+            )
+        with self.index() as index:
+            if not index.is_whole and BOTH.difference(streams):
+                return f"standard output and error cannot be told apart: somebody has removed the index of their log, {path}"
+        return ""
+
     # --- reading -------------------------------------------------------------------------------------------------
 
     def read(self, start: int = 0, size: int | None = None, stream: int | None = None) -> bytes:
@@ -163,17 +194,23 @@ class Log(LogWriter):
         """The last bytes of one stream, so many of them at most."""
         return self.read(self._start_of_last(size, {stream}), stream=stream)[-size:]
 
-    def text(self, stream: int) -> str:
-        """All of one stream that is there now, as a terminal would leave it; see `value`."""
-        return done(self.text_in_turns(stream))
+    def data(self, streams: Collection[int] = BOTH) -> bytes:
+        """All bytes of these streams that were written up to now.
 
-    def text_in_turns(self, stream: int) -> Turns[str]:
-        """The same in turns."""
-        parts: list[bytes] = []
-        for _, data in self.pieces(streams={stream}):
-            parts.append(data)
-            yield
-        return (yield from value.text_in_turns(b"".join(parts)))
+        Raises:
+            ValueError: not all of them can be read, and why.
+        """
+        if why := self.missing(streams):
+            raise ValueError(why)
+        return b"".join(data for _, data in self.pieces(streams=streams))
+
+    def text(self, stream: int) -> str:
+        """All of one stream that was written up to now, as a terminal would leave it; see `value`.
+
+        Raises:
+            ValueError: not all of it can be read, and why.
+        """
+        return value.text(self.data({stream}))
 
     def reader(self, stream: int | None = None, start: int = 0) -> LogReader:
         """A reader of both streams as they arrived, or of one, from this offset on."""
@@ -202,10 +239,9 @@ class Log(LogWriter):
             return
         with contextlib.ExitStack() as files:
             try:
-                fd = os.dup(self._fds[0]) if self._fds and _HAS_PREAD else os.open(self.path, _READ)
+                fd = self._open(files)
             except FileNotFoundError:
                 return
-            files.callback(os.close, fd)  # our own: the log may end while somebody reads
             for stream, end in self._runs_between(start, stop, streams):
                 if stream not in streams:
                     start = end
@@ -215,8 +251,8 @@ class Log(LogWriter):
                         continue
                     length = min(_BLOCK, end - start, self.gap[0] - start if start < self.gap[0] else _BLOCK)
                     data = _read_at(fd, length, self._base + start)
-                    if (
-                        self._limit is not None and b"\0" in data
+                    if b"\0" in data and self._is_over_limit(
+                        fd
                     ):  # of a gap, perhaps, that the writer has made just now
                         data, gap = _up_to_hole(fd, data, self._base + start)
                         if gap:
@@ -226,6 +262,18 @@ class Log(LogWriter):
                         return  # somebody has cut the file
                     yield start, stream, data
                     start += len(data)
+
+    def _is_over_limit(self, fd: int) -> bool:
+        """Whether there may be a gap: elsewhere a hole is how some file systems write zeros."""
+        return self._limit is not None and os.fstat(fd).st_size - self._base > self._limit
+
+    def _open(self, files: contextlib.ExitStack) -> int:
+        """A descriptor of the file, of the reader's own: the log may end meanwhile. Raises FileNotFoundError."""
+        fd = os.dup(self._fds[0]) if self._fds and _HAS_PREAD else os.open(self.path, _READ)
+        files.callback(os.close, fd)
+        if not os.path.samestat(self._made, os.fstat(fd)):
+            raise FileNotFoundError(errno.ENOENT, "another file has its name", os.fspath(self.path))
+        return fd
 
     def is_open(self, stream: int) -> bool:
         """Whether more of this stream may come."""
@@ -358,15 +406,27 @@ class Log(LogWriter):
         self._wake()
 
     def close(self) -> None:
-        """Close the descriptors; what is in the files stays. Idempotent."""
+        """Close the descriptors; what is in the files stays. Idempotent.
+
+        If somebody has removed the file, it is held open, for that is the only way to it.
+        """
         self.open_streams.clear()
-        if self._fds and self._kept and not self._own:
+        if not self._fds or not self.is_there():
+            return
+        if self._kept and not self._own:
             storage.keep(self.path)
         _close(self._fds)
+
+    def is_there(self) -> bool:
+        """Whether the file is found by its name."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(self._made, os.stat(self.path))
+        return False
 
     def discard(self) -> None:
         """Close it and remove the files at once: the program did not start. A file of the user's own stays."""
         self.close()
+        _close(self._fds)
         self._remove()
         self._remove_index()
 
@@ -411,11 +471,15 @@ class LogReader:
 
     @property
     def text(self) -> str:
-        """All that is there now, as text; bytes that are none become U+FFFD."""
-        return decode(b"".join(data for _, data in self._log.pieces(streams=self._streams)))
+        """All that was written up to now, as text; bytes that are none become U+FFFD. Raises as `Log.data`."""
+        return decode(self._log.data(self._streams))
 
     async def read(self, n: int = -1) -> bytes:
-        """Up to `n` bytes, at least one unless at the end; -1: all up to the end (held in memory)."""
+        """Up to `n` bytes, at least one unless at the end; -1: all up to the end (held in memory).
+
+        Raises:
+            ValueError: somebody has removed what is to be read; or with -1, the log has not all of it, and why.
+        """
         if n >= 0:
             if n:
                 await self._fill()
@@ -423,6 +487,8 @@ class LogReader:
         parts: list[bytes] = []
         while await self._fill():
             parts.append(self._take(_BLOCK))
+        if parts and (why := self._log.missing(self._streams)):
+            raise ValueError(why)
         return b"".join(parts)
 
     async def readline(self) -> bytes:
@@ -486,7 +552,9 @@ class LogReader:
             for offset, _, data in self._log.spans(self._position, streams=self._streams):
                 self._buffer, self._position = data, offset + len(data)
                 break
-            else:  # all that is left is of the other stream, or dropped, or cut by somebody
+            else:  # all that is left is of the other stream, or dropped; or the file is not there
+                if why := self._log.removed(self._streams):
+                    raise ValueError(why)
                 self._position = self._log.bytes
         return self._used < len(self._buffer)
 

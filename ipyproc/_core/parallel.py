@@ -19,7 +19,7 @@ from .completed import CompletedProcess
 from .joblog import JobLog
 from .ladder import INTERRUPT, KILL, TERMINATE
 from .process import Process
-from .stage import Stage, finish
+from .stage import VALUE_GRACE, Stage, finish
 
 HELD_BYTES = 2048
 """A result with no more output than this has it in memory, and no log: a log alone takes more than that."""
@@ -405,7 +405,7 @@ class _Pool:
                 self._changed(job)
                 if self._stop:
                     self._stop(process)
-                await finish(process, job.stage.timeout)
+                await finish(process, job.stage.timeout, grace=VALUE_GRACE)
                 result = job.stage.completed(process)
             except BaseException:
                 await process.ladder.abandon()

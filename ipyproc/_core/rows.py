@@ -216,7 +216,9 @@ class Rows:
                 return self._taking
             self._screen.rows.append(_dropped(log))
             self._fed = log.gap[1]
-        return self._take(min(_STEP, log.bytes - self._fed, log.gap[0] - self._fed if self._fed < log.gap[0] else _STEP))
+        return self._take(
+            min(_STEP, log.bytes - self._fed, log.gap[0] - self._fed if self._fed < log.gap[0] else _STEP)
+        )
 
     def _take(self, size: int) -> Turns[None]:
         """Take in so many bytes of the log."""
@@ -469,5 +471,7 @@ def fitting(rows: Iterator[Row], cost: Callable[[Row], int], size: int, lines: i
 
 
 def _told(what: str, log: Log) -> Row:
+    if not log.is_there():
+        return Row(0, f"... {what}; somebody has removed the log")
     log.keep()
     return Row(0, f"... {what}; full log: {inert_line(str(log.path))}")

@@ -15,7 +15,7 @@ from .completed import CompletedPipeline, CompletedProcess
 from .errors import ProcessError, ProcessLost
 from .ladder import INTERRUPT
 from .process import DEVNULL, LOG, PIPE, Process
-from .stage import Stage, finish
+from .stage import VALUE_GRACE, Stage, finish
 
 
 def run(
@@ -271,7 +271,8 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
                     if not attempts_left:
                         raise
                     continue
-                await asyncio.gather(*(finish(process, min(timeouts, default=None)) for process in processes))
+                seconds = min(timeouts, default=None)
+                await asyncio.gather(*(finish(process, seconds, grace=VALUE_GRACE) for process in processes))
                 if not (attempts_left and any(process.lost for process in processes)):
                     break
                 processes.clear()

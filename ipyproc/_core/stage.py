@@ -17,6 +17,8 @@ from .process import Process
 
 DRAIN_GRACE = 0.1
 """Seconds for the rest of the output and of the family after the end of a program; a descendant may live longer."""
+VALUE_GRACE = 1.0
+"""Seconds for the rest of the output where it is a value: `exec > >(tee log)` in a script is complete then, too."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -66,13 +68,19 @@ class Stage:
         return error if self.check or not isinstance(error, ProcessExitError) else None
 
 
-async def finish(process: Process, seconds: float | None = None) -> None:
-    """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it."""
+async def finish(process: Process, seconds: float | None = None, *, grace: float = DRAIN_GRACE) -> None:
+    """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it.
+
+    `grace`: seconds of that moment for the output.
+    """
     with process.ladder.limit(seconds), contextlib.suppress(ProcessLost):
         await process.ladder.finished()
     with contextlib.suppress(TimeoutError):
+        if process.log:
+            async with asyncio.timeout(grace):
+                await process.log.finished()
         async with asyncio.timeout(DRAIN_GRACE):
-            await all_ended(process)
+            await process.family.gone()
 
 
 async def all_ended(process: Process) -> None:

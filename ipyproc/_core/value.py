@@ -18,7 +18,6 @@ from collections.abc import Iterator
 
 from .encoding import decode
 from .screen import INERT, LONGEST, REWRITES, SIXELS, WINDOW, Row, Screen, Style
-from .turns import Turns, done
 
 _SPECIAL = re.compile(r"[\r\b\x1b]")
 _INERT = re.compile(rf"(?!{REWRITES})(?:{INERT})")

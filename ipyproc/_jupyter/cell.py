@@ -21,7 +21,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
-from .._core import launch, log, status, storage
+from .._core import launch, log, status, storage, value
 from .._core.advice import NO_INPUT
 from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
@@ -29,7 +29,7 @@ from .._core.errors import ProcessExitError, ProcessLost
 from .._core.ladder import INTERRUPT
 from .._core.process import DEVNULL, PIPE, Process
 from .._core.screen import inert_line
-from .._core.stage import all_ended, finish
+from .._core.stage import DRAIN_GRACE, VALUE_GRACE, all_ended, finish
 from . import interrupt, kernel, state, transcript
 from .captured import Captured
 from .card import Card
@@ -240,8 +240,9 @@ class Cell:
             raise UsageError(f"--log: cannot write to {path!r}: {error.strerror}") from None
 
     async def _in_foreground(self, process: Process) -> Outcome:
-        ending = asyncio.ensure_future(finish(process, self._options.timeout))
-        self._hand_over_text(None)
+        grace = VALUE_GRACE if self._variables else DRAIN_GRACE
+        ending = asyncio.ensure_future(finish(process, self._options.timeout, grace=grace))
+        self._shell.user_ns.update(dict.fromkeys(self._variables.values(), ""))
         self._writes = None  # of a process that was lost
         self._shown = self._with_captured(self._view(process, plain=True))  # if it is cancelled at once
         try:
@@ -254,12 +255,16 @@ class Cell:
         finally:
             ending.cancel()
             self._remove_script()
-            self._hand_over_text(process)
-            self._leave(process)
+            try:
+                missing = await self._hand_over_text(process)
+            finally:
+                self._leave(process)
         self._tell_failure(process, raises=bool(process.lost or self._options.raise_error))
         if process.lost:
             return Outcome(process, process.lost)
         done = CompletedProcess.of(process)
+        if done.returncode in process.ok_codes and not (done.timed_out or self._interrupted):
+            return Outcome(done, missing or await asyncio.to_thread(self._convert, done))
         if not self._options.raise_error:
             return Outcome(done)
         if self._interrupted:
@@ -268,7 +273,9 @@ class Cell:
         has_input = self._options.stdin is not None or self._command.input is not None
         if isinstance(error, ProcessExitError) and error.advice.endswith(NO_INPUT) and not has_input:
             error.advice += "; --stdin ask gives you a row to type in"
-        return Outcome(done, error or self._convert(done))
+        if error and missing:
+            error.add_note(str(missing))
+        return Outcome(done, error)
 
     def _convert(self, done: CompletedProcess) -> BaseException | None:
         """Put the output into the variable as `--format` asks for; the error, if it is not in that format."""
@@ -413,9 +420,16 @@ class Cell:
         elif self._starting:
             self._starting.cancel()
 
-    def _hand_over_text(self, process: Process | None) -> None:
+    async def _hand_over_text(self, process: Process) -> ValueError | None:
+        """Give the variables their text; an error, if not all of it is there. In a thread: it may be much, on a slow disk."""
+        output, why = _log(process), ""
         for stream, name in self._variables.items():
-            self._shell.user_ns[name] = _log(process).text(stream) if process else ""
+            self._shell.user_ns[name] = await asyncio.to_thread(_text, output, stream)
+            why = why or await asyncio.to_thread(output.missing, {stream})
+            if process.is_over and output.is_open(stream):
+                left = status.count_words(process.family.left(), "process", "processes")
+                self._note(f"... {name} may not be complete: {left} of {process.name} left, and can still write to it")
+        return ValueError(f"{status.quoted(process.name)}: {why}") if why else None
 
     def _hand_over_readers(self, process: Process) -> None:
         for stream, own in ((log.STDOUT_FD, process.stdout), (log.STDERR_FD, process.stderr)):
@@ -446,6 +460,11 @@ async def _until_end(process: Process, view: View) -> None:
     finally:
         ending.cancel()
     view.finish()
+
+
+def _text(output: log.Log, stream: int) -> str:
+    """What there is of a stream, complete or not."""
+    return value.text(output.read(stream=stream))
 
 
 def _log(process: Process) -> log.Log:

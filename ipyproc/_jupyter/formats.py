@@ -10,7 +10,7 @@ from .._core.completed import CompletedProcess
 
 
 def _text(done: CompletedProcess) -> str:
-    return value.text(b"".join(data for _, data in done.pieces({log.STDOUT_FD})))
+    return value.text(done.data({log.STDOUT_FD}))
 
 
 def _lines(done: CompletedProcess) -> list[str]:

@@ -21,6 +21,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
 from .._core import launch, log, status, storage
+from .._core.encoding import encode
 from .._core.process import Process
 from .._core.screen import inert_line
 from . import awaiting, commands, environment, interpolation, interrupt, kernel, options, traceback, transcript
@@ -345,7 +346,14 @@ def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, n
     if chosen.stdin is not None:
         raise UsageError("--stdin: the body of the cell is the program's standard input already; use %aproc")
     text = interpolation.body(body, names, chosen.secret, quote=False) if chosen.expand else body
-    return Command(args, title, input=os.fsencode(text))
+    return Command(args, title, input=_encoded(text))
+
+
+def _encoded(body: str) -> bytes:
+    try:
+        return encode(body)
+    except ValueError as error:
+        raise UsageError(f"%%aproc: the body of the cell: {error}") from None
 
 
 def _check_stdin(name: str | None) -> None:
@@ -379,6 +387,8 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
             )
         flags = _STRICT[name]
     text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand and not chosen.each else body
+    if chosen.on is None:
+        _encoded(text)
     first, *more = str(text).strip().splitlines() or [""]
     title = _title(chosen.name or (f"{first} …" if more else first))
     return Command((chosen.shell, *flags), title, script=text)

@@ -6,6 +6,7 @@ import gc
 import os
 import random
 import re
+import shutil
 import time
 import warnings
 
@@ -372,15 +373,112 @@ def test_files_that_somebody_removes_or_cuts_are_no_error(filled, ended):
             spoil(path)
             [*made.pieces(), *reading]
             assert 0 <= made.offset_of(500, {2}) <= made.bytes and made.lines_before(5000, {1}) >= 0
-            made.tail(), made.text(1), made.read(-50)
+            made.tail(), made.read(-50)
     if not ended:
         made.write(1, b"more\n")
         end(made)
 
-    async def main():
+
+def values(made):
+    """All that is a value, and not for showing."""
+
+    async def read():
         return await made.reader(1).read()
 
-    assert len(asyncio.run(main())) <= made.bytes
+    async def lines():
+        return [line async for line in made.reader(1)]
+
+    reader = made.reader(1)
+    return [
+        made.data,
+        lambda: made.data({1}),
+        lambda: made.text(1),
+        lambda: reader.text,
+        lambda: asyncio.run(read()),
+        lambda: asyncio.run(lines()),
+    ]
+
+
+@pytest.mark.parametrize("how", ["removed", "cut", "exchanged"])
+def test_a_value_of_what_somebody_has_removed_is_an_error(filled, how):
+    made, _ = filled
+    assert all(value() for value in values(made)) and made.missing() == ""
+    if how == "cut":
+        os.truncate(made.path, made.bytes - 70_000)
+    elif how == "exchanged":
+        other = made.path.with_suffix(".other")
+        other.write_bytes(b"x" * made.bytes)
+        other.replace(made.path)
+    else:
+        made.path.unlink()
+    words = f"70.0 kB of the output are not there: somebody has cut its log, {made.path}"
+    if how != "cut":
+        words = f"the output is not there any more: somebody has removed its log, {made.path}"
+    for value in values(made):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            value()
+    assert made.read() == b"" if how != "cut" else len(made.read()) == made.bytes - 70_000
+    made.path.unlink(missing_ok=True)
+
+
+def test_a_value_whose_stream_nobody_can_tell_is_an_error(filled):
+    made, written = filled
+    made._index_path.unlink()
+    with pytest.raises(ValueError, match="cannot be told apart: somebody has removed the index"):
+        made.text(1)
+    assert made.data() == joined(written)
+
+
+def test_a_value_of_what_was_dropped_is_an_error(monkeypatch):
+    made = flood(log.Log(limit=1_000_000), 40_000, 2000)
+    end(made)
+    for value in values(made)[:-1]:  # lines go on behind what was dropped
+        with pytest.raises(
+            ValueError, match=r"MB of the output are not there: its log has reached its limit; the rest is in"
+        ):
+            value()
+    made.path.unlink()
+    made = made_of([(1, b"a" * 3000)])
+    full(made._fds[0])
+    with pytest.warns(RuntimeWarning, match="output is being lost"):
+        made.write(2, b"lost")
+    end(made)
+    assert made.text(1) == "a" * 3000, "of this stream all is there"
+    with pytest.raises(ValueError, match=r"4 B of the output are not there: No space left on device; the rest"):
+        made.text(2)
+    made.path.unlink()
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+def test_a_directory_that_is_removed_while_a_program_writes_takes_nothing_along(at, tmp_path, monkeypatch):
+    """Cleaners of /tmp do so, by age. What is written can be read as long as the log is there."""
+    monkeypatch.setenv("IPYPROC_LOG_DIR", str(tmp_path))
+    monkeypatch.setattr(storage, "_directory", None)
+    made = log.Log()
+    for number, (stream, data) in enumerate([(1, b"one\n"), (2, b"two\n"), (1, b"x" * 100_000 + b"\n")]):
+        if number == at:
+            shutil.rmtree(made.path.parent)
+        made.write(stream, data)
+    if at == 3:
+        shutil.rmtree(made.path.parent)
+    end(made)
+    assert made.ended and not made.path.exists() and made.failure == "" and made.dropped == 0
+    assert made.data() == b"one\ntwo\n" + b"x" * 100_000 + b"\n"
+    if at < 2:  # before there was an index
+        with pytest.raises(ValueError, match="cannot be told apart"):
+            made.text(1)
+    else:
+        assert made.text(2) == "two\n" and made.data({1}) == b"one\n" + b"x" * 100_000 + b"\n"
+    storage._directory = None
+
+
+def test_zeros_that_a_file_system_writes_as_a_hole_are_no_gap(monkeypatch):
+    made = log.Log(frozenset({1}), limit=1 << 20)
+    made.write(1, b"a\n")
+    os.ftruncate(made._fds[0], 300_000)  # as ZFS does with what compresses to nothing
+    made.bytes = made.bytes_of[1] = 300_000
+    made.end(1)
+    assert made.data() == b"a\n" + bytes(299_998)
 
 
 # --- how long the files stay -------------------------------------------------------------------------------------

@@ -405,7 +405,7 @@ def test_what_a_shim_wrote_is_not_lost_with_it(program):
             await started.log.changed(started.log.bytes)
         log = started.log
         expected = log.bytes, dict(log.bytes_of), dict(log.lines_of), log.marks
-        log.unpack([0] * 7 + [None, [1, 2], 0, 1, ""])  # as if the kernel had heard nothing
+        log.unpack([0] * 7 + [None, [1, 2], 0, 1, "", 0, 0])  # as if the kernel had heard nothing
         os.kill(started.family._program.shim, signal.SIGKILL)
         with pytest.raises(ProcessLost):
             await started.wait()
@@ -762,7 +762,7 @@ def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program,
                 while held(pid) != sorted(expected) and time.monotonic() < end:
                     await asyncio.sleep(0)  # it is just beginning
                 assert held(pid) == sorted(expected), pid
-                assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 6
+                assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 7
             await started.stop(0)
 
     asyncio.run(main())

@@ -47,6 +47,7 @@ _REFUSED = 60.0  # seconds until a supervisor is tried again where two in turn c
 _START_PATIENCE = 60.0  # seconds in which a program has to start; it may come from a slow disk
 script: tuple[str, tuple[int, ...]] = (str(Path(__file__).with_name("supervise.py")), ())
 """What the interpreter of a supervisor runs, and the descriptors that it needs for that."""
+_UTF8_MODE = f"-Xutf8={sys.flags.utf8_mode}"  # so that words have the encoding there that they have here
 _LIMITS = [getattr(resource, each) for each in dir(resource) if each.startswith("RLIMIT_")]
 
 
@@ -58,7 +59,7 @@ class Supervisor:
         self.pid = os.getpid()  # whose it is: a forked child has none
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", script[0], str(theirs.fileno()), str(self.pid)],
+                [sys.executable, "-I", "-S", _UTF8_MODE, script[0], str(theirs.fileno()), str(self.pid)],
                 pass_fds=[theirs.fileno(), *script[1]],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # a program that is kept must not hold ours open
