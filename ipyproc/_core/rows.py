@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 
@@ -24,7 +23,7 @@ from . import screen, status
 from .encoding import ENCODING
 from .log import STDOUT_FD, Log
 from .screen import WINDOW, Piece, Row, Screen, inert_line
-from .turns import SLICE, Turns, done
+from .turns import Turns, advance, done
 
 _STEP = 1 << 12  # bytes that go through the screen at a time
 _PIECE = 1 << 15  # bytes that are searched at a time
@@ -33,9 +32,10 @@ _BEFORE = 50  # lines before those asked for, whose open colours go on in them
 _PART = 1 << 15  # bytes of a long line that are looked at, from its first and from its last on
 _AT_A_TIME = 200  # rows
 _NEAREST = 40  # rows that are at hand
+_DRAWN = 1 << 12  # bytes of rows; to draw them takes as long as a turn
 _MUCH = 1 << 16  # bytes of rows that are read at a time; of a longer line only its ends are looked at
 _REACH = 1 << 20  # bytes of rows that the first moves may reach
-_MOST_BEHIND = 1 << 22  # bytes of moves that may wait to go through the screen
+_MOST_BEHIND = 1 << 22  # bytes
 _SETTLED = "utf-8"  # in which the second log is written: any character can stand in a row
 _UNSEEN = bytes({*range(32), 127} - {*b"\t\n\r\b"})
 _INERT = re.compile(
@@ -45,10 +45,15 @@ _INERT = re.compile(
 
 
 class Rows:
-    """The rows of these streams of a log. Call `follow` to take in what the program has written since."""
+    """The rows of these streams of a log. Call `follow` to take in what the program has written since.
 
-    def __init__(self, log: Log, streams: Collection[int]) -> None:
+    Args:
+        behind: bytes of moves that may wait to go through the screen; where there are more, it goes on near their end.
+    """
+
+    def __init__(self, log: Log, streams: Collection[int], *, behind: int = _MOST_BEHIND) -> None:
         self.log = log
+        self._most_behind = behind
         self._streams = frozenset(streams)
         self._screen = Screen()
         self._first = 0  # the number of the first row of the screen
@@ -89,35 +94,33 @@ class Rows:
 
     def follow(self) -> bool:
         """Take in what is new, for `SLICE` at most; whether there is more to take in."""
+        return advance(self.take_in()) is None
+
+    def take_in(self) -> Turns[bool]:
+        """Take in all that is there, in turns; True."""
         log = self.log
-        if log.moved_at is not None and self._settled is None:
-            self._begin_moves(log.moved_at)
-        elif self._settled is None and log.bytes - self._fed > _NEAR:
-            self._jump(log.bytes - _NEAR)
-        elif self._settled and log.bytes - self._fed > _MOST_BEHIND:
-            self._leap(log.bytes - _NEAR)
-        deadline = time.perf_counter() + SLICE
-        while self._is_behind and time.perf_counter() < deadline:
+        self._look_ahead()
+        while self._is_behind:
             self._taking = self._taking or self._next_step()
             if next(self._taking, True):  # it has come to its end
                 self._taking = None
+                self._look_ahead()
+            yield
         if log.ended and not self._is_behind and not self._finished:
             self._finished = True
             self._screen.finish()
             if self._settled:
                 self._settled.close()
-        return self._is_behind
+        return True
 
     def echo(self, text: str) -> Turns[None]:
         """Show a line that was typed for the program, as a terminal does: behind what stands there. The log has it not."""
-        while self.follow():
-            yield
+        yield from self.take_in()
         if self._finished:
             return
         if self._settled is None:  # from here on the rows are more than the lines of the log
             self._begin_moves(self.log.bytes)
-            while self.follow():
-                yield
+            yield from self.take_in()
         stream = self.open[-1].stream if self.open else STDOUT_FD
         self._screen.write(stream, f"{screen.inert_line(text)}\n")
         self._settle()
@@ -206,6 +209,16 @@ class Rows:
     @property
     def _is_behind(self) -> bool:
         return self._taking is not None or self._fed < self.log.bytes
+
+    def _look_ahead(self) -> None:
+        """Go on elsewhere, if what is to come asks for it."""
+        log = self.log
+        if log.moved_at is not None and self._settled is None:
+            self._begin_moves(log.moved_at)
+        elif self._settled is None and log.bytes - self._fed > _NEAR:
+            self._jump(log.bytes - _NEAR)
+        elif self._settled and log.bytes - self._fed > self._most_behind:
+            self._leap(log.bytes - min(_NEAR, self._most_behind))
 
     def _next_step(self) -> Turns[None]:
         log = self.log
@@ -448,14 +461,19 @@ def _backward(rows: Rows, first: int, stop: int) -> Iterator[Row | None]:
 def _fitting(rows: Iterator[Row | None], cost: Callable[[Row], int], size: int, lines: int) -> Turns[list[Row]]:
     """As `fitting`, in turns."""
     found: list[Row] = []
+    work = 0
     for row in rows:
-        yield
         if row is None:
+            yield
             continue
-        size -= cost(row)
+        here = cost(row)
+        size, work = size - here, work + here
         if size < 0 or len(found) == lines:
             break
         found.append(row)
+        if work > _DRAWN:
+            work = 0
+            yield
     return found
 
 
