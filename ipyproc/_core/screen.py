@@ -272,7 +272,7 @@ class Screen:
         for stream, data in pieces:
             cursor = self._cursor(stream)
             if isinstance(data, int):
-                cursor.column += data
+                cursor.column, cursor.held = max(LONGEST, cursor.column) + data, ""  # what follows there is not held
                 continue
             for start in range(0, len(data), _BIT):
                 yield from self._write(cursor, cursor.decoder.decode(data[start : start + _BIT]))

@@ -256,7 +256,7 @@ class Cell:
             try:
                 missing = await self._hand_over_text(process)
             finally:
-                self._leave(process)
+                await self._leave(process)
         self._tell_failure(process, raises=bool(process.lost or self._options.raise_error))
         if process.lost:
             return Outcome(process, process.lost)
@@ -286,12 +286,12 @@ class Cell:
             return error
         return None
 
-    def _leave(self, process: Process) -> None:
+    async def _leave(self, process: Process) -> None:
         """The cell ends. If descendants live on, what they write goes on into it, and there they can be stopped."""
         if self._is_apart or (_log(process).ended and not process.family.left()):
-            self._shown.finish()
+            await self._shown.finish()
         elif kernel.drops_late_output(self._shell):
-            self._shown.finish()
+            await self._shown.finish()
             if not self._options.quiet:
                 _log(process).keep()
                 left = status.count_words(process.family.left(), "process", "processes")
@@ -347,7 +347,7 @@ class Cell:
         ending = asyncio.ensure_future(finish(process))
         try:
             await keep_updated(view, _log(process), ending)
-            view.finish()
+            await view.finish()
             if has_failed_by_itself(process):
                 self._tell_failure(process, raises=False)
         except asyncio.CancelledError:
@@ -427,9 +427,7 @@ class Cell:
             why = why or await asyncio.to_thread(output.missing, {stream})
             if process.is_over and output.is_open(stream):
                 left = status.count_words(process.family.left(), "process", "processes")
-                sys.stdout.write(
-                    f"... {name} may not be complete: {left} of {process.name} left, and can still write to it\n"
-                )
+                self._note(f"... {name} may not be complete: {left} of {process.name} left, and can still write to it")
         return ValueError(f"{status.quoted(process.name)}: {why}") if why else None
 
     def _hand_over_readers(self, process: Process) -> None:
@@ -452,7 +450,7 @@ async def _until_end(process: Process, view: View) -> None:
         await keep_updated(view, _log(process), ending)
     finally:
         ending.cancel()
-    view.finish()
+    await view.finish()
 
 
 def _text(output: log.Log, stream: int) -> str:
