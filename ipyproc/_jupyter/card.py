@@ -58,6 +58,7 @@ from . import state as states
 from .figures import PERIOD, Figures
 from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
+from .thread import in_thread
 from .view import take_in
 from .widget import MOST_NUMBER, Widget
 from .wire import QUESTIONS, Wire
@@ -442,7 +443,7 @@ class Card(Widget):
         self._tasks[operation] = self._loop.create_task(work)
 
     async def _answer(self, first: int, count: int) -> None:
-        await asyncio.to_thread(self._rows.warm, first, count)
+        await in_thread(self._rows.warm, first, count)
         if (first, count) not in self._answers:
             self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
         self._ask_for_rows()
@@ -451,9 +452,7 @@ class Card(Widget):
         found: list[int] = []
         total = self._rows.total
         finding = self._rows.find(text, case=case)
-        while len(found) <= _MOST_FOUND and (
-            more := await asyncio.to_thread(list, itertools.islice(finding, _AT_ONCE))
-        ):
+        while len(found) <= _MOST_FOUND and (more := await in_thread(list, itertools.islice(finding, _AT_ONCE))):
             found += [number for number in more if number is not None]
         numbers = found[:_MOST_FOUND]
         message = {"op": "found", "id": name, "total": total, "more": len(found) > _MOST_FOUND}
@@ -466,7 +465,7 @@ class Card(Widget):
         last = min(last, self._rows.total - 1)
         while first + len(lines) <= last and size <= _MOST_COPIED:
             number = first + len(lines)
-            await asyncio.to_thread(self._rows.warm, number, min(_MOST_ROWS, last + 1 - number))
+            await in_thread(self._rows.warm, number, min(_MOST_ROWS, last + 1 - number))
             for row in self._rows.read(number, min(_MOST_ROWS, last + 1 - number)):
                 lines.append(row.plain)
                 size += len(lines[-1]) + 1
@@ -505,7 +504,7 @@ class Card(Widget):
             "name": inert_line(log.path.name),
             "more": end < size,
         }
-        self.send(message, [await asyncio.to_thread(log.joined, at, end - at)])
+        self.send(message, [await in_thread(log.joined, at, end - at)])
         self._wire.spend(0)
 
 

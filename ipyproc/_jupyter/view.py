@@ -10,6 +10,7 @@ from typing import Protocol
 
 from .._core.log import Log
 from .._core.rows import Rows
+from .thread import in_thread
 
 _MUCH = 1 << 20  # bytes
 _SHOWN = 2000  # rows
@@ -46,7 +47,7 @@ async def take_in(rows: Rows) -> None:
     while rows.follow():  # noqa: ASYNC110  -- it is our own work that goes on
         await asyncio.sleep(0)
     if rows.log.bytes > _MUCH:  # or it was all read just now
-        await asyncio.to_thread(rows.warm, 0, _SHOWN)
+        await in_thread(rows.warm, 0, _SHOWN)
 
 
 async def keep_updated(view: View, log: Log, until: asyncio.Future[None]) -> None:
