@@ -1,7 +1,6 @@
 """`%%aproc` and `%aproc` in a real kernel: what a cell shows, hands over, awaits and refuses."""
 
 import json
-import os
 import re
 import sys
 
@@ -371,7 +370,10 @@ def test_operators_may_be_arguments_when_quoted(kernel):
 def test_the_directory_of_the_kernel_may_be_gone(fresh_kernel):
     fresh_kernel.run("import os, tempfile; gone = tempfile.mkdtemp(); os.chdir(gone); os.rmdir(gone)")
     assert fresh_kernel.run("%aproc echo hello").text() == "hello\n"
-    assert fresh_kernel.run("%%aproc\nx=1; echo $x").text().endswith("1\n")  # bash itself complains first
+    said = fresh_kernel.run(
+        "%%aproc\nx=1; echo $x"
+    ).text()  # bash says that it is gone; shown at once, both streams are one text
+    assert said.splitlines()[-1] == "1"
     assert fresh_kernel.run("%%aproc --cwd /tmp\npwd").text() == "/tmp\n"
     assert "'below'" in fresh_kernel.run("%aproc --cwd below true").error
     assert "'.venv' is no virtual environment" in fresh_kernel.run("%aproc --venv .venv true").error
@@ -417,13 +419,3 @@ def test_many_runs_leave_nothing_behind(fresh_kernel):
     before, after = json.loads(run_some(20)), json.loads(run_some(100))
     # what is left by each run would be tens; on a loaded machine the last card may still be on its way
     assert all(more - less <= 3 for less, more in zip(before, after, strict=True)), (before, after)
-
-
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may become another user")
-def test_the_kernel_may_have_become_another_user(fresh_kernel):
-    fresh_kernel.run("%aproc true")
-    fresh_kernel.run("import os; os.setgroups([]); os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3)")
-    assert fresh_kernel.run("%aproc id -u").text() == "65534\n"
-    assert fresh_kernel.run("%%aproc\nid -u; id -g").text() == "65534\n65534\n"
-    fresh_kernel.run("%aproc --bg --proc p sleep 60")
-    assert fresh_kernel.run("await p.stop()").value == "-15"
