@@ -19,8 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import ipyproc
-from ipyproc._core import process, run
-from ipyproc._core.launch import descendants, supervised
+from ipyproc._core.batch import run
+from ipyproc._core.launch import supervised
+from ipyproc._core.launch.held import descendants
+from ipyproc._core.process import process
 from tests.jupyter.kernel_session import kernel_session
 
 PROGRAM = ("/bin/echo", "hi")

@@ -13,7 +13,8 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from ipyproc._jupyter import commands, magics, options  # noqa: E402  - of this checkout
+from ipyproc._jupyter.line import options  # noqa: E402  - of this checkout
+from ipyproc._jupyter.magics import commands, magics  # noqa: E402  - of this checkout
 
 _PLACE = re.compile(r"(<!-- table of (\w+) -->\n).*?(<!-- end of the table -->)", re.DOTALL)
 

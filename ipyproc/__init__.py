@@ -20,11 +20,12 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ._core import completed as _completed
-from ._core import parallel as _parallel
-from ._core import process as _process
-from ._core import waiting as _waiting
-from ._core.completed import CompletedPipeline, CompletedProcess
+from ._core.batch import completed as _completed
+from ._core.batch import parallel as _parallel
+from ._core.batch import work as _waiting
+from ._core.batch.completed import CompletedPipeline, CompletedProcess
+from ._core.batch.parallel import parallel
+from ._core.batch.run import run, start
 from ._core.errors import (
     ProcessError,
     ProcessExitError,
@@ -34,8 +35,8 @@ from ._core.errors import (
     ProcessTimeout,
 )
 from ._core.launch import launchers
-from ._core.parallel import parallel
-from ._core.process import (
+from ._core.process import process as _process
+from ._core.process.process import (
     DEVNULL,
     LOG,
     PIPE,
@@ -44,9 +45,8 @@ from ._core.process import (
     create_subprocess_exec,
     create_subprocess_shell,
 )
-from ._core.registry import processes
-from ._core.run import run, start
-from ._core.status import Usage
+from ._core.process.registry import processes
+from ._core.program.usage import Usage
 from ._core.versions import show_versions
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ._core.parallel import Job
+    from ._core.batch.parallel import Job
     from ._remote.dask import DaskLauncher
     from ._remote.near import LinkLauncher
     from ._remote.ssh import SSHLauncher
@@ -109,7 +109,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _wait_in_running_loop(work: Coroutine[Any, Any, Any]) -> Any:
-    from ._jupyter import waiting  # late: `import ipyproc` must not load Jupyter
+    from ._jupyter.cell import waiting  # late: `import ipyproc` must not load Jupyter
 
     return waiting.wait(work)
 
@@ -117,7 +117,7 @@ def _wait_in_running_loop(work: Coroutine[Any, Any, Any]) -> Any:
 def _interruptible(what: str, stop: Callable[[], None]) -> AbstractContextManager[None]:
     if _shell() is None:
         return contextlib.nullcontext()
-    from ._jupyter import waiting  # late: `import ipyproc` must not load Jupyter
+    from ._jupyter.cell import waiting  # late: `import ipyproc` must not load Jupyter
 
     return waiting.interruptible(what, stop)
 
@@ -136,7 +136,7 @@ def _show_progress(
 ) -> AbstractAsyncContextManager[Callable[[Job], Any]]:
     if (shell := _shell()) is None:
         return contextlib.nullcontext(lambda job: None)
-    from ._jupyter import jobs as view
+    from ._jupyter.views import jobs as view
 
     return view.shown(shell, jobs, halt)
 
@@ -144,7 +144,7 @@ def _show_progress(
 def _show(process: Process) -> None:
     if (shell := _shell()) is None:
         raise RuntimeError("view() shows a process in a cell, and this is no notebook")
-    from ._jupyter import magics
+    from ._jupyter.magics import magics
 
     magics.loaded(shell).view(process)
 
@@ -152,7 +152,7 @@ def _show(process: Process) -> None:
 def _picture(done: CompletedProcess) -> dict[str, str]:
     if _shell() is None:
         return {}
-    from ._jupyter import transcript
+    from ._jupyter.views import transcript
 
     return transcript.picture(done)
 
@@ -169,13 +169,13 @@ _waiting.interruptible = _interruptible
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add `%%aproc` and `%aproc` to this IPython; called by `%load_ext ipyproc`. Prints nothing."""
-    from ._jupyter import magics  # late: `import ipyproc` must not load Jupyter
+    from ._jupyter.magics import magics  # late: `import ipyproc` must not load Jupyter
 
     magics.load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take back all that loading added, and kill the programs that still run; called by `%unload_ext ipyproc`."""
-    from ._jupyter import magics  # late: `import ipyproc` must not load Jupyter
+    from ._jupyter.magics import magics  # late: `import ipyproc` must not load Jupyter
 
     magics.unload(shell)

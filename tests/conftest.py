@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ipyproc._core import launch, storage
+from ipyproc._core import launch
+from ipyproc._core.output import storage
 
 PROGRAM = Path(__file__).with_name("program.py")
 

@@ -16,7 +16,7 @@ exec {program} {stubborn} out {marker} stall
 """
 KERNEL = """
 import asyncio, json, os, sys, time
-from ipyproc._core import run
+from ipyproc._core.batch import run
 from ipyproc._core.launch import supervised
 
 async def main(script, marker, fork=""):

@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import status
-from .screen import inert_line
+from .output import phrases
+from .output.screen import inert_line
 from .survivor import Survivor
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class ProcessError(Exception):
         return (self.last_words or self.stderr or self.output or "").rstrip()
 
     def _command(self) -> str:
-        return status.quoted(self.name or status.command_line(self.cmd))
+        return phrases.quoted(self.name or phrases.command_line(self.cmd))
 
 
 class ProcessExitError(ProcessError, subprocess.CalledProcessError):
@@ -115,13 +115,13 @@ class ProcessExitError(ProcessError, subprocess.CalledProcessError):
     @property
     def signal(self) -> signal.Signals | int | None:
         """The signal that ended it; None if it ended by itself."""
-        return status.signal_of(self.returncode)
+        return phrases.signal_of(self.returncode)
 
     def _sentence(self) -> str:
         if self.failed_command and self.failed_command.code == self.returncode:
             return str(self.failed_command)
         where = f"; {self.failed_command}" if self.failed_command else ""
-        return f"{self._command()} {status.describe(self.returncode)}{where}"
+        return f"{self._command()} {phrases.describe(self.returncode)}{where}"
 
 
 class ProcessStopped(ProcessExitError):
@@ -131,7 +131,7 @@ class ProcessStopped(ProcessExitError):
     """
 
     def _sentence(self) -> str:
-        return f"{self._command()} was stopped, and {status.describe(self.returncode)}"
+        return f"{self._command()} was stopped, and {phrases.describe(self.returncode)}"
 
     def _shown(self) -> str:
         return (self.stderr or "").rstrip()  # who stops a program knows why: what it was just writing says nothing

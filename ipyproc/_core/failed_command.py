@@ -8,10 +8,10 @@ import os
 import re
 from dataclasses import dataclass
 
-from . import status
-from .encoding import decode
+from .output import phrases
+from .output.encoding import decode
+from .output.screen import inert_line
 from .pipelines import pipelines
-from .screen import inert_line
 
 _LONGEST = 80  # characters of a command
 _OURS = frozenset(
@@ -37,9 +37,9 @@ class FailedCommand:
     script: str = ""
 
     def __str__(self) -> str:
-        script = f"{status.quoted(self.script)}, " if self.script else ""
+        script = f"{phrases.quoted(self.script)}, " if self.script else ""
         comma = "," if self.where.endswith("`") and re.search(r": stage \d+ of \d+, `", self.where) else ""
-        name = status.signal_name(self.code - _OF_SIGNAL) if self.code > _OF_SIGNAL else ""
+        name = phrases.signal_name(self.code - _OF_SIGNAL) if self.code > _OF_SIGNAL else ""
         return f"{script}{self.where}{comma} exited with {self.code}{f' ({name})' if name.startswith('SIG') else ''}"
 
     @property

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .output.screen import inert_line
 from .process_table import may_signal
-from .screen import inert_line
 
 if TYPE_CHECKING:
     import psutil

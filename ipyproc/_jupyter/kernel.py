@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
-from .._core import launch, waiting
+from .._core import launch
+from .._core.batch import work as waiting
 
 T = TypeVar("T")
 

@@ -36,10 +36,11 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._core import script as script_of
 from .._core.errors import ProcessLost
-from .._core.launch import descendants, supervised
-from .._core.status import Usage
+from .._core.launch import supervised
+from .._core.launch.held import descendants
+from .._core.program import script as script_of
+from .._core.program.usage import Usage
 
 WINDOW = 1 << 19
 """Bytes of one stream that may be on the way, or held by a reader that does not read."""

@@ -19,17 +19,17 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .._core.errors import ProcessLost
-from .._core.family import Family
 from .._core.launch.base import P
-from .._core.log import LOG, STDERR_FD, STDOUT_FD, Log
-from .._core.process import DEVNULL, PIPE, STDOUT
-from .._core.screen import inert_line
-from .._core.status import Usage
+from .._core.output.log import LOG, STDERR_FD, STDOUT_FD, Log
+from .._core.output.screen import inert_line
+from .._core.process.process import DEVNULL, PIPE, STDOUT
+from .._core.program.family import Family
+from .._core.program.usage import Usage
 from .._core.survivor import Survivor
 from .far import WINDOW
 
 if TYPE_CHECKING:
-    from .._core.process import Process
+    from .._core.process.process import Process
 
 T = TypeVar("T")
 

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import io
 import zipfile
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 _ROOT = Path(__file__).parents[1]
-_PACKAGES = ("", "_core/", "_core/launch/", "_remote/")  # empty there: ours import what is not needed
-_CORE = (
-    *("encoding", "errors", "family", "log", "log_writer", "pipe", "process_table"),
-    *("screen", "script", "status", "storage", "survivor", "turns", "value"),
-)
-_LAUNCH = (
-    *("base", "descendants", "guard", "inheritance", "mark", "poll_loop"),
-    *("shim", "supervised", "supervisor", "transport"),
-)
-_MODULES = (
-    *(f"_core/{name}.py" for name in _CORE),
-    *(f"_core/launch/{name}.py" for name in _LAUNCH),
-    *(f"_remote/{name}.py" for name in ("far", "far_dask", "far_ssh")),
-)
+_FIRST = ("_remote/far.py", "_remote/far_dask.py", "_remote/far_ssh.py", "_core/launch/held/supervisor.py")
 
 BOOT = '''\
 def load(name, data):
@@ -51,7 +40,7 @@ def load(name, data):
 
 _MAIN = """\
 import sys
-from {name}._core.launch import supervisor
+from {name}._core.launch.held import supervisor
 supervisor.main(int(sys.argv[1]), int(sys.argv[2]))
 """  # what the interpreter of a supervisor runs there
 
@@ -66,12 +55,43 @@ class Parcel(NamedTuple):
 @functools.cache
 def packed() -> Parcel:
     """The parcel of this version."""
-    sources = {path: (_ROOT / path).read_bytes() for path in _MODULES}
+    sources = _sources()
     name = f"ipyproc_{hashlib.sha256(b''.join(sources.values())).hexdigest()[:12]}"
-    sources |= {f"{package}__init__.py": b"" for package in _PACKAGES}
+    sources |= {f"{folder}/__init__.py": b"" for folder in _folders(sources)}  # ours import what is not needed there
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, source in sources.items():
             archive.writestr(f"{name}/{path}", source)
         archive.writestr("__main__.py", _MAIN.format(name=name))
     return Parcel(name, file.getvalue())
+
+
+def _sources() -> dict[str, bytes]:
+    """What runs there, and all of this package that it imports, however far away; by path."""
+    found: dict[str, bytes] = {}
+    todo = [*_FIRST]
+    while todo:
+        if (path := todo.pop()) not in found:
+            found[path] = (_ROOT / path).read_bytes()
+            todo += _imports(path, found[path])
+    return dict(sorted(found.items()))
+
+
+def _imports(path: str, source: bytes) -> list[str]:
+    """The modules of this package that one imports when it runs; what is for a type checker alone does not count."""
+    found = []
+    todo: list[ast.AST] = [ast.parse(source)]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            todo += node.orelse
+            continue
+        todo += ast.iter_child_nodes(node)
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = PurePosixPath(path).parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            found += [f"{base}.py", *(f"{base / alias.name}.py" for alias in node.names)]
+    return [each for each in found if (_ROOT / each).is_file()]
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    return {str(folder) for path in paths for folder in PurePosixPath(path).parents}

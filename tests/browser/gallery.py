@@ -10,9 +10,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ipyproc._core.screen import Row
-from ipyproc._jupyter import transcript
-from ipyproc._jupyter.state import State
+from ipyproc._core.output.screen import Row
+from ipyproc._jupyter.views import transcript
+from ipyproc._jupyter.views.state import State
 
 from .lab import chromium
 from .test_log_body import DARK, LIGHT, STATIC

@@ -8,7 +8,7 @@ import ipykernel
 import pytest
 from playwright.sync_api import expect
 
-from ipyproc._jupyter import front_end
+from ipyproc._jupyter.page import front_end
 
 pytestmark = pytest.mark.new_page
 

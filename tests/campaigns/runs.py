@@ -14,8 +14,9 @@ import time
 
 import psutil
 
-from ipyproc._core import run, storage
+from ipyproc._core.batch import run
 from ipyproc._core.launch import supervised
+from ipyproc._core.output import storage
 
 JOBS = 4  # at once
 ROUNDS = 5

@@ -13,7 +13,7 @@ import sys
 import unittest
 
 import ipyproc
-from ipyproc._core import process
+from ipyproc._core.process import process
 
 
 def main(factories: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import ipyproc
 from ipyproc._core import launch
-from ipyproc._core.command import Command
+from ipyproc._core.program.spec import Command
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

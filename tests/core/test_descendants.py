@@ -11,12 +11,14 @@ import psutil
 import pytest
 
 import ipyproc
-from ipyproc._core import launch, process
+from ipyproc._core import launch
+from ipyproc._core.process import process
 
 if sys.platform != "linux":
     pytest.skip("elsewhere there are no supervisors", allow_module_level=True)
 
-from ipyproc._core.launch import descendants, supervised
+from ipyproc._core.launch import supervised
+from ipyproc._core.launch.held import descendants
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

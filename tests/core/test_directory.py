@@ -7,7 +7,8 @@ import sys
 import pytest
 
 import ipyproc
-from ipyproc._core import launch, process
+from ipyproc._core import launch
+from ipyproc._core.process import process
 
 if sys.platform == "win32":
     pytest.skip("there no directory can be removed that somebody is in", allow_module_level=True)

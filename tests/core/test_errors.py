@@ -15,9 +15,9 @@ import pytest
 
 import ipyproc
 from ipyproc._core import launch
-from ipyproc._core.advice import advice, near_program, says_failure
 from ipyproc._core.failed_command import FailedCommand
-from ipyproc._core.status import Usage
+from ipyproc._core.program.advice import advice, near_program, says_failure
+from ipyproc._core.program.usage import Usage
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

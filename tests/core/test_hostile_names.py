@@ -9,9 +9,9 @@ import traceback
 import pytest
 
 import ipyproc
-from ipyproc._core.screen import inert_line
-from ipyproc._core.turns import done
-from ipyproc._jupyter import transcript
+from ipyproc._core.output.screen import inert_line
+from ipyproc._core.output.turns import done
+from ipyproc._jupyter.views import transcript
 
 from ..hostile import NAMES
 

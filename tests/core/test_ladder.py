@@ -13,8 +13,10 @@ import time
 import psutil
 import pytest
 
-from ipyproc._core import launch, process, process_table, run
-from ipyproc._core.ladder import INTERRUPT, KILL, TERMINATE
+from ipyproc._core import launch, process_table
+from ipyproc._core.batch import run
+from ipyproc._core.process import process
+from ipyproc._core.program.ladder import INTERRUPT, KILL, TERMINATE
 
 if sys.platform != "linux":
     pytest.skip("only a supervised family takes signals from any thread", allow_module_level=True)

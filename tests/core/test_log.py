@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipyproc._core import log, log_writer, storage
+from ipyproc._core.output import log, storage
+from ipyproc._core.output import writer as log_writer
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

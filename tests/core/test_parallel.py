@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 import ipyproc
-from ipyproc._core import ladder, storage
-from ipyproc._core import parallel as parallel_module
+from ipyproc._core.batch import parallel as parallel_module
 from ipyproc._core.launch import names
+from ipyproc._core.output import storage
+from ipyproc._core.program import ladder
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -10,7 +10,8 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("elsewhere there are no supervisors", allow_module_level=True)
 
-from ipyproc._core.launch import descendants, supervised
+from ipyproc._core.launch import supervised
+from ipyproc._core.launch.held import descendants
 
 # one program, a script with a child, and one with two that takes no notice of SIGTERM
 STOP = """

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import ipyproc
-from ipyproc._core import log, parallel, run
+from ipyproc._core.batch import parallel, run
+from ipyproc._core.output import log
 
 PACKAGE = Path(ipyproc.__file__).parent
 API = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")

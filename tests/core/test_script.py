@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 import ipyproc
-from ipyproc._core import script, storage
-from ipyproc._core.command import Command
-from ipyproc._core.completed import CompletedProcess
+from ipyproc._core.batch.completed import CompletedProcess
+from ipyproc._core.batch.stage import finish
 from ipyproc._core.failed_command import failed_command
-from ipyproc._core.stage import finish
+from ipyproc._core.output import storage
+from ipyproc._core.program import script
+from ipyproc._core.program.spec import Command
 
 from ..hostile import OUTPUTS
 

@@ -20,13 +20,17 @@ import pytest
 
 import ipyproc
 from ipyproc import PIPE, ProcessLost
-from ipyproc._core import family, launch, process, run
-from ipyproc._core import log as ipyproc_log
+from ipyproc._core import launch
+from ipyproc._core.batch import run
+from ipyproc._core.output import log as ipyproc_log
+from ipyproc._core.process import process
+from ipyproc._core.program import family
 
 if sys.platform != "linux":
     pytest.skip("supervisors are for Linux", allow_module_level=True)
 
-from ipyproc._core.launch import mark, shim, supervised
+from ipyproc._core.launch import supervised
+from ipyproc._core.launch.held import mark, shim
 
 from ..campaigns import kills
 from ..hostile_family import KERNEL, marked, script_of
@@ -527,7 +531,7 @@ def take_pid(pid):
 """
 REUSE = """
 import asyncio, contextlib
-from ipyproc._core import launch, process
+from ipyproc._core import launch; from ipyproc._core.process import process
 from ipyproc._core.launch import supervised
 
 async def main():
@@ -579,7 +583,7 @@ for _ in range(20):
 SECOND_EXIT = """
 import asyncio, sys
 import ipyproc
-from ipyproc._core import process
+from ipyproc._core.process import process
 from ipyproc._core.launch import supervised
 
 async def main(code):
@@ -758,7 +762,7 @@ def test_a_kill_comes_in_time_although_the_kernel_is_busy(program):
 KEEPER = """
 import asyncio, json, os, sys
 import ipyproc
-from ipyproc._core import log, process
+from ipyproc._core.output import log; from ipyproc._core.process import process
 from ipyproc._core.launch import supervised
 
 async def main(path, *words):

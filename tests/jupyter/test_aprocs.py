@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from ipyproc._jupyter import table as tables
+from ipyproc._jupyter.views import table as tables
 
 from .kernel_session import PROGRAMS
 from .test_busy import EARLY, wait_until
@@ -350,7 +350,7 @@ def test_ids_go_on_after_a_reload_and_unload_undoes_all(fresh_kernel):
     assert newest(fresh_kernel) == 3, "an id never means another process"
     fresh_kernel.run("%unload_ext ipyproc")
     assert "not found" in fresh_kernel.run("%aprocs").error
-    assert fresh_kernel.run("from ipyproc._core import registry; registry.watchers").value == "set()"
+    assert fresh_kernel.run("from ipyproc._core.process import registry; registry.watchers").value == "set()"
     found = "[key for key in ip.strdispatchers['complete_command'].strs if 'aproc' in key]"
     assert fresh_kernel.run(f"ip = get_ipython(); {found}").value == "[]"
 
@@ -359,7 +359,7 @@ def test_many_runs_leave_their_figures_alone(fresh_kernel):
     """A hundred entries stay, and no process, log, descriptor or file of theirs."""
     held = (
         "import asyncio, gc, os\n"
-        "from ipyproc._core import process, log, storage\n"
+        "from ipyproc._core.process import process; from ipyproc._core.output import log, storage\n"
         "t = get_ipython().magics_manager.registry['AProcMagics'].table\n"
         "while t.running: await asyncio.sleep(0.01)\n"
         "gc.collect()"

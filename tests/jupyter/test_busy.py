@@ -108,7 +108,7 @@ def test_a_stubborn_program_is_signalled_at_once_and_kill_ends_it(kernel, backgr
     done = busy(click_twice)
     print(f"SIGTERM after {took[0] * 1000:.0f} ms, gone {took[1] * 1000:.0f} ms after the second press")
     assert [answer["shown"]["sent"] for answer in answers(done.messages, "state")] == ["SIGTERM", "SIGKILL"]
-    kernel.run("await p.wait(); from ipyproc._jupyter import state")
+    kernel.run("await p.wait(); from ipyproc._jupyter.views import state")
     assert kernel.run("state.of(p).label").value.startswith("'Stopped by you with SIGKILL")
 
 

@@ -89,7 +89,7 @@ def picture_of(message):
 
 
 def test_where_no_page_answers_the_text_goes_on(kernel, tmp_path):
-    kernel.run("items = ['one']\nfrom ipyproc._jupyter import jobs; from ipyproc._jupyter.card import Card")
+    kernel.run("items = ['one']\nfrom ipyproc._jupyter.views import jobs; from ipyproc._jupyter.views.card import Card")
     kernel.run("patience, jobs.PAGE_PATIENCE, Card.has_page = jobs.PAGE_PATIENCE, 0.3, False")
 
     def look(message):

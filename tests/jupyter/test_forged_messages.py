@@ -27,7 +27,9 @@ def send(kernel, kind, content):
 
 def test_a_card_that_a_page_opens_has_no_process(kernel):
     """A page gets no Card from ipywidgets, as the class is not registered; if it were, the card would be inert."""
-    kernel.run("from ipywidgets.widgets.widget import _instances, register; from ipyproc._jupyter.card import Card")
+    kernel.run(
+        "from ipywidgets.widgets.widget import _instances, register; from ipyproc._jupyter.views.card import Card"
+    )
     forged = "[each for each in _instances.values() if isinstance(each, Card) and each._process is None]"
     names = {"_model_module": "anywidget", "_model_name": "AnyModel", "_model_module_version": "*"}
     names |= {"_view_module": "anywidget", "_view_name": "AnyView", "_view_module_version": "*"}

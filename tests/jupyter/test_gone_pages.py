@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ipyproc._jupyter import widget
+from ipyproc._jupyter.page import widget
 
 from .test_aprocs import rows, state_is
 from .test_card import Page, is_tail
@@ -16,7 +16,7 @@ OPEN = "sorted(type(each).__name__ for each in _instances.values() if type(each)
 @pytest.fixture
 def kernel(kernel):
     """As always; what is to be closed after a while is closed soon."""
-    kernel.run("from ipywidgets.widgets.widget import _instances; from ipyproc._jupyter import widget")
+    kernel.run("from ipywidgets.widgets.widget import _instances; from ipyproc._jupyter.page import widget")
     kernel.run("before = widget.LINGER, widget.SILENCE; widget.LINGER = 0.2")
     kernel.run(
         "live = get_ipython().magics_manager.registry['AProcMagics']._live\nif live: live.close(); get_ipython().magics_manager.registry['AProcMagics']._live = None"
@@ -150,7 +150,7 @@ def test_what_has_ended_and_is_not_shown_is_closed(kernel, loads, bye, code):
 
 @pytest.mark.parametrize("code", ["%aproc sh -c 'echo a; sleep 0.4'", MANY], ids=["card", "jobs"])
 def test_what_no_page_has_shown_is_closed(kernel, code):
-    kernel.run("from ipyproc._jupyter.card import Card; Card.has_page = True")
+    kernel.run("from ipyproc._jupyter.views.card import Card; Card.has_page = True")
     before = kernel.run(OPEN).value
     run_card(kernel, loads=0, code=code)
     assert kernel.eventually(OPEN, before)
@@ -172,7 +172,7 @@ def test_what_has_ended_stays_while_it_is_shown_or_comes_again_soon(kernel):
 
 def test_not_many_stay_for_pages_that_are_gone_without_a_word(kernel):
     kernel.run(
-        "from ipyproc._jupyter import cell; delay, cell.CARD_DELAY = cell.CARD_DELAY, 0; widget.MOST_STAYING = 5"
+        "from ipyproc._jupyter.cell import cell; delay, cell.CARD_DELAY = cell.CARD_DELAY, 0; widget.MOST_STAYING = 5"
     )
     for _ in range(10):
         run_card(kernel, loads=2, code="%aproc sleep 0.5")
@@ -183,7 +183,7 @@ def test_not_many_stay_for_pages_that_are_gone_without_a_word(kernel):
 
 def test_a_long_day(kernel):
     """Cells of all kinds, with pages that are loaded anew now and then: at the end nothing is left."""
-    kernel.run("from ipyproc._jupyter import cell; delay, cell.CARD_DELAY = cell.CARD_DELAY, 0")
+    kernel.run("from ipyproc._jupyter.cell import cell; delay, cell.CARD_DELAY = cell.CARD_DELAY, 0")
     before = kernel.run(OPEN).value
     for loads, bye in itertools.islice(itertools.cycle([(1, True), (2, True), (1, False), (3, True)]), 40):
         run_card(kernel, loads=loads, bye=bye, code="%aproc sleep 0.05")

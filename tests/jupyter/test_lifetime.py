@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ipyproc._core import family, storage
+from ipyproc._core.output import storage
+from ipyproc._core.program import family
 
 from ..hostile_family import marked, script_of
 from .kernel_session import PROGRAMS, kernel_session
@@ -24,7 +25,9 @@ def test_nothing_outlives_a_kernel(how, program):
         session.run(f"%%aproc --bg --proc p\n{script_of(' '.join(program()), marker, stubborn=True)}")
         session.run(f"while p.log.tail(100).count({marker!r}) < 6: await p.log.changed(p.log.bytes)")
         left = session.run("%%aproc --out silent\nsleep 600 >/dev/null 2>&1 &\necho $!")
-        folder = Path(session.run("from ipyproc._core import storage; str(storage.directory())").value.strip("'"))
+        folder = Path(
+            session.run("from ipyproc._core.output import storage; str(storage.directory())").value.strip("'")
+        )
         members = [*marked(marker), psutil.Process(int(session.run("int(silent)").value))]
         assert len(members) == 7 and left.status == "ok"
         began = time.monotonic()

@@ -7,9 +7,9 @@ import sys
 import psutil
 import pytest
 
-from ipyproc._core import run
-from ipyproc._jupyter import state
-from ipyproc._jupyter.figures import Figures
+from ipyproc._core.batch import run
+from ipyproc._jupyter.views import state
+from ipyproc._jupyter.views.figures import Figures
 
 from .test_card import Page, is_answer, is_tail, shown, tails
 

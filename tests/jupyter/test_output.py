@@ -161,7 +161,7 @@ def test_that_more_may_come_is_said(kernel):
 
 @pytest.mark.parametrize("form", ["text", "lines", "json", "csv"])
 def test_a_log_that_is_removed_while_the_program_writes_can_be_read(fresh_kernel, form):
-    fresh_kernel.run("import shutil; from ipyproc._core import storage")
+    fresh_kernel.run("import shutil; from ipyproc._core.output import storage")
     code = (
         "task = __import__('asyncio').create_task(rest())\n"
         f"%aproc --out x --format {form} --proc p sh -c 'echo [1; until [ -e $0 ]; do sleep 0.01; done; echo ,2]' {{mark}}"

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from ipyproc._jupyter import progress
+from ipyproc._jupyter.views import progress
 
 FORMS = [
     (" 42%|████▏     | 42/100 [00:04<00:05,  9.90it/s]", 0.42),

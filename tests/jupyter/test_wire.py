@@ -4,9 +4,9 @@ import asyncio
 import time
 import types
 
-from ipyproc._jupyter.card import Card
-from ipyproc._jupyter.view import Guard
-from ipyproc._jupyter.wire import QUESTIONS, QuestionLimit, Rank, Wire
+from ipyproc._jupyter.page.budget import QUESTIONS, QuestionLimit, Rank, Wire
+from ipyproc._jupyter.views.card import Card
+from ipyproc._jupyter.views.view import Guard
 
 
 def sent_in(seconds, size, senders):

@@ -12,8 +12,8 @@ import pytest
 
 import ipyproc
 from ipyproc import DEVNULL, LOG, PIPE, STDOUT, ProcessExitError, ProcessStopped, ProcessTimeout
-from ipyproc._core.command import Command
-from ipyproc._jupyter.figures import Figures
+from ipyproc._core.program.spec import Command
+from ipyproc._jupyter.views.figures import Figures
 
 from ..hostile_family import marked, script_of
 

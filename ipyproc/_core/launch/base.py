@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from ..family import Family
-    from ..process import Process
+    from ..process.process import Process
+    from ..program.family import Family
 
 P = TypeVar("P", bound=asyncio.SubprocessProtocol)
 

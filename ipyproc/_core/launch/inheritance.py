@@ -15,7 +15,7 @@ import resource
 import sys
 from typing import Any, NamedTuple
 
-from . import mark
+from .held import mark
 
 _LIMITS = sorted({getattr(resource, each) for each in dir(resource) if each.startswith("RLIMIT_")} - {mark.KIND})
 _OF_STATUS = (b"Uid", b"Gid", b"Groups", b"Cap", b"NoNewPrivs", b"Seccomp", b"Spec", b"Cpus_", b"Mems_", b"THP_")

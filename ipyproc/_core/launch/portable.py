@@ -16,15 +16,15 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from ..family import Family
-from ..log import LOG, STDERR_FD, STDOUT_FD, Log
-from ..pipe import LogPipe
+from ..output.log import LOG, STDERR_FD, STDOUT_FD, Log
+from ..output.pipe import LogPipe
+from ..program.family import Family
 from .base import P
-from .trampoline import SCRIPT, SIGNALS
-from .transport import make_quiet
+from .held.trampoline import SCRIPT, SIGNALS
+from .quiet import make_quiet
 
 if TYPE_CHECKING:
-    from ..process import Process
+    from ..process.process import Process
 
 name = "portable"
 

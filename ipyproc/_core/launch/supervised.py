@@ -23,19 +23,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .. import process_table, storage
+from .. import process_table
 from ..errors import ProcessLost
-from ..family import Family, runs
-from ..log import LOG, Log
-from ..status import Usage
-from . import descendants, inheritance, mark
+from ..output import storage
+from ..output.log import LOG, Log
+from ..program.family import Family, runs
+from ..program.usage import Usage
+from . import inheritance
 from .base import P
-from .transport import QuietTransport
+from .held import descendants, mark
+from .quiet import QuietTransport
 
 if TYPE_CHECKING:
     import psutil
 
-    from ..process import Process
+    from ..process.process import Process
 
 name = "supervised"
 
@@ -45,7 +47,7 @@ _PATIENCE = 5.0  # seconds in which a supervisor has to answer
 _REFUSED = 60.0  # seconds until a supervisor is tried again where two in turn could not run
 _WAKE_AFTER = 0.5  # seconds
 _START_PATIENCE = 60.0  # seconds in which a program has to start; it may come from a slow disk
-script: tuple[str, tuple[int, ...]] = (str(Path(__file__).with_name("supervise.py")), ())
+script: tuple[str, tuple[int, ...]] = (str(Path(__file__).with_name("held") / "supervise.py"), ())
 """What the interpreter of a supervisor runs, and the descriptors that it needs for that."""
 _UTF8_MODE = f"-Xutf8={sys.flags.utf8_mode}"  # so that words have the encoding there that they have here
 

@@ -1,0 +1,92 @@
+"""A command that is run to its end, and how its result is made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ProcessExitError, ProcessLost, ProcessNotStopped
+from ..output.encoding import ENCODING
+from ..process.process import Process
+from ..program import spec as command
+from ..program.spec import Command, Word
+from .completed import CompletedProcess
+
+DRAIN_GRACE = 0.1
+"""Seconds for the rest of the output and of the family after the end of a program; a descendant may live longer."""
+VALUE_GRACE = 1.0
+"""Seconds for the rest of the output where it is a value: `exec > >(tee log)` in a script is complete then, too."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Stage:
+    """A command and how its result is made: one program of a `Run`, or of a `Parallel`."""
+
+    command: Command
+    timeout: float | None
+    check: bool
+    encoding: str | None  # None: bytes
+    errors: str
+    retry_lost: int
+
+    @classmethod
+    def of(
+        cls,
+        cmd: Word | Sequence[Word],
+        args: Sequence[Word] = (),
+        *,
+        timeout: float | None = None,
+        check: bool = True,
+        text: bool | None = True,
+        encoding: str | None = None,
+        errors: str | None = None,
+        retry_lost: int = 0,
+        **keywords: Any,
+    ) -> Stage:
+        """Check it; `keywords` are those of `Command.of`."""
+        timeout = command.seconds("timeout", timeout)
+        text = text is None or text  # None is what subprocess.run has for "not given"
+        if not text and (encoding or errors):
+            raise ValueError(f"text=False: encoding={encoding!r} and errors={errors!r} are for text")
+        of_input = errors or "strict"  # what nobody can read is no harm in a log, and much in an input
+        encoding, errors = encoding or ENCODING, errors or "replace"
+        command.check_encoding(encoding, errors)
+        retry_lost = command.count("retry_lost", retry_lost, 0)
+        what = Command.of(cmd, args, encoding=encoding, errors=of_input, **keywords)
+        return cls(what, timeout, check, encoding if text else None, errors, retry_lost)
+
+    def completed(self, process: Process) -> CompletedProcess:
+        """The result, when the process has ended, or cannot be stopped."""
+        return CompletedProcess.of(process, self.encoding, self.errors)
+
+    def error_of(self, done: CompletedProcess) -> Exception | None:
+        """Its error, if there is one that matters here."""
+        error = done.error()
+        return error if self.check or not isinstance(error, ProcessExitError) else None
+
+
+async def finish(process: Process, seconds: float | None = None, *, grace: float = DRAIN_GRACE) -> None:
+    """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it.
+
+    It may not have ended then: see `ladder.failure`.
+
+    `grace`: seconds of that moment for the output.
+    """
+    with process.ladder.limit(seconds), contextlib.suppress(ProcessLost, ProcessNotStopped):
+        await process.ladder.finished()
+    with contextlib.suppress(TimeoutError):
+        if process.log:
+            async with asyncio.timeout(grace):
+                await process.log.finished()
+        async with asyncio.timeout(DRAIN_GRACE):
+            await process.family.gone()
+
+
+async def all_ended(process: Process) -> None:
+    """Wait for the end of the output and of the whole family."""
+    if process.log:
+        await process.log.finished()
+    await process.family.gone()

@@ -1,0 +1,236 @@
+"""The family of a program: the program and all its descendants, as far as they can be found without a supervisor.
+
+Found are the descendants that are still linked to the program by parent, and (where the program has its own
+session) everything in that session, also when the program itself has ended. A descendant that has made a session
+of its own *and* lost its parent is not found: that takes a supervisor.
+
+A signal never hits a stranger that was given a pid of the family later: the program's own pid counts only while the
+program has not ended, every other process is remembered by pid and start time (`psutil`), and a session whose number
+is a living process that is not the program is not ours any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from .. import process_table
+from ..survivor import Survivor, is_held
+
+if TYPE_CHECKING:
+    import psutil
+
+    from ..process.process import Process
+
+_ROUNDS = 10  # how often a kill looks again for processes forked meanwhile
+
+
+class Family:
+    """A program and its descendants. `own_session`: it was started in a session of its own.
+
+    Attributes:
+        refused: why the last signal could not be sent to some of it; None: it could.
+    """
+
+    is_threadsafe = False
+    """Whether `send_signal` may be called in any thread, and not on the event loop of the process alone."""
+    kill_grace = 5.0
+    """Seconds that it may take to be gone after SIGKILL: much memory is given back slowly."""
+
+    def __init__(self, process: Process, *, own_session: bool) -> None:
+        self.pid = process.pid
+        self._process = weakref.ref(process)  # a family may be known longer than its process, and must not hold its log
+        self._own_session = own_session
+        self._known: set[psutil.Process] = set()
+        self._is_blind = False  # the process table cannot be read here
+        self._owner = os.getpid()  # a forked child has no families
+        self.refused: OSError | None = None
+
+    def __repr__(self) -> str:
+        return f"<Family of process {self.pid}: {len(self.alive())} alive>"
+
+    @property
+    def has_program(self) -> bool:
+        """Whether the program itself has not ended, so that its pid is its own."""
+        process = self._process()
+        return process is not None and not process.is_over
+
+    def measure(self) -> tuple[float, int, int, bool]:
+        """Seconds of CPU, resident bytes and number of all that run now; whether the program is paused.
+
+        CPU is with that of children that were waited for: what a child took moves there when it ends. What processes
+        share counts for each.
+        """
+        import psutil  # late: the import of ipyproc loads the standard library only
+
+        used, memory, count, paused = 0.0, 0, 0, False
+        for member in self._look(process_table.recent):
+            try:
+                with member.oneshot():
+                    used += sum(member.cpu_times()[:4])
+                    memory += member.memory_info().rss
+                    if member.pid == self.pid:
+                        paused = member.status() == psutil.STATUS_STOPPED
+                count += 1
+            except psutil.Error:
+                continue  # it has just ended, or is another user's
+        return used, memory, count, paused
+
+    def is_alive(self) -> bool:
+        """Whether anything of it runs now. Only if nothing does that is known is the whole machine looked through."""
+        if any(runs(member) for member in self._known) or self.alive():
+            return True
+        return self._is_blind and self.has_program
+
+    def survivors(self) -> list[Survivor]:
+        """What of it lives on, the program first, and why."""
+        import psutil  # late: the import of ipyproc loads the standard library only
+
+        members = set(self.alive())
+        if self.has_program:  # it may have ended, and we have not heard of it
+            with contextlib.suppress(psutil.Error):
+                members.add(psutil.Process(self.pid))
+        return [Survivor.of(member) for member in sorted(members, key=self._place)]
+
+    def is_out_of_reach(self) -> bool:
+        """Whether something of it lives on, and we may signal none of that."""
+        members = [member for member in self._known if runs(member)] or self.alive()
+        return bool(members) and not any(process_table.may_signal(member.pid) for member in members)
+
+    def left(self) -> int:
+        """How many processes are left of it, now that the program has ended; 0 where nobody can tell at once."""
+        return 0
+
+    async def gone(self) -> None:
+        """Wait until nothing of it is left; at once where nobody can tell."""
+
+    def may_be_left(self, sessions: Collection[int | None]) -> bool:
+        """Whether anything of it may run; `sessions` are those that any process is in."""
+        return self.has_program or self.pid in sessions
+
+    def alive(self) -> set[psutil.Process]:
+        """Look for the family now: all its processes that still run (zombies do not)."""
+        return self._look(process_table.now)
+
+    def _look(self, table: Callable[[], process_table.Rows]) -> set[psutil.Process]:
+        import psutil  # late: the import of ipyproc loads the standard library only
+
+        if os.getpid() != self._owner:
+            return set()
+        try:
+            rows, self._is_blind = table(), False
+        except OSError:
+            self._known, self._is_blind = set(), True
+            return self._known
+        found = {member for member in self._known if runs(member)}
+        ours = self.has_program
+        if ours:
+            with contextlib.suppress(psutil.Error):
+                found.add(psutil.Process(self.pid))
+        # what the table says may be over, and a stranger have the pid: of whom we take in we ask again
+        if self._own_session and (ours or self.pid not in rows):
+            for pid in [pid for pid, (_, session) in rows.items() if session == self.pid]:
+                with contextlib.suppress(psutil.Error):
+                    member = psutil.Process(pid)
+                    if process_table.session_of(pid) == self.pid:
+                        found.add(member)
+        children: defaultdict[int, list[int]] = defaultdict(list)
+        for pid, (parent_pid, _) in rows.items():
+            children[parent_pid].append(pid)
+        parents = list(found)
+        while parents:
+            parent = parents.pop()
+            for pid in children[parent.pid]:
+                with contextlib.suppress(psutil.Error):
+                    child = psutil.Process(pid)
+                    if child in found or child.ppid() != parent.pid:
+                        continue
+                    if child.create_time() >= parent.create_time():
+                        found.add(child)
+                        parents.append(child)
+        self._known = {member for member in found if runs(member)}
+        return self._known
+
+    def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
+        """Send a signal to the whole family; the number of processes that were reached; see `refused`.
+
+        `kill_in`: seconds after which what is left gets SIGKILL, from a launcher whose programs somebody else holds; he
+        does so even if this process is busy by then. Here nobody does.
+
+        SIGKILL and SIGSTOP are repeated until nobody new is found. Any other signal is followed by SIGCONT, so that a stopped
+        program gets it. Windows: every signal but CTRL_C_EVENT and CTRL_BREAK_EVENT ends the processes.
+        """
+        self.refused = None
+        met: set[psutil.Process] = set()
+        reached: list[psutil.Process] = []
+        for _ in range(_ROUNDS):
+            new = self.alive() - met
+            met |= new
+            # the program first: a shell whose child has gone would end with a status of its own, and not by the signal
+            reached += [member for member in sorted(new, key=self._place) if self._send(member, number)]
+            if not new or number not in (getattr(signal, "SIGKILL", None), getattr(signal, "SIGSTOP", None)):
+                break
+        if self._is_blind and self.has_program:
+            return self._send_blindly(number)
+        if sys.platform != "win32" and number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
+            for member in reached:
+                self._send(member, signal.SIGCONT)
+        return len(reached)
+
+    def _send_blindly(self, number: int) -> int:
+        """To the program and its process group, of which it is the leader: nobody else can be found."""
+        if sys.platform == "win32":
+            return 0
+        send = os.killpg if self._own_session else os.kill
+        try:
+            send(self.pid, number)
+            if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
+                send(self.pid, signal.SIGCONT)
+        except ProcessLookupError:
+            return 0
+        except OSError as error:
+            self.refused = error
+            return 0
+        return 1
+
+    def _send(self, member: psutil.Process, number: int) -> bool:
+        import psutil  # late: the import of ipyproc loads the standard library only
+
+        if number == getattr(signal, "SIGKILL", None) and member.pid == self.pid and is_held(member):
+            # asyncio (3.12 and newer) would wait in the event loop until the debugger lets go of what is left of it
+            self.refused = BlockingIOError(errno.EBUSY, "a debugger holds it")
+            return False
+        try:
+            member.send_signal(number)
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:
+            self.refused = PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+            return False
+        except OSError as error:  # Windows: there is no console that could hand it over
+            self.refused = error
+            return False
+        return True
+
+    def kill_in(self, seconds: float) -> None:
+        """Bring forward the SIGKILL that was announced to `send_signal`. Here nobody does it."""
+
+    def _place(self, member: psutil.Process) -> tuple[bool, int]:
+        return member.pid != self.pid, member.pid
+
+
+def runs(member: psutil.Process) -> bool:
+    """Whether it is there, and no zombie."""
+    import psutil  # late: the import of ipyproc loads the standard library only
+
+    try:
+        return bool(member.is_running() and member.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

@@ -1,0 +1,1 @@
+"""What a person wrote: options, values, the environment, the format of the result."""

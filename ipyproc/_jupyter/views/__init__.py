@@ -1,0 +1,1 @@
+"""What shows programs in a cell: cards, tables, transcripts, plain text."""

@@ -1,0 +1,227 @@
+r"""The live table of the processes of this kernel: one widget, however many cells show it.
+
+How its messages are checked is said in `widget`. Only views that are in sight cost anything: without one nothing is
+looked at and nothing sent. Stop and Kill act at once, in any thread; all else waits for the event loop.
+
+Wire, without `job`, `page` and `n`::
+
+    page -> kernel   {op: "ready" | "bye", view}      a view is in sight (again every 10 s), or is not any more
+                     {op: "stop" | "kill", id}        a button of a process; id 0: all
+                     {op: "pause" | "resume", id}
+                     {op: "card", id, view}           show its card
+    kernel -> page   {op: "rows", rows, ids}          the rows that have changed; all ids in their order
+                     {op: "rows", rows}               the answer to Stop and Kill
+                     {op: "card", id, view, model}    the id of the card's model, for this view
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+import weakref
+from typing import Any
+
+import traitlets
+from IPython.core.error import UsageError
+from IPython.display import display
+
+from ..._core.output import phrases
+from ..._core.output.screen import inert_line
+from ..._core.program.ladder import KILL, TERMINATE
+from ..magics import commands
+from ..page import front_end
+from ..page.budget import Wire
+from ..page.widget import InSight, Widget
+from . import transcript
+from .card import Card
+from .table import Entry, Table
+from .view import guarded
+
+PERIOD = 1.0  # seconds between two looks at what runs
+_SOONEST = 0.2  # seconds between two looks
+_SLICE = 0.01  # seconds of measuring at once
+_MOST_VIEWS = 100
+_MOST_CARDS = 20
+_BUTTONS = {"stop": TERMINATE, "kill": KILL}
+
+
+class LiveTable(Widget):
+    """Shows the table in cells, with buttons for each process."""
+
+    _esm = front_end.loader("table")
+    unlimited = ("stop", "kill")
+    shown = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, table: Table | None = None, transcript_limit: int = transcript.LIMIT, **_: object) -> None:
+        super().__init__()
+        self._table = table
+        self._limit = transcript_limit
+        self._views = InSight(_MOST_VIEWS)
+        self._sent: dict[int, dict[str, Any]] = {}  # the rows as the page knows them
+        self._cards: weakref.WeakValueDictionary[int, Card] = weakref.WeakValueDictionary()  # that were opened here
+        self._look_at = 0.0  # when to look at the earliest
+        self._timer: asyncio.TimerHandle | None = None  # of the next look
+        if table is not None:
+            self._loop = asyncio.get_running_loop()
+            self._wire = Wire.of(self._loop)
+            self.shown = {
+                "job": self._job,
+                "label": "Table",
+                "title": "the processes of this kernel",
+                "pauses": hasattr(signal, "SIGSTOP"),
+            }
+            table.watchers.add(self._table_changed)
+            self._listen()
+
+    def __repr__(self) -> str:
+        return f"<LiveTable of {self._table!r}>"
+
+    @guarded
+    def show(self) -> None:
+        """Put a view into the cell that is running now."""
+        assert self._table is not None
+        view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
+        text = commands.listing(self._table)
+        display({"application/vnd.jupyter.widget-view+json": view, "text/plain": text.rstrip("\n")}, raw=True)
+
+    def close(self) -> None:
+        """End the widget and its cards."""
+        if self._table is not None:
+            self._table.watchers.discard(self._table_changed)
+            self._table = None
+            self._wire.forget(self._send_rows)
+            self._stop_timer()
+        while self._cards:
+            self._cards.popitem()[1].close()
+        super().close()
+
+    def _table_changed(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(self._look_in, 0.0)
+
+    def _look_in(self, seconds: float) -> None:
+        """Look after so many seconds, unless that is so anyway, but not too often."""
+        due = max(self._loop.time() + seconds, self._look_at)
+        if self._views and not (self._timer and self._timer.when() <= due):
+            self._stop_timer()
+            self._timer = self._loop.call_at(due, self._look)
+
+    @guarded
+    def _look(self) -> None:
+        self._timer = None
+        if self._views:
+            self._wire.ask(self._send_rows)
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None
+
+    @guarded
+    def _send_rows(self) -> int:
+        """Send what has changed; 0 if nothing has."""
+        if self._table is None:
+            return 0
+        began = time.monotonic()
+        for entry in sorted(self._table.running.values(), key=lambda entry: entry.measured_at):
+            entry.measure()
+            if time.monotonic() > began + _SLICE:
+                break  # where that is slow it is done in turns
+        rows = {entry.id: _row(entry) for entry in self._table.entries.values()}
+        self._look_at = self._loop.time() + _SOONEST
+        if self._table.running:
+            self._look_in(PERIOD)
+        changed = [row for number, row in rows.items() if _lasting(row) != self._sent.get(number)]
+        if not changed and list(rows) == list(self._sent):
+            return 0
+        self._sent = {number: _lasting(row) for number, row in rows.items()}
+        self.send({"op": "rows", "rows": changed, "ids": list(rows)})
+        return len(str(changed)) + 5 * len(rows)
+
+    def _take(self, operation: str, content: dict[str, Any]) -> None:
+        reached = []
+        if operation in _BUTTONS:
+            for entry in self._meant(content):
+                if ladder := entry.ladder:
+                    sent = ladder.sent
+                    ladder.reach(_BUTTONS[operation], operation)
+                    reached += [entry] if ladder.sent is not sent else []
+        self._loop.call_soon_threadsafe(self._handle, content)
+        if reached:  # at once, as the kernel may be busy
+            self.send({"op": "rows", "rows": [_row(entry) for entry in reached]})
+
+    @guarded
+    def _handle(self, content: dict[str, Any]) -> None:
+        operation, view = content["op"], content.get("view")
+        if self._table is None:
+            return
+        if isinstance(view, str) and len(view) <= 64:
+            self._handle_view(operation, content["page"], view, content)
+        elif operation in ("pause", "resume"):
+            for entry in self._meant(content):
+                with contextlib.suppress(UsageError):  # it has just ended
+                    commands.set_paused(entry, paused=operation == "pause")
+        self._look_in(0.0)
+
+    def _handle_view(self, operation: str, page: str, view: str, content: dict[str, Any]) -> None:
+        if operation == "ready":
+            Card.has_page, Card.no_page_until = True, 0.0
+            if self._views.add((page, view)):
+                self._sent = {}  # it has nothing yet
+        elif operation == "bye":
+            self._views.discard((page, view))
+        elif operation == "card":
+            for entry in self._meant(content)[:1]:
+                if card := self._card(entry):
+                    self.send({"op": "card", "id": entry.id, "view": view, "model": card.model_id})
+
+    def _meant(self, content: dict[str, Any]) -> list[Entry]:
+        """What runs of the processes that a message is about."""
+        number = content.get("id")
+        if self._table is None or type(number) is not int:
+            return []
+        running = self._table.running
+        return [running[number]] if number in running else list(running.values()) if number == 0 else []
+
+    def _card(self, entry: Entry) -> Card | None:
+        process = entry.process
+        card = self._cards.pop(entry.id, None)
+        if card is None or card.comm is None:  # it was closed
+            if process is None or process.log is None or self._table is None:
+                return None
+            card = commands.card(process, self._table, self._limit)
+            card.embed()
+        self._cards[entry.id] = card
+        if len(self._cards) > _MOST_CARDS:
+            self._cards.pop(next(iter(self._cards))).close()
+        return card
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    told = entry.look()
+    figures = told.figures
+    there = told.log is not None and told.log.exists()
+    return {
+        "id": entry.id,
+        "state": told.state.name,
+        "mark": told.state.mark,
+        "label": told.state.label,
+        "name": told.name,
+        "pid": told.pid,
+        "launcher": told.launcher,
+        "cell": entry.cell,
+        "since": time.strftime("%H:%M:%S", time.localtime(entry.started_at)),
+        "elapsed": round(told.duration, 2),
+        "runs": entry.ladder is not None,
+        "cpu": figures.cpu_words if figures else "",
+        "memory": phrases.size_words(figures.memory) if figures else "",
+        "lines": told.lines,
+        "log": inert_line(str(told.log)) if there else "",
+    }
+
+
+def _lasting(row: dict[str, Any]) -> dict[str, Any]:
+    """What does not change with time alone."""
+    return {key: value for key, value in row.items() if key != "elapsed" or not row["runs"]}

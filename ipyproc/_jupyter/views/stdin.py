@@ -1,0 +1,56 @@
+"""What a person types for a program: it goes to its standard input, and is shown as a terminal would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..._core.output.encoding import ENCODING
+from ..._core.output.screen import Row
+from ..._core.process.process import Process
+
+MOST = 64 * 1024  # bytes of one message
+_MOST_WAITING = 1 << 20  # bytes that the program has not read yet
+_PASSWORD = re.compile(
+    r"(?:\b(?:pass(?:word|phrase|code)|pin|secret|token|api[ _-]?key|otp|verification code|passwort|kennwort|"
+    r"mot de passe|contraseña|senha|пароль)\b|密码|パスワード).{0,120}[:：?]\s*$",
+    re.IGNORECASE,
+)
+_MASK = "••••••••"  # never as long as what was typed
+
+
+class Stdin:
+    """Standard input of a process that was started with a pipe for it; otherwise closed from the first."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._ended = process.stdin is None
+
+    def __repr__(self) -> str:
+        return f"<Stdin of {self._process.name}: {'open' if self.is_open else 'closed'}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the program may still read from it."""
+        return not (self._ended or self._process.is_over)
+
+    def send(self, text: str, prompt: Sequence[Row]) -> str | None:
+        """Send it, behind these rows; what to show of it. None: it was not sent, as the program reads nothing."""
+        stdin, data = self._process.stdin, text.encode(ENCODING, "replace")
+        if not self.is_open or stdin is None or stdin.is_closing():
+            return None
+        if stdin.transport.get_write_buffer_size() + len(data) > _MOST_WAITING:
+            return None
+        stdin.write(data)
+        return _MASK if asks_for_secret(prompt) else text.removesuffix("\n")
+
+    def end(self) -> None:
+        """The program reads the end of its input. Idempotent."""
+        if self.is_open and self._process.stdin:
+            self._process.stdin.close()
+        self._ended = True
+
+
+def asks_for_secret(prompt: Sequence[Row]) -> bool:
+    """Whether the last of these rows asks for something that nobody is to see."""
+    return bool(prompt) and _PASSWORD.search(prompt[-1].plain[-200:]) is not None

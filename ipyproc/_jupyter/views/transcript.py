@@ -1,0 +1,180 @@
+"""What stays in the notebook when a program has ended: text/html and text/plain, static, without a script.
+
+It is bounded: the first and the last lines of the output, with a line between that says how much is not shown and where
+the whole log is. The text comes from the screen, so it is inert; in HTML all of it is escaped.
+"""
+
+from __future__ import annotations
+
+import datetime
+import html
+import itertools
+
+from ..._core.batch.completed import CompletedProcess
+from ..._core.output import log, phrases, screen
+from ..._core.output.log import STDERR_FD
+from ..._core.output.rows import Rows, ends, fitting
+from ..._core.output.screen import Row, inert_line
+from ..._core.output.turns import Turns, within
+from ..._core.process.process import Process
+from ..._core.program.usage import Usage
+from . import state
+from .styles import markup
+
+LIMIT = 64 * 1024
+"""Bytes of output, in both its forms together, that one cell adds to the notebook."""
+_LINES = 2000
+_RESULT_BYTES, _RESULT_LINES = 16 * 1024, 40  # of a result that a cell shows
+_TURNS, _NEAR = 60, 1 << 15  # of work on a picture that has to be there at once, and bytes of moves that are looked at
+_AROUND = 50  # bytes around a row, where streams alternate
+
+_BORDER = "var(--jp-border-color2, #bdbdbd)"
+_DIM = "var(--jp-ui-font-color2, #616161)"
+_COLOURS = {
+    "ok": "var(--jp-success-color1, #388e3c)",
+    "failed": "var(--jp-error-color1, #d32f2f)",
+    "signaled": "var(--jp-warn-color1, #f57c00)",
+    "timeout": "var(--jp-warn-color1, #f57c00)",
+}
+
+
+def bundle(process: Process, rows: Rows | None, note: str = "", limit: int = LIMIT) -> Turns[dict[str, str]]:
+    """The MIME bundle of a process: its state and name, these rows of its output, and a note at the end."""
+    shown: list[Row] = []
+    if rows:
+        shown = yield from ends(rows, _cost, limit // 2, limit // 2, _LINES)
+    return _bundle(process, shown, note)
+
+
+def at_once(process: Process, limit: int = LIMIT) -> dict[str, str]:
+    """The same of all its output, for whoever cannot wait."""
+    assert process.log is not None
+    return _bundle(process, _at_once(process.log, limit, _LINES), "")
+
+
+def _bundle(process: Process, shown: list[Row], note: str) -> dict[str, str]:
+    now = state.of(process)
+    took = phrases.duration_words(process.duration)
+    used = _used(process.usage)
+    return {
+        "text/plain": "\n".join([*(row.plain for row in shown), closing_line(process, note)]),
+        "text/html": _html(now, process.name, took, used, shown, note, until(process)),
+    }
+
+
+def closing_line(process: Process, note: str = "") -> str:
+    """How it has ended, in one line: `✘ Failed, exit 3 · 0.31 s · CPU 0.01 s · peak 12 MB · make`."""
+    now = state.of(process)
+    took = phrases.duration_words(process.duration)
+    return f"{now.mark} {now.label} · {took}{_dotted(_used(process.usage))} · {process.name}{_dotted(note)}"
+
+
+def picture(done: CompletedProcess) -> dict[str, str]:
+    """A result as Jupyter shows it: the HTML of how it ended, and of the first and the last lines of its output."""
+    if done.log:
+        shown = _at_once(done.log, _RESULT_BYTES, _RESULT_LINES)
+    else:
+        held = screen.rows(done.pieces())
+        shown = fitting(iter(held), _cost, _RESULT_BYTES, _RESULT_LINES)
+        if hidden := len(held) - len(shown):
+            shown.append(Row(0, f"... {phrases.count_words(hidden, 'line', 'lines')} not shown"))
+    took = phrases.duration_words(done.duration)
+    return {"text/html": _html(state.of_result(done), done.name, took, _used(done.usage), shown, "")}
+
+
+def _at_once(output: log.Log, limit: int, lines: int) -> list[Row]:
+    """The ends of an output; a note instead, if it is much work to draw them: whoever asks cannot wait."""
+
+    def work() -> Turns[list[Row]]:
+        rows = Rows(output, log.BOTH, behind=_NEAR)
+        yield from rows.take_in()
+        return (yield from ends(rows, _cost, limit // 2, limit // 2, lines))
+
+    shown = within(work(), _TURNS)
+    if shown is None:
+        output.keep()
+        where = inert_line(str(output.path))
+        return [Row(0, f"... not shown, as it was written anew too often to be drawn at once; full log: {where}")]
+    return shown
+
+
+def text_bundle(rows: Rows, limit: int = LIMIT) -> Turns[dict[str, str]]:
+    """The MIME bundle of the output alone, without a frame."""
+    shown = yield from ends(rows, _cost, limit // 2, limit // 2, _LINES)
+    return {"text/plain": "\n".join(row.plain for row in shown), "text/html": _pre(shown)}
+
+
+def _cost(row: Row) -> int:
+    """Bytes of a row in both forms, with what stands around it."""
+    return len(markup(row).encode()) + len(row.plain.encode()) + _AROUND
+
+
+def counts(rows: Rows) -> str:
+    """What was written, in figures: `122 lines · 9.4 kB · 1.2 kB on stderr`."""
+    lines, size, on_stderr = rows.total, rows.log.bytes, rows.log.bytes_of[STDERR_FD]
+    parts = [phrases.count_words(lines, "line", "lines"), phrases.size_words(size)]
+    if on_stderr:
+        parts.append(f"{phrases.size_words(on_stderr)} on stderr")
+    return " · ".join(parts)
+
+
+def until(process: Process) -> str:
+    """When it has ended, by the clock; empty while it runs."""
+    if process.ended_at is None:
+        return ""
+    return f"ended {datetime.datetime.fromtimestamp(process.ended_at).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], note: str, ended: str = "") -> str:
+    colour = _COLOURS.get(now.name, _DIM)
+    head = (
+        f'<div style="display:flex;flex-wrap:wrap;align-items:baseline;gap:0 8px;padding:4px 8px;font-size:13px">'
+        f'<span style="display:flex;gap:8px"><span style="flex:none;width:14px;color:{colour};text-align:center">{now.mark}</span>'
+        f"<b>{html.escape(now.label)}</b></span>"
+        f'<code style="flex:1 1 120px;background:none;font-size:12.5px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
+        f"{html.escape(title)}</code>"
+        + "".join(f'<span style="color:{_DIM}">{html.escape(each)}</span>' for each in (note, used) if each)
+        + f'<span style="white-space:nowrap;font-variant-numeric:tabular-nums" title="{ended}">{took}</span></div>'
+    )
+    body = (
+        # column-reverse: it opens at its end, as the card stood, without a script
+        f'<div style="display:flex;flex-direction:column-reverse;max-height:340px;overflow:auto;'
+        f'border-top:1px solid {_BORDER}">{_pre(rows)}</div>'
+        if rows
+        else ""
+    )
+    return (
+        f'<div class="ipyproc-transcript" style="border:1px solid {_BORDER};border-left:3px solid {colour};'
+        f'border-radius:4px;margin:2px 0">{head}{body}</div>'
+    )
+
+
+def _pre(rows: list[Row]) -> str:
+    runs = itertools.groupby(rows, key=lambda row: row.stream)
+    output = "".join(_rows(stream, list(run)) for stream, run in runs)
+    return (
+        f'<pre style="flex:none;overflow:visible;margin:0;padding:4px 0;'
+        f'font:12.5px/18px var(--jp-code-font-family,monospace);white-space:pre-wrap;text-align:left;tab-size:8">{output}</pre>'
+    )
+
+
+def _rows(stream: int, rows: list[Row]) -> str:
+    """Rows of one stream that follow one another."""
+    look = {
+        STDERR_FD: "background:rgba(211,47,47,.09);box-shadow:inset 2px 0 #d32f2f",
+        0: f"color:{_DIM};border:1px dashed {_BORDER};border-width:1px 0",  # a note of ours
+    }.get(stream, "")
+    text = "\n".join(map(markup, rows)) or " "
+    return f'<span style="display:block;padding:0 8px;{look}">{text}</span>'
+
+
+def _used(usage: Usage | None) -> str:
+    """CPU time and peak memory, where somebody has measured them."""
+    if usage is None:
+        return ""
+    peak = "" if usage.peak_bytes is None else f" · peak {phrases.size_words(usage.peak_bytes)}"
+    return f"CPU {phrases.duration_words(usage.user + usage.system)}{peak}"
+
+
+def _dotted(note: str) -> str:
+    return f" · {note}" if note else ""
