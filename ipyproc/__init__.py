@@ -16,13 +16,10 @@ Importing this package loads the standard library only; the Jupyter half is load
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ._core.batch import completed as _completed
-from ._core.batch import parallel as _parallel
-from ._core.batch import work as _waiting
+from ._core import host as _host
 from ._core.batch.completed import CompletedPipeline, CompletedProcess
 from ._core.batch.parallel import parallel
 from ._core.batch.run import run, start
@@ -35,7 +32,6 @@ from ._core.errors import (
     ProcessTimeout,
 )
 from ._core.launch import launchers
-from ._core.process import process as _process
 from ._core.process.process import (
     DEVNULL,
     LOG,
@@ -50,12 +46,8 @@ from ._core.program.usage import Usage
 from ._core.versions import show_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
-
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ._core.batch.parallel import Job
     from ._remote.dask import DaskLauncher
     from ._remote.near import LinkLauncher
     from ._remote.ssh import SSHLauncher
@@ -108,63 +100,23 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _wait_in_running_loop(work: Coroutine[Any, Any, Any]) -> Any:
-    from ._jupyter.cell import waiting  # late: `import ipyproc` must not load Jupyter
-
-    return waiting.wait(work)
-
-
-def _interruptible(what: str, stop: Callable[[], None]) -> AbstractContextManager[None]:
-    if _shell() is None:
-        return contextlib.nullcontext()
-    from ._jupyter.cell import waiting  # late: `import ipyproc` must not load Jupyter
-
-    return waiting.interruptible(what, stop)
-
-
-def _shell() -> InteractiveShell | None:
+def _notebook() -> _host.Host[Any, Any, Any] | None:
     if "IPython" not in sys.modules:
         return None
     from IPython import get_ipython  # late, as all below: `import ipyproc` must not load Jupyter
 
     shell: InteractiveShell | None = get_ipython()
-    return shell
+    if shell is None:
+        return None
+    from ._jupyter.host import Notebook
 
-
-def _show_progress(
-    jobs: Sequence[Job], halt: Callable[[int], None]
-) -> AbstractAsyncContextManager[Callable[[Job], Any]]:
-    if (shell := _shell()) is None:
-        return contextlib.nullcontext(lambda job: None)
-    from ._jupyter.views import jobs as view
-
-    return view.shown(shell, jobs, halt)
-
-
-def _show(process: Process) -> None:
-    if (shell := _shell()) is None:
-        raise RuntimeError("view() shows a process in a cell, and this is no notebook")
-    from ._jupyter.magics import magics
-
-    magics.loaded(shell).view(process)
-
-
-def _picture(done: CompletedProcess) -> dict[str, str]:
-    if _shell() is None:
-        return {}
-    from ._jupyter.views import transcript
-
-    return transcript.picture(done)
+    return Notebook(shell)
 
 
 for _error in (ProcessError, ProcessExitError, ProcessLost, ProcessNotStopped, ProcessStopped, ProcessTimeout):
     _error.__module__ = __name__  # as users know them, in the traceback of a script
 
-_completed.picture = _picture
-_parallel.show_progress = _show_progress
-_process.show = _show
-_waiting.in_running_loop = _wait_in_running_loop
-_waiting.interruptible = _interruptible
+_host.use(_notebook)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import ipyproc
-from ipyproc._core.batch import parallel as parallel_module
+from ipyproc._core import host
 from ipyproc._core.launch import names
 from ipyproc._core.output import storage
 from ipyproc._core.program import ladder
@@ -405,13 +405,14 @@ async def test_how_each_ended_is_known_in_words(program):
 async def test_where_it_is_shown_how_far_it_has_come(program, monkeypatch):
     shown = []
 
-    @contextlib.asynccontextmanager
-    async def show(jobs, halt):
-        shown.append(len(jobs))
-        yield lambda job: job.process and halt(ladder.TERMINATE)
-        shown.append("over")
+    class Watched(host.Host):
+        @contextlib.asynccontextmanager
+        async def progress(self, jobs, halt):
+            shown.append(len(jobs))
+            yield lambda job: job.process and halt(ladder.TERMINATE)
+            shown.append("over")
 
-    monkeypatch.setattr(parallel_module, "show_progress", show)
+    monkeypatch.setattr(host, "current", Watched)
     with pytest.raises(ipyproc.ProcessStopped):
         await ipyproc.parallel([program("stall")] * 5, jobs=2)
     assert shown == [5, "over"]

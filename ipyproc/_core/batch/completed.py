@@ -6,9 +6,10 @@ import json
 import signal
 import subprocess
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from .. import host
 from ..errors import (
     ProcessError,
     ProcessExitError,
@@ -31,14 +32,6 @@ LAST_LINES = 10
 _LONGEST = 8192  # characters of them
 _NOT_RUN = "was not run"
 _OF_PYTHON = b"Traceback (most recent call last):\n"
-
-
-def _none(done: CompletedProcess) -> dict[str, str]:
-    return {}
-
-
-picture: Callable[[CompletedProcess], dict[str, str]] = _none
-"""Other forms in which Jupyter shows it, by MIME type. A notebook puts its way here."""
 
 
 class CompletedProcess(subprocess.CompletedProcess[Any]):
@@ -130,7 +123,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """What Jupyter shows of it: in a notebook the output too, the first and the last lines of it."""
-        return {"text/plain": repr(self), **picture(self)}
+        return {"text/plain": repr(self), **host.current().picture(self)}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_held": tuple(self.pieces()), "_missing": self._why_missing(BOTH), "log": None}

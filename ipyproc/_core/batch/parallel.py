@@ -9,17 +9,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import launch
+from .. import host, launch
 from ..output import phrases
 from ..process.process import Process
 from ..program import spec as command
 from ..program.ladder import INTERRUPT, KILL, TERMINATE
 from ..program.spec import Command, Word
-from . import work as waiting
+from . import work
 from .completed import CompletedProcess
 from .joblog import JobLog
 from .stage import VALUE_GRACE, Stage, finish
@@ -155,19 +154,6 @@ _INSTEAD = {
 }
 
 
-def _unseen(*_: object) -> AbstractAsyncContextManager[Callable[[Job], object]]:
-    return contextlib.nullcontext(lambda job: None)
-
-
-show_progress: Callable[
-    [Sequence[Job], Callable[[int], None]], AbstractAsyncContextManager[Callable[[Job], object]]
-] = _unseen
-"""How it is shown how far they have come: `async with show_progress(jobs, halt) as changed`, and `changed(job)` for each change.
-
-`halt(rung)` stops them all, see `ladder`; from any thread. A notebook puts its way here.
-"""
-
-
 @dataclass(eq=False, slots=True)
 class Job:
     """One command of a `Parallel`, and how far it has come.
@@ -209,7 +195,7 @@ class Job:
         return CompletedProcess(self.args, None, name=self.stage.command.name, failure=failure)
 
 
-class Parallel(waiting.Work[list[CompletedProcess]]):
+class Parallel(work.Work[list[CompletedProcess]]):
     """Commands that run side by side. Await it, once; or iterate over it; or call `result()`.
 
     Attributes:
@@ -320,7 +306,7 @@ class _Pool:
     async def work(self) -> None:
         """Run them. Cancelling it stops those that run, and waits for their ends."""
         with (
-            waiting.interruptible(f"{len(self.jobs)} commands", lambda: self.halt(_interrupt)),
+            host.current().interruptible(f"{len(self.jobs)} commands", lambda: self.halt(_interrupt)),
             contextlib.ExitStack() as files,
         ):
             self._look_at_programs()
@@ -328,7 +314,9 @@ class _Pool:
                 self._log = files.enter_context(JobLog(self._resume))
                 for number, duration in self._log.succeeded([job.args for job in self.jobs]).items():
                     self._skip(self.jobs[number], duration)
-            async with show_progress(self.jobs, self._halt_at) if self._progress else _unseen() as self._show:
+            async with (
+                host.current().progress(self.jobs, self._halt_at) if self._progress else host.nothing_shown()
+            ) as self._show:
                 await self._work_off([job for job in self.jobs if job.state == "waiting"])
             self._check()
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import launch
+from .. import host, launch
 from ..errors import ProcessError, ProcessLost
 from ..output import phrases
 from ..process.process import DEVNULL, LOG, PIPE, Process
@@ -16,7 +16,7 @@ from ..program import spec as command
 from ..program.advice import READ_NO_MORE
 from ..program.ladder import INTERRUPT
 from ..program.spec import Command, Word
-from . import work as waiting
+from . import work
 from .completed import CompletedPipeline, CompletedProcess
 from .stage import VALUE_GRACE, Stage, finish
 
@@ -190,7 +190,7 @@ _INSTEAD = {
 }
 
 
-class Run(waiting.Work[CompletedProcess]):
+class Run(work.Work[CompletedProcess]):
     """A program that `run` will run, or several that are joined by pipes. Await it, once; or call `result()`.
 
     Example:
@@ -263,7 +263,7 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
         if task and len(processes) < len(stages):
             task.cancel()  # it is just starting them
 
-    with waiting.interruptible(_line(stages), interrupt):
+    with host.current().interruptible(_line(stages), interrupt):
         for stage in stages:
             stage.command.check()
         try:

@@ -6,32 +6,16 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
+from .. import host
 from ..errors import ProcessError
 
 T = TypeVar("T")
 
 
-def refuse(work: Coroutine[Any, Any, Any]) -> NoReturn:
-    """Where the event loop runs already and there is no way to wait for it."""
-    work.close()
-    raise RuntimeError("the event loop of this thread is running: write `await` instead of `.result()`")
-
-
-def _not_at_all(what: str, stop: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext()
-
-
-interruptible: Callable[[str, Callable[[], None]], contextlib.AbstractContextManager[None]] = _not_at_all
-"""How an interrupt reaches what is awaited: `with interruptible(what, stop): await ...`. A notebook puts its way here."""
-
-in_running_loop: Callable[[Coroutine[Any, Any, Any]], Any] = refuse
-"""How to wait where the event loop runs already. A notebook has a way, which is put here."""
-
-
 class Work(Coroutine[Any, Any, T]):
-    """What can be awaited, once, like the coroutine that it is; or waited for by `result`, where there is no `await`."""
+    """A coroutine with a second way to be waited for: `await` it, or, in plain code, call `result()`; once in all."""
 
     def __init__(self, work: Coroutine[Any, Any, T], name: str) -> None:
         self._work = work
@@ -89,8 +73,7 @@ def wait(work: Coroutine[Any, Any, T], clean_up: Callable[[], Coroutine[Any, Any
         asyncio.get_running_loop()
         is_running = True
     if is_running:
-        result: T = in_running_loop(work)
-        return result
+        return host.current().wait(work)
     # not asyncio.run: that would leave the main thread without the loop that others have set for it
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         try:

@@ -26,6 +26,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Gene
 from types import TracebackType
 from typing import Any
 
+from .. import host
 from ..errors import ProcessLost
 from ..failed_command import FailedCommand
 from ..launch import portable
@@ -42,14 +43,6 @@ __all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exe
 _DEFAULT_LIMIT = 2**16  # bytes; the documented default of asyncio's `limit`
 _CLOSE_GRACE = 0.05  # seconds that wait() gives the pipes to close after the end
 _DEFAULT_GRACE = 5.0  # seconds between SIGTERM and SIGKILL; as in execa, trio and processx
-
-
-def _nowhere(process: Process) -> None:
-    raise RuntimeError("view() shows a process in a cell, and this is no notebook")
-
-
-show: Callable[[Process], None] = _nowhere
-"""Shows a process in the cell that runs now. A notebook puts its way here."""
 
 
 class Process(asyncio.subprocess.Process):
@@ -237,7 +230,7 @@ class Process(asyncio.subprocess.Process):
             ValueError: its output does not go to a log.
         """
         self._known_log("view()", None)
-        show(self)
+        host.current().show(self)
 
     def _known_log(self, what: str, stream: int | None) -> Log:
         if stream not in (None, STDOUT_FD, STDERR_FD):

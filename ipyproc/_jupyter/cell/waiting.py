@@ -7,9 +7,8 @@ import contextvars
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
-from IPython import get_ipython
+from IPython.core.interactiveshell import InteractiveShell
 
-from ..._core.batch.work import refuse
 from ..._core.errors import ProcessNotStopped
 from .. import kernel
 from . import interrupt, traceback
@@ -35,12 +34,8 @@ _plain: contextvars.ContextVar[_Interrupts | None] = contextvars.ContextVar("_pl
 
 
 @contextlib.contextmanager
-def interruptible(what: str, stop: Callable[[], None]) -> Iterator[None]:
+def interruptible(shell: InteractiveShell, what: str, stop: Callable[[], None]) -> Iterator[None]:
     """While the body is awaited, an interrupt calls `stop`, and at the end of the body ends the cell."""
-    shell = get_ipython()
-    if shell is None:
-        yield
-        return
     with traceback.ends_in_cell(shell, whole_cell=False):
         if plain := _plain.get():  # `wait` will end the cell
             plain.stops.append(stop)
@@ -58,16 +53,13 @@ def interruptible(what: str, stop: Callable[[], None]) -> Iterator[None]:
                 raise interrupt.error(f"interrupted: {what}")
 
 
-def wait(work: Coroutine[Any, Any, T]) -> T:
+def wait(shell: InteractiveShell, work: Coroutine[Any, Any, T]) -> T:
     """Run it to its end on the loop that runs.
 
     Raises:
         KeyboardInterrupt: the kernel was interrupted.
-        RuntimeError: this is no notebook, or its loop cannot be used from inside.
+        RuntimeError: that loop cannot be used from inside.
     """
-    shell = get_ipython()
-    if shell is None:
-        refuse(work)
     with _heard() as interrupts:
         token = _plain.set(interrupts)  # for the task that `work` becomes
         try:
