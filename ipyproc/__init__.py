@@ -17,6 +17,7 @@ Importing this package loads the standard library only; the Jupyter half is load
 from __future__ import annotations
 
 import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from typing import TYPE_CHECKING, Any
 
 from ._core import host as _host
@@ -32,15 +33,9 @@ from ._core.errors import (
     ProcessTimeout,
 )
 from ._core.launch import launchers
-from ._core.process.process import (
-    DEVNULL,
-    LOG,
-    PIPE,
-    STDOUT,
-    Process,
-    create_subprocess_exec,
-    create_subprocess_shell,
-)
+from ._core.output.log import LOG
+from ._core.process.factories import create_subprocess_exec, create_subprocess_shell
+from ._core.process.process import Process
 from ._core.process.registry import processes
 from ._core.program.usage import Usage
 from ._core.versions import show_versions

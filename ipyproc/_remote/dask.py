@@ -111,7 +111,7 @@ class DaskLauncher(near.LinkLauncher):
         """Close what was opened on the running loop; the programs of that end. A LocalCluster of ours stays for others."""
         await self._connections.aclose()
 
-    async def open(self, transport: near.Transport) -> near.Link:
+    async def open(self, channel: near.Channel) -> near.Link:
         """A slot, when one is free.
 
         Raises:
@@ -121,7 +121,7 @@ class DaskLauncher(near.LinkLauncher):
         if not connection.is_alive:
             self._connections.forget(connection)
             connection = await self._connections.get()
-        return await connection.open(transport, self._submit)
+        return await connection.open(channel, self._submit)
 
     @contextlib.asynccontextmanager
     async def _connect(self) -> AsyncIterator[_Connection]:
@@ -230,7 +230,7 @@ class _Connection:
             with contextlib.suppress(ValueError, OSError):
                 self._client.unsubscribe_topic(self._topic)
 
-    async def open(self, transport: near.Transport, submit: Mapping[str, Any]) -> near.Link:
+    async def open(self, channel: near.Channel, submit: Mapping[str, Any]) -> near.Link:
         """Ask for a slot, and attach to the first offer."""
         while True:  # anew, where we were too busy to take the offer in time
             key = f"ipyproc-{uuid.uuid4().hex}"
@@ -238,8 +238,8 @@ class _Connection:
             future = self._client.submit(_hold(), self._name, self._topic, key, key=key, **submit)
             try:
                 while offer := await _first(offers, future):  # another one, where Dask has run the task again
-                    if attached := await self._attach(offer, transport):
-                        slot = _Slot(*attached, transport, future, offer["address"])
+                    if attached := await self._attach(offer, channel):
+                        slot = _Slot(*attached, channel, future, offer["address"])
                         self._do(slot.run())
                         return slot
                 if future.status != "finished":
@@ -251,7 +251,7 @@ class _Connection:
             finally:
                 del self._waiting[key]  # one permit only
 
-    async def _attach(self, offer: Mapping[str, str], transport: near.Transport) -> tuple[str, Comm | _Relayed] | None:
+    async def _attach(self, offer: Mapping[str, str], channel: near.Channel) -> tuple[str, Comm | _Relayed] | None:
         """The place of an offer, and what carries messages to it; None: it is not there any more, nothing was started."""
         address, attempt = offer["address"], offer["attempt"]
         if address not in self._beyond:
@@ -262,12 +262,12 @@ class _Connection:
                     await comm.write({"op": f"{self._name}_attach", "attempt": attempt})
                     place = await comm.read()
                     if place and isinstance(place, bytes):
-                        return place.decode(), Comm(comm, transport.receive)
+                        return place.decode(), Comm(comm, channel.receive)
                     comm.abort()  # who answers there may be another one of this address, also one without our part
                 except BaseException:
                     comm.abort()
                     raise
-        relayed = _Relayed(self._client, address, self._name, attempt, transport.receive)
+        relayed = _Relayed(self._client, address, self._name, attempt, channel.receive)
         with contextlib.suppress(OSError, TimeoutError):
             if entered := await relayed.enter():
                 self._beyond.add(address)
@@ -291,12 +291,10 @@ class _Slot:
 
     ends_family = True
 
-    def __init__(
-        self, place: str, carrier: Comm | _Relayed, transport: near.Transport, future: Any, address: str
-    ) -> None:
+    def __init__(self, place: str, carrier: Comm | _Relayed, channel: near.Channel, future: Any, address: str) -> None:
         way = ", through the scheduler" * isinstance(carrier, _Relayed)
         self.where = f"{place.split()[0]} ({address}{way})"
-        self._transport = transport
+        self._channel = channel
         self._future = future
         self._carrier = carrier
         self.send = carrier.send
@@ -313,7 +311,7 @@ class _Slot:
         try:
             await self._carrier.run()
         finally:
-            self._transport.lost("the connection to the worker broke")
+            self._channel.lost("the connection to the worker broke")
             self._future.release()  # no result stays, and no task that Dask would run again
 
 

@@ -32,15 +32,15 @@ import fcntl
 import json
 import os
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._core.errors import ProcessLost
 from .._core.launch import supervised
 from .._core.launch.held import descendants
+from .._core.launch.transport import Transport
 from .._core.program import script as script_of
-from .._core.program.usage import Usage
+from .._core.program.program import Program
+from .._core.program.spec import Spec, Target
 
 WINDOW = 1 << 19
 """Bytes of one stream that may be on the way, or held by a reader that does not read."""
@@ -58,15 +58,12 @@ class Session(asyncio.SubprocessProtocol):
         gone: done when nothing of it is left, or nothing was started.
     """
 
-    usage: Usage | None = None
-    ended_at = 0.0
-
     def __init__(self, send: Callable[[bytes], object]) -> None:
         self._send = send
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self._starting: asyncio.Task[None] | None = None
-        self._transport: supervised.Transport | None = None
+        self._transport: Transport | None = None
         self._credit = {1: WINDOW, 2: WINDOW}
         self._open: set[int] = set()  # streams
         self._input_is_slow = False
@@ -90,7 +87,7 @@ class Session(asyncio.SubprocessProtocol):
             self._starting = self._loop.create_task(self._start(**told["start"]))
         elif "signal" in told and self._transport:
             number, family, kill_in = told["signal"], told["family"], told["kill_in"]
-            self._transport.program.send_signal(number, family=family, kill_in=kill_in)
+            held(self._transport.program).send_signal(number, family=family, kill_in=kill_in)
         elif "credit" in told:
             stream, size = told["credit"]
             self._give_credit(stream, size)
@@ -103,7 +100,7 @@ class Session(asyncio.SubprocessProtocol):
         if self._transport:
             if not self.gone.done():
                 self._tell(lost=self._why)
-            self._transport.program.close()
+            held(self._transport.program).close()
             self._transport.close()
         elif self._starting and not self._starting.done():
             return  # it is met when it has started
@@ -128,15 +125,16 @@ class Session(asyncio.SubprocessProtocol):
                 fd, self._script = tempfile.mkstemp(".sh", "ipyproc-")
                 script_of.write(fd, script)
                 args = script_of.arguments(args, script, self._script)
-            await supervised.exec(
-                lambda: self,
-                *args,
-                stdin=PIPE if stdin else DEVNULL,
-                stdout=PIPE if stdout else DEVNULL,
-                stderr=asyncio.subprocess.STDOUT if stderr == "stdout" else PIPE if stderr else DEVNULL,
+            pipe = {True: Target.PIPE, False: Target.NULL}
+            spec = Spec(
+                tuple(args),
+                stdin=pipe[stdin],
+                stdout=pipe[stdout],
+                stderr=Target.STDOUT if stderr == "stdout" else pipe[bool(stderr)],
                 cwd=where,
                 env={**os.environ, **env},
             )
+            await supervised.start(spec, self, None)
         except Exception as error:  # noqa: BLE001  -- whatever it is, the other end has to know
             if isinstance(error, OSError) and error.errno:
                 self._tell(errno=error.errno, text=error.strerror, file=error.filename)
@@ -147,13 +145,13 @@ class Session(asyncio.SubprocessProtocol):
         assert self._transport
         if self._why:
             self.close()
-        self._transport.program.gone.add_done_callback(lambda _: self._has_gone())
+        held(self._transport.program).gone.add_done_callback(lambda _: self._has_gone())
 
     # --- as the protocol of the program ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It runs."""
-        assert isinstance(transport, supervised.Transport)
+        assert isinstance(transport, Transport)
         self._transport = transport
         for stream in (0, 1, 2):
             if pipe := self._pipe(stream):
@@ -197,14 +195,15 @@ class Session(asyncio.SubprocessProtocol):
         for stream in (1, 2):
             self._give_credit(stream, _REST)
         if self._ends_family:
-            self._transport.program.send_signal(9, family=True)
+            held(self._transport.program).send_signal(9, family=True)
         if not self._open:
             self._tell_exit()
 
-    def process_lost(self, error: ProcessLost) -> None:
-        """Its shim was killed."""
-        self._tell(lost=self._why or str(error))
-        self._end()
+    def connection_lost(self, exc: Exception | None) -> None:
+        """All is told; or its shim was killed."""
+        if self._transport and (lost := self._transport.program.lost):
+            self._tell(lost=self._why or str(lost))
+            self._end()
 
     # ---------------------------------------------------------------------------------------------------------------
 
@@ -223,8 +222,10 @@ class Session(asyncio.SubprocessProtocol):
             return
         self._has_told = True
         self._read_note()
-        used, lasted = self.usage, self.ended_at - self._transport.get_extra_info("started_at")
-        left = len(descendants.of(self._transport.program.shim)) if self._transport.program.has_family else 0
+        program = self._transport.program
+        used, lasted = program.usage, program.duration
+        there = held(program)
+        left = len(descendants.of(there.shim)) if there.has_family else 0
         usage = [used.user, used.system, used.peak_bytes] if used else None
         self._tell(exit=self._transport.get_returncode(), lasted=lasted, usage=usage, left=left, note=self._note)
         self._tell_gone()
@@ -276,11 +277,17 @@ class Session(asyncio.SubprocessProtocol):
             self._tell(taken=size)
 
 
-def figures(program: supervised.Program) -> tuple[float, int, int, bool]:
+def held(program: Program) -> supervised.Held:
+    """The line to the shim that holds it."""
+    assert isinstance(program.family, supervised.ShimFamily)
+    return program.family.held
+
+
+def figures(program: Program) -> tuple[float, int, int, bool]:
     """Of the family of a program: seconds of CPU, resident bytes, number of processes; whether the program is paused."""
     ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
     used, memory, count, paused = 0, 0, 0, False
-    for pid in descendants.of(program.shim):
+    for pid in descendants.of(held(program).shim):
         try:
             with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
                 words = file.read().rpartition(")")[2].split()  # proc_pid_stat(5), from the third word on

@@ -1,4 +1,4 @@
-"""This end of a program on another machine: asyncio's transport of it, its family, and what all launchers to there share.
+"""This end of a program on another machine: what is said of it, its family, and what all launchers to there share.
 
 The log is written here, on the event loop: it takes everything, so the program waits for nobody but the network.
 """
@@ -11,34 +11,30 @@ import contextlib
 import errno
 import json
 import os
-import signal as signals
 import stat
 import time
 import weakref
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, Generic, Protocol, TypeVar
 
 from .._core.errors import ProcessLost
-from .._core.launch.base import P
-from .._core.output.log import LOG, STDERR_FD, STDOUT_FD, Log
+from .._core.launch.transport import Transport
+from .._core.output.log import STDERR_FD, STDOUT_FD, Log
 from .._core.output.screen import inert_line
-from .._core.process.process import DEVNULL, PIPE, STDOUT
 from .._core.program.family import Family
+from .._core.program.program import Program
+from .._core.program.spec import Fd, Spec, Stream, Target
 from .._core.program.usage import Usage
 from .._core.survivor import Survivor
 from .far import WINDOW
 
-if TYPE_CHECKING:
-    from .._core.process.process import Process
-
 T = TypeVar("T")
 
 _PIECE = 1 << 16  # bytes of standard input in one message
-_NAMES = ("stdin", "stdout", "stderr")
 
 
 class Link(Protocol):
-    """The way to the place of one program. It hands what it receives to `Transport.receive`, and its end to `lost`."""
+    """The way to the place of one program. It hands what it receives to `Channel.receive`, and its end to `lost`."""
 
     where: str
     """For people: the machine, and what is worth to be known of the place there."""
@@ -66,10 +62,10 @@ class LinkLauncher(abc.ABC):
     name: str
 
     @abc.abstractmethod
-    async def open(self, transport: Transport) -> Link:
+    async def open(self, channel: Channel) -> Link:
         """A place for one program, when one is free. Nothing is started yet: no message was sent.
 
-        The link hands each message that comes from there to `transport.receive`, and its own end to `transport.lost`.
+        The link hands each message that comes from there to `channel.receive`, and its own end to `channel.lost`.
 
         Raises:
             OSError: there will be none.
@@ -82,116 +78,81 @@ class LinkLauncher(abc.ABC):
     async def aclose(self) -> None:  # noqa: B027  -- there may be nothing
         """Close what was opened on the running event loop; the programs behind it end."""
 
-    async def exec(
-        self, protocol: Callable[[], P], program: Any, *args: Any, **popen: Any
-    ) -> tuple[asyncio.SubprocessTransport, P]:
+    async def start(self, spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None) -> Program:
         """Start a program, when there is a place for it; see `_core.launch.base`.
 
-        `env` is added to the environment that programs get there; `script` is a text that the shell in the arguments is to
-        run, from a file there (see `_core.script`).
+        `spec.env` is added to the environment that programs get there; `spec.script` is a text that the shell in
+        the arguments is to run, from a file there (see `_core.program.script`).
         """
-        return await self._start(protocol, [os.fsdecode(word) for word in (program, *args)], **popen)
-
-    async def shell(
-        self, protocol: Callable[[], P], cmd: str | bytes, **popen: Any
-    ) -> tuple[asyncio.SubprocessTransport, P]:
-        """Start a command line with /bin/sh."""
-        return await self._start(protocol, ["/bin/sh", "-c", os.fsdecode(cmd)], **popen)
-
-    def family(self, process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
-        """What runs there."""
-        assert isinstance(transport, Transport)
-        return RemoteFamily(process, transport)
-
-    async def _start(
-        self,
-        protocol: Callable[[], P],
-        args: list[str],
-        *,
-        stdin: Any = None,
-        stdout: Any = None,
-        stderr: Any = None,
-        cwd: Any = None,
-        env: Mapping[str, str] | None = None,
-        script: str | None = None,
-        log: Log | None = None,
-        start_new_session: bool = True,
-        keep: bool = False,
-        **others: Any,
-    ) -> tuple[asyncio.SubprocessTransport, P]:
-        if keep:
+        if spec.keep:
             raise ValueError("keep=True: a program on another machine ends with the connection to it")
-        if wrong := [f"{name}={value!r}" for name, value in others.items() if value]:
-            raise ValueError(f"{', '.join(wrong)}: on another machine, a program takes cwd and env")
-        _check_streams(stdin, stdout, stderr)
-        transport = Transport(protocol, args, stdin, stdout, stderr, log)
+        _check_streams(spec)
+        channel = Channel(spec, protocol, log, self.name)
         try:
-            link = await self.open(transport)
-            request = {
-                "args": args,
-                "cwd": None if cwd is None else os.fsdecode(cwd),
-                "env": {os.fsdecode(name): os.fsdecode(value) for name, value in (env or {}).items()},
-                "script": script,
-                "stdin": stdin != DEVNULL,
-                "stdout": stdout != DEVNULL,
-                "stderr": "stdout" if stderr == STDOUT else stderr != DEVNULL,
-                "ends_family": link.ends_family,
-            }
-            return transport, await transport.start(link, request)
+            await channel.start(await self.open(channel))
         except BaseException:
-            transport.abandon()
+            channel.abandon()
             raise
+        return channel.program
 
 
-class Transport(asyncio.SubprocessTransport):
-    """asyncio's transport, of a program on another machine."""
+class Channel:
+    """What is said of one program on another machine, to it and from it; a `Link` carries it there."""
 
-    def __init__(
-        self, protocol: Callable[[], Any], args: list[str], stdin: Any, stdout: Any, stderr: Any, log: Log | None
-    ) -> None:
-        super().__init__()
+    def __init__(self, spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None, launcher: str) -> None:
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when nothing of its family is left."""
         self.left = 0
         """How many processes of its family were left when the program ended, up to the end of the last."""
         self.figures: tuple[float, int, int, bool] | None = None
         """The last ones that were told: seconds of CPU, bytes, processes, whether it is paused."""
-        self._make = protocol
-        self._args = args
+        self.program = Program(spec.args, launcher, log)
+        self._spec = spec
         self._log = log
-        self._loop = asyncio.get_running_loop()
-        self._started: asyncio.Future[Any] = self._loop.create_future()
-        self._protocol: Any = None
+        self._loop = self.program.loop
+        self._started: asyncio.Future[None] = self._loop.create_future()
         self._link: Link | None = None
-        self._pid, self._started_at = 0, 0.0
-        self._returncode: int | None = None
-        self._closing = self._is_over = False
-        self._logged = {s for s, target in ((STDOUT_FD, stdout), (STDERR_FD, stderr)) if target == LOG}
-        piped = {s for s, target in ((STDOUT_FD, stdout), (STDERR_FD, stderr)) if target == PIPE}
-        self._readers = {stream: _Reader(self, stream) for stream in piped}
-        self._stdin = _Writer(self) if stdin != DEVNULL else None
-        self._stdin_is_pipe = stdin == PIPE
-        self._file = None if stdin in (PIPE, DEVNULL) else os.dup(stdin if isinstance(stdin, int) else stdin.fileno())
+        self._is_over = False
+        targets = {STDOUT_FD: spec.stdout, STDERR_FD: spec.stderr}
+        self._readers = {stream: _Reader(self, stream) for stream, to in targets.items() if to is Target.PIPE}
+        self._stdin = None if spec.stdin is Target.NULL else _Writer(self)
+        piped = {0} if spec.stdin is Target.PIPE else set()
+        self._transport = Transport(self.program, protocol, {*self._readers, *piped}, self.send_signal)
+        for stream, reader in self._readers.items():
+            self._transport.add_pipe(stream, reader)
+        if piped and self._stdin:
+            self._transport.add_pipe(0, self._stdin)
+        self._file = os.dup(spec.stdin.number) if isinstance(spec.stdin, Fd) else None
         self._feeding: asyncio.Task[None] | None = None
         self._credit = {STDOUT_FD: 0, STDERR_FD: 0}
 
     def __repr__(self) -> str:
-        return f"<Transport of process {self._pid} on {self.where}>"
+        return f"<Channel to {self.program!r}>"
 
     @property
     def where(self) -> str:
         """The place of the program, for people."""
         return inert_line(self._link.where) if self._link else "another machine"
 
-    async def start(self, link: Link, request: Mapping[str, Any]) -> Any:
-        """Have it started there; the protocol."""
-        self._link = link
-        self._started_at = time.monotonic()
-        self.tell(start=request)
+    async def start(self, link: Link) -> None:
+        """Have it started there."""
+        self._link, spec = link, self._spec
+        self.program.started_at = time.monotonic()
+        self.tell(
+            start={
+                "args": ["/bin/sh", "-c", spec.args] if isinstance(spec.args, str) else spec.args,
+                "cwd": spec.cwd,
+                "env": dict(spec.env or {}),
+                "script": spec.script,
+                "stdin": spec.stdin is not Target.NULL,
+                "stdout": spec.stdout is not Target.NULL,
+                "stderr": "stdout" if spec.stderr is Target.STDOUT else spec.stderr is not Target.NULL,
+                "ends_family": link.ends_family,
+            }
+        )
         await asyncio.shield(self._started)
         if self._file is not None:
             self._feeding = self._loop.create_task(self._feed(self._file))
-        return self._protocol
 
     def abandon(self) -> None:
         """It was not started, or nobody wants it any more."""
@@ -219,9 +180,9 @@ class Transport(asyncio.SubprocessTransport):
             return
         told = json.loads(message)
         if "pid" in told:
-            self._pid = told["pid"]
-            self._protocol = self._make()
-            self._protocol.connection_made(self)
+            self.program.where = self.where
+            self.program.begin(told["pid"], self._transport, RemoteFamily(told["pid"], self))
+            self._transport.begin()
             self._started.set_result(None)
         elif "errno" in told:
             self._started.set_exception(self._worded(told["errno"], told["text"], told["file"]))
@@ -242,20 +203,18 @@ class Transport(asyncio.SubprocessTransport):
             self._end()
             return
         self._is_over = True
-        process = f"process {self._pid}" if self._pid else "a program that was being started"
+        pid = self.program.pid
+        process = f"process {pid}" if pid else "a program that was being started"
         error = ProcessLost(f"{process} on {self.where} was lost: {why}")
         self._end()
         if not self._started.done():
             self._started.set_exception(error)
             return
-        self._closing = True
-        self._protocol.process_lost(error)
-        if self._stdin_is_pipe:
-            self._protocol.pipe_connection_lost(0, error)
-        self._protocol.connection_lost(None)
+        self._transport.end_pipe(0, error)
+        self._transport.lose(error)
 
     def _take_output(self, stream: int, data: bytes) -> None:
-        if stream in self._logged:
+        if stream not in self._readers:
             if self._log is None:
                 return  # it was given up
             if data:
@@ -263,7 +222,7 @@ class Transport(asyncio.SubprocessTransport):
             else:
                 self._log.end(stream)
         elif data:
-            self._protocol.pipe_data_received(stream, data)
+            self._transport.take(stream, data)
         else:
             self._end_reader(stream)
         self._credit[stream] += len(data)
@@ -278,28 +237,15 @@ class Transport(asyncio.SubprocessTransport):
 
     def _take_exit(self, told: dict[str, Any]) -> None:
         self._is_over = True
-        self._returncode, self.left = told["exit"], told["left"]
-        self._protocol.ended_at = self._started_at + told["lasted"]  # we may have been busy when it came
-        self._protocol.note = told["note"].encode("latin-1")
-        if told["usage"]:
-            self._protocol.usage = Usage(*told["usage"])
-        if self._stdin_is_pipe:
-            self._protocol.pipe_connection_lost(0, BrokenPipeError() if self._stdin and self._stdin.is_full else None)
-        self._protocol.process_exited()
-        self._finish()
+        self.left = told["left"]
+        self.program.note = told["note"].encode("latin-1")
+        self._transport.end_pipe(0, BrokenPipeError() if self._stdin and self._stdin.is_full else None)
+        ended_at = self.program.started_at + told["lasted"]  # we may have been busy when it came
+        self._transport.exit(told["exit"], Usage(*told["usage"]) if told["usage"] else None, ended_at)
 
     def _end_reader(self, stream: int) -> None:
-        reader = self._readers.get(stream)
-        if reader and not reader.is_closing():
-            reader.close()
-            self._protocol.pipe_connection_lost(stream, None)
-            self._finish()
-
-    def _finish(self) -> None:
-        """The protocol is told, as asyncio does, when the program has ended and all its pipes are closed."""
-        if self._returncode is not None and all(reader.is_closing() for reader in self._readers.values()):
-            self._closing = True
-            self._protocol.connection_lost(None)
+        self._readers[stream].close()
+        self._transport.end_pipe(stream)
 
     def _end(self) -> None:
         """Nothing is left of it, or nobody hears us there."""
@@ -311,7 +257,7 @@ class Transport(asyncio.SubprocessTransport):
         if self._file is not None:
             os.close(self._file)
             self._file = None
-        if self._protocol:
+        if self.program.pid:
             for stream in self._readers:
                 self._end_reader(stream)
         if self._log and self._started.done():
@@ -324,7 +270,7 @@ class Transport(asyncio.SubprocessTransport):
     def _worded(self, number: int, text: str, file: str | None) -> OSError:
         """What it cannot be started for, with the name of the machine."""
         what = "no such program" if number == errno.ENOENT else text
-        if file not in (None, self._args[0]):
+        if file not in (None, self._spec.args[0]):
             what = f"cwd: {text.lower() if number != errno.ENOENT else 'no such directory'}"
         return OSError(number, f"{what} on {self.where}", file)
 
@@ -338,56 +284,23 @@ class Transport(asyncio.SubprocessTransport):
             await self._stdin.sent()
         self._stdin.write_eof()
 
-    # --- asyncio's transport ---------------------------------------------------------------------------------------
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """`where`: the place of the program, for people; `started_at`: when it started, of `time.monotonic()`."""
-        return {"where": self.where, "started_at": self._started_at}.get(name, default)
-
-    def get_pid(self) -> int:
-        """Its pid there."""
-        return self._pid
-
-    def get_returncode(self) -> int | None:
-        """How it ended."""
-        return self._returncode
-
-    def get_pipe_transport(self, fd: int) -> asyncio.BaseTransport | None:
-        """Of a stream that is PIPE."""
-        return self._readers.get(fd) if fd else self._stdin if self._stdin_is_pipe else None
-
     def send_signal(self, signal: int, *, family: bool = False, kill_in: float | None = None) -> None:
         """To the program, or to it and all its descendants."""
-        if self._is_over and not family:
-            raise ProcessLookupError
         if signal or kill_in is not None:
             self.tell(signal=int(signal), family=family, kill_in=kill_in)
 
-    def terminate(self) -> None:
-        """SIGTERM."""
-        self.send_signal(signals.SIGTERM)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.send_signal(signals.SIGKILL)
-
-    def is_closing(self) -> bool:
-        """Whether its pipes are closed, or are being closed."""
-        return self._closing
-
-    def close(self) -> None:
-        """End it, if it has not ended; what is left of its family stays."""
-        self._closing = True
-        if not self._is_over:
-            self.kill()
+    def of_writer(self, method: str) -> None:
+        """`pause_writing` or `resume_writing`, if somebody writes."""
+        if self._spec.stdin is Target.PIPE:
+            getattr(self._transport, method)()
 
 
 class _Reader(asyncio.ReadTransport):
     """Of a stream that is PIPE: while nobody reads, no credit is given, and so the program waits."""
 
-    def __init__(self, transport: Transport, stream: int) -> None:
+    def __init__(self, channel: Channel, stream: int) -> None:
         super().__init__()
-        self._transport = transport
+        self._channel = channel
         self._stream = stream
         self._is_closed = False
         self.is_paused = False
@@ -397,7 +310,7 @@ class _Reader(asyncio.ReadTransport):
 
     def resume_reading(self) -> None:
         self.is_paused = False
-        self._transport.give_credit(self._stream)
+        self._channel.give_credit(self._stream)
 
     def is_reading(self) -> bool:
         return not self.is_paused
@@ -412,9 +325,9 @@ class _Reader(asyncio.ReadTransport):
 class _Writer(asyncio.WriteTransport):
     """Of standard input: what the program has not read waits here, and no more than the window there."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, channel: Channel) -> None:
         super().__init__()
-        self._transport = transport
+        self._channel = channel
         self._waiting = bytearray()
         self._away = 0  # bytes that the program has not taken
         self._is_closing = self._is_ended = False
@@ -436,7 +349,7 @@ class _Writer(asyncio.WriteTransport):
         self._push()
         if self.get_write_buffer_size() > WINDOW and self._room.is_set():
             self._room.clear()
-            self._of_protocol("pause_writing")
+            self._channel.of_writer("pause_writing")
 
     def can_write_eof(self) -> bool:
         return True
@@ -461,7 +374,7 @@ class _Writer(asyncio.WriteTransport):
         self._push()
         if self.get_write_buffer_size() <= WINDOW // 2 and not self._room.is_set():
             self._room.set()
-            self._of_protocol("resume_writing")
+            self._channel.of_writer("resume_writing")
 
     async def sent(self) -> None:
         """Wait until there is room."""
@@ -472,14 +385,10 @@ class _Writer(asyncio.WriteTransport):
             piece = bytes(self._waiting[:_PIECE])
             del self._waiting[: len(piece)]
             self._away += len(piece)
-            self._transport.send(b"\0" + piece)
+            self._channel.send(b"\0" + piece)
         if self._is_closing and not self._waiting and not self._is_ended:
             self._is_ended = True
-            self._transport.send(b"\0")
-
-    def _of_protocol(self, method: str) -> None:
-        if self._transport.get_pipe_transport(0) is self:
-            getattr(self._transport._protocol, method)()
+            self._channel.send(b"\0")
 
 
 class RemoteFamily(Family):
@@ -487,22 +396,22 @@ class RemoteFamily(Family):
 
     kill_grace = 15.0  # seconds; the word of its end may come over a slow line
 
-    def __init__(self, process: Process, transport: Transport) -> None:
-        super().__init__(process, own_session=True)
-        self._transport = transport
+    def __init__(self, pid: int, channel: Channel) -> None:
+        super().__init__(pid, lambda: not channel.gone.done(), own_session=True)
+        self._channel = channel
 
     def __repr__(self) -> str:
-        return f"<RemoteFamily of process {self.pid} on {self._transport.where}>"
+        return f"<RemoteFamily of process {self.pid} on {self._channel.where}>"
 
     def is_alive(self) -> bool:
         """Whether anything of it runs, as far as we have heard."""
-        return not self._transport.gone.done()
+        return not self._channel.gone.done()
 
     def measure(self) -> tuple[float, int, int, bool]:
         """What we were told when we asked last; and ask anew."""
         if self.is_alive():
-            self._transport.tell(look=True)
-        return self._transport.figures or (0.0, 0, 0, False)
+            self._channel.tell(look=True)
+        return self._channel.figures or (0.0, 0, 0, False)
 
     def alive(self) -> set[Any]:
         """No process of this machine."""
@@ -510,25 +419,25 @@ class RemoteFamily(Family):
 
     def survivors(self) -> list[Survivor]:
         """The program; what else there is, and why, is not known here."""
-        return [Survivor(self.pid, "the program", f"runs on at {self._transport.where}, as far as is known here")]
+        return [Survivor(self.pid, "the program", f"runs on at {self._channel.where}, as far as is known here")]
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
         """To all of it; 1: how many there were is not known here."""
-        self._transport.send_signal(number, family=True, kill_in=kill_in)
+        self._channel.send_signal(number, family=True, kill_in=kill_in)
         return 1
 
     def kill_in(self, seconds: float) -> None:
         """Have the shim there kill what is left then."""
-        self._transport.send_signal(0, family=True, kill_in=seconds)
+        self._channel.send_signal(0, family=True, kill_in=seconds)
 
     def left(self) -> int:
         """How many were left when the program ended."""
-        return self._transport.left
+        return self._channel.left
 
     async def gone(self) -> None:
         """Wait until nothing of it is left."""
-        if not self._transport.gone.done():
-            await asyncio.wait([self._transport.gone])
+        if not self._channel.gone.done():
+            await asyncio.wait([self._channel.gone])
 
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
         """When this process ends, the connection breaks, and that ends it."""
@@ -542,18 +451,19 @@ def reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _check_streams(*targets: Any) -> None:
+def _check_streams(spec: Spec) -> None:
     """Refuse what cannot be carried to another machine."""
-    for name, target in zip(_NAMES, targets, strict=True):
-        if target in (PIPE, DEVNULL, LOG, STDOUT) and target is not None:
+    for name in ("stdin", "stdout", "stderr"):
+        target: Stream = getattr(spec, name)
+        if isinstance(target, Target) and target is not Target.INHERIT:
             continue
-        if name == "stdin" and target is not None:
+        if name == "stdin" and isinstance(target, Fd):
             with contextlib.suppress(OSError, ValueError):
-                fd = target if isinstance(target, int) else target.fileno()
-                if stat.S_ISREG(os.fstat(fd).st_mode):
+                if stat.S_ISREG(os.fstat(target.number).st_mode):
                     continue
         allowed = "PIPE, DEVNULL and an ordinary file" if name == "stdin" else "LOG, PIPE and DEVNULL"
-        raise ValueError(f"{name}={target!r}: with a program on another machine, allowed are {allowed}")
+        given = (target.file or target.number) if isinstance(target, Fd) else None
+        raise ValueError(f"{name}={given!r}: with a program on another machine, allowed are {allowed}")
 
 
 class Connections(Generic[T]):

@@ -106,7 +106,7 @@ class SSHLauncher(near.LinkLauncher):
         user = self._options.get("username")
         return f"{user}@{self._host}" if user else self._host
 
-    async def open(self, transport: near.Transport) -> near.Link:
+    async def open(self, channel: near.Channel) -> near.Link:
         """A place for one program, at once.
 
         Raises:
@@ -116,7 +116,7 @@ class SSHLauncher(near.LinkLauncher):
         if not connection.is_alive:
             self._connections.forget(connection)
             connection = await self._connections.get()
-        return connection.open(transport)
+        return connection.open(channel)
 
     async def slots(self) -> int:
         """As many as the CPUs that programs may use there."""
@@ -187,16 +187,16 @@ class _Connection:
         self.where = where
         self.cpus: int = about["cpus"]
         self.is_alive = True
-        self._transports: dict[int, near.Transport] = {}
+        self._channels: dict[int, near.Channel] = {}
         self._last = 0
 
     def __repr__(self) -> str:
-        return f"<_Connection to {self.where} with {len(self._transports)} programs>"
+        return f"<_Connection to {self.where} with {len(self._channels)} programs>"
 
-    def open(self, transport: near.Transport) -> near.Link:
+    def open(self, channel: near.Channel) -> near.Link:
         """A place for one program."""
         self._last += 1
-        self._transports[self._last] = transport
+        self._channels[self._last] = channel
         return _Place(self, self._last, self.where)
 
     def send(self, number: int, message: bytes) -> None:
@@ -209,7 +209,7 @@ class _Connection:
 
     def close_place(self, number: int) -> None:
         """End what is left there."""
-        if self._transports.pop(number, None):
+        if self._channels.pop(number, None):
             self.send(number, CLOSE)
 
     async def read(self) -> None:
@@ -219,8 +219,8 @@ class _Connection:
             while True:
                 number, size = HEAD.unpack(await self._there.stdout.readexactly(HEAD.size))
                 message = await self._there.stdout.readexactly(size)
-                if transport := self._transports.get(number):
-                    transport.receive(message)
+                if channel := self._channels.get(number):
+                    channel.receive(message)
         except (EOFError, OSError, asyncssh.Error) as error:
             if str(error) and not isinstance(error, EOFError):
                 why += f": {near.reason(error)}"
@@ -230,9 +230,9 @@ class _Connection:
     def end(self, why: str) -> None:
         """The connection is gone, or will be: so are its programs."""
         self.is_alive = False
-        for transport in tuple(self._transports.values()):
-            transport.lost(why)
-        self._transports.clear()
+        for channel in tuple(self._channels.values()):
+            channel.lost(why)
+        self._channels.clear()
         self._there.close()
 
 

@@ -15,9 +15,9 @@ from typing import Any
 from .. import host, launch
 from ..output import phrases
 from ..process.process import Process
-from ..program import spec as command
+from ..program import arguments
 from ..program.ladder import INTERRUPT, KILL, TERMINATE
-from ..program.spec import Command, Word
+from ..program.spec import Spec, Word, words
 from . import work
 from .completed import CompletedProcess
 from .joblog import JobLog
@@ -93,9 +93,9 @@ def parallel(
         >>> [done.stdout for done in results]
         ['0\n', '1\n', '2\n']
     """
-    command.refuse(others, parallel, _INSTEAD)
-    jobs = None if jobs is None else command.count("jobs", jobs, 1)
-    retries = command.count("retries", retries, 0)
+    arguments.refuse(others, parallel, _INSTEAD)
+    jobs = None if jobs is None else arguments.count("jobs", jobs, 1)
+    retries = arguments.count("retries", retries, 0)
     if on_failure not in POLICIES:
         near = difflib.get_close_matches(str(on_failure).lower(), POLICIES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -129,13 +129,13 @@ def parallel(
                 raise TypeError(f"its name is {name!r:.80}: allowed is a string")
             if isinstance(cmd, Awaitable):
                 raise TypeError("give the command, parallel() runs it")
-            if isinstance(cmd, Command):  # a script
-                what = replace(for_all.command, args=cmd.args, script=cmd.script, name=name)
+            if isinstance(cmd, Spec):  # a script
+                spec = replace(for_all.spec, args=cmd.args, script=cmd.script, name=name)
             else:
-                what = replace(for_all.command, args=command.words(cmd, shell=shell), name=name)
+                spec = replace(for_all.spec, args=words(cmd, shell=shell), name=name)
         except (TypeError, ValueError) as error:
             raise type(error)(f"command {number}, counted from 0, is {cmd!r:.80}: {error}") from None
-        made.append(Job(number, replace(for_all, command=what)))
+        made.append(Job(number, replace(for_all, spec=spec)))
     pool = _Pool(tuple(made), jobs, on_failure, retries, resume, on_change or (lambda job: None), progress=progress)
     return Parallel(pool)
 
@@ -183,16 +183,16 @@ class Job:
     @property
     def name(self) -> str:
         """What to call it, for people."""
-        return str(self.stage.command)
+        return str(self.stage)
 
     @property
     def args(self) -> tuple[str, ...] | str:
         """The program and its arguments, or the line for the shell."""
-        return self.stage.command.args
+        return self.stage.spec.args
 
     def without_end(self, failure: OSError | None = None) -> CompletedProcess:
         """The result of a command that was not run, or could not be started."""
-        return CompletedProcess(self.args, None, name=self.stage.command.name, failure=failure)
+        return CompletedProcess(self.args, None, name=self.stage.spec.name, failure=failure)
 
 
 class Parallel(work.Work[list[CompletedProcess]]):
@@ -325,7 +325,7 @@ class _Pool:
         one_of_each = {job.args[0]: job for job in reversed(self.jobs)}
         try:
             for job in one_of_each.values():
-                job.stage.command.check()
+                job.stage.look_up()
         except OSError as error:
             if len(self.jobs) > 1 and all(not isinstance(job.args, str) and len(job.args) == 1 for job in self.jobs):
                 error.add_note(f"These are {len(self.jobs)} commands; one with its arguments is a list in the list.")
@@ -333,7 +333,7 @@ class _Pool:
 
     async def _work_off(self, jobs: list[Job]) -> None:
         turns, self._loop = iter(jobs), asyncio.get_running_loop()
-        on = self.jobs[0].stage.command.on if self.jobs else None
+        on = self.jobs[0].stage.on if self.jobs else None
         at_once = self._at_once or (await on.slots() if on else _cpus())
         self._workers = [asyncio.ensure_future(self._worker(turns)) for _ in jobs[:at_once]]
         try:
@@ -367,9 +367,9 @@ class _Pool:
 
     async def _start(self, job: Job) -> Process | None:
         """None: it waited for its place on another machine, and no further command is started."""
-        if not job.stage.command.on:
-            return await job.stage.command.start()
-        starting = asyncio.ensure_future(job.stage.command.start())
+        if not job.stage.on:
+            return await job.stage.start()
+        starting = asyncio.ensure_future(job.stage.start())
         self._starting.add(starting)
         try:
             return await starting
@@ -434,7 +434,7 @@ class _Pool:
 
     def _skip(self, job: Job, duration: float) -> None:
         job.state = "skipped"
-        name = job.stage.command.name
+        name = job.stage.spec.name
         self.ended(job, CompletedProcess(job.args, 0, name=name, duration=duration, earlier=True))
         self._changed(job)
 
@@ -496,7 +496,7 @@ def _named(item: Any, *, shell: bool) -> tuple[str, Any]:
     """A command and its name; in a pair of a name and a command, the second can be no word of the first."""
     if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
         name, cmd = item
-        if shell or isinstance(cmd, list | tuple | Command):
+        if shell or isinstance(cmd, list | tuple | Spec):
             return name, cmd
     return "", item
 

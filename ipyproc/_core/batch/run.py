@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import host, launch
 from ..errors import ProcessError, ProcessLost
 from ..output import phrases
-from ..process.process import DEVNULL, LOG, PIPE, Process
-from ..program import spec as command
+from ..output.log import LOG
+from ..process.process import Process
+from ..process.start import start as start_program
+from ..program import arguments
 from ..program.advice import READ_NO_MORE
 from ..program.ladder import INTERRUPT
-from ..program.spec import Command, Word
+from ..program.spec import Spec, Target, Word
 from . import work
 from .completed import CompletedPipeline, CompletedProcess
 from .stage import VALUE_GRACE, Stage, finish
@@ -97,7 +100,7 @@ def run(
         ['999', '1000']
     """
     text = popen.pop("universal_newlines", text)  # its older name
-    command.refuse(popen, run, {"args": _ARGS, "executable": _EXECUTABLE})
+    arguments.refuse(popen, run, {"args": _ARGS, "executable": _EXECUTABLE})
     if PIPE in (stdin, stdout, stderr):
         if stdin == PIPE:
             raise ValueError("stdin=PIPE: what to send is input=... alone; start() has a stdin that can be written to")
@@ -158,8 +161,8 @@ async def start(
         >>> asyncio.run(main())
         ('ready', -15)
     """
-    command.refuse(popen, start, _INSTEAD)
-    what = Command.of(
+    arguments.refuse(popen, start, _INSTEAD)
+    spec = Spec.of(
         cmd,
         args,
         shell=shell,
@@ -170,10 +173,11 @@ async def start(
         cwd=cwd,
         env=env,
         name=name,
-        on=on,
     )
-    what.check()
-    return await what.start()
+    launcher = None if on is None else launch.named(on)
+    if launcher is None:
+        spec.check()
+    return await start_program(spec, launcher)
 
 
 _EXECUTABLE = "write it as the command; another shell is ('/bin/bash', '-c', LINE) without shell=True"
@@ -236,12 +240,12 @@ class Run(work.Work[CompletedProcess]):
         following.close()
         if following is cmd and (args or keywords):
             raise TypeError(f"pipe({cmd!r}, ...): arguments and keywords are for a command, this has its own")
-        before, after = self._stages[-1].command, following._stages[0].command
-        if after.stdin != DEVNULL or after.input is not None:
+        before, after = self._stages[-1], following._stages[0]
+        if after.spec.stdin is not Target.NULL or after.spec.input is not None:
             raise ValueError(f"`{after}` is in a pipe, so it can have no stdin and no input of its own")
         if before.on or after.on:
             raise ValueError(f"`{before if before.on else after}` runs on another machine, so no pipe can join it")
-        if before.stdout != LOG:
+        if before.spec.stdout is not Target.LOG:
             raise ValueError(f"`{before}` is in a pipe, so it can have no stdout of its own")
         return Run(self._stages + following._stages)
 
@@ -265,7 +269,7 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
 
     with host.current().interruptible(_line(stages), interrupt):
         for stage in stages:
-            stage.command.check()
+            stage.look_up()
         try:
             for attempts_left in range(max(stage.retry_lost for stage in stages), -1, -1):
                 try:
@@ -297,7 +301,7 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
 
 
 def _line(stages: tuple[Stage, ...]) -> str:
-    return " | ".join(str(stage.command) for stage in stages)
+    return " | ".join(str(stage) for stage in stages)
 
 
 async def _start(stages: tuple[Stage, ...], processes: list[Process]) -> None:
@@ -312,4 +316,4 @@ async def _start(stages: tuple[Stage, ...], processes: list[Process]) -> None:
                     read, write = os.pipe()
                     read_ends.callback(os.close, read)
                     write_end.callback(os.close, write)
-                processes.append(await stage.command.start(stdin=stdin, stdout=write))
+                processes.append(await stage.start(stdin=stdin, stdout=write))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import ProcessExitError, ProcessLost, ProcessNotStopped
+from ..launch.base import RemoteLauncher
+from ..launch.names import named
 from ..output.encoding import ENCODING
 from ..process.process import Process
-from ..program import spec as command
-from ..program.spec import Command, Word
+from ..process.start import start
+from ..program import arguments
+from ..program.spec import Fd, Spec, Word
 from .completed import CompletedProcess
 
 DRAIN_GRACE = 0.1
@@ -25,7 +28,8 @@ VALUE_GRACE = 1.0
 class Stage:
     """A command and how its result is made: one program of a `Run`, or of a `Parallel`."""
 
-    command: Command
+    spec: Spec
+    on: RemoteLauncher | None  # the other machine that it runs on
     timeout: float | None
     check: bool
     encoding: str | None  # None: bytes
@@ -43,20 +47,44 @@ class Stage:
         text: bool | None = True,
         encoding: str | None = None,
         errors: str | None = None,
+        on: Any = None,
         retry_lost: int = 0,
         **keywords: Any,
     ) -> Stage:
-        """Check it; `keywords` are those of `Command.of`."""
-        timeout = command.seconds("timeout", timeout)
+        """Check it; `keywords` are those of `Spec.of`."""
+        timeout = arguments.seconds("timeout", timeout)
         text = text is None or text  # None is what subprocess.run has for "not given"
         if not text and (encoding or errors):
             raise ValueError(f"text=False: encoding={encoding!r} and errors={errors!r} are for text")
         of_input = errors or "strict"  # what nobody can read is no harm in a log, and much in an input
         encoding, errors = encoding or ENCODING, errors or "replace"
-        command.check_encoding(encoding, errors)
-        retry_lost = command.count("retry_lost", retry_lost, 0)
-        what = Command.of(cmd, args, encoding=encoding, errors=of_input, **keywords)
-        return cls(what, timeout, check, encoding if text else None, errors, retry_lost)
+        arguments.check_encoding(encoding, errors)
+        retry_lost = arguments.count("retry_lost", retry_lost, 0)
+        spec = Spec.of(cmd, args, encoding=encoding, errors=of_input, **keywords)
+        return cls(
+            spec, None if on is None else named(on), timeout, check, encoding if text else None, errors, retry_lost
+        )
+
+    def __str__(self) -> str:
+        return str(self.spec)
+
+    def look_up(self) -> None:
+        """Look whether it can be started; what can be on another machine, that alone knows.
+
+        Raises:
+            OSError: there is no such directory or program, or it is not executable.
+        """
+        if not self.on:
+            self.spec.check()
+
+    async def start(self, *, stdin: int | None = None, stdout: int | None = None) -> Process:
+        """Start it; `stdin`, `stdout`: descriptors of pipes, instead of its own. Raises as `process.start` does."""
+        spec = self.spec
+        if stdin is not None:
+            spec = replace(spec, stdin=Fd(stdin))
+        if stdout is not None:
+            spec = replace(spec, stdout=Fd(stdout))
+        return await start(spec, self.on)
 
     def completed(self, process: Process) -> CompletedProcess:
         """The result, when the process has ended, or cannot be stopped."""

@@ -173,7 +173,7 @@ def _unknown(on: str, names: Mapping[str, Any]) -> str:
 
 def _is_place(value: Any) -> bool:
     # of its type: to ask any variable of a notebook for an attribute may do anything
-    return _is_of_dask(value) or all(hasattr(type(value), name) for name in ("exec", "shell", "family", "slots"))
+    return _is_of_dask(value) or all(hasattr(type(value), name) for name in ("start", "slots", "aclose"))
 
 
 def _is_of_dask(value: Any) -> bool:

@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import contextlib
 import errno
+import functools
 import json
 import os
 import signal as signals
@@ -26,18 +27,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from .. import process_table
 from ..errors import ProcessLost
 from ..output import storage
-from ..output.log import LOG, Log
+from ..output.log import Log
 from ..program.family import Family, runs
+from ..program.program import Program
+from ..program.spec import Fd, Spec, Stream, Target
 from ..program.usage import Usage
 from . import inheritance
-from .base import P
 from .held import descendants, mark
-from .quiet import QuietTransport
+from .transport import Transport
 
 if TYPE_CHECKING:
     import psutil
-
-    from ..process.process import Process
 
 name = "supervised"
 
@@ -362,24 +362,8 @@ atexit.register(close)  # now, and so behind what is registered later
 os.register_at_fork(after_in_child=_disown)
 
 
-async def exec(
-    protocol: Callable[[], P], program: Any, *args: Any, **popen: Any
-) -> tuple[asyncio.SubprocessTransport, P]:
-    """Start a program, in a session of its own always.
-
-    Of the keywords of Popen it takes stdin, stdout, stderr, `cwd` and `env`. Of its own: `log`, which the shim writes
-    where a stream is LOG, and `keep`: it outlives this process.
-    """
-    return await _start(protocol, [os.fsdecode(word) for word in (program, *args)], **popen)
-
-
-async def shell(protocol: Callable[[], P], cmd: str | bytes, **popen: Any) -> tuple[asyncio.SubprocessTransport, P]:
-    """Start a command line with /bin/sh."""
-    return await _start(protocol, ["/bin/sh", "-c", os.fsdecode(cmd)], **popen)
-
-
-class Program:
-    """A program that a shim holds; stands where asyncio expects a `subprocess.Popen`."""
+class Held:
+    """The line to the shim that holds a program."""
 
     pid = shim = 0  # until it has started
 
@@ -397,10 +381,6 @@ class Program:
         self.mark = mark.new()
         self.gone: asyncio.Future[None] = loop.create_future()
         """Done when nothing of its family is left."""
-        self.returncode: int | None = None
-        self.stdin: BinaryIO | None = None
-        self.stdout: BinaryIO | None = None
-        self.stderr: BinaryIO | None = None
         self._heard: Callable[[dict[str, Any]], object] | None = None
         self._job: socket.socket | None = job
         self._lock = threading.Lock()  # a signal may come from another thread
@@ -411,7 +391,7 @@ class Program:
         loop.add_reader(job.fileno(), self._read)
 
     def __repr__(self) -> str:
-        return f"<Program {self.pid} held by shim {self.shim}>"
+        return f"<Held {self.pid} by shim {self.shim}>"
 
     @property
     def has_family(self) -> bool:
@@ -511,10 +491,6 @@ class Program:
         while self._messages and self._heard:
             self._heard(self._messages.pop(0))
 
-    def poll(self) -> int | None:
-        """Its return code; None while it runs."""
-        return self.returncode
-
     def send_signal(self, number: int, *, family: bool = False, kill_in: float | None = None) -> None:
         """Have the shim send a signal, and SIGKILL to the family after so many seconds. From any thread."""
         order = {"signal": {"number": number, "family": family, "kill_in": kill_in}}
@@ -533,157 +509,93 @@ class Program:
         pids = descendants.of(self.shim) if family else {self.pid}.intersection(descendants.children(self.shim))
         descendants.send_signal(pids, number, wake=family)
 
-    def kill(self) -> None:
-        """SIGKILL to the program."""
-        self.send_signal(signals.SIGKILL)
 
-
-class Transport(QuietTransport):
-    """asyncio's transport, of a program that is no child of ours."""
-
-    _protocol: Any
-    _proc: Any
-    _returncode: int | None
-
-    def _start(self, args: Any, shell: Any, stdin: Any, stdout: Any, stderr: Any, bufsize: Any, **kwargs: Any) -> None:
-        self._proc = kwargs["program"]
-        self.program: Program = kwargs["program"]
-
-    def send_signal(self, signal: int) -> None:
-        if self._proc is None:
-            raise ProcessLookupError
-        self._proc.send_signal(signal)
-
-    def terminate(self) -> None:
-        self.send_signal(signals.SIGTERM)
-
-    def kill(self) -> None:
-        self.send_signal(signals.SIGKILL)
-
-    def close(self) -> None:
-        if self.program.keep:
-            self._proc = None  # asyncio's close would kill it
-        super().close()
-
-    def disown(self) -> None:
-        """In a forked child: it is its parent's."""
-        self._closed = True
-        self.program.disown()
-
-    def hear(self, message: dict[str, Any]) -> None:
-        """What the shim says."""
-        if "exit" in message:
-            self._protocol.usage = Usage(*message["usage"])
-            self._protocol.ended_at = message["at"]
-            self._process_exited(message["exit"])
-        elif not message and self._returncode is None:
-            self.close()
-            self._protocol.process_lost(
-                ProcessLost(f"process {self.get_pid()} was lost: its shim was killed, and the program with it")
-            )
-
-
-async def _start(
-    protocol: Callable[[], P],
-    args: list[str],
-    *,
-    stdin: Any = None,
-    stdout: Any = None,
-    stderr: Any = None,
-    cwd: Any = None,
-    env: Mapping[str, str] | None = None,
-    start_new_session: bool = True,
-    log: Log | None = None,
-    keep: bool = False,
-    **others: Any,
-) -> tuple[asyncio.SubprocessTransport, P]:
-    if wrong := [f"{name}={value!r}" for name, value in others.items() if value or name == "text"]:
-        raise ValueError(f"{', '.join(wrong)}: the supervised launcher takes cwd and env")
+async def start(spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None) -> Program:
+    """Start a program in the hands of a shim; see `base`."""
+    args = ["/bin/sh", "-c", spec.args] if isinstance(spec.args, str) else list(spec.args)
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours_if_it_fails:
-        stdio, fds, pipes = _streams((stdin, stdout, stderr), theirs, ours_if_it_fails)
+        stdio, fds, pipes = _streams((spec.stdin, spec.stdout, spec.stderr), theirs, ours_if_it_fails)
         written = None
         if log:
             fd, written = log.handed_over()
             written["fd"] = len(fds)
             fds.append(fd)
         here = None
-        if not os.path.isabs(directory := os.fsdecode(cwd or "")):  # by a descriptor, for it may have no name any more
+        if not os.path.isabs(directory := spec.cwd or ""):  # by a descriptor, for it may have no name any more
             here = len(fds)
             fds.append(os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
             theirs.callback(os.close, fds[here])
         first_lock = len(fds)
-        if keep:
+        if spec.keep:
             fds += storage.locks()  # while they are open, nobody clears the directory of the log
         if (taken := await _take()) is None:
             raise ProcessLost("no supervisor can be started")
         supervisor, job = taken
-        program = Program(supervisor, job, loop, log, keep=keep)
+        held = Held(supervisor, job, loop, log, keep=spec.keep)
         theirs.callback(supervisor.replace_shim)
-        ours_if_it_fails.callback(program.close)
+        ours_if_it_fails.callback(held.close)
         inherited = inheritance.look()
         request = {
             "args": args,
             "cwd": directory or None,
             "here": here,
-            "env": dict(os.environ) if env is None else {os.fsdecode(k): os.fsdecode(v) for k, v in env.items()},
+            "env": dict(os.environ if spec.env is None else spec.env),
             "umask": inherited.umask,
             "limits": inherited.limits,
-            "mark": (mark.KIND, program.mark),
-            "keep": [*range(first_lock, len(fds))] if keep else None,
+            "mark": (mark.KIND, held.mark),
+            "keep": [*range(first_lock, len(fds))] if spec.keep else None,
             "stdio": stdio,
             "log": written,
         }
-        started = await program.start(request, fds)
+        started = await held.start(request, fds)
         theirs.close()
         if "errno" in started:
-            program.release()
+            held.release()
             raise OSError(started["errno"], started["text"], started["file"])
-        program.stdin, program.stdout, program.stderr = pipes
-        made = protocol()
-        waiter = loop.create_future()
-        told = {"started_at": started["at"]}
-        transport = Transport(
-            loop, made, args, False, stdin, stdout, stderr, 0, waiter=waiter, extra=told, program=program
-        )
+        program = Program(spec.args, name, log, keep=spec.keep)
+        program.started_at = started["at"]
+        transport = Transport(program, protocol, pipes, held.send_signal, held.disown)
+        await transport.connect(pipes)
         ours_if_it_fails.pop_all()
-        program.hear(transport.hear)
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
-    return transport, made
+        program.begin(held.pid, transport, ShimFamily(held))
+        transport.begin()
+        held.hear(functools.partial(_hear, transport, held.pid))
+    return program
+
+
+def _hear(transport: Transport, pid: int, message: dict[str, Any]) -> None:
+    """What the shim says."""
+    if "exit" in message:
+        transport.exit(message["exit"], Usage(*message["usage"]), message["at"])
+    elif not message and transport.get_returncode() is None:
+        transport.lose(ProcessLost(f"process {pid} was lost: its shim was killed, and the program with it"))
 
 
 def _streams(
-    targets: Sequence[Any], theirs: contextlib.ExitStack, ours: contextlib.ExitStack
-) -> tuple[list[int | str], list[int], list[BinaryIO | None]]:
+    targets: Sequence[Stream], theirs: contextlib.ExitStack, ours: contextlib.ExitStack
+) -> tuple[list[int | str], list[int], dict[int, BinaryIO]]:
     """For each stream what the shim makes of it (see `shim`); the descriptors for that; our ends of the pipes."""
     stdio: list[int | str] = []
     fds: list[int] = []
-    pipes: list[BinaryIO | None] = []
+    pipes: dict[int, BinaryIO] = {}
     for number, target in enumerate(targets):
-        pipe: BinaryIO | None = None
-        if target in (LOG, subprocess.STDOUT):
-            stdio.append("log" if target == LOG else "stdout")
-            pipes.append(pipe)
+        if target in (Target.LOG, Target.STDOUT):
+            stdio.append("log" if target is Target.LOG else "stdout")
             continue
-        if target == subprocess.PIPE:
+        if target is Target.PIPE:
             read_end, write_end = os.pipe()
             fds.append(read_end if number == 0 else write_end)
             theirs.callback(os.close, fds[-1])
             pipe = open(write_end if number == 0 else read_end, "wb" if number == 0 else "rb", buffering=0)  # noqa: SIM115
             ours.callback(pipe.close)
-        elif target == subprocess.DEVNULL:
+            pipes[number] = pipe
+        elif target is Target.NULL:
             fds.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
             theirs.callback(os.close, fds[-1])
-        elif target is None:
-            fds.append(number)
         else:
-            fds.append(target if isinstance(target, int) else target.fileno())
+            fds.append(target.number if isinstance(target, Fd) else number)
         stdio.append(len(fds) - 1)
-        pipes.append(pipe)
     return stdio, fds, pipes
 
 
@@ -692,32 +604,32 @@ class ShimFamily(Family):
 
     is_threadsafe = True
 
-    def __init__(self, process: Process, program: Program) -> None:
-        super().__init__(process, own_session=True)
-        self._program = program
+    def __init__(self, held: Held) -> None:
+        super().__init__(held.pid, lambda: held.has_family, own_session=True)
+        self.held = held
 
     def alive(self) -> set[psutil.Process]:
         """Look for the family now: all its processes that still run (zombies do not)."""
         import psutil  # late: the import of ipyproc loads the standard library only
 
         found = set()
-        if self._program.has_family:
-            for pid in descendants.of(self._program.shim):
+        if self.held.has_family:
+            for pid in descendants.of(self.held.shim):
                 with contextlib.suppress(psutil.Error):
                     found.add(psutil.Process(pid))
         return {each for each in found if runs(each)}
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
         """Send a signal to the whole family; the number of processes that were there. The shim does it, and the kill."""
-        there = descendants.of(self._program.shim) if self._program.has_family else []
-        self._program.send_signal(number, family=True, kill_in=kill_in)
+        there = descendants.of(self.held.shim) if self.held.has_family else []
+        self.held.send_signal(number, family=True, kill_in=kill_in)
         is_refused = bool(there) and not any(map(process_table.may_signal, there))
         self.refused = PermissionError(errno.EPERM, os.strerror(errno.EPERM)) if is_refused else None
         return 0 if is_refused else len(there)
 
     def kill_in(self, seconds: float) -> None:
         """Have the shim kill what is left then."""
-        self._program.send_signal(0, family=True, kill_in=seconds)
+        self.held.send_signal(0, family=True, kill_in=seconds)
 
     def left(self) -> int:
         """How many processes are left of it, now that the program has ended."""
@@ -725,15 +637,9 @@ class ShimFamily(Family):
 
     async def gone(self) -> None:
         """Wait until nothing of it is left."""
-        if not self._program.gone.done():
-            await asyncio.wait([self._program.gone])
+        if not self.held.gone.done():
+            await asyncio.wait([self.held.gone])
 
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
         """Whether anything of it may run; what is to be kept is let alone."""
-        return self._program.has_family and not self._program.keep
-
-
-def family(process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
-    """What the shim holds."""
-    assert isinstance(transport, Transport)
-    return ShimFamily(process, transport.program)
+        return self.held.has_family and not self.held.keep

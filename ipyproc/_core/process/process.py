@@ -1,7 +1,6 @@
-"""`Process`: asyncio's, with a log, an exact exit and a family; and the two factories that make one.
+"""`Process`: asyncio's face of a program, with a log, an exact exit and a family.
 
-`create_subprocess_exec` and `create_subprocess_shell` replace those of asyncio: same arguments, same defaults, same
-rules (https://docs.python.org/3/library/asyncio-subprocess.html). What is different, and why:
+The rules are those of https://docs.python.org/3/library/asyncio-subprocess.html. What is different, and why:
 
 - `stdout=LOG`, `stderr=LOG`: the output goes to `process.log`, a file on disk. Nobody needs to read it, so the
   deadlock of `wait()` with a full pipe, which asyncio documents for PIPE, does not exist.
@@ -21,46 +20,36 @@ import signal as signals
 import sys
 import time
 import weakref
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator
 from types import TracebackType
 from typing import Any
 
 from .. import host
 from ..errors import ProcessLost
 from ..failed_command import FailedCommand
-from ..launch import portable
-from ..launch.base import Launcher
 from ..output import phrases
 from ..output.encoding import decode
-from ..output.log import LOG, STDERR_FD, STDOUT_FD, Log
-from ..output.screen import inert_line
+from ..output.log import STDERR_FD, STDOUT_FD, Log
+from ..program.family import Family
 from ..program.ladder import INTERRUPT, KILL, RUNGS, TERMINATE, StopLadder
+from ..program.program import Program
+from ..program.spec import GRACE
+from ..program.streams import Streams
 from ..program.usage import Usage
 
-__all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exec", "create_subprocess_shell"]
-
-_DEFAULT_LIMIT = 2**16  # bytes; the documented default of asyncio's `limit`
-_CLOSE_GRACE = 0.05  # seconds that wait() gives the pipes to close after the end
-_DEFAULT_GRACE = 5.0  # seconds between SIGTERM and SIGKILL; as in execa, trio and processx
+_PIECE = 2**16  # bytes
 
 
 class Process(asyncio.subprocess.Process):
-    """A program that was started. Made by `create_subprocess_exec` and `create_subprocess_shell`, never directly.
+    """A program that was started. Made by `start` and the two factories, never directly.
 
     All members are those of `asyncio.subprocess.Process`: `wait`, `communicate`, `send_signal`, `terminate`, `kill`,
     `stdin`, `stdout`, `stderr`, `pid`, `returncode`. It is not thread safe: use it on the event loop that made it.
 
     Attributes:
         args: the program and its arguments, or the command line of the shell.
-        name: what to call it instead of that, for people; may be set. It is one line on which nothing acts: line ends are
-            shown in it, control characters are not.
-        log: the output on disk, when `stdout` or `stderr` is LOG; else None. A stream that goes to the log can be
-            read too: `process.stdout` is then a reader of the log.
-        family: the program and its descendants, as far as they can be found.
+        program: what is known of it.
         ladder: how far stopping it has come.
-        launcher: what started it: "supervised" or "portable", or on another machine "ssh" or "dask".
-        where: the other machine that it runs on, for people; empty: this one. `pid` is the one there.
         ok_codes: return codes that a view calls a success.
         on_wait: what a view does where the process is waited for, up to its end; None: nothing.
 
@@ -75,28 +64,12 @@ class Process(asyncio.subprocess.Process):
     """
 
     _loop: asyncio.AbstractEventLoop
-    _protocol: _ProcessProtocol
 
-    def __init__(
-        self,
-        transport: asyncio.SubprocessTransport,
-        protocol: _ProcessProtocol,
-        loop: asyncio.AbstractEventLoop,
-        *,
-        args: str | bytes | Sequence[Any],
-        started_at: float,
-        own_session: bool = False,
-        launcher: Launcher = portable,
-    ) -> None:
-        super().__init__(transport, protocol, loop)
-        self._started_at: float = transport.get_extra_info("started_at", started_at)  # it may have waited for a place
-        self.args = args
-        self.name = phrases.command_line(args)
-        self.log: Log | None = protocol.log
-        self.family = launcher.family(self, transport, own_session=own_session)
-        self.ladder = StopLadder(self, loop, protocol.ended, _DEFAULT_GRACE)
-        self.launcher = launcher.name
-        self.where = inert_line(transport.get_extra_info("where", ""))
+    def __init__(self, program: Program, streams: Streams, *, grace: float = GRACE) -> None:
+        super().__init__(program.transport, streams, program.loop)
+        self.program = program
+        self.args = program.args
+        self.ladder = StopLadder(program, grace)
         self.find_failed_command: Callable[[Process], FailedCommand | None] = lambda ended: None
         """Of a script: called once, when it has ended."""
         self.ok_codes: Collection[int] = (0,)
@@ -109,24 +82,45 @@ class Process(asyncio.subprocess.Process):
 
     @property
     def name(self) -> str:
-        """What to call it, for people."""
-        return self._name
+        """What to call it, for people; may be set. It becomes one line on which nothing acts."""
+        return self.program.name
 
     @name.setter
     def name(self, name: str) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"name={name!r}: allowed is a string")
-        self._name = inert_line(name)
+        self.program.name = name
+
+    @property
+    def log(self) -> Log | None:
+        """The output on disk, when `stdout` or `stderr` is LOG; else None.
+
+        A stream that goes to the log can be read too: `process.stdout` is then a reader of the log.
+        """
+        return self.program.log
+
+    @property
+    def family(self) -> Family:
+        """The program and its descendants, as far as they can be found."""
+        return self.program.family
+
+    @property
+    def launcher(self) -> str:
+        """What started it: "supervised" or "portable", or on another machine "ssh" or "dask"."""
+        return self.program.launcher
+
+    @property
+    def where(self) -> str:
+        """The other machine that it runs on, for people; empty: this one. `pid` is the one there."""
+        return self.program.where
 
     @property
     def lost(self) -> ProcessLost | None:
         """Set when nobody saw how it ended; `returncode` stays None then, and `wait()` raises this."""
-        return self._protocol.lost
+        return self.program.lost
 
     @property
     def usage(self) -> Usage | None:
         """CPU time and greatest memory of the program, when it has ended; None where nobody has told (portable)."""
-        return self._protocol.usage
+        return self.program.usage
 
     @property
     def failed_command(self) -> FailedCommand | None:
@@ -138,26 +132,19 @@ class Process(asyncio.subprocess.Process):
         return self.find_failed_command(self)
 
     @property
-    def note(self) -> bytes:
-        """What a shell on another machine has noted of its script, see `script.note`."""
-        return self._protocol.note
-
-    @property
     def is_over(self) -> bool:
         """Whether it has ended, or was lost."""
-        return self.returncode is not None or self.lost is not None
+        return self.program.is_over
 
     @property
     def duration(self) -> float:
         """Seconds from the start to the end, or to now while it runs."""
-        ended = self._protocol.ended
-        ended_at = ended.result() if ended.done() else time.monotonic()
-        return ended_at - self._started_at
+        return self.program.duration
 
     @property
     def ended_at(self) -> float | None:
         """When the program has ended, as `time.time()` tells it; None while it runs."""
-        return time.time() - (time.monotonic() - self._started_at - self.duration) if self.is_over else None
+        return time.time() - self.program.ended_ago if self.is_over else None
 
     def __await__(self) -> Generator[Any, None, int]:
         """`await process` is `await process.wait()`."""
@@ -241,7 +228,7 @@ class Process(asyncio.subprocess.Process):
 
     def add_done_callback(self, callback: Callable[[Process], object]) -> None:
         """Have the event loop call this when the program has ended or was lost; the loop holds the process so long."""
-        self._protocol.ended.add_done_callback(lambda _: callback(self))
+        self.program.ended.add_done_callback(lambda _: callback(self))
 
     async def wait(self) -> int:
         """Wait for the program to end; the return code (`-N`: ended by signal N, POSIX only).
@@ -262,25 +249,13 @@ class Process(asyncio.subprocess.Process):
     async def exited(self) -> int:
         """`wait()`, but without what a view does where the process is waited for."""
         self.check_loop()
-        await asyncio.shield(self._protocol.ended)
-        if not self._protocol.closed.done() or (self.log and not self.log.ended):
-            # the pipes of a program that has ended close by themselves, unless somebody else holds them
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, self._protocol.heard_at + _CLOSE_GRACE - time.monotonic())):
-                    await asyncio.wait([self._protocol.closed])
-                    if self.log:
-                        await self.log.finished()
-        if self.lost:
-            raise self.lost
-        code = self.returncode
-        assert code is not None
-        return code
+        return await self.program.wait()
 
     def _disown(self) -> None:
         """In a forked child: the program is its parent's, and so are its streams."""
         if not self.is_over:
             with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
-                self._protocol.process_lost(ProcessLost(f"process {self.pid} belongs to the parent of this process"))
+                self.program.lose(ProcessLost(f"process {self.pid} belongs to the parent of this process"))
         transport: Any = self._transport  # type: ignore[attr-defined]
         if hasattr(transport, "disown"):
             transport.disown()
@@ -393,7 +368,7 @@ class Process(asyncio.subprocess.Process):
             self.send_signal(signals.SIGKILL, family=family)
             self.ladder.cause = self.ladder.cause or "kill"
 
-    async def stop(self, grace: float = _DEFAULT_GRACE) -> int:
+    async def stop(self, grace: float = GRACE) -> int:
         """End the whole family: SIGTERM, and SIGKILL `grace` seconds later to whatever is left; the return code.
 
         It returns when all are gone. That the program has ended is no error: what is left of its family is ended.
@@ -423,187 +398,6 @@ class Process(asyncio.subprocess.Process):
         return await self.wait()
 
 
-async def create_subprocess_exec(
-    program: Any,
-    *args: Any,
-    stdin: Any = None,
-    stdout: Any = None,
-    stderr: Any = None,
-    limit: int = _DEFAULT_LIMIT,
-    **kwds: Any,
-) -> Process:
-    r"""Start a program; a drop-in replacement of `asyncio.create_subprocess_exec`, with LOG for stdout and stderr.
-
-    Args:
-        program: a name that is looked up in PATH, or a path.
-        args: its arguments, one word each.
-        stdin: None (inherit), PIPE, DEVNULL, a file or a descriptor.
-        stdout, stderr: the same, or LOG; `stderr=STDOUT` sends it where stdout goes.
-        limit: buffer of a PIPE reader in bytes; a pipe that nobody reads blocks the program when it is full.
-        kwds: keywords of `subprocess.Popen`; and `log`, a `Log` to use instead of a new one.
-
-    Raises:
-        OSError: it cannot be started (`FileNotFoundError`, `PermissionError`, ...).
-        ValueError: `text`, `universal_newlines`, `encoding`, `errors` or `bufsize` was given: output is bytes only.
-
-    Cancelling it while it starts ends the program.
-
-    Example:
-        >>> import asyncio, ipyproc
-        >>> async def main():
-        ...     process = await ipyproc.create_subprocess_exec("echo", "hello", stdout=ipyproc.LOG)
-        ...     await process.stdout.read()
-        ...     return await process.wait(), process.log.read()
-        >>> asyncio.run(main())
-        (0, b'hello\n')
-    """
-    return await start_exec(portable, program, *args, stdin=stdin, stdout=stdout, stderr=stderr, limit=limit, **kwds)
-
-
-async def start_exec(
-    launcher: Launcher,
-    program: Any,
-    *args: Any,
-    stdin: Any = None,
-    stdout: Any = None,
-    stderr: Any = None,
-    limit: int = _DEFAULT_LIMIT,
-    **kwds: Any,
-) -> Process:
-    """`create_subprocess_exec` with this launcher."""
-    command = (program, *args)
-    return await _start(launcher, launcher.exec, command, command, stdin, stdout, stderr, limit, kwds)
-
-
-async def create_subprocess_shell(
-    cmd: str | bytes,
-    stdin: Any = None,
-    stdout: Any = None,
-    stderr: Any = None,
-    limit: int = _DEFAULT_LIMIT,
-    **kwds: Any,
-) -> Process:
-    """Start a command line with the shell; a drop-in replacement of `asyncio.create_subprocess_shell`, with LOG.
-
-    The shell is /bin/sh, on Windows that of `COMSPEC`. Arguments, errors and cancellation are those of
-    `create_subprocess_exec`. `pid` is that of the shell. Quoting is the caller's duty (`shlex.quote`): never put a value
-    you do not trust into a command line.
-
-    Example:
-        >>> import asyncio, ipyproc
-        >>> async def main():
-        ...     process = await ipyproc.create_subprocess_shell("seq 100 | wc -l", stdout=ipyproc.PIPE)
-        ...     output, _ = await process.communicate()
-        ...     return int(output)
-        >>> asyncio.run(main())
-        100
-    """
-    return await start_shell(portable, cmd, stdin, stdout, stderr, limit, **kwds)
-
-
-async def start_shell(
-    launcher: Launcher,
-    cmd: str | bytes,
-    stdin: Any = None,
-    stdout: Any = None,
-    stderr: Any = None,
-    limit: int = _DEFAULT_LIMIT,
-    **kwds: Any,
-) -> Process:
-    """`create_subprocess_shell` with this launcher."""
-    return await _start(launcher, launcher.shell, (cmd,), cmd, stdin, stdout, stderr, limit, kwds)
-
-
-async def _start(
-    launcher: Launcher,
-    launch: Callable[..., Awaitable[tuple[asyncio.SubprocessTransport, _ProcessProtocol]]],
-    command: tuple[Any, ...],
-    args: str | bytes | Sequence[Any],
-    stdin: Any,
-    stdout: Any,
-    stderr: Any,
-    limit: int,
-    popen: dict[str, Any],
-) -> Process:
-    if stdin == LOG:
-        raise ValueError("stdin=LOG: only stdout and stderr can go to the log")
-    loop = asyncio.get_running_loop()
-    streams = frozenset(stream for stream, target in ((STDOUT_FD, stdout), (STDERR_FD, stderr)) if target == LOG)
-    log: Log | None = popen.pop("log", None)
-    started_at = time.monotonic()
-    try:
-        if streams and log is None:
-            log = Log(streams)
-        if log:
-            popen["log"] = log
-        transport, protocol = await launch(
-            lambda: _ProcessProtocol(limit, loop, log, streams),
-            *command,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            **popen,
-        )
-    except BaseException:
-        if log:
-            log.discard()
-        raise
-    own_session = bool(popen.get("start_new_session"))
-    return Process(
-        transport, protocol, loop, args=args, started_at=started_at, own_session=own_session, launcher=launcher
-    )
-
-
-class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
-    """asyncio's own protocol; a stream that goes to the log feeds a reader of the log instead of one in memory."""
-
-    def __init__(
-        self, limit: int, loop: asyncio.AbstractEventLoop, log: Log | None, log_streams: frozenset[int]
-    ) -> None:
-        super().__init__(limit=limit, loop=loop)
-        self.log = log
-        self.ended: asyncio.Future[float] = loop.create_future()
-        """Done when we hear that the program has ended, with the `time.monotonic()` of its end."""
-        self.ended_at: float | None = None
-        """That moment, where the launcher knows it: it may have seen it while this loop was busy."""
-        self.heard_at = 0.0
-        self.closed: asyncio.Future[None] = loop.create_future()
-        """Done when it has ended and all its pipes are closed."""
-        self.lost: ProcessLost | None = None
-        self.usage: Usage | None = None
-        self.note = b""
-        self._log_streams = log_streams
-        self._made: asyncio.BaseTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._made = transport
-        if self.log is not None:
-            if STDOUT_FD in self._log_streams:
-                self.stdout = self.log.reader(STDOUT_FD)  # type: ignore[assignment]  # has what asyncio feeds
-            if STDERR_FD in self._log_streams:
-                self.stderr = self.log.reader(STDERR_FD)  # type: ignore[assignment]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)  # asyncio calls it for a closed stdin too, hence the question
-        if self._made is not None and self._made.is_closing() and not self.closed.done():
-            self.closed.set_result(None)
-
-    def process_lost(self, error: ProcessLost) -> None:
-        """The launcher has lost it; called in the place of `process_exited`."""
-        self.lost = error
-        self.heard_at = time.monotonic()
-        for future, result in ((self.ended, self.heard_at), (self.closed, None)):
-            if not future.done():
-                future.set_result(result)  # type: ignore[arg-type]
-
-    def process_exited(self) -> None:
-        self.heard_at = time.monotonic()
-        if not self.ended.done():
-            self.ended.set_result(self.heard_at if self.ended_at is None else self.ended_at)
-        super().process_exited()
-
-
 _known: weakref.WeakSet[Process] = weakref.WeakSet()
 
 
@@ -618,7 +412,7 @@ if sys.platform != "win32":
 
 async def _empty(stream: asyncio.StreamReader) -> None:
     with contextlib.suppress(RuntimeError):  # somebody else is reading it, so it gets empty
-        while await stream.read(_DEFAULT_LIMIT):
+        while await stream.read(_PIECE):
             pass
 
 

@@ -16,7 +16,6 @@ import errno
 import os
 import signal
 import sys
-import weakref
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
@@ -27,13 +26,16 @@ from ..survivor import Survivor, is_held
 if TYPE_CHECKING:
     import psutil
 
-    from ..process.process import Process
-
 _ROUNDS = 10  # how often a kill looks again for processes forked meanwhile
 
 
 class Family:
-    """A program and its descendants. `own_session`: it was started in a session of its own.
+    """A program and its descendants.
+
+    Args:
+        pid: of the program.
+        has_program: whether the program itself has not ended, so that its pid is its own.
+        own_session: it was started in a session of its own.
 
     Attributes:
         refused: why the last signal could not be sent to some of it; None: it could.
@@ -44,9 +46,9 @@ class Family:
     kill_grace = 5.0
     """Seconds that it may take to be gone after SIGKILL: much memory is given back slowly."""
 
-    def __init__(self, process: Process, *, own_session: bool) -> None:
-        self.pid = process.pid
-        self._process = weakref.ref(process)  # a family may be known longer than its process, and must not hold its log
+    def __init__(self, pid: int, has_program: Callable[[], bool], *, own_session: bool) -> None:
+        self.pid = pid
+        self._has_program = has_program
         self._own_session = own_session
         self._known: set[psutil.Process] = set()
         self._is_blind = False  # the process table cannot be read here
@@ -55,12 +57,6 @@ class Family:
 
     def __repr__(self) -> str:
         return f"<Family of process {self.pid}: {len(self.alive())} alive>"
-
-    @property
-    def has_program(self) -> bool:
-        """Whether the program itself has not ended, so that its pid is its own."""
-        process = self._process()
-        return process is not None and not process.is_over
 
     def measure(self) -> tuple[float, int, int, bool]:
         """Seconds of CPU, resident bytes and number of all that run now; whether the program is paused.
@@ -87,14 +83,14 @@ class Family:
         """Whether anything of it runs now. Only if nothing does that is known is the whole machine looked through."""
         if any(runs(member) for member in self._known) or self.alive():
             return True
-        return self._is_blind and self.has_program
+        return self._is_blind and self._has_program()
 
     def survivors(self) -> list[Survivor]:
         """What of it lives on, the program first, and why."""
         import psutil  # late: the import of ipyproc loads the standard library only
 
         members = set(self.alive())
-        if self.has_program:  # it may have ended, and we have not heard of it
+        if self._has_program():  # it may have ended, and we have not heard of it
             with contextlib.suppress(psutil.Error):
                 members.add(psutil.Process(self.pid))
         return [Survivor.of(member) for member in sorted(members, key=self._place)]
@@ -113,7 +109,7 @@ class Family:
 
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
         """Whether anything of it may run; `sessions` are those that any process is in."""
-        return self.has_program or self.pid in sessions
+        return self._has_program() or self.pid in sessions
 
     def alive(self) -> set[psutil.Process]:
         """Look for the family now: all its processes that still run (zombies do not)."""
@@ -130,7 +126,7 @@ class Family:
             self._known, self._is_blind = set(), True
             return self._known
         found = {member for member in self._known if runs(member)}
-        ours = self.has_program
+        ours = self._has_program()
         if ours:
             with contextlib.suppress(psutil.Error):
                 found.add(psutil.Process(self.pid))
@@ -177,7 +173,7 @@ class Family:
             reached += [member for member in sorted(new, key=self._place) if self._send(member, number)]
             if not new or number not in (getattr(signal, "SIGKILL", None), getattr(signal, "SIGSTOP", None)):
                 break
-        if self._is_blind and self.has_program:
+        if self._is_blind and self._has_program():
             return self._send_blindly(number)
         if sys.platform != "win32" and number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
             for member in reached:

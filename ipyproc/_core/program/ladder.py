@@ -20,13 +20,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ProcessLost, ProcessNotStopped
 from ..output import phrases
-
-if TYPE_CHECKING:
-    from ..process.process import Process
+from .program import Program
 
 INTERRUPT_GRACE = 2.0  # seconds between SIGINT and SIGTERM, at most the grace before SIGKILL
 _SHORTEST, _LONGEST = 0.005, 0.1  # seconds between two looks whether it has ended
@@ -55,12 +53,9 @@ class StopLadder:
         reached: how many processes a signal has reached at once, at most.
     """
 
-    def __init__(
-        self, process: Process, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[float], grace: float
-    ) -> None:
-        self._process = process
-        self._loop = loop
-        self._ended = ended  # the program
+    def __init__(self, program: Program, grace: float) -> None:
+        self._program = program
+        self._loop = program.loop
         self._lock = threading.RLock()  # one press after the other
         self._timer: asyncio.TimerHandle | None = None
         self._begin()
@@ -92,7 +87,7 @@ class StopLadder:
     @property
     def failure(self) -> ProcessNotStopped | None:
         """What lives on, though the last rung was tried; None: nothing does, or it was not tried."""
-        lives_on = self._failure and (not self._process.is_over or self._process.family.is_alive())
+        lives_on = self._failure and (not self._program.is_over or self._program.family.is_alive())
         return self._failure if lives_on else None
 
     def climb(self, rung: int, cause: str) -> None:
@@ -111,14 +106,14 @@ class StopLadder:
         Raises:
             RuntimeError: the event loop of the process is closed.
         """
-        family = self._process.family
+        family = self._program.family
         if not family.is_threadsafe and not self._on_loop():
             self._loop.call_soon_threadsafe(self.reach, rung, cause, grace)
             return
         with self._lock:
             if self._finished.done() and not self.failure:
                 return
-            if self._process.is_over and not family.is_alive():
+            if self._program.is_over and not family.is_alive():
                 return  # and so nobody is said to have stopped it
             if self._finished.done():
                 self._begin()
@@ -141,19 +136,19 @@ class StopLadder:
 
     def _send(self, rung: int, now: float, cause: str) -> None:
         """Send the signal of this rung, or of the first one above it that can be delivered."""
-        process, family = self._process, self._process.family
-        if not process.is_over:
+        program, family = self._program, self._program.family
+        if not program.is_over:
             self.cause = self.cause or cause
         while True:
             self._rung, self.sent, self.sent_at = rung, RUNGS[rung], now
             self._due[rung] = min(self._due[rung], now)
             reached = family.send_signal(self.sent, kill_in=self._kill_in(now) if rung < KILL else None)
             self.reached = max(self.reached, reached)
-            _logger.info("%s (pid %d): %s (%s)", process.name, process.pid, self.sent.name, cause)
+            _logger.info("%s (pid %d): %s (%s)", program.name, program.pid, self.sent.name, cause)
             if reached or not family.refused or rung == KILL:
                 break
             rung += 1
-            words = (phrases.quoted(process.name), process.pid, self.sent.name, family.refused, RUNGS[rung].name)
+            words = (phrases.quoted(program.name), program.pid, self.sent.name, family.refused, RUNGS[rung].name)
             _logger.warning("%s (pid %d): %s cannot be sent (%s), so %s is tried", *words)
         self._loop.call_soon_threadsafe(self._follow)
 
@@ -164,11 +159,11 @@ class StopLadder:
             ProcessNotStopped: something lives on though the last rung was tried; nobody waits for it.
             ProcessLost: nobody saw how it ended.
         """
-        self._process.check_loop()
-        either: list[asyncio.Future[Any]] = [self._ended, self._finished]
+        self._program.check_loop()
+        either: list[asyncio.Future[Any]] = [self._program.ended, self._finished]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if self._ended.done():
-            await self._process.exited()
+        if self._program.ended.done():
+            await self._program.wait()
             if self.sent:
                 await asyncio.shield(self._finished)
         if failure := self.failure:
@@ -185,7 +180,7 @@ class StopLadder:
     def _climb_in_time(self, rung: int) -> None:
         with self._lock:
             # else it ended while the loop was busy, which has not heard of it yet
-            if rung > self._rung and self._process.family.is_alive():
+            if rung > self._rung and self._program.family.is_alive():
                 self._send(rung, time.monotonic(), self.cause)
 
     def _on_loop(self) -> bool:
@@ -196,7 +191,7 @@ class StopLadder:
 
     async def abandon(self) -> None:
         """End all of it, however often we are cancelled meanwhile: each time climbs one rung. What lives on is logged."""
-        while not self._finished.done() and (not self._process.is_over or self._process.family.is_alive()):
+        while not self._finished.done() and (not self._program.is_over or self._program.family.is_alive()):
             self.climb(TERMINATE, "cancel")
             with contextlib.suppress(asyncio.CancelledError, ProcessLost, ProcessNotStopped):
                 await self.finished()
@@ -217,21 +212,21 @@ class StopLadder:
             timer.cancel()
 
     async def _until_finished(self) -> None:
-        process, family = self._process, self._process.family
+        program, family = self._program, self._program.family
         seen: tuple[bool, int, bool] | None = None
         pause = waited = 0.0
         try:
-            while not process.is_over or family.is_alive():
+            while not program.is_over or family.is_alive():
                 is_last = time.monotonic() >= self._due[KILL]  # it was sent, here or by whoever holds the program
-                if (now := (process.is_over, self._rung, is_last)) != seen:
+                if (now := (program.is_over, self._rung, is_last)) != seen:
                     seen, pause, waited = now, _SHORTEST, 0.0
                 if is_last and (waited > family.kill_grace or (waited > _REFUSED_GRACE and family.is_out_of_reach())):
                     self._fail()
                     break
-                if process.is_over:
+                if program.is_over:
                     await asyncio.sleep(pause)
                 else:
-                    await asyncio.wait([self._ended], timeout=pause)
+                    await asyncio.wait([self._program.ended], timeout=pause)
                 waited += pause  # and not by the clock: a loop that was kept busy has heard nothing in that time
                 pause = min(2 * pause, _LONGEST)
         finally:
@@ -240,19 +235,19 @@ class StopLadder:
 
     def _fail(self) -> None:
         """Something lives on: say what, and nothing that is not so."""
-        process = self._process
-        error = ProcessNotStopped(process.family.survivors())
-        error.cmd, error.name, error.returncode = process.args, process.name, process.returncode
+        program = self._program
+        error = ProcessNotStopped(program.family.survivors())
+        error.cmd, error.name, error.returncode = program.args, program.name, program.returncode
         error.timeout = self.timeout if self.cause == "timeout" else None
         self._failure = error
-        if process.is_over:
+        if program.is_over:
             self.sent = self.sent if self.cause else None
         else:
-            self._ended.add_done_callback(self._look_how_it_ended)
+            self._program.ended.add_done_callback(self._look_how_it_ended)
 
     def _look_how_it_ended(self, _: object) -> None:
         """A program that could not be stopped has ended later: by itself, if not by a signal of ours."""
-        code = self._process.returncode
+        code = self._program.returncode
         if code is None or -code not in RUNGS:
             self.cause, self.sent = "", None
 

@@ -1,75 +1,93 @@
-"""What to start, checked: a program and its arguments, or one line for the shell, and what it starts with.
+"""What to start, checked: a program and its arguments, or one line for the shell, and all that it starts with.
 
-A program of ours differs on purpose from one of the two asyncio factories: it gets its own session, so that a kernel
-interrupt meant for one cell does not hit the program of another; default signal dispositions (a kernel ignores
-SIGINT between two cells, and a program inherits what is ignored); no standard input unless some is given, so that
-it never waits for a person who is not there; and the launcher that promises most.
+A `Spec` is frozen: whoever starts it, here or on another machine, now or later, starts the same. A program of ours
+differs on purpose from one of the two asyncio factories: it gets its own session, so that a kernel interrupt meant for
+one cell does not hit the program of another; default signal dispositions (a kernel ignores SIGINT between two cells,
+and a program inherits what is ignored); and no standard input unless some is given, so that it never waits for a person
+who is not there.
 """
 
 from __future__ import annotations
 
-import codecs
-import contextlib
-import difflib
+import enum
 import errno
-import inspect
-import logging
 import numbers
 import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Final
 
-from .. import launch
-from ..failed_command import FailedCommand, failed_command
-from ..output import log, phrases, storage
+from ..output import phrases
 from ..output.encoding import ENCODING, encode
+from ..output.log import LOG
 from ..output.screen import inert_line
-from ..process import process, registry
-from . import script
-from .advice import near_program, not_started
+from .advice import near_program
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """What a command consists of."""
 
-_ALWAYS_SO = ("capture_output", "close_fds", "restore_signals", "start_new_session")  # True is what we do anyway
+GRACE: Final = 5.0
+"""Seconds between SIGTERM and SIGKILL; as in execa, trio and processx."""
+
 _FOR_A_SHELL = re.compile(r"[\s|&;<>()$`*?]")
-_logger = logging.getLogger("ipyproc")
+
+
+class Target(enum.Enum):
+    """Where a stream of a program goes to, or comes from; see `Fd` for another place."""
+
+    LOG = enum.auto()
+    PIPE = enum.auto()
+    NULL = enum.auto()
+    INHERIT = enum.auto()
+    """That of this process."""
+    STDOUT = enum.auto()
+    """Of standard error: to where standard output goes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Fd:
+    """A descriptor of this process; `file`: the object that owns it, which is held so that it stays open."""
+
+    number: int
+    file: object = None
+
+
+Stream = Target | Fd
+_TARGETS = {LOG: Target.LOG, PIPE: Target.PIPE, DEVNULL: Target.NULL, STDOUT: Target.STDOUT}
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
     """What to start. Made by `of`, which checks all that can be checked without a look at the file system.
 
     Attributes:
         args: the program and its arguments; or a string, for the shell.
-        stdin, stdout, stderr: as in `create_subprocess_exec`.
+        stdin, stdout, stderr: where each stream comes from or goes to.
         input: bytes for standard input, instead of `stdin`.
-        cwd: the directory to start in; None: that of this process.
-        env: the whole environment; None: that of this process.
+        cwd: the directory to start in; None: that of this process, or on another machine the one that it gives.
+        env: environment variables; None: those of this process. On another machine they are added to what that gives.
         name: what to call it, for people, as one line on which nothing acts; empty: the command itself.
-        on: the launcher of another machine; None: here. There `env` is added to what that machine gives its programs,
-            and what can be started there, it alone knows.
         script: a text that the shell in `args` is to run, see `script`; None: there is none.
+        grace: seconds between SIGTERM and SIGKILL when it is stopped.
+        keep: whether it outlives this process; only where programs are supervised (Linux).
     """
 
     args: tuple[str, ...] | str
-    stdin: Any = process.DEVNULL
+    stdin: Stream = Target.NULL
     input: bytes | None = None
-    stdout: Any = process.LOG
-    stderr: Any = process.LOG
+    stdout: Stream = Target.LOG
+    stderr: Stream = Target.LOG
     cwd: str | None = None
     env: Mapping[str, str] | None = None
     name: str = ""
-    on: launch.RemoteLauncher | None = None
     script: str | None = None
+    grace: float = GRACE
+    keep: bool = False
 
     @classmethod
     def of(
@@ -78,41 +96,41 @@ class Command:
         args: Sequence[Word] = (),
         *,
         shell: bool = False,
-        stdin: Any = process.DEVNULL,
+        stdin: int | IO[bytes] | None = DEVNULL,
         input: str | bytes | bytearray | memoryview | None = None,
-        stdout: Any = process.LOG,
-        stderr: Any = process.LOG,
-        cwd: str | bytes | os.PathLike[Any] | None = None,
-        env: Mapping[Any, Any] | None = None,
+        stdout: int | IO[bytes] | None = LOG,
+        stderr: int | IO[bytes] | None = LOG,
+        cwd: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
+        env: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         name: str | None = None,
-        on: Any = None,
         script: str | None = None,
+        grace: float = GRACE,
+        keep: bool = False,
         encoding: str = ENCODING,
         errors: str = "strict",
-    ) -> Command:
+    ) -> Spec:
         """Check it.
 
         Raises:
             TypeError, ValueError: the message names the argument, its value, and what is allowed.
         """
         # None is what subprocess.run has for "not given"
-        if input is not None and stdin not in (None, process.DEVNULL):
+        if input is not None and stdin not in (None, DEVNULL):
             raise ValueError(f"stdin={stdin!r} and input: only one of them can be the standard input")
-        for which, stream in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)):
-            _check_stream(which, stream)
         if not isinstance(name, str | None):
             raise TypeError(f"name={name!r}: allowed is a string")
         return cls(
-            words(cmd, args, shell=shell),
-            stdin,
-            _bytes(input, encoding, errors),
-            stdout,
-            stderr,
-            None if cwd is None else _text("cwd", cwd),
-            None if env is None else _environment(env),
-            name or "",
-            None if on is None else launch.named(on),
-            script,
+            args=words(cmd, args, shell=shell),
+            stdin=_stream("stdin", stdin),
+            input=_bytes(input, encoding, errors),
+            stdout=_stream("stdout", stdout),
+            stderr=_stream("stderr", stderr),
+            cwd=None if cwd is None else _text("cwd", cwd),
+            env=None if env is None else _environment(env),
+            name=name or "",
+            script=script,
+            grace=grace,
+            keep=keep,
         )
 
     def __post_init__(self) -> None:
@@ -121,120 +139,24 @@ class Command:
     def __str__(self) -> str:
         return self.name or phrases.command_line(self.args)
 
+    @property
+    def logged(self) -> frozenset[int]:
+        """The streams that go to the log: 1 is standard output, 2 standard error."""
+        return frozenset(n for n, stream in ((1, self.stdout), (2, self.stderr)) if stream is Target.LOG)
+
     def check(self) -> None:
-        """Look whether it can be started.
+        """Look whether it can be started on this machine.
 
         Raises:
             OSError: there is no such directory or program, or it is not executable.
         """
-        if self.on:
-            return
         _check_directory(self.cwd)
         if not isinstance(self.args, str):
             is_alone = len(self.args) == 1 and self.script is None
             _check_program(self.args[0], self.cwd, self.env, is_alone=is_alone)
 
-    async def start(
-        self,
-        *,
-        stdin: int | None = None,
-        stdout: int | None = None,
-        make_log: Callable[[], log.Log] | None = None,
-        keep: bool = False,
-    ) -> process.Process:
-        """Start it.
 
-        Args:
-            stdin, stdout: descriptors of pipes, instead of its own.
-            make_log: makes the log, if that is no ordinary one.
-            keep: it outlives this process; only where programs are supervised (Linux).
-
-        Cancelling it while it starts ends the program.
-
-        Raises:
-            OSError: it cannot be started.
-        """
-        popen = {
-            "stdin": self.stdin if stdin is None else stdin,
-            "stdout": self.stdout if stdout is None else stdout,
-            "stderr": self.stderr,
-            "cwd": self.cwd,
-            "env": self.env,
-            "keep": keep,
-            **_own_session(),
-        }
-        if self.on and self.script is not None:
-            popen["script"] = self.script
-        launcher = self.on or await launch.best()
-        if launcher is launch.portable:
-            popen["default_signals"] = True  # elsewhere they are so always: the program is no child of this process
-        if make_log:
-            popen["log"] = make_log()
-        with contextlib.ExitStack() as files, contextlib.ExitStack() as if_it_fails:
-            args, written = self.args, None
-            if self.script is not None and not self.on:
-                fd, written = storage.create_file(".sh")
-                if_it_fails.callback(written.unlink)
-                script.write(fd, self.script)
-                args = script.arguments(args, self.script, written.as_posix())
-            if self.input is not None:
-                # a file and not a pipe: no size blocks, and there is no task that feeds it
-                file = files.enter_context(tempfile.TemporaryFile(dir=storage.directory()))
-                file.write(self.input)
-                file.seek(0)
-                popen["stdin"] = file
-            try:
-                if isinstance(args, str):
-                    started = await process.start_shell(launcher, args, **popen)
-                else:
-                    started = await process.start_exec(launcher, *args, **popen)
-            except OSError as error:
-                raise self._worded(error) from None
-            if_it_fails.pop_all()
-        if self.script is not None:
-            self._follow_script(started, written, keep=keep)
-        if self.name:
-            started.name = self.name
-        where = f" on {started.where}" if started.where else ""
-        _logger.info("%s (pid %d%s): started", started.name, started.pid, where)
-        started.add_done_callback(_log_end)
-        registry.add(started)
-        return started
-
-    def _follow_script(self, started: process.Process, file: Path | None, *, keep: bool) -> None:
-        """When it has ended, it can be told which command of it has failed, and its file is removed."""
-        text = self.script
-        assert text is not None
-        started.args, started.name = self.args, script.title(text)
-        name = self.name if self.name != started.name else ""
-        if file and not keep:  # else bash may not have read it yet when this process ends
-            storage.remove_with(started, file)
-
-        def find(ended: process.Process) -> FailedCommand | None:
-            note = script.note(file) if file else ended.note
-            if file:
-                with contextlib.suppress(OSError):  # it is gone already, or no file any more
-                    file.unlink()
-            failed = failed_command(note, text)
-            return failed and replace(failed, script=name)
-
-        started.find_failed_command = find
-        started.add_done_callback(lambda ended: ended.failed_command)
-
-    def _worded(self, error: OSError) -> OSError:
-        """The same error, better worded."""
-        if self.cwd and error.filename == self.cwd:
-            return error
-        words = [self.args] if isinstance(self.args, str) else self.args
-        program = None if self.on or isinstance(self.args, str) else _found(words[0], self.cwd, self.env)
-        if text := not_started(error.errno or 0, program, self.args, os.environ if self.env is None else self.env):
-            return OSError(error.errno, text, f"{words[0]:.80}")  # as it shows itself: a slice shows all it has
-        if error.filename == words[0]:
-            error.filename = words[0]  # the caller's own object, which may show itself in another way
-        return error
-
-
-def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[str, ...] | str:
+def words(cmd: object, args: Sequence[object] = (), *, shell: bool = False) -> tuple[str, ...] | str:
     """The words of a command, or the line for the shell, checked.
 
     Raises:
@@ -256,76 +178,9 @@ def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[s
     return (_text("the program's name", cmd), *(_text(f"argument {n}", word) for n, word in enumerate(args, 1)))
 
 
-def refuse(keywords: Mapping[str, Any], known: Callable[..., Any], instead: Mapping[str, str]) -> None:
-    """Raise a clear error for keywords that the function `known` does not take; `instead`: what to do for some."""
-    if not keywords:
-        return  # to look at signatures takes longer than all else here
-    function, of_popen = known.__name__, inspect.signature(subprocess.Popen).parameters
-    for name, value in keywords.items():
-        if name in _ALWAYS_SO:
-            if value:
-                continue
-        elif name in of_popen and value == of_popen[name].default:
-            continue  # it asks for nothing
-        if name in instead:
-            raise TypeError(f"{function}() takes no keyword {name!r}: {instead[name]}")
-        if name in of_popen or name in _ALWAYS_SO:
-            raise ValueError(f"{function}() cannot honour {name}={value!r}; create_subprocess_exec() may take it")
-        of_known = inspect.signature(known).parameters.values()
-        own = [each.name for each in of_known if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
-        near = difflib.get_close_matches(name, own, 1)
-        hint = f"; did you mean {near[0]}?" if near else f"; allowed are {', '.join(own)}"
-        raise TypeError(f"{function}() takes no keyword {name!r}{hint}")
-
-
-def seconds(name: str, value: Any) -> float | None:
-    """The value of an argument that is a span of time; None is one, without an end.
-
-    Raises:
-        TypeError, ValueError: it is none.
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):  # numpy's numbers are real ones
-        raise TypeError(f"{name}={value!r}: allowed is a number of seconds, or None")
-    span = float(value)
-    if not span >= 0:
-        raise ValueError(f"{name}={value!r}: allowed is a number of seconds from 0 on, or None")
-    return span
-
-
-def count(name: str, value: Any, least: int) -> int:
-    """The value of an argument that is a whole number from `least` on.
-
-    Raises:
-        TypeError, ValueError: it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name}={value!r}: allowed is a whole number from {least} on")
-    if value < least:
-        raise ValueError(f"{name}={value!r}: allowed is a whole number from {least} on")
-    return int(value)
-
-
-def check_encoding(encoding: Any, errors: Any) -> None:
-    """Raise a clear error if there is no such encoding of texts, or no such way to treat errors.
-
-    Raises:
-        TypeError, LookupError: as the functions of `codecs` do.
-    """
-    for name, value in (("encoding", encoding), ("errors", errors)):
-        if not isinstance(value, str):
-            raise TypeError(f"{name}={value!r}: allowed is a name, as of bytes.decode()")
+def _text(which: str, word: object) -> str:
     try:
-        "".encode(encoding)
-        codecs.lookup_error(errors)
-    except LookupError as error:
-        raise LookupError(f"encoding={encoding!r}, errors={errors!r}: {error}") from None
-
-
-def _text(which: str, word: Any) -> str:
-    try:
-        text = os.fsdecode(word)
+        text = os.fsdecode(word)  # type: ignore[arg-type]
     except TypeError:
         hint = ""
         if isinstance(word, numbers.Number):
@@ -342,7 +197,7 @@ def _text(which: str, word: Any) -> str:
     return text
 
 
-def _environment(env: Any) -> dict[str, str]:
+def _environment(env: object) -> dict[str, str]:
     if not isinstance(env, Mapping):
         raise TypeError(
             f"env is {env!r:.80}: allowed is a mapping of names to values, such as {{**os.environ, 'A': 'b'}}"
@@ -355,27 +210,34 @@ def _environment(env: Any) -> dict[str, str]:
     return found
 
 
-def _bytes(input: Any, encoding: str, errors: str) -> bytes | None:
+def _bytes(input: object, encoding: str, errors: str) -> bytes | None:
     if input is None:
         return None
     if isinstance(input, str):
         return input.encode(encoding, errors)
     try:
-        return bytes(memoryview(input))
+        return bytes(memoryview(input))  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"input is {input!r:.80}: allowed are a string and bytes") from None
 
 
-def _check_stream(which: str, stream: Any) -> None:
+def _stream(which: str, stream: object) -> Stream:
     if isinstance(stream, str | os.PathLike):
         mode = "rb" if which == "stdin" else "wb"
         raise TypeError(
             f"{which}={stream!r}: allowed is an open file, not its name: open({os.fspath(stream)!r}, {mode!r})"
         )
-    if stream == process.STDOUT and which != "stderr":
+    if stream == LOG and which == "stdin":
+        raise ValueError("stdin=LOG: only stdout and stderr can go to the log")
+    if stream == STDOUT and which != "stderr":
         raise ValueError(f"{which}=STDOUT: only stderr can go where stdout goes")
-    if isinstance(stream, bool) or not (stream is None or isinstance(stream, int) or hasattr(stream, "fileno")):
-        raise TypeError(f"{which}={stream!r}: allowed are None, a file, a descriptor, and the constants of ipyproc")
+    if stream is None:
+        return Target.INHERIT
+    if isinstance(stream, int) and not isinstance(stream, bool):
+        return _TARGETS.get(stream) or Fd(stream)
+    if hasattr(stream, "fileno"):
+        return Fd(stream.fileno(), stream)
+    raise TypeError(f"{which}={stream!r}: allowed are None, a file, a descriptor, and the constants of ipyproc")
 
 
 def _check_directory(cwd: str | None) -> None:
@@ -407,7 +269,7 @@ def _check_program(program: str, cwd: str | None, env: Mapping[str, str] | None,
         raise FileNotFoundError(errno.ENOENT, f"no such program in PATH{hint}", program)
 
 
-def _found(program: str, cwd: str | None, env: Mapping[str, str] | None) -> str | None:
+def found(program: str, cwd: str | None, env: Mapping[str, str] | None) -> str | None:
     """The path of a program; None: it is not there."""
     if os.path.dirname(program):
         return os.path.join(cwd or "", program)
@@ -424,14 +286,3 @@ def _as_words(program: str, is_alone: bool) -> str:
         words = []
     separate = f"{', '.join(map(repr, words))}, or " if len(words) > 1 else ""
     return f"; a string is the name of a program and no command line: write {separate}shell=True"
-
-
-def _own_session() -> dict[str, Any]:
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
-
-
-def _log_end(ended: process.Process) -> None:
-    how = "was lost" if ended.lost else phrases.describe(ended.returncode)
-    _logger.info("%s (pid %d): %s after %.3f s", ended.name, ended.pid, how, ended.duration)

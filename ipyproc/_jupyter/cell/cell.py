@@ -12,6 +12,7 @@ import functools
 import os
 import sys
 import time
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +28,11 @@ from ..._core.batch.stage import DRAIN_GRACE, VALUE_GRACE, all_ended, finish
 from ..._core.errors import ProcessExitError, ProcessLost
 from ..._core.output import log, phrases, value
 from ..._core.output.screen import inert_line
-from ..._core.process.process import DEVNULL, PIPE, Process
+from ..._core.process.process import Process
+from ..._core.process.start import start
 from ..._core.program.advice import NO_INPUT
 from ..._core.program.ladder import INTERRUPT
-from ..._core.program.spec import Command as Program
+from ..._core.program.spec import Spec
 from .. import kernel
 from ..line.formats import FORMATS
 from ..line.options import Options
@@ -200,26 +202,27 @@ class Cell:
 
     async def _start(self) -> Process:
         options, names = self._options, self._shell.user_ns
+        assert options.grace is not None
         with contextlib.ExitStack() as files:
             stdin: Any = PIPE if options.stdin == "ask" else DEVNULL
             if options.stdin not in (None, "ask", "none"):
                 stdin = files.enter_context(Path(options.stdin).open("rb"))  # noqa: ASYNC230 -- opens at once, or fails
-            program = Program.of(
+            spec = Spec.of(
                 self._command.args,
                 stdin=stdin,
                 input=self._command.input,
                 cwd=options.cwd,
                 env=self._env,
                 name=self._command.title,
-                on=options.on,
                 script=self._command.script,
+                grace=options.grace,
+                keep=options.keep,
             )
-            program.check()
-            process = await program.start(make_log=self._make_log, keep=options.keep)
+            if not options.on:
+                spec.check()
+            process = await start(spec, options.on, make_log=self._make_log)
         if options.keep:
             _log(process).keep()
-        assert options.grace is not None
-        process.ladder.grace = options.grace
         process.ok_codes = options.ok_codes
         if options.proc:
             names[options.proc] = process
@@ -228,13 +231,13 @@ class Cell:
             self._interrupt()
         return process
 
-    def _make_log(self) -> log.Log:
+    def _make_log(self, streams: frozenset[int]) -> log.Log:
         name = self._options.log
         if name is None:
-            return log.Log(limit=self._limits.log)
+            return log.Log(streams, limit=self._limits.log)
         path = os.path.expanduser(name.removeprefix(">>").lstrip())
         try:
-            return log.Log(file=path, append=name.startswith(">>"))
+            return log.Log(streams, file=path, append=name.startswith(">>"))
         except OSError as error:
             folder = os.path.dirname(os.path.abspath(path))
             if not os.path.isdir(folder):

@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from ..._core.batch.completed import CompletedProcess
 from ..._core.batch.parallel import Job, parallel
-from ..._core.program.spec import Command
+from ..._core.program.spec import Spec
 from .. import kernel
 from ..line import interpolation
 from ..line.formats import FORMATS
@@ -48,7 +48,7 @@ class Each:
         for number, item in enumerate(items, 1):
             script = interpolation.body(body, ChainMap({"item": item}, names), options.secret, quote=True)  # type: ignore[arg-type]
             name = f"item {number}" if "item" in options.secret else _name(item)
-            commands.append((name, Command(command, script=script)))
+            commands.append((name, Spec(command, script=script)))
         self._work = parallel(
             commands,
             options.jobs,
