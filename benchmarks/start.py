@@ -22,7 +22,8 @@ import ipyproc
 from ipyproc._core.batch import run
 from ipyproc._core.launch import supervised
 from ipyproc._core.launch.held import descendants
-from ipyproc._core.process import process
+from ipyproc._core.process import start as process_start
+from ipyproc._core.program.spec import Spec
 from tests.jupyter.kernel_session import kernel_session
 
 PROGRAM = ("/bin/echo", "hi")
@@ -48,12 +49,12 @@ async def plain() -> float:
 
 
 async def with_a_pipe() -> float:
-    started = await process.start_exec(supervised, *PROGRAM, stdout=subprocess.PIPE)
+    started = await process_start.start(Spec.of(PROGRAM, stdout=subprocess.PIPE), supervised)
     return await _first_byte_of_a_pipe(started)
 
 
 async def with_a_log() -> float:
-    started = await process.start_exec(supervised, *PROGRAM, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+    started = await process_start.start(Spec.of(PROGRAM), supervised)
     return await _first_byte_of_a_log(started)
 
 

@@ -26,7 +26,7 @@ async def main(script, marker, fork=""):
     if fork and not os.fork():
         time.sleep(60)  # as a worker of multiprocessing: it has all descriptors of the kernel, and lives on
         os._exit(0)
-    print(json.dumps([supervised.supervisor_pid(), process.family._program.shim]), flush=True)
+    print(json.dumps([supervised.supervisor_pid(), process.family.held.shim]), flush=True)
     await asyncio.sleep(3600)
 
 asyncio.run(main(*sys.argv[1:]))

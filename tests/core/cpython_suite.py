@@ -21,13 +21,14 @@ async def supervised_exec(*args, stdin=None, stdout=None, stderr=None, limit=2**
     from ipyproc._core.launch import supervised  # late: Linux only
 
     cwd, env = others.pop("cwd", None), others.pop("env", None)
+    others.pop("start_new_session", None)  # it has one always
     if wrong := [name for name, value in others.items() if value or name == "text"]:
         raise ValueError(f"{wrong}: a Spec does not know them")
     spec = Spec.of(
         *(args if shell else [args]), shell=shell, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env
     )
     streams = Streams(limit, None, ())
-    return ipyproc.Process(await supervised.start(spec, streams, None), streams, spec.args)
+    return ipyproc.Process(await supervised.start(spec, streams, None), streams)
 
 
 async def supervised_shell(cmd, **keywords):

@@ -37,7 +37,7 @@ def leave(how, started):
 
 async def main(name, how, go, words):
     launcher = getattr(launch, "portable") if name == "portable" else supervised
-    begin = lambda target: process.start_exec(launcher, *words, stdout=target, start_new_session=True)
+    begin = lambda target: start_exec(launcher, *words, stdout=target, start_new_session=True)
     started = [await begin(ipyproc.LOG), await begin(ipyproc.PIPE)]
     logged, piped = started
     assert await piped.stdout.readline() == b"one\\n"

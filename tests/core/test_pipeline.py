@@ -144,7 +144,7 @@ async def test_usage_is_that_of_all(monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="shims hold programs on Linux only")
 async def test_a_program_that_is_lost_while_it_starts_is_started_again_with_those_before_it(program, monkeypatch):
     begun = []
-    begin = supervised.Program.start
+    begin = supervised.Held.start
 
     async def begin_or_kill_the_second(self, request, fds):
         begun.append(self)
@@ -156,7 +156,7 @@ async def test_a_program_that_is_lost_while_it_starts_is_started_again_with_thos
             psutil.wait_procs(shims)
         return await begin(self, request, fds)
 
-    monkeypatch.setattr(supervised.Program, "start", begin_or_kill_the_second)
+    monkeypatch.setattr(supervised.Held, "start", begin_or_kill_the_second)
     with pytest.raises(ipyproc.ProcessLost, match="the shim was killed"):
         await ipyproc.run(*program("stall")).pipe("cat")
     begun.clear()

@@ -170,7 +170,7 @@ async def test_a_lost_program_is_an_error(program):
         pytest.skip("shims are for Linux")
     work = asyncio.create_task(ipyproc.run(*program("out", "last", "stall"), check=False))
     process = await running()
-    psutil.Process(process.family._program.shim).kill()
+    psutil.Process(process.family.held.shim).kill()
     with pytest.raises(ipyproc.ProcessLost) as caught:
         await work
     assert (caught.value.returncode, caught.value.stdout, caught.value.cmd) == (None, "last", process.args)

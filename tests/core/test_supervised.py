@@ -23,7 +23,6 @@ from ipyproc import PIPE, ProcessLost
 from ipyproc._core import launch
 from ipyproc._core.batch import run
 from ipyproc._core.output import log as ipyproc_log
-from ipyproc._core.process import process
 from ipyproc._core.program import family
 
 if sys.platform != "linux":
@@ -34,6 +33,7 @@ from ipyproc._core.launch.held import mark, shim
 
 from ..campaigns import kills
 from ..hostile_family import KERNEL, marked, script_of
+from ..starting import start_exec
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 GONE_WITHIN = 5.0  # seconds, on a loaded machine; what was measured is printed
@@ -126,10 +126,10 @@ def test_a_mark_reaches_nobody_else(program):
             await each.log.changed(0)  # the daemon speaks
             while len(each.family.alive()) != 1:  # and is alone
                 await asyncio.sleep(0.01)
-        marks = [each.family._program.mark for each in (one, other)]
+        marks = [each.family.held.mark for each in (one, other)]
         assert marks[0] != marks[1]
         assert mark.kill(marks[0][0]) == 2, "the daemon, and the shim, which has the mark too"
-        while one.family._program.has_family:
+        while one.family.held.has_family:
             await asyncio.sleep(0)
         assert len(other.family.alive()) == 1
         assert mark.kill(resource.RLIM_INFINITY) == 0, "no mark"
@@ -151,7 +151,7 @@ def test_a_guard_that_is_stopped_holds_no_stop_up(program):
         for ignored in ((), ("ignore", "TERM")):
             started = await run.start(*program(*ignored, "out", "ready", "stall"))
             await started.log.changed(0)
-            os.kill(started.family._program.shim, signal.SIGSTOP)
+            os.kill(started.family.held.shim, signal.SIGSTOP)
             assert await asyncio.wait_for(started.stop(grace=0.1), 20) == (-9 if ignored else -15)
         assert await (await run.start(*program("exit", 4))).wait() == 4
 
@@ -189,7 +189,7 @@ def test_a_python_that_was_built_for_an_older_linux(program, tmp_path, monkeypat
             await asyncio.sleep(0.01)
         [daemon] = started.family.alive()
         for number in (signal.SIGSTOP, signal.SIGKILL):
-            for guard in (supervised.supervisor_pid(), started.family._program.shim):
+            for guard in (supervised.supervisor_pid(), started.family.held.shim):
                 os.kill(guard, number)
         await started.family.gone()
         expect_over(daemon)
@@ -283,9 +283,9 @@ def test_every_start_and_end_is_as_for_the_portable_launcher(program, tmp_path):
                 ((str(tmp_path / "no-format"),), {}, OSError, str(tmp_path / "no-format")),
             ):
                 with pytest.raises(error) as caught:
-                    await process.start_exec(launcher, *words, **keywords)
+                    await start_exec(launcher, *words, **keywords)
                 assert caught.value.filename == name, launcher
-        echo = await process.start_exec(supervised, "cat", stdin=PIPE, stdout=PIPE)
+        echo = await start_exec(supervised, "cat", stdin=PIPE, stdout=PIPE)
         assert await echo.communicate(b"x" * 300_000) == (b"x" * 300_000, None)
 
     asyncio.run(main())
@@ -337,7 +337,7 @@ def test_the_program_sees_three_descriptors_default_signals_its_session_umask_an
 def test_after_a_guard_was_killed_the_process_is_over_and_the_next_one_starts(program, killed):
     async def main():
         lost = await run.start(*program("stall"))
-        os.kill(supervised.supervisor_pid() if killed == "supervisor" else lost.family._program.shim, signal.SIGKILL)
+        os.kill(supervised.supervisor_pid() if killed == "supervisor" else lost.family.held.shim, signal.SIGKILL)
         if killed == "shim":
             with pytest.raises(ProcessLost, match="was lost"):
                 await lost.wait()
@@ -355,7 +355,7 @@ def test_after_a_guard_was_killed_the_process_is_over_and_the_next_one_starts(pr
 def test_many_at_once_and_nothing_is_left(program):
     async def main():
         running = await asyncio.gather(*(run.start(*program("stall")) for _ in range(30)))
-        shims = [psutil.Process(each.family._program.shim) for each in running]
+        shims = [psutil.Process(each.family.held.shim) for each in running]
         each_costs = sum(shim.memory_full_info().uss for shim in shims) / len(shims) / 2**20
         print(f"a live program costs {each_costs:.2f} MiB")
         assert each_costs < 2.5
@@ -411,7 +411,7 @@ def test_what_a_shim_wrote_is_not_lost_with_it(program):
         log = started.log
         expected = log.bytes, dict(log.bytes_of), dict(log.lines_of), log.marks
         log.unpack([0] * 7 + [None, [1, 2], 0, 1, "", 0, 0])  # as if the kernel had heard nothing
-        os.kill(started.family._program.shim, signal.SIGKILL)
+        os.kill(started.family.held.shim, signal.SIGKILL)
         with pytest.raises(ProcessLost):
             await started.wait()
         assert (log.bytes, log.bytes_of, log.lines_of, log.marks) == expected and log.ended
@@ -458,16 +458,16 @@ def test_a_shim_is_used_again_and_nothing_of_the_program_before_is_left(program,
     async def main():
         words = program("out", "one", "wait", tmp_path / "go", "exit", "3")
         first = await run.start(*words, cwd=tmp_path, env={"A": "B"})
-        shim, before = first.family._program.shim, len(os.listdir(f"/proc/{first.family._program.shim}/fd"))
+        shim, before = first.family.held.shim, len(os.listdir(f"/proc/{first.family.held.shim}/fd"))
         (tmp_path / "go").touch()
         assert await first.wait() == 3
-        while first.family._program.has_family:
+        while first.family.held.has_family:
             await asyncio.sleep(0)
         with pytest.raises(FileNotFoundError):
-            await process.start_exec(supervised, "/nosuch", stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+            await start_exec(supervised, "/nosuch", stdout=ipyproc.LOG, stderr=ipyproc.LOG)
         second = await run.start(*program("env", "A", "out", "two", "stall"))
-        assert second.family._program.shim == shim, "the one that was used last is warm"
-        first.family._program.send_signal(signal.SIGKILL, family=True, kill_in=0)
+        assert second.family.held.shim == shim, "the one that was used last is warm"
+        first.family.held.send_signal(signal.SIGKILL, family=True, kill_in=0)
         while second.log.lines < 2:
             await second.log.changed(second.log.bytes)
         assert second.log.read() == b"None\ntwo\n" and first.log.read() == b"one\n"
@@ -481,18 +481,18 @@ def test_a_shim_is_used_again_and_nothing_of_the_program_before_is_left(program,
 def test_what_a_shim_cannot_do_is_an_error_of_the_start_and_it_lives_on(program):
     async def main():
         first = await run.start(*program("exit", "0"))
-        shim = first.family._program.shim
+        shim = first.family.held.shim
         await first.wait()
-        while first.family._program.has_family:
+        while first.family.held.has_family:
             await asyncio.sleep(0)
         before = os.listdir(f"/proc/{shim}/fd")
         for word, said in (("\0", "null byte"), ("\ud800", "surrogates not allowed")):
             with pytest.raises(OSError, match=said) as caught:
-                await process.start_exec(supervised, "true", word, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+                await start_exec(supervised, "true", word, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
             assert (caught.value.errno, caught.value.filename) == (errno.EINVAL, "true")
         assert os.listdir(f"/proc/{shim}/fd") == before
         second = await run.start(*program("exit", 4))
-        assert second.family._program.shim == shim and await second.wait() == 4
+        assert second.family.held.shim == shim and await second.wait() == 4
 
     asyncio.run(main())
 
@@ -500,13 +500,13 @@ def test_what_a_shim_cannot_do_is_an_error_of_the_start_and_it_lives_on(program)
 def test_a_signal_that_comes_late_reaches_nobody(program):
     async def main():
         first = await run.start(*program("exit", "0"))
-        held, job = first.family._program, first.family._program._job
+        held, job = first.family.held, first.family.held._job
         assert await first.wait() == 0
         while held.has_family:
             await asyncio.sleep(0)
         job.send(b'{"signal": {"number": 9, "family": true, "kill_in": 0.01}}\n')  # crossed "gone" on its way
         second = await run.start(*program("out", "alive", "stall"))
-        assert second.family._program.shim == held.shim
+        assert second.family.held.shim == held.shim
         await second.log.changed(0)
         await asyncio.wait([asyncio.ensure_future(second.exited())], timeout=0.2)
         assert second.returncode is None
@@ -531,14 +531,15 @@ def take_pid(pid):
 """
 REUSE = """
 import asyncio, contextlib
-from ipyproc._core import launch; from ipyproc._core.process import process
+from ipyproc._core import launch
 from ipyproc._core.launch import supervised
+from tests.starting import start_exec
 
 async def main():
     for launcher in (supervised, launch.portable):
         stranger = None
         while not stranger:  # a shim that has got the pid keeps it
-            ended = await process.start_exec(launcher, "true", start_new_session=True)
+            ended = await start_exec(launcher, "true", start_new_session=True)
             await ended.wait()
             stranger = take_pid(ended.pid)
         try:
@@ -591,7 +592,7 @@ async def main(code):
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
     for _ in range(20):
         words = sys.executable, "-c", "import os; shim = os.getppid()" + code
-        ended = await process.start_exec(supervised, *words, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+        ended = await start_exec(supervised, *words, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
         assert await ended.wait() == 7
         await ended.family.gone()
         assert (ended.returncode, errors) == (7, [])
@@ -762,16 +763,17 @@ def test_a_kill_comes_in_time_although_the_kernel_is_busy(program):
 KEEPER = """
 import asyncio, json, os, sys
 import ipyproc
-from ipyproc._core.output import log; from ipyproc._core.process import process
+from ipyproc._core.output import log
 from ipyproc._core.launch import supervised
+from tests.starting import start_exec
 
 async def main(path, *words):
     output = log.Log(file=path)
-    kept = await process.start_exec(
+    kept = await start_exec(
         supervised, *words, stdin=ipyproc.DEVNULL, stdout=ipyproc.LOG, stderr=ipyproc.LOG, log=output, keep=True
     )
     await output.changed(0)
-    print(json.dumps([kept.pid, supervised.supervisor_pid(), kept.family._program.shim]), flush=True)
+    print(json.dumps([kept.pid, supervised.supervisor_pid(), kept.family.held.shim]), flush=True)
     if sys.stdin.readline() == "end\\n":
         return
     os.kill(os.getpid(), 9)
@@ -807,7 +809,7 @@ def test_a_program_that_is_to_be_kept_outlives_all_but_its_own_end(program, tmp_
 def test_a_reader_that_is_behind_takes_no_hole_for_output():
     async def main():
         output = ipyproc_log.Log(limit=2_000_000)
-        started = await process.start_exec(
+        started = await start_exec(
             supervised, "sh", "-c", "yes 'a line' | head -c 1500000; read x; yes 'a line' | head -c 20000000",
             stdin=PIPE, stdout=ipyproc.LOG, log=output,
         )  # fmt: skip
@@ -830,7 +832,7 @@ def guards(started):
     """The pids of the supervisor, of the shim of this process and of the one that waits for the next."""
     supervisor = psutil.Process(supervised.supervisor_pid())
     shims = [child.pid for child in supervisor.children()]
-    assert started.family._program.shim in shims
+    assert started.family.held.shim in shims
     return [supervisor.pid, *shims]
 
 
@@ -882,7 +884,7 @@ def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program,
             for pid in guards(started):
                 # its socket, its loop, its watch of the kernel (and of the supervisor), what wakes it when a child has ended
                 expected = ["anon_inode:"] * (2 + (pid != supervised.supervisor_pid())) + ["pipe:", "pipe:", "socket:"]
-                if pid == started.family._program.shim:  # and the two pipes of its program, and the log
+                if pid == started.family.held.shim:  # and the two pipes of its program, and the log
                     expected += ["pipe:", "pipe:", str(started.log.path)]
                 end = time.monotonic() + 60
                 while held(pid) != sorted(expected) and time.monotonic() < end:
@@ -899,7 +901,7 @@ def test_what_was_written_last_is_last_in_the_log(program, launcher):
     async def main():
         for count in (1, 100, 20_000) * 10:
             words = [*program("lines", count, "err", "end")]
-            started = await process.start_exec(launcher, *words, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+            started = await start_exec(launcher, *words, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
             await started.wait()
             await started.log.finished()
             assert started.log.read().endswith(f"line {count - 1}\nend\n".encode()), (launcher, count)

@@ -12,7 +12,9 @@ import pytest
 
 import ipyproc
 from ipyproc import DEVNULL, LOG, PIPE, STDOUT, ProcessExitError, ProcessStopped, ProcessTimeout
-from ipyproc._core.program.spec import Command
+from ipyproc._core.launch import named
+from ipyproc._core.process.start import start
+from ipyproc._core.program.spec import Spec
 from ipyproc._jupyter.views.figures import Figures
 
 from ..hostile_family import marked, script_of
@@ -121,7 +123,7 @@ async def test_what_is_too_long_for_the_operating_system(on):
     with pytest.raises(OSError, match="too long") as caught:
         await ipyproc.run("echo", "x" * 200_000, on=on)
     assert "cwd" not in str(caught.value)
-    process = await Command.of("sh", on=on, script="true " + "x" * 200_000).start()  # as a file it is not
+    process = await start(Spec.of("sh", script="true " + "x" * 200_000), named(on))  # as a file it is not
     assert await process.wait() == 0
 
 
