@@ -15,7 +15,8 @@ if sys.platform == "win32":
 PARENT = """
 import asyncio, contextlib, gc, json, multiprocessing, os, sys, time
 import ipyproc
-from ipyproc._core import launch; from ipyproc._core.process import process
+from ipyproc._core import launch
+from tests.starting import start_exec
 
 if sys.platform == "linux":
     from ipyproc._core.launch import supervised
