@@ -132,6 +132,8 @@ class Supervisor:
                 job.close()  # it was at its end: this shim was killed meanwhile
 
     def _receive(self) -> socket.socket | None:
+        if self._control.fileno() < 0:
+            raise BrokenPipeError(errno.EPIPE, "another thread has left the supervisor")
         self._want(max(1, self._waiting) - self._coming)
         try:
             word, fds, _, _ = socket.recv_fds(self._control, 1, 1)
@@ -252,16 +254,12 @@ os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, aft
 
 def prepare() -> None:
     """Start the supervisor of this process, if there is none; it gets ready in the background."""
-    _fitting()
+    _fitting(inheritance.look().rest)
 
 
-def _fitting() -> Supervisor | None:
-    """The supervisor whose programs inherit what a child of this thread would now; started, if there is none.
-
-    None: here none can be.
-    """
+def _fitting(inherited: tuple[Any, ...]) -> Supervisor | None:
+    """The supervisor whose programs inherit this; started, if there is none. None: here none can be."""
     global _supervisor
-    inherited = inheritance.look().rest
     with _making:
         if _supervisor and _supervisor.inherited == inherited:
             return _supervisor
@@ -270,8 +268,9 @@ def _fitting() -> Supervisor | None:
         _replace(_supervisor)
         try:
             _supervisor = Supervisor(inherited)
-        except OSError:
-            _refuse(inherited)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM):  # which may be over soon
+                _refuse(inherited)
         return _supervisor
 
 
@@ -289,17 +288,20 @@ def _refuse(inherited: tuple[Any, ...]) -> None:
     _refused = inherited, time.monotonic() + _REFUSED
 
 
-async def _take() -> tuple[Supervisor, socket.socket] | None:
-    """A shim that waits for a program; a supervisor that was killed or does not answer is replaced, once. None: none can be.
+async def _take() -> tuple[Supervisor, socket.socket, inheritance.Inheritance] | None:
+    """A shim that waits for a program, and what that will inherit; None: none can be.
+
+    A supervisor that was killed or does not answer is replaced, once.
 
     Raises:
         OSError: this process can have no descriptor more.
     """
     for is_first in (True, False):
-        if (supervisor := _fitting()) is None:
+        inherited = inheritance.look()
+        if (supervisor := _fitting(inherited.rest)) is None:
             return None
         try:
-            return supervisor, await supervisor.shim()
+            return supervisor, await supervisor.shim(), inherited
         except BlockingIOError:
             return None  # those that run are in no danger
         except TimeoutError:
@@ -322,7 +324,7 @@ async def is_ready() -> bool:
     if not os.access(".", os.X_OK, effective_ids=True):
         return False  # since it is another user, only a child of its own can begin where it is
     if taken := await _take():
-        supervisor, job = taken
+        supervisor, job, _ = taken
         supervisor.give_back(job, is_ready=True)
     return taken is not None
 
@@ -433,9 +435,7 @@ class Program:
             raise ProcessLost("the shim was killed before it started a program") from None
         # a large environment is more than a socket takes at once
         sending = asyncio.ensure_future(self._loop.sock_sendall(self._job, data[sent:]))
-        sending.add_done_callback(
-            lambda task: task.cancelled() or task.exception()
-        )  # that it is gone, `_read` meets too
+        sending.add_done_callback(_known_elsewhere)
         waking = self._loop.call_later(_WAKE_AFTER, self._supervisor.wake)  # somebody may have stopped it
         try:
             async with asyncio.timeout(_START_PATIENCE):
@@ -535,6 +535,12 @@ class Program:
         self.send_signal(signals.SIGKILL)
 
 
+def _known_elsewhere(task: asyncio.Future[None]) -> None:
+    """That the shim is gone, `Program._read` meets too."""
+    if not task.cancelled():
+        task.exception()
+
+
 class Transport(QuietTransport):
     """asyncio's transport, of a program that is no child of ours."""
 
@@ -614,11 +620,10 @@ async def _start(
             fds += storage.locks()  # while they are open, nobody clears the directory of the log
         if (taken := await _take()) is None:
             raise ProcessLost("no supervisor can be started")
-        supervisor, job = taken
+        supervisor, job, inherited = taken
         program = Program(supervisor, job, loop, log, keep=keep)
         theirs.callback(supervisor.replace_shim)
         ours_if_it_fails.callback(program.close)
-        inherited = inheritance.look()
         request = {
             "args": args,
             "cwd": directory or None,
