@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from . import launch, log, process, registry, script, status, storage
-from .advice import near_program, no_more_processes
-from .encoding import ENCODING
-from .failed_command import failed_command
+from .advice import near_program, not_started
+from .encoding import ENCODING, encode
+from .failed_command import FailedCommand, failed_command
 from .screen import inert_line
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -186,7 +186,7 @@ class Command:
                 else:
                     started = await process.start_exec(launcher, *args, **popen)
             except OSError as error:
-                raise _worded(error, self.args) from None
+                raise self._worded(error) from None
             if_it_fails.pop_all()
         if self.script is not None:
             self._follow_script(started, written, keep=keep)
@@ -199,22 +199,36 @@ class Command:
         return started
 
     def _follow_script(self, started: process.Process, file: Path | None, *, keep: bool) -> None:
-        """When it has ended, see what failed in it, and remove its file."""
+        """When it has ended, it can be told which command of it has failed, and its file is removed."""
         text = self.script
         assert text is not None
         started.args, started.name = self.args, script.title(text)
         name = self.name if self.name != started.name else ""
-        remove = storage.remove_with(started, file) if file and not keep else None  # bash may not have read it yet
+        if file and not keep:  # else bash may not have read it yet when this process ends
+            storage.remove_with(started, file)
 
-        def look(ended: process.Process) -> None:
-            failed = failed_command(script.note(file) if file else ended.note, text)
-            ended.failed_command = failed and replace(failed, script=name)
-            if remove:
-                remove()
-            elif file:
-                file.unlink(missing_ok=True)
+        def find(ended: process.Process) -> FailedCommand | None:
+            note = script.note(file) if file else ended.note
+            if file:
+                with contextlib.suppress(OSError):  # it is gone already, or no file any more
+                    file.unlink()
+            failed = failed_command(note, text)
+            return failed and replace(failed, script=name)
 
-        started.add_done_callback(look)
+        started.find_failed_command = find
+        started.add_done_callback(lambda ended: ended.failed_command)
+
+    def _worded(self, error: OSError) -> OSError:
+        """The same error, better worded."""
+        if self.cwd and error.filename == self.cwd:
+            return error
+        words = [self.args] if isinstance(self.args, str) else self.args
+        program = None if self.on or isinstance(self.args, str) else _found(words[0], self.cwd, self.env)
+        if text := not_started(error.errno or 0, program, self.args, os.environ if self.env is None else self.env):
+            return OSError(error.errno, text, f"{words[0]:.80}")  # as it shows itself: a slice shows all it has
+        if error.filename == words[0]:
+            error.filename = words[0]  # the caller's own object, which may show itself in another way
+        return error
 
 
 def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[str, ...] | str:
@@ -319,8 +333,8 @@ def _text(which: str, word: Any) -> str:
     if "\0" in text:
         raise ValueError(f"{which} ({text!r:.80}) holds a NUL character; no program can get that as an argument")
     try:
-        os.fsencode(text)
-    except UnicodeEncodeError as error:
+        encode(text)
+    except ValueError as error:
         raise ValueError(f"{which} ({text!r:.80}) is no text that a program can get: {error}") from None
     return text
 
@@ -390,6 +404,13 @@ def _check_program(program: str, cwd: str | None, env: Mapping[str, str] | None,
         raise FileNotFoundError(errno.ENOENT, f"no such program in PATH{hint}", program)
 
 
+def _found(program: str, cwd: str | None, env: Mapping[str, str] | None) -> str | None:
+    """The path of a program; None: it is not there."""
+    if os.path.dirname(program):
+        return os.path.join(cwd or "", program)
+    return shutil.which(program, path=(os.environ if env is None else env).get("PATH", os.defpath))
+
+
 def _as_words(program: str, is_alone: bool) -> str:
     """What to write instead, where a whole command was given as the name of a program."""
     if not is_alone or not _FOR_A_SHELL.search(program):
@@ -400,23 +421,6 @@ def _as_words(program: str, is_alone: bool) -> str:
         words = []
     separate = f"{', '.join(map(repr, words))}, or " if len(words) > 1 else ""
     return f"; a string is the name of a program and no command line: write {separate}shell=True"
-
-
-def _worded(error: OSError, args: tuple[str, ...] | str) -> OSError:
-    """The same error, better worded."""
-    words = [args] if isinstance(args, str) else args
-    if error.errno == errno.E2BIG:
-        size = sum(len(os.fsencode(word)) + 1 for word in words)
-        text = f"the arguments are too long for the operating system ({size} bytes)"
-    elif error.errno == errno.ENOEXEC:
-        text = "not a program: no #! line and no known format"
-    elif error.errno == errno.EAGAIN:
-        text = no_more_processes()
-    else:
-        if error.filename == words[0]:
-            error.filename = words[0]  # the caller's own object, which may show itself in another way
-        return error
-    return OSError(error.errno, text, words[0][:80])
 
 
 def _own_session() -> dict[str, Any]:

@@ -6,10 +6,26 @@ write. So a script, typed input and output are too; in nearly all places it is U
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Final
 
 ENCODING: Final = sys.getfilesystemencoding()
+
+
+def encode(text: str) -> bytes:
+    """Text for a program.
+
+    Raises:
+        ValueError: it has a character that the encoding does not have.
+    """
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{text[error.start]!r} is no character of {ENCODING}, the encoding here; a kernel that is started with "
+            "LC_ALL=C.UTF-8 has all characters"
+        ) from None
 
 
 def decode(data: bytes) -> str:

@@ -167,6 +167,15 @@ class ProcessNotStopped(ProcessError):
     Attributes:
         survivors: what lives on; each has `pid`, `name`, and `why` in words.
         timeout: the seconds that the program was given, if that is why it was to be stopped; else None.
+
+    Example:
+        >>> import ipyproc
+        >>> async def stop(process):
+        ...     try:
+        ...         await process.stop()
+        ...     except ipyproc.ProcessNotStopped as error:
+        ...         for each in error.survivors:
+        ...             print(f"ask somebody who may to `kill {each.pid}`: it {each.why}")
     """
 
     def __init__(self, survivors: Sequence[Survivor] = ()) -> None:

@@ -30,6 +30,7 @@ from typing import Any, Final
 from . import screen, status, storage, value
 from .encoding import decode
 from .log_writer import RECORD, STDERR_FD, STDOUT_FD, LogWriter
+from .turns import within
 
 __all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader"]
 
@@ -42,6 +43,7 @@ LIMIT = 4 * 10**9
 _LEAST = 1 << 20  # bytes of a limit; on a disk that is full now, there may be room later
 _BLOCK = 1 << 16  # bytes that are read at a time
 _MOST_TAIL = 1 << 20  # bytes looked at for the last lines
+_TURNS_OF_TAIL = 8  # and one more for each line
 
 _offset = operator.attrgetter("offset")
 _bytes = functools.partial(operator.methodcaller, "bytes")
@@ -161,29 +163,46 @@ class Log(LogWriter):
     def read(self, start: int = 0, size: int | None = None, stream: int | None = None) -> bytes:
         """The bytes from offset `start` on, up to the end or `size` of both streams as they arrived; or one stream of them.
 
-        A negative start counts from the end. All of it is held in memory.
+        A negative start counts from the end. All of it is held in memory. What was dropped is left out; see `data`.
 
         Args:
             start: bytes.
             size: bytes; None: up to the end of what is there now.
             stream: 1 (standard output) or 2 (standard error); None: both.
+
+        Raises:
+            ValueError: somebody has removed the file or a part of it.
         """
-        return b"".join(data for _, data in self.pieces(start, size, BOTH if stream is None else {stream}))
+        streams = BOTH if stream is None else {stream}
+        if why := self.removed(streams):
+            raise ValueError(why)
+        return self.joined(start, size, streams)
+
+    def joined(self, start: int = 0, size: int | None = None, streams: Collection[int] = BOTH) -> bytes:
+        """`pieces` in one: what there is, complete or not."""
+        return b"".join(data for _, data in self.pieces(start, size, streams))
 
     def tail(self, lines: int = 10, stream: int | None = None) -> str:
-        r"""The last lines, as a terminal would leave them, joined by `\n`; of both streams, or of one."""
+        r"""The last lines, as a terminal would leave them, joined by `\n`; of both streams, or of one.
+
+        They are fewer where their bytes are more than a mebibyte, or where most of it is rewritten again and again.
+        """
         streams = BOTH if stream is None else {stream}
-        window = 4096
-        while True:
-            start = self._start_of_last(window, streams)
-            found = screen.rows(self.pieces(start, streams=streams))
-            if len(found) > lines or start == 0 or window >= _MOST_TAIL:
-                return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
+        window = 1024
+        start = self._start_of_last(window, streams)
+        found = screen.rows(self.pieces(start, streams=streams))
+        while len(found) <= lines and start > 0 and window < _MOST_TAIL:
             window *= 4
+            start = self._start_of_last(window, streams)
+            more = within(screen.rows_in_turns(self.pieces(start, streams=streams)), _TURNS_OF_TAIL + lines)
+            if more is None:
+                break
+            found = more
+        return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
 
     def last_bytes(self, size: int, stream: int) -> bytes:
         """The last bytes of one stream, so many of them at most."""
-        return self.read(self._start_of_last(size, {stream}), stream=stream)[-size:]
+        return self.joined(self._start_of_last(size, {stream}), streams={stream})[-size:]
 
     def data(self, streams: Collection[int] = BOTH) -> bytes:
         """All bytes of these streams that were written up to now.
@@ -193,7 +212,7 @@ class Log(LogWriter):
         """
         if why := self.missing(streams):
             raise ValueError(why)
-        return b"".join(data for _, data in self.pieces(streams=streams))
+        return self.joined(streams=streams)
 
     def text(self, stream: int) -> str:
         """All of one stream that was written up to now, as a terminal would leave it; see `value`.
@@ -540,12 +559,12 @@ class LogReader:
             self._position, self._buffer = self._log.bytes, b""
         if self._used >= len(self._buffer) and self._position < self._log.bytes:
             self._buffer, self._used = b"", 0
+            if why := self._log.removed(self._streams):
+                raise ValueError(why)
             for offset, _, data in self._log.spans(self._position, streams=self._streams):
                 self._buffer, self._position = data, offset + len(data)
                 break
-            else:  # all that is left is of the other stream, or dropped; or the file is not there
-                if why := self._log.removed(self._streams):
-                    raise ValueError(why)
+            else:  # all that is left is of the other stream, or dropped
                 self._position = self._log.bytes
         return self._used < len(self._buffer)
 

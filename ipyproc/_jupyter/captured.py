@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from .._core.process import Process
-from .view import View
+from .view import Guard, View, guarded
 
 _STEP = 1 << 20  # bytes; then others have their turn
 
@@ -23,6 +23,7 @@ class Captured:
         assert process.log is not None
         self.shown = shown
         self._log = process.log
+        self._guard = Guard(process.log)
         self._files = files
         self._decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in files}
         self._next = 0  # the byte of the log that is written next
@@ -47,14 +48,19 @@ class Captured:
             await asyncio.sleep(0)
         await self.shown.settle()
 
-    def finish(self) -> None:
+    async def finish(self) -> None:
         """Write the rest."""
-        while self._write():
-            pass
+        while self._write():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        self._end()
+        await self.shown.finish()
+
+    @guarded
+    def _end(self) -> None:
         for stream, decoder in self._decoders.items():
             self._files[stream].write(decoder.decode(b"", final=True))
-        self.shown.finish()
 
+    @guarded
     def _write(self) -> bool:
         """Write a step; whether there is more."""
         start, self._next = self._next, min(self._log.bytes, self._next + _STEP)

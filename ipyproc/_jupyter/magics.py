@@ -21,6 +21,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
 from .._core import launch, log, script, status, storage
+from .._core.encoding import encode
 from .._core.process import Process
 from .._core.screen import inert_line
 from . import awaiting, commands, environment, interpolation, interrupt, kernel, options, traceback, transcript
@@ -277,6 +278,7 @@ def load(shell: InteractiveShell) -> None:
     magics = AProcMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
+    traceback.show_as_written(shell)
     for begin in (magics.wakeup.begin, interrupt.begin_cell):
         shell.events.register("pre_execute", begin)
         begin()  # for the cell that loads us
@@ -307,6 +309,7 @@ def unload(shell: InteractiveShell) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
+    traceback.show_as_before(shell)
     for begin in (magics.wakeup.begin, interrupt.begin_cell):
         shell.events.unregister("pre_execute", begin)
     shell.events.unregister("pre_run_cell", magics.table.begin_cell)
@@ -349,7 +352,14 @@ def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, n
     if chosen.stdin is not None:
         raise UsageError("--stdin: the body of the cell is the program's standard input already; use %aproc")
     text = interpolation.body(body, names, chosen.secret, quote=False) if chosen.expand else body
-    return Command(args, title, input=os.fsencode(text))
+    return Command(args, title, input=_encoded(text))
+
+
+def _encoded(body: str) -> bytes:
+    try:
+        return encode(body)
+    except ValueError as error:
+        raise UsageError(f"%%aproc: the body of the cell: {error}") from None
 
 
 def _check_stdin(name: str | None) -> None:
@@ -383,6 +393,8 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
             )
         flags = _STRICT[name]
     text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand and not chosen.each else body
+    if chosen.on is None:
+        _encoded(text)
     title = _title(chosen.name) if chosen.name else script.title(text)
     return Command((chosen.shell, *flags), title, script=text)
 

@@ -68,7 +68,7 @@ def of(process: Process, *, paused: bool = False) -> State:
         return State("running", "Running")
     ended = _ended(code, process)
     if failure := ladder.failure:
-        return State("left", f"{ended.label}; could not be stopped: {_names(failure)}")
+        return State("left", f"{ended.label}; not stopped: {_names(failure)}")
     if left := process.family.left():
         count = status.count_words(left, "process", "processes")
         now = f"stopping {count} ({ladder.sent.name} sent)" if ladder.sent else f"{count} left"

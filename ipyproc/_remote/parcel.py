@@ -13,7 +13,7 @@ _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("", "_core/", "_core/launch/", "_remote/")  # empty there: ours import what is not needed
 _CORE = (
     *("encoding", "errors", "family", "log", "log_writer", "pipe", "process_table"),
-    *("screen", "script", "status", "storage", "survivor", "value"),
+    *("screen", "script", "status", "storage", "survivor", "turns", "value"),
 )
 _LAUNCH = (
     *("base", "descendants", "guard", "inheritance", "mark", "poll_loop"),

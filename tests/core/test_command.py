@@ -46,7 +46,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
         ([["ls", None]], {}, TypeError, "argument 1 is None"),
         ([["ls"], "-l"], {}, TypeError, "the command is a list, so it has all the arguments"),
         ([[]], {}, ValueError, "the command is an empty list"),
-        (["ls", "x" * 140_000], {}, OSError, "too long for the operating system (140004 bytes)"),
+        (["ls", "x" * 140_000], {}, OSError, "argument 1 is too long: 140,001 bytes, and the operating"),
         (["ls"], {"env": {"A=B": "c"}}, ValueError, "environment variable 'A=B'"),
         (
             ["ls"],

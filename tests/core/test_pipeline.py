@@ -143,22 +143,22 @@ async def test_usage_is_that_of_all(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="shims hold programs on Linux only")
 async def test_a_program_that_is_lost_while_it_starts_is_started_again_with_those_before_it(program, monkeypatch):
-    takes = []
-    take_shim = supervised.Supervisor.take_shim
+    begun = []
+    begin = supervised.Program.start
 
-    def take_and_kill_the_second(self):
-        job = take_shim(self)
-        takes.append(job)
-        if len(takes) == 2:
-            shims = [each for each in psutil.Process(self.process).children() if not each.children()]
+    async def begin_or_kill_the_second(self, request, fds):
+        begun.append(self)
+        if len(begun) == 2:
+            supervisor = psutil.Process(supervised.supervisor_pid())
+            shims = [each for each in supervisor.children() if not each.children()]
             for shim in shims:
                 shim.send_signal(signal.SIGKILL)
             psutil.wait_procs(shims)
-        return job
+        return await begin(self, request, fds)
 
-    monkeypatch.setattr(supervised.Supervisor, "take_shim", take_and_kill_the_second)
+    monkeypatch.setattr(supervised.Program, "start", begin_or_kill_the_second)
     with pytest.raises(ipyproc.ProcessLost, match="the shim was killed"):
         await ipyproc.run(*program("stall")).pipe("cat")
-    takes.clear()
+    begun.clear()
     done = await ipyproc.run("seq", "5", retry_lost=1).pipe("tail", "-n", "1")
-    assert (done.lines, [each.returncode for each in done.processes], len(takes)) == (["5"], [0, 0], 4)
+    assert (done.lines, [each.returncode for each in done.processes], len(begun)) == (["5"], [0, 0], 4)

@@ -119,7 +119,8 @@ def test_a_mark_reaches_nobody_else(program):
     async def main():
         one, other = [await run.start(*program("fork", "setsid", "fork", "out", "ready", "stall")) for _ in range(2)]
         for each in (one, other):
-            while len(each.family.alive()) != 1:  # the daemon, alone
+            await each.log.changed(0)  # the daemon speaks
+            while len(each.family.alive()) != 1:  # and is alone
                 await asyncio.sleep(0.01)
         marks = [each.family._program.mark for each in (one, other)]
         assert marks[0] != marks[1]
@@ -883,7 +884,7 @@ def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program,
                 while held(pid) != sorted(expected) and time.monotonic() < end:
                     await asyncio.sleep(0)  # it is just beginning
                 assert held(pid) == sorted(expected), pid
-                assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 6
+                assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 7
             await started.stop(0)
 
     asyncio.run(main())

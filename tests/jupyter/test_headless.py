@@ -181,6 +181,10 @@ def test_a_failing_program_fails_the_notebook(tmp_path):
 
 def test_terminal_ipython():
     code = "%load_ext ipyproc\nx = %aproc echo hi\nx.returncode\n%aproc --bg --out y echo bg\nawait y.read()\n"
+    code += (
+        "import threading; f = lambda: get_ipython().run_line_magic('aproc', 'echo in a thread')\n"
+        "t = threading.Thread(target=f); t.start(); t.join()\n%aproc --no-raise-error false\n"
+    )
     done = subprocess.run(
         [
             sys.executable,
@@ -198,4 +202,5 @@ def test_terminal_ipython():
         check=True,
     )
     assert "hi\n" in done.stdout and "Out[3]: 0" in done.stdout and "b'bg\\n'" in done.stdout
+    assert "in a thread\n" in done.stdout and "✘ Failed, exit 1 · 0." in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

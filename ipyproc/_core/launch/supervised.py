@@ -47,6 +47,7 @@ _WAKE_AFTER = 0.5  # seconds
 _START_PATIENCE = 60.0  # seconds in which a program has to start; it may come from a slow disk
 script: tuple[str, tuple[int, ...]] = (str(Path(__file__).with_name("supervise.py")), ())
 """What the interpreter of a supervisor runs, and the descriptors that it needs for that."""
+_UTF8_MODE = f"-Xutf8={sys.flags.utf8_mode}"  # so that words have the encoding there that they have here
 
 
 class Supervisor:
@@ -63,7 +64,7 @@ class Supervisor:
         self._control, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", script[0], str(theirs.fileno()), str(self.pid)],
+                [sys.executable, "-I", "-S", _UTF8_MODE, script[0], str(theirs.fileno()), str(self.pid)],
                 pass_fds=[theirs.fileno(), *script[1]],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # a program that is kept must not hold ours open
