@@ -255,7 +255,8 @@ os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, aft
 
 def prepare() -> None:
     """Start the supervisor of this process, if there is none; it gets ready in the background."""
-    _fitting(inheritance.look().rest)
+    with contextlib.suppress(OSError):  # which the first start meets
+        _fitting(inheritance.look().rest)
 
 
 def _fitting(inherited: tuple[Any, ...]) -> Supervisor | None:
