@@ -87,7 +87,7 @@ class StreamView:
         rest = await in_turns(ends(self._rows, _cost, max(0, self._left), TAIL, _LINES, self._next))
         last = {row.stream: row for row in rest} if self._rows.total > self._rows.ended else {}
         open_rows = set(map(id, self._rows.open)) & {id(row) for row in last.values()}
-        self._write(rest, open_rows)
+        await in_turns(self._write(rest, open_rows))
 
     def _take_turn(self) -> int:
         """Write into its cell, whoever's turn ends just now; how many bytes."""
@@ -114,7 +114,7 @@ class StreamView:
             rows = yield from self._rows.read_in_turns(self._next, min(stop - self._next, _AT_A_TIME))
             fit = fitting(iter(rows), _cost, self._left, _AT_A_TIME)
             self._next += len(fit)
-            self._write(fit)
+            yield from self._write(fit)
             if len(fit) < len(rows):
                 self._left = 0
         if self._live and self._left > 0 and not self._rows.moves:
@@ -137,20 +137,23 @@ class StreamView:
         self._next = first + (len(now) if same is None else same)
         self._recent = None
 
-    def _write(self, rows: Iterable[Row], open_rows: Collection[int] = ()) -> None:
-        parts: list[tuple[TextIO, str]] = []
-        for row in rows:
+    def _write(self, rows: Iterable[Row], open_rows: Collection[int] = ()) -> Turns[None]:
+        parts: list[tuple[TextIO, list[str]]] = []
+        for number, row in enumerate(rows, 1):
+            if number % _AT_A_TIME == 0:
+                yield
             file = self._stderr if row.stream == STDERR_FD else self._stdout
             text = self._over_open(row.stream, row.ansi) + ("" if id(row) in open_rows else "\n")
             self._left -= len(text.encode())
             if self._recent is not None:
                 self._recent.append(row.ansi)
             if parts and parts[-1][0] is file:
-                parts[-1] = file, parts[-1][1] + text
+                parts[-1][1].append(text)
             else:
-                parts.append((file, text))
-        for file, text in parts:
-            self._put(file, text)
+                parts.append((file, [text]))
+        for file, texts in parts:
+            self._put(file, "".join(texts))
+            yield
 
     def _write_open(self) -> None:
         for row in self._rows.open:

@@ -4,8 +4,8 @@ import pytest
 
 from ipyproc._core.log import BOTH, Log
 from ipyproc._core.rows import Rows
-from ipyproc._core.turns import done
 from ipyproc._core.screen import Row
+from ipyproc._core.turns import done
 from ipyproc._jupyter.stdin import MOST, asks_for_secret
 
 from .test_card import Page, is_tail, shown

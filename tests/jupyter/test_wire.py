@@ -6,7 +6,7 @@ import types
 
 from ipyproc._jupyter.card import Card
 from ipyproc._jupyter.view import Guard
-from ipyproc._jupyter.wire import PATIENCE, QUESTIONS, QuestionLimit, Rank, Wire
+from ipyproc._jupyter.wire import QUESTIONS, QuestionLimit, Rank, Wire
 
 
 def sent_in(seconds, size, senders):
