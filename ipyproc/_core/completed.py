@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from . import frame, screen, status, value
-from .advice import advice
+from .advice import READ_NO_MORE, advice, says_failure
 from .encoding import ENCODING
-from .errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
+from .errors import ProcessError, ProcessExitError, ProcessLost, ProcessNotStopped, ProcessStopped, ProcessTimeout
+from .failed_command import FailedCommand
 from .log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader
 from .process import Process
 
@@ -46,6 +47,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         duration: seconds from start to end.
         usage: CPU time and greatest memory, see `Usage`; None where they are not known.
         log: the output on disk; None: there is none, or it is held in memory because it is small (see `parallel`).
+        failed_command: of a script for bash that has failed, the command that ended it: `where` ("line 4: `test -e x`") and
+            `code`; None: not known, or this was no script.
         earlier: whether this is the result of an earlier run (see `parallel`), whose output is not here: `stdout` is None,
             and what is made of it raises ValueError.
 
@@ -68,7 +71,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         streams: frozenset[int] = frozenset(),
         cause: str = "",
         timeout: float | None = None,
-        failure: OSError | None = None,
+        failure: OSError | ProcessNotStopped | None = None,
+        failed_command: FailedCommand | None = None,
         earlier: bool = False,
         encoding: str | None = ENCODING,
         errors: str = "replace",
@@ -83,7 +87,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         self.earlier = earlier
         self._cause = cause  # who stopped it, as the ladder tells
         self._timeout = timeout
-        self._failure = failure  # it was lost, or could not be started
+        self._failure = failure  # it was lost, could not be started, or could not be stopped
+        self.failed_command = failed_command
         self._encoding = encoding  # None: bytes
         self._errors = errors
         self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
@@ -91,8 +96,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     @classmethod
     def of(cls, process: Process, encoding: str | None = ENCODING, errors: str = "replace") -> CompletedProcess:
-        """What is left of a process that has ended or was lost."""
-        assert process.is_over
+        """What is left of a process that has ended or was lost; or of one that cannot be stopped, up to now."""
+        assert process.is_over or process.ladder.failure
         readers = ((STDOUT_FD, process.stdout), (STDERR_FD, process.stderr))
         return cls(
             process.args,
@@ -104,7 +109,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             streams=frozenset(stream for stream, reader in readers if isinstance(reader, LogReader)),
             cause=process.ladder.cause,
             timeout=process.ladder.timeout,
-            failure=process.lost,
+            failure=process.lost or process.ladder.failure,
+            failed_command=process.failed_command,
             encoding=encoding,
             errors=errors,
         )
@@ -187,13 +193,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     @property
     def timed_out(self) -> bool:
         """Whether it was stopped because its time was up."""
-        return self._cause == "timeout"
+        return self._cause == "timeout" and not self.lives_on
 
     @property
     def outcome(self) -> str:
         """How it ended, in words: `exited with status 3`, `was ended by SIGTERM`."""
         if self._failure:
-            return "was lost" if self.was_lost else "could not be started"
+            return "was lost" if self.was_lost else "could not be stopped" if self.lives_on else "could not be started"
         if self.returncode is None:
             return _NOT_RUN
         if self.timed_out:
@@ -202,24 +208,33 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     @property
     def full_outcome(self) -> str:
-        """`outcome`, and what it wrote last to standard error, if it failed by itself."""
-        said = self.tail(1, STDERR_FD).strip() if self.failed and not self.was_stopped else ""
-        return f"{self.outcome}: {said}" if said else self.outcome
+        """`outcome`, and if it failed by itself: where in a script, and the last line of what it said of it."""
+        if not self.failed or self.was_stopped:
+            return self.outcome
+        where = f" in {self.failed_command.where}" if self.failed_command else ""
+        stdout, stderr = self._last(STDOUT_FD) or "", self._last(STDERR_FD) or ""
+        lines = (stdout if says_failure(stdout) and not says_failure(stderr) else stderr).splitlines()
+        return f"{self.outcome}{where}{f': {lines[-1].strip()}' if lines else ''}"
 
     @property
     def failed(self) -> bool:
         """Whether there is an `error()`: its status is not 0, or its time was up, or it did not run to its end."""
-        return self.returncode != 0 or self.timed_out
+        return self.returncode != 0 or self.timed_out or self.lives_on
 
     @property
     def was_stopped(self) -> bool:
         """Whether somebody stopped it: a button, an interrupt, `Process.stop()`; a timeout is nobody."""
-        return bool(self._cause) and not self.timed_out
+        return bool(self._cause) and not self.timed_out and not self.lives_on
 
     @property
     def was_lost(self) -> bool:
         """Whether nobody saw how it ended."""
         return isinstance(self._failure, ProcessLost)
+
+    @property
+    def lives_on(self) -> bool:
+        """Whether something of it could not be stopped, and was still there when this result was made."""
+        return isinstance(self._failure, ProcessNotStopped)
 
     def check_returncode(self) -> None:
         """Raise `error()`, if there is one: a `ProcessError`, or the `OSError` of what could not be started."""
@@ -232,7 +247,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         Where those lines are not all, the log is kept on disk.
         """
         found: ProcessError
-        if isinstance(self._failure, ProcessLost):  # `was_lost`, as the type checker reads it
+        if isinstance(self._failure, ProcessLost | ProcessNotStopped):
             found = self._failure
         elif self._failure:
             return self._failure
@@ -249,8 +264,12 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         if self.log and self.log.is_there() and any(self.log.lines_of[each] > LAST_LINES for each in self._streams):
             self.log.keep()
             found.log = self.log.path
+        found.last_words = self._last_words(found.output or "", found.stderr or "")
+        found.failed_command = self.failed_command
         if not self._cause and self.returncode:
             found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines(), self.args)
+            if found.advice == READ_NO_MORE and "pipefail" in self.args:
+                found.advice += "; `set +o pipefail` above it accepts that"
         return found
 
     def tail(self, n: int = 10, stream: int | None = None) -> str:
@@ -275,6 +294,15 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     def _last(self, stream: int) -> str | None:
         return self.tail(LAST_LINES, stream).rstrip()[-_LONGEST:] if stream in self._streams else None
+
+    def _last_words(self, stdout: str, stderr: str) -> str:
+        """What an error shows of them: the stream that says why it failed; or else both, unless standard error came last."""
+        if not (stdout and stderr) or says_failure(stderr):
+            return stderr or stdout
+        if says_failure(stdout):
+            return stdout
+        both = self.tail(LAST_LINES).rstrip()[-_LONGEST:]
+        return stderr if both.endswith(stderr.rpartition("\n")[2]) else both
 
     def _open_lines(self) -> list[str]:
         """The last line of each stream whose last line has no end, or is followed by why Python ended."""
@@ -347,7 +375,7 @@ class CompletedPipeline(CompletedProcess):
             status.Usage(
                 sum(usage.user for usage in known),
                 sum(usage.system for usage in known),
-                max(usage.peak_bytes for usage in known),
+                max((usage.peak_bytes for usage in known if usage.peak_bytes is not None), default=None),
             )
             if known
             else None

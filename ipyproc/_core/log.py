@@ -163,14 +163,24 @@ class Log(LogWriter):
     def read(self, start: int = 0, size: int | None = None, stream: int | None = None) -> bytes:
         """The bytes from offset `start` on, up to the end or `size` of both streams as they arrived; or one stream of them.
 
-        A negative start counts from the end. All of it is held in memory.
+        A negative start counts from the end. All of it is held in memory. What was dropped is left out; see `data`.
 
         Args:
             start: bytes.
             size: bytes; None: up to the end of what is there now.
             stream: 1 (standard output) or 2 (standard error); None: both.
+
+        Raises:
+            ValueError: somebody has removed the file or a part of it.
         """
-        return b"".join(data for _, data in self.pieces(start, size, BOTH if stream is None else {stream}))
+        streams = BOTH if stream is None else {stream}
+        if why := self.removed(streams):
+            raise ValueError(why)
+        return self.joined(start, size, streams)
+
+    def joined(self, start: int = 0, size: int | None = None, streams: Collection[int] = BOTH) -> bytes:
+        """`pieces` in one: what there is, complete or not."""
+        return b"".join(data for _, data in self.pieces(start, size, streams))
 
     def tail(self, lines: int = 10, stream: int | None = None) -> str:
         r"""The last lines, as a terminal would leave them, joined by `\n`; of both streams, or of one.
@@ -192,7 +202,7 @@ class Log(LogWriter):
 
     def last_bytes(self, size: int, stream: int) -> bytes:
         """The last bytes of one stream, so many of them at most."""
-        return self.read(self._start_of_last(size, {stream}), stream=stream)[-size:]
+        return self.joined(self._start_of_last(size, {stream}), streams={stream})[-size:]
 
     def data(self, streams: Collection[int] = BOTH) -> bytes:
         """All bytes of these streams that were written up to now.
@@ -202,7 +212,7 @@ class Log(LogWriter):
         """
         if why := self.missing(streams):
             raise ValueError(why)
-        return b"".join(data for _, data in self.pieces(streams=streams))
+        return self.joined(streams=streams)
 
     def text(self, stream: int) -> str:
         """All of one stream that was written up to now, as a terminal would leave it; see `value`.
@@ -549,12 +559,12 @@ class LogReader:
             self._position, self._buffer = self._log.bytes, b""
         if self._used >= len(self._buffer) and self._position < self._log.bytes:
             self._buffer, self._used = b"", 0
+            if why := self._log.removed(self._streams):
+                raise ValueError(why)
             for offset, _, data in self._log.spans(self._position, streams=self._streams):
                 self._buffer, self._position = data, offset + len(data)
                 break
-            else:  # all that is left is of the other stream, or dropped; or the file is not there
-                if why := self._log.removed(self._streams):
-                    raise ValueError(why)
+            else:  # all that is left is of the other stream, or dropped
                 self._position = self._log.bytes
         return self._used < len(self._buffer)
 

@@ -158,6 +158,19 @@ class Rows:
             found.append(row)
         return found
 
+    def warm(self, first: int, count: int) -> None:
+        """Read what `read` would, for nothing: from then on it is in the memory of the system.
+
+        Call it in another thread, for from a slow disk it takes long; it needs nothing that another one changes.
+        """
+        settled, end = self._settled, self._settled_from
+        if settled and first >= end:
+            start = settled.offset_of(first - end)
+            _read(settled, start, settled.offset_of(first - end + count))
+        else:
+            start = self.log.offset_of(max(0, first - _BEFORE), self._streams)
+            _read(self.log, start, self.log.offset_of(first + count, self._streams))
+
     def read_all(self, first: int, stop: int) -> list[Row]:
         """All rows from `first` up to `stop`."""
         found: list[Row] = []
@@ -183,9 +196,14 @@ class Rows:
 
         Without `case`, upper and lower case are the same.
         """
+        # what another thread changes is taken now; the rest is done as far as somebody asks, in any thread
+        return self._find(text, self._screen.all, self._first, self._settled, self._settled_from, case=case)
+
+    def _find(
+        self, text: str, on_screen: list[Row], screen_from: int, settled: Log | None, settled_from: int, *, case: bool
+    ) -> Iterator[int | None]:
         wanted = text if case else text.casefold()
-        on_screen, screen_from = self._screen.all, self._first
-        end = self._settled_from if self._settled else screen_from
+        end = settled_from if settled else screen_from
         for found in _search(self.log, self._streams, text, case=case):
             if found is None:
                 yield None
@@ -193,14 +211,14 @@ class Rows:
                 break
             elif (yield from _holds(found[1], wanted, case=case)):
                 yield found[0]
-        if self._settled:
-            for found in _search(self._settled, (STDOUT_FD,), text, case=case, encoding=_SETTLED):
+        if settled:
+            for found in _search(settled, (STDOUT_FD,), text, case=case, encoding=_SETTLED):
                 if found is None:
                     yield None
-                elif self._settled_from + found[0] >= screen_from:
+                elif settled_from + found[0] >= screen_from:
                     break
                 elif (yield from _holds(found[1].partition(b":")[2], wanted, case=case, encoding=_SETTLED)):
-                    yield self._settled_from + found[0]
+                    yield settled_from + found[0]
         for number, row in enumerate(on_screen, screen_from):
             if wanted in (row.plain if case else row.plain.casefold()):
                 yield number
@@ -339,6 +357,13 @@ class Rows:
         return row
 
 
+def _read(log: Log, start: int, stop: int) -> None:
+    """Of what is between these offsets as much as is looked at for an answer: long lines are passed over."""
+    for part in (start, max(start, stop - _MUCH)):
+        for _ in log.pieces(part, min(_MUCH + 2 * _PART, max(0, stop - part))):
+            pass
+
+
 def _search(
     log: Log, streams: Collection[int], text: str, *, case: bool, encoding: str = ENCODING
 ) -> Iterator[tuple[int, bytes] | None]:
@@ -405,7 +430,7 @@ def _read_settled(settled: Log, first: int, stop: int) -> Turns[list[Row]]:
     start = settled.offset_of(first)
     end = settled.offset_of(max(first + 1, min(stop, settled.lines_before(start + _MUCH))))
     found = []
-    for line in settled.read(start, end - start).splitlines():
+    for line in settled.joined(start, end - start).splitlines():
         head, _, coded = line.partition(b":")
         row = yield from _row(int(head[:1]), coded, _SETTLED)
         row.left_out = int(head[1:] or 0)

@@ -245,7 +245,7 @@ class Run(waiting.Work[CompletedProcess]):
     async def _clean_up(self) -> None:
         for process in self._processes:
             if process.family.is_alive():
-                await process.stop()
+                await process.ladder.abandon()
         await launch.disconnect()
 
 
@@ -270,6 +270,8 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
                 except ProcessLost:  # while it was being started
                     if not attempts_left:
                         raise
+                    await asyncio.gather(*(process.ladder.abandon() for process in processes))  # those before it
+                    processes.clear()
                     continue
                 seconds = min(timeouts, default=None)
                 await asyncio.gather(*(finish(process, seconds, grace=VALUE_GRACE) for process in processes))

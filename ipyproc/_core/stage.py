@@ -12,7 +12,7 @@ from . import command
 from .command import Command, Word
 from .completed import CompletedProcess
 from .encoding import ENCODING
-from .errors import ProcessExitError, ProcessLost
+from .errors import ProcessExitError, ProcessLost, ProcessNotStopped
 from .process import Process
 
 DRAIN_GRACE = 0.1
@@ -59,7 +59,7 @@ class Stage:
         return cls(what, timeout, check, encoding if text else None, errors, retry_lost)
 
     def completed(self, process: Process) -> CompletedProcess:
-        """The result, when the process has ended."""
+        """The result, when the process has ended, or cannot be stopped."""
         return CompletedProcess.of(process, self.encoding, self.errors)
 
     def error_of(self, done: CompletedProcess) -> Exception | None:
@@ -71,9 +71,11 @@ class Stage:
 async def finish(process: Process, seconds: float | None = None, *, grace: float = DRAIN_GRACE) -> None:
     """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it.
 
+    It may not have ended then: see `ladder.failure`.
+
     `grace`: seconds of that moment for the output.
     """
-    with process.ladder.limit(seconds), contextlib.suppress(ProcessLost):
+    with process.ladder.limit(seconds), contextlib.suppress(ProcessLost, ProcessNotStopped):
         await process.ladder.finished()
     with contextlib.suppress(TimeoutError):
         if process.log:

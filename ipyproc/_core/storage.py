@@ -45,7 +45,7 @@ class _Directory:
     """The private directory of this process; goes last, after the logs in it (finalizers run in reverse order)."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
+        self.pid, self.user = os.getpid(), _user()
         parent = _parent()
         clear(parent)
         for _ in range(_ATTEMPTS):
@@ -100,7 +100,8 @@ def locks() -> list[int]:
 def _own() -> _Directory:
     global _directory
     with _making:  # several threads may start the first program at once
-        if _directory is None or _directory.pid != os.getpid() or not _directory.is_there():
+        ours = os.getpid(), _user()  # after setuid(2) nothing can be made in it any more
+        if _directory is None or (_directory.pid, _directory.user) != ours or not _directory.is_there():
             _directory = _Directory()
             if _directory.path.name.startswith(_UNLOCKED):
                 warnings.warn(
@@ -245,6 +246,10 @@ def _try_lock(fd: int) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def _user() -> int:
+    return os.geteuid() if sys.platform != "win32" else 0
 
 
 def _remove(pid: int, *paths: Path) -> None:

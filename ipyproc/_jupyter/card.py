@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import signal
 import struct
 import sys
@@ -52,13 +53,14 @@ from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
 from .._core.screen import Row, inert_line
-from .._core.turns import SLICE, in_turns
+from .._core.turns import in_turns
 from . import front_end, progress, transcript
 from . import state as states
 from .figures import PERIOD, Figures
 from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
-from .view import Guard, guarded
+from .thread import in_thread
+from .view import Guard, guarded, take_in
 from .widget import MOST_NUMBER, InSight, Widget
 from .wire import QUESTIONS, Rank, Wire
 
@@ -69,6 +71,7 @@ _MOST_ROWS, _ROWS_BYTES = 200, 48 * 1024  # of one answer
 _MOST_WAITING = 8  # answers
 _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
+_AT_ONCE = 64  # steps of a search; then it may be called off
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
 _PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
@@ -112,6 +115,7 @@ class Card(Widget):
         self._sent = -1  # up to this byte of the log the page knows it ...
         self._known = 0  # ... and these rows for good
         self._answers: list[tuple[int, int]] = []  # (first, count) of rows that the page waits for
+        self._asked = itertools.count()  # numbers of its questions for rows
         self._tasks: dict[str, asyncio.Task[None]] = {}  # of each operation that takes long, the last
         self._download = ("", 0)  # id and size
         self._limit = transcript_limit
@@ -189,8 +193,8 @@ class Card(Widget):
     @guarded
     async def settle(self) -> None:
         """Take in all of the output; give the first page of this kernel the time to say that it is there."""
-        await in_turns(self._rows.take_in())
-        await in_turns(self._transcribed.take_in())
+        await take_in(self._rows)
+        await take_in(self._transcribed)
         if not (Card.has_page or self._text):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, PAGE_PATIENCE - self._waited)):
@@ -432,9 +436,7 @@ class Card(Widget):
         name, text = asked.get("id"), asked.get("text")
         match operation, whole:
             case "rows", {"first": first, "count": count} if first >= 0 and 0 < count <= _MOST_ROWS:
-                if (first, count) not in self._answers:
-                    self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
-                self._ask_for_rows()
+                self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._queue(first, count))
                 return
         if not isinstance(name, str) or len(name) > 64:
             return
@@ -455,17 +457,19 @@ class Card(Widget):
         self._tasks[operation] = self._loop.create_task(work)
 
     @guarded
+    async def _queue(self, first: int, count: int) -> None:
+        await in_thread(self._rows.warm, first, count)
+        if (first, count) not in self._answers:
+            self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
+        self._ask_for_rows()
+
+    @guarded
     async def _find(self, name: str, text: str, *, case: bool) -> None:
         found: list[int] = []
-        total, deadline = self._rows.total, time.monotonic() + SLICE
-        for number in self._rows.find(text, case=case):
-            if number is not None:
-                found.append(number)
-            if len(found) > _MOST_FOUND:
-                break
-            if time.monotonic() > deadline:
-                await asyncio.sleep(0)
-                deadline = time.monotonic() + SLICE
+        total = self._rows.total
+        finding = self._rows.find(text, case=case)
+        while len(found) <= _MOST_FOUND and (more := await in_thread(list, itertools.islice(finding, _AT_ONCE))):
+            found += [number for number in more if number is not None]
         numbers = found[:_MOST_FOUND]
         message = {"op": "found", "id": name, "total": total, "more": len(found) > _MOST_FOUND}
         self.send(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
@@ -478,12 +482,13 @@ class Card(Widget):
         last = min(last, self._rows.total - 1)
         while first + len(lines) <= last and size <= _MOST_COPIED:
             number = first + len(lines)
-            for row in await in_turns(self._rows.read_in_turns(number, min(_MOST_ROWS, last + 1 - number))):
+            count = min(_MOST_ROWS, last + 1 - number)
+            await in_thread(self._rows.warm, number, count)
+            for row in await in_turns(self._rows.read_in_turns(number, count)):
                 lines.append(row.plain)
                 size += len(lines[-1]) + 1
             if first + len(lines) == number:
                 break
-            await asyncio.sleep(0)
         if first + len(lines) > last and lines and end >= 0:
             lines[-1] = lines[-1][:end]
         if lines:
@@ -518,7 +523,7 @@ class Card(Widget):
             "name": inert_line(log.path.name),
             "more": end < size,
         }
-        self.send(message, [log.read(at, end - at)])
+        self.send(message, [await in_thread(log.joined, at, end - at)])
         self._wire.spend(0)
 
 

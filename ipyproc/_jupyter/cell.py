@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
-from .._core import launch, log, status, storage, value
+from .._core import launch, log, status, value
 from .._core.advice import NO_INPUT
 from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
@@ -38,6 +38,7 @@ from .formats import FORMATS
 from .options import Options
 from .stream import StreamView
 from .table import Table
+from .thread import in_thread
 from .untold import has_failed_by_itself
 from .view import Guard, NoView, View, keep_updated
 
@@ -50,7 +51,7 @@ _NO_CARD = "no page, a captured cell, an Output widget, a thread, --plain or --q
 
 @dataclass(frozen=True)
 class Command:
-    """What to start. `script` is put into a file whose name is the last argument; `input` is for standard input."""
+    """What to start. `script` is what the shell in `args` is to run; `input` is for standard input."""
 
     args: tuple[str, ...]
     title: str
@@ -141,7 +142,6 @@ class Cell:
         self._starting: asyncio.Task[Process] | None = None
         self._shown: View = NoView()
         self._writes: Captured | None = None
-        self._remove_script: Callable[[], object] = lambda: None
 
     async def run(self) -> Outcome:
         """Start it and, in the foreground, wait for it.
@@ -168,7 +168,6 @@ class Cell:
         except BaseException:
             if self._process:  # nobody would know of it any more
                 await self._process.ladder.abandon()
-            self._remove_script()
             raise
 
     async def clean_up(self) -> None:
@@ -202,18 +201,15 @@ class Cell:
             stdin: Any = PIPE if options.stdin == "ask" else DEVNULL
             if options.stdin not in (None, "ask", "none"):
                 stdin = files.enter_context(Path(options.stdin).open("rb"))  # noqa: ASYNC230 -- opens at once, or fails
-            args = self._command.args
-            if self._command.script is not None and not options.on:
-                args += (str(self._write_script(self._command.script)),)
             program = Program.of(
-                args,
+                self._command.args,
                 stdin=stdin,
                 input=self._command.input,
                 cwd=options.cwd,
                 env=self._env,
                 name=self._command.title,
                 on=options.on,
-                script=self._command.script if options.on else None,
+                script=self._command.script,
             )
             program.check()
             process = await program.start(make_log=self._make_log, keep=options.keep)
@@ -237,6 +233,10 @@ class Cell:
         try:
             return log.Log(file=path, append=name.startswith(">>"))
         except OSError as error:
+            folder = os.path.dirname(os.path.abspath(path))
+            if not os.path.isdir(folder):
+                what = "is no folder" if os.path.exists(folder) else "there is no such folder"
+                raise UsageError(f"--log {path}: {folder!r}: {what}") from None
             raise UsageError(f"--log: cannot write to {path!r}: {error.strerror}") from None
 
     async def _in_foreground(self, process: Process) -> Outcome:
@@ -254,7 +254,6 @@ class Cell:
             raise
         finally:
             ending.cancel()
-            self._remove_script()
             try:
                 missing = await self._hand_over_text(process)
             finally:
@@ -263,13 +262,17 @@ class Cell:
         if process.lost:
             return Outcome(process, process.lost)
         done = CompletedProcess.of(process)
-        if done.returncode in process.ok_codes and not (done.timed_out or self._interrupted):
-            return Outcome(done, missing or await asyncio.to_thread(self._convert, done))
+        if done.lives_on:
+            return Outcome(done, done.error())
+        if not (state.has_failed(process) or self._interrupted):
+            if self._options.format and not missing:
+                return Outcome(done, await in_thread(self._convert, done, self._options.format))
+            return Outcome(done, missing)
         if not self._options.raise_error:
             return Outcome(done)
         if self._interrupted:
             return Outcome(done, interrupted=f"`{process.name}` {status.describe(process.returncode)}")
-        error = done.error() if state.has_failed(process) else None
+        error = done.error()
         has_input = self._options.stdin is not None or self._command.input is not None
         if isinstance(error, ProcessExitError) and error.advice.endswith(NO_INPUT) and not has_input:
             error.advice += "; --stdin ask gives you a row to type in"
@@ -277,11 +280,10 @@ class Cell:
             error.add_note(str(missing))
         return Outcome(done, error)
 
-    def _convert(self, done: CompletedProcess) -> BaseException | None:
-        """Put the output into the variable as `--format` asks for; the error, if it is not in that format."""
+    def _convert(self, done: CompletedProcess, form: str) -> BaseException | None:
+        """Put the output into the variable in this form; the error, if it is not in that format."""
         try:
-            if self._options.format:
-                self._shell.user_ns[self._options.out] = FORMATS[self._options.format](done)
+            self._shell.user_ns[self._options.out] = FORMATS[form](done)
         except (ValueError, ImportError) as error:
             return error
         return None
@@ -408,7 +410,6 @@ class Cell:
             await keep_updated(view, _log(process), ending)
         finally:
             ending.cancel()
-            self._remove_script()
         await _until_end(process, view)
         if has_failed_by_itself(process) and not kernel.drops_late_output(self._shell):
             self._tell_failure(process, raises=False)
@@ -424,8 +425,8 @@ class Cell:
         """Give the variables their text; an error, if not all of it is there. In a thread: it may be much, on a slow disk."""
         output, why = _log(process), ""
         for stream, name in self._variables.items():
-            self._shell.user_ns[name] = await asyncio.to_thread(_text, output, stream)
-            why = why or await asyncio.to_thread(output.missing, {stream})
+            self._shell.user_ns[name] = await in_thread(_text, output, stream)
+            why = why or await in_thread(output.missing, {stream})
             if process.is_over and output.is_open(stream):
                 left = status.count_words(process.family.left(), "process", "processes")
                 self._note(f"... {name} may not be complete: {left} of {process.name} left, and can still write to it")
@@ -437,14 +438,6 @@ class Cell:
                 self._shell.user_ns[self._variables[stream]] = _log(process).reader(stream)
             else:
                 own.consume()  # type: ignore[union-attr]  # the cell has read it, as with %%script
-
-    def _write_script(self, text: str) -> Path:
-        """A file and not standard input: a program in the script that reads its input must not eat the script."""
-        fd, path = storage.create_file(".sh")
-        self._remove_script = storage.remove_with(self, path)
-        with open(fd, "wb") as file:
-            file.write(os.fsencode(text) + b"\n")  # a here-document wants the end of its last line
-        return path
 
 
 async def _first_output(output: log.Log, streams: Collection[int]) -> None:
@@ -464,7 +457,7 @@ async def _until_end(process: Process, view: View) -> None:
 
 def _text(output: log.Log, stream: int) -> str:
     """What there is of a stream, complete or not."""
-    return value.text(output.read(stream=stream))
+    return value.text(output.joined(streams={stream}))
 
 
 def _log(process: Process) -> log.Log:

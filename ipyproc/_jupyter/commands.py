@@ -17,7 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from .._core import log, status
-from .._core.errors import ProcessLost
+from .._core.errors import ProcessLost, ProcessNotStopped
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.screen import inert_line
@@ -231,7 +231,7 @@ def describe() -> str:
 async def _end(entry: Entry, word: str) -> None:
     """Await the end of one process, and say how it was."""
     if (process := entry.process) and entry.ladder:  # else its event loop may have ended too
-        with contextlib.suppress(ProcessLost):
+        with contextlib.suppress(ProcessLost, ProcessNotStopped):
             await entry.on_its_loop(process.wait() if word == "wait" else process.ladder.finished())
     sys.stdout.write(_sentence(entry))
 
@@ -275,7 +275,8 @@ def _log(entry: Entry) -> str:
     lines = status.count_words(told.lines, "line", "lines")
     where = "it has no log"
     if told.log:
-        where = f"log: {inert_line(str(told.log))}" if told.log.exists() else "its output went with the process"
+        where = "somebody has removed its log" if process else "its output went with the process"
+        where = f"log: {inert_line(str(told.log))}" if told.log.exists() else where
     return f"{tail}... {_sentence(entry).rstrip()} · {lines} · {where}\n"
 
 

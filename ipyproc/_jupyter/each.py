@@ -11,15 +11,19 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
+from .._core.command import Command
 from .._core.completed import CompletedProcess
 from .._core.parallel import Job, parallel
-from . import interpolation, jobs
+from . import interpolation, jobs, kernel
 from .formats import FORMATS
 from .options import Options
+from .thread import in_thread
+
+_MOST_NAMED = 5  # of those that failed, where nothing else says so
 
 
 class Each:
-    """The runs of one cell. `command` is the shell with its options, to which each script is added."""
+    """The runs of one cell. `command` is the shell with its options, which runs each script."""
 
     def __init__(
         self,
@@ -38,11 +42,11 @@ class Each:
             raise UsageError(f"--each: {options.each} is no list, but of type {type(items).__name__}")
         if interpolation.is_table(items):
             raise UsageError(f"--each: {options.each} is a table; give one of its columns, or a list of its rows")
-        commands = []
+        commands: list[tuple[str, Any]] = []
         for number, item in enumerate(items, 1):
             script = interpolation.body(body, ChainMap({"item": item}, names), options.secret, quote=True)  # type: ignore[arg-type]
             name = f"item {number}" if "item" in options.secret else _name(item)
-            commands.append((name, [*command, "-c", script]))
+            commands.append((name, Command(command, script=script)))
         self._work = parallel(
             commands,
             options.jobs,
@@ -68,11 +72,14 @@ class Each:
             results: list[CompletedProcess] = await self._work
         except BaseException:
             with contextlib.suppress(ValueError):  # the first error is the one to tell
-                self._hand_over()
+                await self._hand_over()
             raise
         finally:
             jobs.plain.reset(plain)
-        self._hand_over()
+        await self._hand_over()
+        if self._options.quiet and (failed := [job.name for job in self._work.jobs if job.state == "failed"]):
+            more = ", …" if len(failed) > _MOST_NAMED else ""
+            kernel.note(f"✘ {len(failed)} of {len(results)} failed: {', '.join(failed[:_MOST_NAMED])}{more}")
         return results
 
     async def clean_up(self) -> None:
@@ -84,9 +91,12 @@ class Each:
             assert self._options.grace is not None
             job.process.ladder.grace = self._options.grace
 
-    def _hand_over(self) -> None:
+    async def _hand_over(self) -> None:
         if self._options.out:
-            self._shell.user_ns[self._options.out] = [self._value(job.result) for job in self._work.jobs]
+            self._shell.user_ns[self._options.out] = await in_thread(self._values)
+
+    def _values(self) -> list[Any]:
+        return [self._value(job.result) for job in self._work.jobs]
 
     def _value(self, done: CompletedProcess | None) -> Any:
         """What `--out` gets of one; None: it was not run, or has failed with half of an output."""

@@ -13,7 +13,7 @@ from .._core.process import Process
 from .._core.rows import Rows
 from .._core.turns import in_turns, within
 from . import transcript
-from .view import Guard, guarded
+from .view import Guard, guarded, take_in
 
 _GLANCE = 8 * 1024  # bytes in both forms; enough for some moments
 _TURNS = 20  # of work on one picture
@@ -54,7 +54,7 @@ class FirstText:
     @guarded
     async def settle(self) -> None:
         """Take in all of the output."""
-        await in_turns(self._rows.take_in())
+        await take_in(self._rows)
 
     @guarded
     async def finish(self) -> None:

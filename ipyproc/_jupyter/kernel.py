@@ -42,6 +42,15 @@ def is_own_stream(file: object) -> bool:
     return isinstance(file, out_stream) or any(file is each for each in first)
 
 
+def note(text: str) -> None:
+    """Write a line of ours into the cell, but never into what somebody captures."""
+    for file in (sys.stdout, sys.stderr):
+        if is_own_stream(file):
+            file.write(f"{text}\n")
+            file.flush()
+            break
+
+
 def captures_displays(shell: InteractiveShell) -> bool:
     """Whether `%%capture` and its like take what is displayed now: it reaches no page."""
     return isinstance(shell.display_pub, CapturingDisplayPublisher)

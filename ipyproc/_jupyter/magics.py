@@ -20,7 +20,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
-from .._core import launch, log, status, storage
+from .._core import launch, log, script, status, storage
 from .._core.encoding import encode
 from .._core.process import Process
 from .._core.screen import inert_line
@@ -140,6 +140,8 @@ class AProcMagics(Magics):
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell | Each:
         """Everything that can be wrong with the line is an error here, before anything starts."""
         assert self.shell is not None
+        if body is not None:
+            body = body.replace("\r\n", "\n")  # a notebook from Windows; for Python code the tokenizer does it
         names = ChainMap(dict(local_ns or {}), self.shell.user_ns)
         parsed = options.parse(line, names)
         if parsed.command and (parsed.options.shell or parsed.options.strict is not None):
@@ -276,8 +278,10 @@ def load(shell: InteractiveShell) -> None:
     magics = AProcMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
-    shell.events.register("pre_execute", magics.wakeup.begin)
-    magics.wakeup.begin()  # for the cell that loads us
+    traceback.show_as_written(shell)
+    for begin in (magics.wakeup.begin, interrupt.begin_cell):
+        shell.events.register("pre_execute", begin)
+        begin()  # for the cell that loads us
     shell.events.register("pre_run_cell", magics.table.begin_cell)
     shell.events.register("post_run_cell", magics.table.untold.tell)
     for key, complete in {**dict.fromkeys(_COMPLETED, options.complete), "%aprocs": magics.complete_aprocs}.items():
@@ -305,7 +309,9 @@ def unload(shell: InteractiveShell) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
-    shell.events.unregister("pre_execute", magics.wakeup.begin)
+    traceback.show_as_before(shell)
+    for begin in (magics.wakeup.begin, interrupt.begin_cell):
+        shell.events.unregister("pre_execute", begin)
     shell.events.unregister("pre_run_cell", magics.table.begin_cell)
     shell.events.unregister("post_run_cell", magics.table.untold.tell)
     kernel.remove_completers(shell, (*_COMPLETED, "%aprocs"))
@@ -389,8 +395,7 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
     text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand and not chosen.each else body
     if chosen.on is None:
         _encoded(text)
-    first, *more = str(text).strip().splitlines() or [""]
-    title = _title(chosen.name or (f"{first} …" if more else first))
+    title = _title(chosen.name) if chosen.name else script.title(text)
     return Command((chosen.shell, *flags), title, script=text)
 
 

@@ -23,7 +23,7 @@ from .._core.process import Process
 from .._core.rows import Rows, ends, fitting
 from .._core.screen import WINDOW, Row
 from .._core.turns import Turns, advance, in_turns
-from .view import Guard, guarded
+from .view import Guard, guarded, take_in
 from .wire import Rank, Wire
 
 HEAD = TAIL = 32 * 1024  # bytes
@@ -77,7 +77,7 @@ class StreamView:
         if self._work:
             await in_turns(self._work)
             self._work = None
-        await in_turns(self._rows.take_in())
+        await take_in(self._rows)
 
     @guarded
     async def finish(self) -> None:

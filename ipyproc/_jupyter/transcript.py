@@ -181,7 +181,8 @@ def _used(usage: status.Usage | None) -> str:
     """CPU time and peak memory, where somebody has measured them."""
     if usage is None:
         return ""
-    return f"CPU {status.duration_words(usage.user + usage.system)} · peak {status.size_words(usage.peak_bytes)}"
+    peak = "" if usage.peak_bytes is None else f" · peak {status.size_words(usage.peak_bytes)}"
+    return f"CPU {status.duration_words(usage.user + usage.system)}{peak}"
 
 
 def _dotted(note: str) -> str:

@@ -19,10 +19,15 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from .._core import screen
 from .._core.log import Log
+from .._core.rows import Rows
+from .._core.turns import in_turns
+from .thread import in_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_MUCH = 1 << 20  # bytes
+_SHOWN = 2000  # rows
 _IDLE = 0.25  # seconds between two looks at the state when there is no output
 
 
@@ -120,6 +125,13 @@ class NoView:
         """Nothing."""
 
     finish = settle
+
+
+async def take_in(rows: Rows) -> None:
+    """Take in all that was written; others have their turns meanwhile. What it begins with will be shown at the end."""
+    await in_turns(rows.take_in())
+    if rows.log.bytes > _MUCH:  # or it was all read just now
+        await in_thread(rows.warm, 0, _SHOWN)
 
 
 async def keep_updated(view: View, log: Log, until: asyncio.Future[None]) -> None:

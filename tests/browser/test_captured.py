@@ -12,6 +12,8 @@ def test_an_output_widget_shows_all_of_the_text(notebook, picture):
         "%aproc --bg --proc p sleep 600",
         f"output.clear_output()\nwith output:\n    {WRITES}",
         "await p.stop()",
+        "output.clear_output()\nwith output:\n    %aproc --bg --proc q sh -c 'echo behind; sleep 600'",
+        "await q.stop()",
     )
     lab.run(1)
     lab.expect_done(1)
@@ -29,3 +31,9 @@ def test_an_output_widget_shows_all_of_the_text(notebook, picture):
     lab.run(5)
     lab.expect_done(5)
     expect(lab.cards).to_have_count(0)
+    lab.run(6)
+    expect(widget.locator(".ipyproc-card")).to_contain_text("behind")
+    lab.run(7)
+    expect(widget.locator(".ipyproc-card")).to_contain_text("Stopped by you with SIGTERM")
+    lab.expect_done(7)
+    expect(widget.locator(".ipyproc-card")).to_contain_text("behind")

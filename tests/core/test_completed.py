@@ -89,10 +89,25 @@ async def test_duration_counts_from_start_to_end(program):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="supervisors are for Linux")
+async def test_duration_counts_to_the_end_however_late_we_hear_of_it(program):
+    process = await ipyproc.start(*program("sleep", 0.1))
+    time.sleep(2)  # it ends meanwhile
+    before = time.time()
+    assert await process.wait() == 0
+    assert 0.1 <= process.duration < 1.5 and process.ended_at < before - 0.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="supervisors are for Linux")
 async def test_usage():
     code = "x = b'1' * 80_000_000\nwhile __import__('time').process_time() < 0.3: pass"
     usage = (await ipyproc.run(sys.executable, "-c", code)).usage
     assert 0.3 <= usage.user + usage.system < 30 and 80_000_000 < usage.peak_bytes < 200_000_000
+    for small in (("true",), ("sleep", "0.01"), ("sh", "-c", "echo; :")):  # the shim had more before their exec
+        usage = (await ipyproc.run(*small)).usage
+        assert usage.peak_bytes is None and "peak" not in str(usage), small
+    piped = await ipyproc.run("true").pipe(sys.executable, "-c", "x = b'1' * 80_000_000")
+    assert 80_000_000 < piped.usage.peak_bytes < 200_000_000
+    assert str(ipyproc.Usage(0.25, 0.5, None)) == "0.75 s of CPU"
     assert str(ipyproc.Usage(0.25, 0.5, 7_900_000_000)) == "0.75 s of CPU, 7.9 GB at the peak"
 
 

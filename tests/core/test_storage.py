@@ -250,15 +250,25 @@ def test_whose_lock_another_process_has_just_now_makes_another_directory(parent,
     storage._directory = None
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks")
-def test_the_directory_itself_is_locked_which_cleaners_respect_and_tells_of_it_without_the_file(parent):
-    import fcntl
+@pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason="systemd is not there")
+def test_systemd_does_not_clean_up_a_directory_in_use(parent, tmp_path_factory):
+    made = log.Log()
+    made.write(1, b"x")
+    left_behind(parent, "left")
+    rule = tmp_path_factory.mktemp("rules") / "tmp.conf"
+    rule.write_text(f"d {parent} - - - 0\n")  # whatever its age
+    done = subprocess.run(["systemd-tmpfiles", "--clean", rule], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(done.stderr)
+    assert parent.is_dir() and names(parent) == [made.path.parent.name.removeprefix("ipyproc-")]
+    assert made.data() == b"x"
+    made.close()
+    storage._directory = None
 
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks")
+def test_the_lock_on_the_directory_tells_of_its_use_when_somebody_has_removed_the_file(parent):
     folder = storage.directory()
-    with_it = os.open(folder, os.O_RDONLY)  # as systemd-tmpfiles does
-    with pytest.raises(BlockingIOError):
-        fcntl.flock(with_it, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    os.close(with_it)
     (folder / "lock").unlink()
     age(folder, 9)
     storage.clear(parent)

@@ -11,6 +11,9 @@ import nbformat
 import papermill
 import psutil
 import pytest
+from traitlets.config import Config
+
+from .kernel_session import sockets
 
 
 def notebook(*cells):
@@ -22,7 +25,9 @@ def notebook(*cells):
 
 
 def execute(made, **keywords):
-    return nbclient.NotebookClient(made, **({"timeout": 60} | keywords)).execute()
+    with sockets() as where:
+        config = Config(KernelManager=where)
+        return nbclient.NotebookClient(made, config=config, **({"timeout": 60} | keywords)).execute()
 
 
 def text(cell, name="stdout"):
@@ -121,7 +126,7 @@ def failures(request, tmp_path_factory):
     return {name: text(cell) for name, cell in zip(FAILURES, done.cells[1:], strict=True)}
 
 
-TOOK = r"\d+\.\d+ s( · CPU \d+\.\d\d s · peak \d+ MB)?"
+TOOK = r"\d+\.\d+ s( · CPU \d+\.\d\d s( · peak \d+ MB)?)?"
 
 
 def test_a_failure_that_is_no_error_leaves_a_line(failures):
@@ -176,6 +181,10 @@ def test_a_failing_program_fails_the_notebook(tmp_path):
 
 def test_terminal_ipython():
     code = "%load_ext ipyproc\nx = %aproc echo hi\nx.returncode\n%aproc --bg --out y echo bg\nawait y.read()\n"
+    code += (
+        "import threading; f = lambda: get_ipython().run_line_magic('aproc', 'echo in a thread')\n"
+        "t = threading.Thread(target=f); t.start(); t.join()\n%aproc --no-raise-error false\n"
+    )
     done = subprocess.run(
         [
             sys.executable,
@@ -193,4 +202,5 @@ def test_terminal_ipython():
         check=True,
     )
     assert "hi\n" in done.stdout and "Out[3]: 0" in done.stdout and "b'bg\\n'" in done.stdout
+    assert "in a thread\n" in done.stdout and "✘ Failed, exit 1 · 0." in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

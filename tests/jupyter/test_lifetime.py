@@ -54,7 +54,9 @@ def test_an_orderly_end_asks_first(tmp_path):
 
 @pytest.mark.parametrize(("launcher", "note"), [("portable", "cleanup: best effort"), ("supervised", "")])
 def test_a_card_says_where_cleanup_is_best_effort(kernel, launcher, note):
-    kernel.run(f"from ipyproc._core import launch; best = launch.best; launch.best = lambda: launch.{launcher}")
+    kernel.run(
+        f"import asyncio; from ipyproc._core import launch; best = launch.best; launch.best = lambda: asyncio.sleep(0, launch.{launcher})"
+    )
     page = Page(kernel)
     done = kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
     messages = done.messages + kernel.idle_messages(lambda message: is_tail(message, page.card))

@@ -39,7 +39,7 @@ def test_a_log_of_ones_own(kernel, tmp_path):
     [
         ("--log", "UsageError: --log needs a value: --log FILE"),
         ("--log '>>'", "UsageError: --log: '>>' names no file"),
-        ("--log /nosuch/file", "UsageError: --log: cannot write to '/nosuch/file': No such file or directory"),
+        ("--log /nosuch/file", "UsageError: --log /nosuch/file: '/nosuch': there is no such folder"),
         ("--log /tmp", "UsageError: --log: cannot write to '/tmp': Is a directory"),
         ("--log /dev/null", "UsageError: --log: cannot write to '/dev/null': not a regular file"),
     ],
@@ -179,6 +179,8 @@ def test_a_log_that_is_removed_while_the_program_writes_can_be_read(fresh_kernel
     assert done.status == "ok", done.error
     expected = {"text": "'[1\\n,2]\\n'", "lines": "['[1', ',2]']", "json": "[1, 2]", "csv": "(1, 2)"}[form]
     assert fresh_kernel.run("x" + (".shape" if form == "csv" else "")).value in (expected, "(1, 1)")
+    shown = fresh_kernel.run("%aprocs log 1").text()
+    assert shown.startswith("[1\n,2]\n... 1: ✔ Done") and shown.endswith(" · somebody has removed its log\n")
     assert fresh_kernel.run("%aproc echo next").text() == "next\n"
 
 
@@ -199,3 +201,20 @@ def test_the_format_is_asked_for_also_where_failures_are_no_errors(kernel):
     assert kernel.run("o").value == "[1]"
     done = kernel.run("%aproc --no-raise-error --out o --format json sh -c 'echo half; exit 3'")
     assert done.status == "ok" and kernel.run("o").value == "'half\\n'"
+
+
+def test_lines_that_several_python_processes_print_are_whole_and_live_when_they_are_told_to(kernel):
+    """`PYTHONUNBUFFERED=1`, without which nothing would be seen before the end, makes two writes of a `print`."""
+    code = (
+        "import os, sys, time\n"
+        "sys.stdout.reconfigure(line_buffering=True, write_through=False)\n"
+        "worker = next((number for number in range(4) if not os.fork()), None)\n"
+        "while worker is None and os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+        "for n in range(400 * (worker is not None)): print('worker', worker, 'line', n, 'x' * 40)\n"
+    )
+    kernel.run(f"import re, tempfile; code, mark = {code!r}, tempfile.NamedTemporaryFile()")
+    kernel.run("%aproc --bg --proc p {sys.executable} -c {code} {mark.name}")
+    kernel.run("while p.log.lines < 1600: await p.log.changed(p.log.bytes)")
+    assert kernel.run("mark.close(); await p.wait()").value == "0", "it still ran when all lines were there"
+    whole = "len(re.findall(rb'^worker [0-3] line [0-9]{1,3} x{40}$', p.log.data(), re.MULTILINE))"
+    assert kernel.run(whole).value == "1600"
