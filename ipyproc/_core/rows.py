@@ -435,6 +435,8 @@ def _read_settled(settled: Log, first: int, stop: int) -> Turns[list[Row]]:
         row = yield from _row(int(head[:1]), coded, _SETTLED)
         row.left_out = int(head[1:] or 0)
         found.append(row)
+        if len(found) % _NEAREST == 0:
+            yield
     return found
 
 
