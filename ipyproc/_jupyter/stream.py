@@ -15,7 +15,7 @@ import asyncio
 import contextvars
 import sys
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TextIO
 
 from .._core.log import STDERR_FD
@@ -29,6 +29,9 @@ from .wire import Rank, Wire
 HEAD = TAIL = 32 * 1024  # bytes
 _LINES = 10_000
 _AT_A_TIME = 200  # rows
+_MOST_PARTS = 60  # changes between the two streams in what is written together
+
+_Part = tuple[TextIO, list[str]]
 
 
 class StreamView:
@@ -51,7 +54,7 @@ class StreamView:
         self._wire = Wire.of(asyncio.get_running_loop())
         self._cell = contextvars.copy_context()  # what is written belongs to the cell, whoever's turn ends just now
         self._work: Turns[bool] | None = None  # what is being written
-        self._written = 0  # characters
+        self._written = self._messages = 0  # characters, and in how many messages
         self._looked_at = 0  # bytes of the log
         self._is_done = True  # all was written then that could be
         self._next = 0  # the row that is written next
@@ -95,7 +98,7 @@ class StreamView:
 
     @guarded
     def _go_on(self) -> int:
-        before = self._written
+        written, messages = self._written, self._messages
         work, self._work = self._work, None
         if work is None:
             self._looked_at = self._rows.log.bytes
@@ -103,7 +106,9 @@ class StreamView:
             work = self._write_new()
         if advance(work) is None:
             self._work = work  # it goes on at the next update
-        return self._written - before
+        for _ in range(messages + 1, self._messages):
+            self._wire.spend(0)
+        return self._written - written
 
     def _write_new(self) -> Turns[bool]:
         yield from self._look_back()
@@ -138,7 +143,7 @@ class StreamView:
         self._recent = None
 
     def _write(self, rows: Iterable[Row], open_rows: Collection[int] = ()) -> Turns[None]:
-        parts: list[tuple[TextIO, list[str]]] = []
+        parts: list[_Part] = []
         for number, row in enumerate(rows, 1):
             if number % _AT_A_TIME == 0:
                 yield
@@ -151,7 +156,7 @@ class StreamView:
                 parts[-1][1].append(text)
             else:
                 parts.append((file, [text]))
-        for file, texts in parts:
+        for file, texts in parts if len(parts) <= _MOST_PARTS else _fewer(parts):
             self._put(file, "".join(texts))
             yield
 
@@ -166,6 +171,7 @@ class StreamView:
         file.write(text)
         file.flush()
         self._written += len(text)
+        self._messages += 1
 
     def _over_open(self, stream: int, text: str) -> str:
         """What to write so that the open line of this stream becomes this text."""
@@ -173,6 +179,15 @@ class StreamView:
         if text.startswith(before):
             return text[len(before) :]
         return f"\r{text}{' ' * (len(before) - len(text))}"
+
+
+def _fewer(parts: list[_Part]) -> Iterator[_Part]:
+    """Some parts at a time, of these what goes to either file together: each change is a message, and servers drop too many."""
+    size = 2 * len(parts) // _MOST_PARTS + 1
+    for start in range(0, len(parts), size):
+        some = parts[start : start + size]
+        for file in {id(file): file for file, _ in some}.values():
+            yield file, [text for each, texts in some if each is file for text in texts]
 
 
 def _cost(row: Row) -> int:

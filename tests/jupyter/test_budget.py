@@ -50,6 +50,15 @@ def test_what_programs_write_at_their_end_is_complete_without_a_turn(fresh_kerne
     assert sorted(text.split()).count("100") == 20 and text.count("\n") == 20 * 101
 
 
+@pytest.mark.parametrize("headless", [True, False])
+def test_lines_that_go_to_both_streams_in_turns_are_few_messages(kernel, headless):
+    script = "for n in $(seq 2000); do echo out $n; echo err $n >&2; done"
+    done = kernel.run(f"%aproc --plain sh -c '{script}'", headless=headless)
+    assert done.text().split() == [word for n in range(1, 2001) for word in ("out", str(n))]
+    assert done.text("stderr").split() == [word for n in range(1, 2001) for word in ("err", str(n))]
+    assert len(done.of_type("stream")) < 400, "it was one for each line"
+
+
 def test_a_burst_of_starts_and_stops_holds_no_line_up(fresh_kernel):
     kernel = fresh_kernel
 
