@@ -43,7 +43,7 @@ LIMIT = 4 * 10**9
 _LEAST = 1 << 20  # bytes of a limit; on a disk that is full now, there may be room later
 _BLOCK = 1 << 16  # bytes that are read at a time
 _MOST_TAIL = 1 << 20  # bytes looked at for the last lines
-_TURNS_OF_TAIL = 8  # and one more for each line
+_TURNS_OF_TAIL = 6  # and one more for each two lines
 
 _offset = operator.attrgetter("offset")
 _bytes = functools.partial(operator.methodcaller, "bytes")
@@ -194,7 +194,7 @@ class Log(LogWriter):
         while len(found) <= lines and start > 0 and window < _MOST_TAIL:
             window *= 4
             start = self._start_of_last(window, streams)
-            more = within(screen.rows_in_turns(self.pieces(start, streams=streams)), _TURNS_OF_TAIL + lines)
+            more = within(screen.rows_in_turns(self.pieces(start, streams=streams)), _TURNS_OF_TAIL + lines // 2)
             if more is None:
                 break
             found = more
