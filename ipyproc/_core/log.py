@@ -261,9 +261,7 @@ class Log(LogWriter):
                         continue
                     length = min(_BLOCK, end - start, self.gap[0] - start if start < self.gap[0] else _BLOCK)
                     data = _read_at(fd, length, self._base + start)
-                    if b"\0" in data and self._is_over_limit(
-                        fd
-                    ):  # of a gap, perhaps, that the writer has made just now
+                    if b"\0" in data and self._may_have_gap(fd):
                         data, gap = _up_to_hole(fd, data, self._base + start)
                         if gap:
                             start = min(end, start + gap)
@@ -273,8 +271,8 @@ class Log(LogWriter):
                     yield start, stream, data
                     start += len(data)
 
-    def _is_over_limit(self, fd: int) -> bool:
-        """Whether there may be a gap: elsewhere a hole is how some file systems write zeros."""
+    def _may_have_gap(self, fd: int) -> bool:
+        """Whether the writer may just have made one: elsewhere a hole is how some file systems write zeros."""
         return self._limit is not None and os.fstat(fd).st_size - self._base > self._limit
 
     def _open(self, files: contextlib.ExitStack) -> int:

@@ -269,6 +269,8 @@ class Cell:
                 return Outcome(done, await in_thread(self._convert, done, self._options.format))
             return Outcome(done, missing)
         if not self._options.raise_error:
+            if missing:
+                sys.stdout.write(f"... {missing}\n")
             return Outcome(done)
         if self._interrupted:
             return Outcome(done, interrupted=f"`{process.name}` {status.describe(process.returncode)}")
