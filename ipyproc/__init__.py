@@ -25,7 +25,14 @@ from ._core import parallel as _parallel
 from ._core import process as _process
 from ._core import waiting as _waiting
 from ._core.completed import CompletedPipeline, CompletedProcess
-from ._core.errors import ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout
+from ._core.errors import (
+    ProcessError,
+    ProcessExitError,
+    ProcessLost,
+    ProcessNotStopped,
+    ProcessStopped,
+    ProcessTimeout,
+)
 from ._core.launch import launchers
 from ._core.parallel import parallel
 from ._core.process import (
@@ -67,6 +74,7 @@ __all__ = [
     "ProcessError",
     "ProcessExitError",
     "ProcessLost",
+    "ProcessNotStopped",
     "ProcessStopped",
     "ProcessTimeout",
     "SSHLauncher",
@@ -149,7 +157,7 @@ def _picture(done: CompletedProcess) -> dict[str, str]:
     return transcript.picture(done)
 
 
-for _error in (ProcessError, ProcessExitError, ProcessLost, ProcessStopped, ProcessTimeout):
+for _error in (ProcessError, ProcessExitError, ProcessLost, ProcessNotStopped, ProcessStopped, ProcessTimeout):
     _error.__module__ = __name__  # as users know them, in the traceback of a script
 
 _completed.picture = _picture

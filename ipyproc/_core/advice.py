@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from .status import Usage, size_words
 
@@ -39,6 +40,12 @@ _PAGES_OF_STRING = 32  # of memory, that Linux takes for one argument, or for on
 _LONGEST_FIRST_LINE = 256  # bytes that Linux reads of it
 _FOR_A_SHELL = re.compile(r"[*?]|\A~|\$\w|\$\{")
 _MISSING = re.compile(r"^.*: No such file or directory$", re.MULTILINE)
+_FAILURE = re.compile(
+    r"(?:error|exception|fatal|fail(?:ed|s|ures?)|panic(?:ked)?|abort(?:ed)?|cannot|can't|can not|could not|unable|denied|refused"
+    r"|not found|no such|invalid|illegal|unknown|unrecognized|undefined|missing|usage)s?\b",
+    re.IGNORECASE,
+)
+_WARNING = re.compile(r"\s*(?:\S+:\s*)*\w*warning\b", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"([^\s:‘’'\"]+)[’'\"]?: Permission denied")
 
 
@@ -64,7 +71,9 @@ def advice(
         if _FOR_A_SHELL.search(text := str(word)) and any(text in line for line in _MISSING.findall(stderr)):
             return f"{text!r:.200} was passed as it is, for no shell has expanded it"
     if returncode in (-_KILLED, _OF_SHELL + _KILLED):
-        peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage else ""
+        if usage and usage.peak_bytes is None:
+            return "nobody stopped it from here, and it had little memory"
+        peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage and usage.peak_bytes else ""
         return f"probably out of memory (nobody stopped it from here{peak})"
     if returncode in (-_BROKEN_PIPE, _OF_SHELL + _BROKEN_PIPE):
         return READ_NO_MORE
@@ -86,11 +95,18 @@ def not_started(error: int, program: str | None, args: str | Sequence[str], env:
     """
     if error == errno.E2BIG:
         return _too_long(args, env)
+    if error == errno.EAGAIN:
+        return no_more_processes()
     if error == errno.ENOEXEC:
         return "not a program: no #! line and no known format"
     if error in (errno.ENOENT, errno.EACCES) and program and os.access(program, os.X_OK):
         return _cannot_be_loaded(program)
     return ""
+
+
+def says_failure(text: str) -> bool:
+    """Whether a line of this output tells of a failure, as far as words can say that; a warning does not."""
+    return any(_FAILURE.search(line) and not _WARNING.match(line) for line in text.splitlines())
 
 
 def near_program(name: str, path: str) -> str | None:
@@ -101,6 +117,35 @@ def near_program(name: str, path: str) -> str | None:
             names.update(os.listdir(folder or "."))
     near = difflib.get_close_matches(name, sorted(names), 1, 0.75)
     return near[0] if near else None
+
+
+def no_more_processes() -> str:
+    """What is known of why no process can be started now (EAGAIN), and what to do."""
+    limits = []
+    if sys.platform != "win32":
+        import resource  # late: POSIX only
+
+        most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+        if most != resource.RLIM_INFINITY:
+            limits.append(f"this user may have {most:,} processes and threads (ulimit -u, RLIMIT_NPROC)")
+    for folder in _cgroups():
+        with contextlib.suppress(OSError, ValueError):  # it has no such limit
+            most, there = (int((folder / f"pids.{name}").read_text()) for name in ("max", "current"))
+            if there >= most:
+                limits.append(f"this container may have {most:,}, and has {there:,} (pids.max of its cgroup)")
+    known = f": {', and '.join(limits)}" if limits else ""
+    return f"no more processes can be started{known}; end some, or raise the limit"
+
+
+def _cgroups() -> Iterator[Path]:
+    """The folders of the cgroups that count the processes of this one, on Linux (cgroups(7)); the innermost first."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines():
+            _, kinds, path = line.split(":", 2)
+            if not kinds or "pids" in kinds.split(","):
+                top = Path("/sys/fs/cgroup") / ("pids" if kinds else "")
+                inner = top / path.lstrip("/")
+                yield from (each for each in (inner, *inner.parents) if each.is_relative_to(top))
 
 
 def _not_found(name: str) -> str:

@@ -19,17 +19,19 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from . import launch, log, process, registry, status, storage
+from . import launch, log, process, registry, script, status, storage
 from .advice import near_program, not_started
+from .encoding import ENCODING, encode
+from .failed_command import failed_command
+from .screen import inert_line
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """What a command consists of."""
@@ -49,10 +51,10 @@ class Command:
         input: bytes for standard input, instead of `stdin`.
         cwd: the directory to start in; None: that of this process.
         env: the whole environment; None: that of this process.
-        name: what to call it, for people; empty: the command itself.
+        name: what to call it, for people, as one line on which nothing acts; empty: the command itself.
         on: the launcher of another machine; None: here. There `env` is added to what that machine gives its programs,
             and what can be started there, it alone knows.
-        script: a text that is put into a file there, whose name becomes the last argument; None: there is none.
+        script: a text that the shell in `args` is to run, see `script`; None: there is none.
     """
 
     args: tuple[str, ...] | str
@@ -82,7 +84,7 @@ class Command:
         name: str | None = None,
         on: Any = None,
         script: str | None = None,
-        encoding: str = "utf-8",
+        encoding: str = ENCODING,
         errors: str = "strict",
     ) -> Command:
         """Check it.
@@ -110,6 +112,9 @@ class Command:
             script,
         )
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", inert_line(self.name))
+
     def __str__(self) -> str:
         return self.name or status.command_line(self.args)
 
@@ -123,7 +128,8 @@ class Command:
             return
         _check_directory(self.cwd)
         if not isinstance(self.args, str):
-            _check_program(self.args[0], self.cwd, self.env, is_alone=len(self.args) == 1)
+            is_alone = len(self.args) == 1 and self.script is None
+            _check_program(self.args[0], self.cwd, self.env, is_alone=is_alone)
 
     async def start(
         self,
@@ -154,27 +160,36 @@ class Command:
             "keep": keep,
             **_own_session(),
         }
-        if self.script is not None:
+        if self.on and self.script is not None:
             popen["script"] = self.script
-        launcher = self.on or launch.best()
+        launcher = self.on or await launch.best()
+        if launcher is launch.portable:
+            popen["default_signals"] = True  # elsewhere they are so always: the program is no child of this process
         if make_log:
             popen["log"] = make_log()
-        with contextlib.ExitStack() as files:
+        with contextlib.ExitStack() as files, contextlib.ExitStack() as if_it_fails:
+            args, written = self.args, None
+            if self.script is not None and not self.on:
+                fd, written = storage.create_file(".sh")
+                if_it_fails.callback(written.unlink)
+                script.write(fd, self.script)
+                args = script.arguments(args, self.script, written.as_posix())
             if self.input is not None:
                 # a file and not a pipe: no size blocks, and there is no task that feeds it
                 file = files.enter_context(tempfile.TemporaryFile(dir=storage.directory()))
                 file.write(self.input)
                 file.seek(0)
                 popen["stdin"] = file
-            files.enter_context(_default_signals())
             try:
-                if isinstance(self.args, str):
-                    started = await process.start_shell(launcher, self.args, **popen)
+                if isinstance(args, str):
+                    started = await process.start_shell(launcher, args, **popen)
                 else:
-                    program, *args = self.args
-                    started = await process.start_exec(launcher, program, *args, **popen)
+                    started = await process.start_exec(launcher, *args, **popen)
             except OSError as error:
                 raise self._worded(error) from None
+            if_it_fails.pop_all()
+        if self.script is not None:
+            self._follow_script(started, written, keep=keep)
         if self.name:
             started.name = self.name
         where = f" on {started.where}" if started.where else ""
@@ -186,12 +201,31 @@ class Command:
     def _worded(self, error: OSError) -> OSError:
         """The same error, better worded."""
         words = [self.args] if isinstance(self.args, str) else self.args
-        program = None if self.on or isinstance(self.args, str) else _found(words[0], self.cwd, self.env)
+        is_here = not (self.on or isinstance(self.args, str)) and error.filename == words[0]  # and it is no directory
+        program = _found(words[0], self.cwd, self.env) if is_here else None
         if text := not_started(error.errno or 0, program, self.args, os.environ if self.env is None else self.env):
             return OSError(error.errno, text, f"{words[0]:.80}")  # as it shows itself: a slice shows all it has
         if error.filename == words[0]:
             error.filename = words[0]  # the caller's own object, which may show itself in another way
         return error
+
+    def _follow_script(self, started: process.Process, file: Path | None, *, keep: bool) -> None:
+        """When it has ended, see what failed in it, and remove its file."""
+        text = self.script
+        assert text is not None
+        started.args, started.name = self.args, script.title(text)
+        name = self.name if self.name != started.name else ""
+        remove = storage.remove_with(started, file) if file and not keep else None  # bash may not have read it yet
+
+        def look(ended: process.Process) -> None:
+            failed = failed_command(script.note(file) if file else ended.note, text)
+            ended.failed_command = failed and replace(failed, script=name)
+            if remove:
+                remove()
+            elif file:
+                file.unlink(missing_ok=True)
+
+        started.add_done_callback(look)
 
 
 def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[str, ...] | str:
@@ -296,8 +330,8 @@ def _text(which: str, word: Any) -> str:
     if "\0" in text:
         raise ValueError(f"{which} ({text!r:.80}) holds a NUL character; no program can get that as an argument")
     try:
-        os.fsencode(text)
-    except UnicodeEncodeError as error:
+        encode(text)
+    except ValueError as error:
         raise ValueError(f"{which} ({text!r:.80}) is no text that a program can get: {error}") from None
     return text
 
@@ -390,24 +424,6 @@ def _own_session() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
-
-
-@contextlib.contextmanager
-def _default_signals() -> Iterator[None]:
-    """While a program is started, no signal is *ignored* here: what is ignored would stay ignored in the program."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
-    for number in ignored:
-        signal.signal(number, lambda *_: None)  # the same for us; a handler becomes the default in the program
-    try:
-        yield
-    finally:
-        for number in ignored:
-            signal.signal(number, signal.SIG_IGN)
 
 
 def _log_end(ended: process.Process) -> None:

@@ -12,12 +12,17 @@ is a living process that is not the program is not ours any more.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
 import weakref
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
+
+from . import process_table
+from .survivor import Survivor, is_held
 
 if TYPE_CHECKING:
     import psutil
@@ -28,16 +33,25 @@ _ROUNDS = 10  # how often a kill looks again for processes forked meanwhile
 
 
 class Family:
-    """A program and its descendants. `own_session`: it was started in a session of its own."""
+    """A program and its descendants. `own_session`: it was started in a session of its own.
+
+    Attributes:
+        refused: why the last signal could not be sent to some of it; None: it could.
+    """
 
     is_threadsafe = False
     """Whether `send_signal` may be called in any thread, and not on the event loop of the process alone."""
+    kill_grace = 5.0
+    """Seconds that it may take to be gone after SIGKILL: much memory is given back slowly."""
 
     def __init__(self, process: Process, *, own_session: bool) -> None:
         self.pid = process.pid
         self._process = weakref.ref(process)  # a family may be known longer than its process, and must not hold its log
         self._own_session = own_session
         self._known: set[psutil.Process] = set()
+        self._is_blind = False  # the process table cannot be read here
+        self._owner = os.getpid()  # a forked child has no families
+        self.refused: OSError | None = None
 
     def __repr__(self) -> str:
         return f"<Family of process {self.pid}: {len(self.alive())} alive>"
@@ -57,7 +71,7 @@ class Family:
         import psutil  # late: the import of ipyproc loads the standard library only
 
         used, memory, count, paused = 0.0, 0, 0, False
-        for member in self.alive():
+        for member in self._look(process_table.recent):
             try:
                 with member.oneshot():
                     used += sum(member.cpu_times()[:4])
@@ -70,8 +84,25 @@ class Family:
         return used, memory, count, paused
 
     def is_alive(self) -> bool:
-        """Whether anything of it runs now."""
-        return bool(self.alive())
+        """Whether anything of it runs now. Only if nothing does that is known is the whole machine looked through."""
+        if any(runs(member) for member in self._known) or self.alive():
+            return True
+        return self._is_blind and self.has_program
+
+    def survivors(self) -> list[Survivor]:
+        """What of it lives on, the program first, and why."""
+        import psutil  # late: the import of ipyproc loads the standard library only
+
+        members = set(self.alive())
+        if self.has_program:  # it may have ended, and we have not heard of it
+            with contextlib.suppress(psutil.Error):
+                members.add(psutil.Process(self.pid))
+        return [Survivor.of(member) for member in sorted(members, key=self._place)]
+
+    def is_out_of_reach(self) -> bool:
+        """Whether something of it lives on, and we may signal none of that."""
+        members = [member for member in self._known if runs(member)] or self.alive()
+        return bool(members) and not any(process_table.may_signal(member.pid) for member in members)
 
     def left(self) -> int:
         """How many processes are left of it, now that the program has ended; 0 where nobody can tell at once."""
@@ -86,75 +117,107 @@ class Family:
 
     def alive(self) -> set[psutil.Process]:
         """Look for the family now: all its processes that still run (zombies do not)."""
+        return self._look(process_table.now)
+
+    def _look(self, table: Callable[[], process_table.Rows]) -> set[psutil.Process]:
         import psutil  # late: the import of ipyproc loads the standard library only
 
+        if os.getpid() != self._owner:
+            return set()
+        try:
+            rows, self._is_blind = table(), False
+        except OSError:
+            self._known, self._is_blind = set(), True
+            return self._known
         found = {member for member in self._known if runs(member)}
-        children: dict[int, list[psutil.Process]] = {}
         ours = self.has_program
-        session = self.pid if self._own_session and (ours or not psutil.pid_exists(self.pid)) else None
-        for process in psutil.process_iter(["ppid"]):
-            children.setdefault(process.info["ppid"], []).append(process)
-            if (process.pid == self.pid and ours) or (session is not None and session_of(process.pid) == session):
-                found.add(process)
+        first = [self.pid] * ours
+        if self._own_session and (ours or self.pid not in rows):
+            first += [pid for pid, (_, session) in rows.items() if session == self.pid]
+        for pid in first:
+            with contextlib.suppress(psutil.Error):
+                found.add(psutil.Process(pid))
+        children: defaultdict[int, list[int]] = defaultdict(list)
+        for pid, (parent_pid, _) in rows.items():
+            children[parent_pid].append(pid)
         parents = list(found)
         while parents:
             parent = parents.pop()
-            with contextlib.suppress(psutil.Error):
-                born = parent.create_time()
-                new = [child for child in children.get(parent.pid, ()) if child.create_time() >= born]
-                parents += [child for child in new if child not in found]
-                found.update(new)
+            for pid in children[parent.pid]:
+                with contextlib.suppress(psutil.Error):
+                    child = psutil.Process(pid)
+                    if child not in found and child.create_time() >= parent.create_time():
+                        found.add(child)
+                        parents.append(child)
         self._known = {member for member in found if runs(member)}
         return self._known
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
-        """Send a signal to the whole family; the number of processes that were reached.
+        """Send a signal to the whole family; the number of processes that were reached; see `refused`.
 
         `kill_in`: seconds after which what is left gets SIGKILL, from a launcher whose programs somebody else holds; he
         does so even if this process is busy by then. Here nobody does.
 
-        SIGKILL is repeated until nobody new is found. Any other signal is followed by SIGCONT, so that a stopped
+        SIGKILL and SIGSTOP are repeated until nobody new is found. Any other signal is followed by SIGCONT, so that a stopped
         program gets it. Windows: every signal but CTRL_C_EVENT and CTRL_BREAK_EVENT ends the processes.
         """
-        reached: set[psutil.Process] = set()
+        self.refused = None
+        met: set[psutil.Process] = set()
+        reached: list[psutil.Process] = []
         for _ in range(_ROUNDS):
-            new = self.alive() - reached
+            new = self.alive() - met
+            met |= new
             # the program first: a shell whose child has gone would end with a status of its own, and not by the signal
-            reached |= {member for member in sorted(new, key=self._is_descendant) if _send(member, number)}
-            if not new or number != getattr(signal, "SIGKILL", None):
+            reached += [member for member in sorted(new, key=self._place) if self._send(member, number)]
+            if not new or number not in (getattr(signal, "SIGKILL", None), getattr(signal, "SIGSTOP", None)):
                 break
+        if self._is_blind and self.has_program:
+            return self._send_blindly(number)
         if sys.platform != "win32" and number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
             for member in reached:
-                _send(member, signal.SIGCONT)
+                self._send(member, signal.SIGCONT)
         return len(reached)
 
-    def _is_descendant(self, member: psutil.Process) -> bool:
-        return bool(member.pid != self.pid)
+    def _send_blindly(self, number: int) -> int:
+        """To the program and its process group, of which it is the leader: nobody else can be found."""
+        if sys.platform == "win32":
+            return 0
+        send = os.killpg if self._own_session else os.kill
+        try:
+            send(self.pid, number)
+            if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
+                send(self.pid, signal.SIGCONT)
+        except ProcessLookupError:
+            return 0
+        except OSError as error:
+            self.refused = error
+            return 0
+        return 1
 
+    def _send(self, member: psutil.Process, number: int) -> bool:
+        import psutil  # late: the import of ipyproc loads the standard library only
 
-def session_of(pid: int) -> int | None:
-    """The session of a process; None when it has just ended, or where there are no sessions."""
-    try:
-        return os.getsid(pid) if sys.platform != "win32" else None
-    except OSError:
-        return None
+        if number == getattr(signal, "SIGKILL", None) and member.pid == self.pid and is_held(member):
+            # asyncio (3.12 and newer) would wait in the event loop until the debugger lets go of what is left of it
+            self.refused = BlockingIOError(errno.EBUSY, "a debugger holds it")
+            return False
+        try:
+            member.send_signal(number)
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:
+            self.refused = PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+            return False
+        except OSError as error:  # Windows: there is no console that could hand it over
+            self.refused = error
+            return False
+        return True
 
+    def kill_in(self, seconds: float) -> None:
+        """Bring forward the SIGKILL that was announced to `send_signal`. Here nobody does it."""
 
-def sessions() -> set[int | None]:
-    """The sessions that any process is in."""
-    import psutil  # late: the import of ipyproc loads the standard library only
-
-    return {session_of(pid) for pid in psutil.pids()}
-
-
-def _send(member: psutil.Process, number: int) -> bool:
-    import psutil  # late: the import of ipyproc loads the standard library only
-
-    try:
-        member.send_signal(number)
-    except psutil.Error:
-        return False  # it has just ended, or runs as another user now
-    return True
+    def _place(self, member: psutil.Process) -> tuple[bool, int]:
+        return member.pid != self.pid, member.pid
 
 
 def runs(member: psutil.Process) -> bool:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 
 from . import screen, status
+from .encoding import ENCODING
 from .log import STDOUT_FD, Log
 from .screen import WINDOW, Row, Screen, inert_line
 
@@ -31,9 +32,10 @@ _MUCH = 1 << 16  # bytes of rows that are read at a time; of a longer line only 
 _REACH = 1 << 20  # bytes of rows that the first moves may reach
 _SLICE = 0.005  # seconds that `follow` takes
 _MOST_BEHIND = 1 << 22  # bytes of moves that may wait to go through the screen
+_SETTLED = "utf-8"  # in which the second log is written: any character can stand in a row
 _UNSEEN = bytes({*range(32), 127} - {*b"\t\n\r\b"})
 _INERT = re.compile(
-    rb"\x1b\[[0-?]{0,4096}[ -/]{0,64}[@-~]?|\x1b[\]PX^_][^\x07\x1b\n]{0,4096}(?:\x07|\x1b\\)?"
+    rb"\x1b\[[0-?]{0,4096}[ -/]{0,64}[@-~]?|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"
     rb"|\x1b[ -/]{0,64}[0-~]?|[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]"
 )
 
@@ -118,7 +120,7 @@ class Rows:
             while self.follow():
                 pass
         stream = self.open[-1].stream if self.open else STDOUT_FD
-        self._screen.feed([(stream, f"{screen.inert_line(text)}\n".encode())])
+        self._screen.write(stream, f"{screen.inert_line(text)}\n")
         self._settle()
 
     def read(self, first: int, count: int) -> list[Row]:
@@ -139,6 +141,19 @@ class Rows:
             if max(first, self._first) <= number < stop:
                 found.append(self._long_row(number) if row.left_out and not self._settled else row)
         return found
+
+    def warm(self, first: int, count: int) -> None:
+        """Read what `read` would, for nothing: from then on it is in the memory of the system.
+
+        Call it in another thread, for from a slow disk it takes long; it needs nothing that another one changes.
+        """
+        settled, end = self._settled, self._settled_from
+        if settled and first >= end:
+            start = settled.offset_of(first - end)
+            _read(settled, start, settled.offset_of(first - end + count))
+        else:
+            start = self.log.offset_of(max(0, first - _BEFORE), self._streams)
+            _read(self.log, start, self.log.offset_of(first + count, self._streams))
 
     def read_all(self, first: int, stop: int) -> list[Row]:
         """All rows from `first` up to `stop`."""
@@ -165,9 +180,14 @@ class Rows:
 
         Without `case`, upper and lower case are the same.
         """
+        # what another thread changes is taken now; the rest is done as far as somebody asks, in any thread
+        return self._find(text, self._screen.all, self._first, self._settled, self._settled_from, case=case)
+
+    def _find(
+        self, text: str, on_screen: list[Row], screen_from: int, settled: Log | None, settled_from: int, *, case: bool
+    ) -> Iterator[int | None]:
         wanted = text if case else text.casefold()
-        on_screen, screen_from = self._screen.all, self._first
-        end = self._settled_from if self._settled else screen_from
+        end = settled_from if settled else screen_from
         for found in _search(self.log, self._streams, text, case=case):
             if found is None:
                 yield None
@@ -175,14 +195,14 @@ class Rows:
                 break
             elif _holds(found[1], wanted, case=case):
                 yield found[0]
-        if self._settled:
-            for found in _search(self._settled, (STDOUT_FD,), text, case=case):
+        if settled:
+            for found in _search(settled, (STDOUT_FD,), text, case=case, encoding=_SETTLED):
                 if found is None:
                     yield None
-                elif self._settled_from + found[0] < screen_from and _holds(
-                    found[1].partition(b":")[2], wanted, case=case
+                elif settled_from + found[0] < screen_from and _holds(
+                    found[1].partition(b":")[2], wanted, case=case, encoding=_SETTLED
                 ):
-                    yield self._settled_from + found[0]
+                    yield settled_from + found[0]
         for number, row in enumerate(on_screen, screen_from):
             if wanted in (row.plain if case else row.plain.casefold()):
                 yield number
@@ -202,7 +222,7 @@ class Rows:
         self._first += len(gone)
         if self._settled and gone:
             lines = (f"{row.stream}{row.left_out or ''}:{row.coded}\n" for row in gone)
-            self._settled.write(STDOUT_FD, "".join(lines).encode())
+            self._settled.write(STDOUT_FD, "".join(lines).encode(_SETTLED))
 
     def _jump(self, offset: int) -> None:
         """Go on with the first line behind this offset: what is between was never in sight."""
@@ -230,7 +250,7 @@ class Rows:
         start = self._settled.offset_of(first - self._settled_from)
         most = self._settled_from + self._settled.lines_before(start + _MUCH)
         end = self._settled.offset_of(max(first + 1, min(stop, most)) - self._settled_from)
-        return [_settled_row(line) for line in self._settled.read(start, end - start).splitlines()]
+        return [_settled_row(line) for line in self._settled.joined(start, end - start).splitlines()]
 
     # --- rows that are lines of the log --------------------------------------------------------------------------
 
@@ -283,16 +303,25 @@ class Rows:
         start = log.offset_of(log.lines_before(end, (stream,)), (stream,))
         size = log.size_between(start, end, (stream,))
         if len(held) < size and b"\r" not in held.rstrip(b"\r"):
-            row.left_out = size - len(row.text.encode())
+            row.left_out = size - len(row.text.encode(ENCODING, "replace"))
         return row
 
 
-def _search(log: Log, streams: Collection[int], text: str, *, case: bool) -> Iterator[tuple[int, bytes] | None]:
+def _read(log: Log, start: int, stop: int) -> None:
+    """Of what is between these offsets as much as is looked at for an answer: long lines are passed over."""
+    for part in (start, max(start, stop - _MUCH)):
+        for _ in log.pieces(part, min(_MUCH + 2 * _PART, max(0, stop - part))):
+            pass
+
+
+def _search(
+    log: Log, streams: Collection[int], text: str, *, case: bool, encoding: str = ENCODING
+) -> Iterator[tuple[int, bytes] | None]:
     """(number, what of it was looked at) of each line that may hold this text; and None after each piece of work.
 
     Looked at are lines that have ended; of a line that does not end for long, the parts as they come.
     """
-    wanted = (text if case else text.casefold()).encode()
+    wanted = (text if case else text.casefold()).encode(encoding, "replace")
     number = before = 0
     begun: dict[int, bytes] = {}  # the open line of each stream, its last part
     open_hits: dict[int, bytes] = {}  # the long open lines that hold it
@@ -310,7 +339,7 @@ def _search(log: Log, streams: Collection[int], text: str, *, case: bool) -> Ite
         data = piece[:end] if end else piece
         if len(data.translate(None, _UNSEEN)) != len(data):
             data = _INERT.sub(b"", data)
-        folded = data if case else data.lower() if data.isascii() else data.decode(errors="replace").casefold().encode()
+        folded = data if case else _casefolded(data, encoding)
         if len(folded) != len(data):
             data = folded  # then it is this that is looked at
         counted = 0
@@ -329,20 +358,24 @@ def _search(log: Log, streams: Collection[int], text: str, *, case: bool) -> Ite
             number += data.count(b"\n", counted)
 
 
-def _holds(line: bytes, wanted: str, *, case: bool) -> bool:
+def _casefolded(data: bytes, encoding: str) -> bytes:
+    return data.lower() if data.isascii() else data.decode(encoding, "replace").casefold().encode(encoding, "replace")
+
+
+def _holds(line: bytes, wanted: str, *, case: bool, encoding: str = ENCODING) -> bool:
     """Whether the text is in the line as it is seen: what is overwritten is not."""
     rewritten = b"\r" in line.removesuffix(b"\r") or b"\b" in line
-    shown = _row(STDOUT_FD, line).plain if rewritten else line.decode(errors="replace")
+    shown = _row(STDOUT_FD, line, encoding).plain if rewritten else line.decode(encoding, "replace")
     return wanted in (shown if case else shown.casefold())
 
 
-def _row(stream: int, line: bytes) -> Row:
-    return screen.rows([(stream, line + b"\n")])[0]
+def _row(stream: int, line: bytes, encoding: str = ENCODING) -> Row:
+    return screen.rows([(stream, line + b"\n")], encoding)[0]
 
 
 def _settled_row(line: bytes) -> Row:
     head, _, coded = line.partition(b":")
-    row = _row(int(head[:1]), coded)
+    row = _row(int(head[:1]), coded, _SETTLED)
     row.left_out = int(head[1:] or 0)
     return row
 
@@ -400,5 +433,7 @@ def fitting(rows: Iterator[Row], cost: Callable[[Row], int], size: int, lines: i
 
 
 def _told(what: str, log: Log) -> Row:
+    if not log.is_there():
+        return Row(0, f"... {what}; somebody has removed the log")
     log.keep()
     return Row(0, f"... {what}; full log: {inert_line(str(log.path))}")

@@ -16,8 +16,8 @@ class Usage:
 
     Attributes:
         user, system: seconds of CPU time, in its own code and in the operating system's.
-        peak_bytes: the greatest resident memory that any one of them had, in bytes. Linux counts what the process was
-            before its program began, which is the shim: less than that, some 12 MB, is never told.
+        peak_bytes: the greatest resident memory that any one of them had, in bytes; None: not known. Linux counts what the
+            process was before its program began, which is a part of our shim: what is not above that, some 13 MB, is None.
 
     Example:
         >>> import ipyproc
@@ -27,10 +27,11 @@ class Usage:
 
     user: float
     system: float
-    peak_bytes: int
+    peak_bytes: int | None
 
     def __str__(self) -> str:
-        return f"{self.user + self.system:.2f} s of CPU, {size_words(self.peak_bytes)} at the peak"
+        peak = "" if self.peak_bytes is None else f", {size_words(self.peak_bytes)} at the peak"
+        return f"{self.user + self.system:.2f} s of CPU{peak}"
 
 
 def signal_name(number: int) -> str:

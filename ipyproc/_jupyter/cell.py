@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
-from .._core import launch, log, status, storage
+from .._core import launch, log, status, value
 from .._core.advice import NO_INPUT
 from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
@@ -29,7 +29,7 @@ from .._core.errors import ProcessExitError, ProcessLost
 from .._core.ladder import INTERRUPT
 from .._core.process import DEVNULL, PIPE, Process
 from .._core.screen import inert_line
-from .._core.stage import all_ended, finish
+from .._core.stage import DRAIN_GRACE, VALUE_GRACE, all_ended, finish
 from . import interrupt, kernel, state, transcript
 from .captured import Captured
 from .card import Card
@@ -39,7 +39,7 @@ from .options import Options
 from .stream import StreamView
 from .table import Table
 from .untold import has_failed_by_itself
-from .view import NoView, View, keep_updated
+from .view import Guard, NoView, View, keep_updated
 
 CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
 WAIT_SHOWN = 1.0  # seconds; a program that waits so long for a place on another machine is said to
@@ -50,7 +50,7 @@ _NO_CARD = "no page, a captured cell, an Output widget, a thread, --plain or --q
 
 @dataclass(frozen=True)
 class Command:
-    """What to start. `script` is put into a file whose name is the last argument; `input` is for standard input."""
+    """What to start. `script` is what the shell in `args` is to run; `input` is for standard input."""
 
     args: tuple[str, ...]
     title: str
@@ -141,7 +141,6 @@ class Cell:
         self._starting: asyncio.Task[Process] | None = None
         self._shown: View = NoView()
         self._writes: Captured | None = None
-        self._remove_script: Callable[[], object] = lambda: None
 
     async def run(self) -> Outcome:
         """Start it and, in the foreground, wait for it.
@@ -168,7 +167,6 @@ class Cell:
         except BaseException:
             if self._process:  # nobody would know of it any more
                 await self._process.ladder.abandon()
-            self._remove_script()
             raise
 
     async def clean_up(self) -> None:
@@ -202,18 +200,15 @@ class Cell:
             stdin: Any = PIPE if options.stdin == "ask" else DEVNULL
             if options.stdin not in (None, "ask", "none"):
                 stdin = files.enter_context(Path(options.stdin).open("rb"))  # noqa: ASYNC230 -- opens at once, or fails
-            args = self._command.args
-            if self._command.script is not None and not options.on:
-                args += (str(self._write_script(self._command.script)),)
             program = Program.of(
-                args,
+                self._command.args,
                 stdin=stdin,
                 input=self._command.input,
                 cwd=options.cwd,
                 env=self._env,
                 name=self._command.title,
                 on=options.on,
-                script=self._command.script if options.on else None,
+                script=self._command.script,
             )
             program.check()
             process = await program.start(make_log=self._make_log, keep=options.keep)
@@ -244,8 +239,9 @@ class Cell:
             raise UsageError(f"--log: cannot write to {path!r}: {error.strerror}") from None
 
     async def _in_foreground(self, process: Process) -> Outcome:
-        ending = asyncio.ensure_future(finish(process, self._options.timeout))
-        self._hand_over_text(None)
+        grace = VALUE_GRACE if self._variables or self._captured else DRAIN_GRACE
+        ending = asyncio.ensure_future(finish(process, self._options.timeout, grace=grace))
+        self._shell.user_ns.update(dict.fromkeys(self._variables.values(), ""))
         self._writes = None  # of a process that was lost
         self._shown = self._with_captured(self._view(process, plain=True))  # if it is cancelled at once
         try:
@@ -257,22 +253,30 @@ class Cell:
             raise
         finally:
             ending.cancel()
-            self._remove_script()
-            self._hand_over_text(process)
-            self._leave(process)
+            try:
+                missing = await self._hand_over_text(process)
+            finally:
+                self._leave(process)
+        missing = missing or (self._writes.error if self._writes else None)
         self._tell_failure(process, raises=bool(process.lost or self._options.raise_error))
         if process.lost:
             return Outcome(process, process.lost)
         done = CompletedProcess.of(process)
+        if done.lives_on:
+            return Outcome(done, done.error())
+        if not (state.has_failed(process) or self._interrupted):
+            return Outcome(done, missing or await asyncio.to_thread(self._convert, done))
         if not self._options.raise_error:
             return Outcome(done)
         if self._interrupted:
             return Outcome(done, interrupted=f"`{process.name}` {status.describe(process.returncode)}")
-        error = done.error() if state.has_failed(process) else None
+        error = done.error()
         has_input = self._options.stdin is not None or self._command.input is not None
         if isinstance(error, ProcessExitError) and error.advice.endswith(NO_INPUT) and not has_input:
             error.advice += "; --stdin ask gives you a row to type in"
-        return Outcome(done, error or self._convert(done))
+        if error and missing:
+            error.add_note(str(missing))
+        return Outcome(done, error)
 
     def _convert(self, done: CompletedProcess) -> BaseException | None:
         """Put the output into the variable as `--format` asks for; the error, if it is not in that format."""
@@ -394,7 +398,9 @@ class Cell:
         if self._options.keep:
             notes.append(f"kept; log: {inert_line(str(_log(process).path))}")
         note = " · ".join(notes)
-        return Card(process, self._streams, note, self._limits.transcript, display, self._options.notify)
+        with Guard(_log(process)):
+            return Card(process, self._streams, note, self._limits.transcript, display, self._options.notify)
+        return StreamView(process, self._streams, live=True)  # text stands in for a card that could not be made
 
     async def _follow(self, process: Process, view: View) -> None:
         """What goes on behind a cell with `--bg`."""
@@ -403,8 +409,9 @@ class Cell:
             await keep_updated(view, _log(process), ending)
         finally:
             ending.cancel()
-            self._remove_script()
         await _until_end(process, view)
+        if self._writes and (error := self._writes.error):
+            self._note(f"... not all of the output of {process.name} was captured: {type(error).__name__}: {error}")
         if has_failed_by_itself(process) and not kernel.drops_late_output(self._shell):
             self._tell_failure(process, raises=False)
 
@@ -415,9 +422,16 @@ class Cell:
         elif self._starting:
             self._starting.cancel()
 
-    def _hand_over_text(self, process: Process | None) -> None:
+    async def _hand_over_text(self, process: Process) -> Exception | None:
+        """Give the variables their text; an error, if not all of it is there. In a thread: it may be much, on a slow disk."""
+        output, why = _log(process), ""
         for stream, name in self._variables.items():
-            self._shell.user_ns[name] = _log(process).text(stream) if process else ""
+            self._shell.user_ns[name] = await asyncio.to_thread(_text, output, stream)
+            why = why or await asyncio.to_thread(output.missing, {stream})
+            if process.is_over and output.is_open(stream):
+                left = status.count_words(process.family.left(), "process", "processes")
+                self._note(f"... {name} may not be complete: {left} of {process.name} left, and can still write to it")
+        return ValueError(f"{status.quoted(process.name)}: {why}") if why else None
 
     def _hand_over_readers(self, process: Process) -> None:
         for stream, own in ((log.STDOUT_FD, process.stdout), (log.STDERR_FD, process.stderr)):
@@ -425,14 +439,6 @@ class Cell:
                 self._shell.user_ns[self._variables[stream]] = _log(process).reader(stream)
             else:
                 own.consume()  # type: ignore[union-attr]  # the cell has read it, as with %%script
-
-    def _write_script(self, text: str) -> Path:
-        """A file and not standard input: a program in the script that reads its input must not eat the script."""
-        fd, path = storage.create_file(".sh")
-        self._remove_script = storage.remove_with(self, path)
-        with open(fd, "wb") as file:
-            file.write(os.fsencode(text) + b"\n")  # a here-document wants the end of its last line
-        return path
 
 
 async def _first_output(output: log.Log, streams: Collection[int]) -> None:
@@ -448,6 +454,11 @@ async def _until_end(process: Process, view: View) -> None:
     finally:
         ending.cancel()
     view.finish()
+
+
+def _text(output: log.Log, stream: int) -> str:
+    """What there is of a stream, complete or not."""
+    return value.text(output.joined(streams={stream}))
 
 
 def _log(process: Process) -> log.Log:

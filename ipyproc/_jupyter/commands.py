@@ -17,7 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from .._core import log, status
-from .._core.errors import ProcessLost
+from .._core.errors import ProcessLost, ProcessNotStopped
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
@@ -25,7 +25,7 @@ from .._core.screen import inert_line
 from . import interrupt, kernel, transcript
 from .card import Card
 from .table import Entry, Table, over
-from .view import keep_updated
+from .view import Guard, keep_updated
 
 LIVE = "a live table with buttons; as text where there is no page"
 WORDS = {
@@ -154,17 +154,18 @@ def card(process: Process, table: Table, limit: int) -> Card:
 def view(process: Process, table: Table, limit: int) -> None:
     """Show a process in the cell that runs now: a card while anything of it runs, and then its transcript."""
     assert process.log is not None
-    if can_show(table.shell) and not (process.is_over and process.log.ended and not process.family.left()):
-        card(process, table, limit).show()
-        return
-    rows = Rows(process.log, log.BOTH)
-    while rows.follow():
-        pass
-    bundle = transcript.bundle(process, rows, limit=limit)
-    if can_show(table.shell):
-        display(bundle, raw=True)
-    else:
-        sys.stdout.write(f"{bundle['text/plain']}\n")
+    with Guard(process.log):
+        if can_show(table.shell) and not (process.is_over and process.log.ended and not process.family.left()):
+            card(process, table, limit).show()
+            return
+        rows = Rows(process.log, log.BOTH)
+        while rows.follow():
+            pass
+        bundle = transcript.bundle(process, rows, limit=limit)
+        if can_show(table.shell):
+            display(bundle, raw=True)
+        else:
+            sys.stdout.write(f"{bundle['text/plain']}\n")
 
 
 def can_show(shell: InteractiveShell) -> bool:
@@ -234,7 +235,7 @@ def describe() -> str:
 async def _end(entry: Entry, word: str) -> None:
     """Await the end of one process, and say how it was."""
     if (process := entry.process) and entry.ladder:  # else its event loop may have ended too
-        with contextlib.suppress(ProcessLost):
+        with contextlib.suppress(ProcessLost, ProcessNotStopped):
             await entry.on_its_loop(process.wait() if word == "wait" else process.ladder.finished())
     sys.stdout.write(_sentence(entry))
 
@@ -262,7 +263,8 @@ async def _follow(process: Process, output: log.Log, shown: Card) -> None:
 def _show(entry: Entry, table: Table, limit: int) -> None:
     process = entry.process
     if process and process.log and entry.ladder and can_show(table.shell):
-        card(process, table, limit).show()
+        with Guard(process.log):
+            card(process, table, limit).show()
     else:
         sys.stdout.write(_log(entry))
 
@@ -277,7 +279,8 @@ def _log(entry: Entry) -> str:
     lines = status.count_words(told.lines, "line", "lines")
     where = "it has no log"
     if told.log:
-        where = f"log: {inert_line(str(told.log))}" if told.log.exists() else "its output went with the process"
+        where = "somebody has removed its log" if process else "its output went with the process"
+        where = f"log: {inert_line(str(told.log))}" if told.log.exists() else where
     return f"{tail}... {_sentence(entry).rstrip()} · {lines} · {where}\n"
 
 

@@ -12,13 +12,17 @@ from IPython.display import DisplayHandle
 from .._core.process import Process
 from .._core.rows import Rows
 from . import transcript
-from .view import take_in
+from .view import Guard, guarded, take_in
 
 _GLANCE = 8 * 1024  # bytes in both forms; enough for some moments
 
 
 class FirstText:
-    """Shows these streams of a process without a frame, in a display that may become another; see `display`."""
+    """Shows these streams of a process without a frame.
+
+    Attributes:
+        display: where it stands, in whose place something else may be put; None: it does not stand yet.
+    """
 
     period = 0.05  # seconds between two updates, at least
 
@@ -27,26 +31,33 @@ class FirstText:
         self._rows = Rows(process.log, streams)
         self._limit = limit
         self._shown = 0  # bytes of the log
-        self.display = DisplayHandle()
+        self._guard = Guard(process.log)
+        self.display: DisplayHandle | None = None
 
+    @guarded
     def show(self) -> None:
         """Put what there is into the cell that is running now."""
-        self.display.display(self._bundle(), raw=True)
+        bundle, self.display = self._bundle(), DisplayHandle()
+        self.display.display(bundle, raw=True)
 
+    @guarded
     def update(self) -> None:
         """Show what has come since."""
-        if self._rows.log.bytes != self._shown:
+        if self.display and self._rows.log.bytes != self._shown:
             self.display.update(self._bundle(), raw=True)
 
+    @guarded
     async def settle(self) -> None:
         """Take in all of the output."""
         await take_in(self._rows)
 
+    @guarded
     def finish(self) -> None:
         """Show all, within the bounds of a transcript."""
         while self._rows.follow():
             pass
-        self.display.update(transcript.text_bundle(self._rows, self._limit), raw=True)
+        if self.display:
+            self.display.update(transcript.text_bundle(self._rows, self._limit), raw=True)
 
     def _bundle(self) -> dict[str, str]:
         self._rows.follow()

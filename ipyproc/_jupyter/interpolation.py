@@ -25,6 +25,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
+from .._core.encoding import encode
 from .._core.screen import inert_line
 from .masked import Masked, join
 
@@ -280,7 +281,7 @@ def as_word(value: Any, what: str) -> str:
         return os.fsdecode(value)
     text = value if isinstance(value, Masked) else str(value)
     try:
-        os.fsencode(text)
-    except UnicodeEncodeError as error:
+        encode(text)
+    except ValueError as error:
         raise UsageError(f"{what} is no text that a program can get: {error}") from None
     return text

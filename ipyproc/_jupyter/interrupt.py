@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import signal
 import sys
@@ -18,33 +19,49 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from IPython import get_ipython
+
 
 class _Handler:
     """Stands in the place of another handler of SIGINT, for as long as programs are awaited (gather: several)."""
 
     def __init__(self, before: Any) -> None:
         self.before = before
-        self.actions: list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = []
+        self.actions: list[tuple[asyncio.AbstractEventLoop, Callable[[], None], contextvars.Context]] = []
 
     def __call__(self, *_: object) -> None:
         global _interrupted
         _interrupted = self.before
-        for loop, action in tuple(self.actions):
-            loop.call_soon_threadsafe(action)  # wakes any loop, however quiet
+        for loop, action, cell in tuple(self.actions):
+            loop.call_soon_threadsafe(action, context=cell)  # wakes any loop, however quiet
 
 
 _interrupted: Any = None
 """What ours stood for when the last interrupt came: the handler of the cell that ran then."""
 
 
+_cell: contextvars.ContextVar[int] = contextvars.ContextVar("_cell")
+"""The number of the cell that this code, or this task, belongs to."""
+
+
+def begin_cell() -> None:
+    """Call it before each cell: what runs from here on belongs to it."""
+    _cell.set(_cell_now())
+
+
+def _cell_now() -> int:
+    return getattr(get_ipython(), "execution_count", 0)  # it counts when a cell has ended
+
+
 @contextlib.contextmanager
 def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
     """While the body runs, SIGINT calls `action` on the running loop, and nothing else happens.
 
-    Each cell of a kernel brings a handler of its own: a program that a task of an earlier cell still awaits is not hit.
-    Python allows signal handlers in the main thread only: elsewhere (a subshell) an interrupt does what it did.
+    An interrupt is meant for the cell that runs. So it does what it did for a program that a task of an earlier cell awaits:
+    one that was begun before this cell, for each cell of a kernel brings a handler of its own; and one that is begun now.
+    Python allows signal handlers in the main thread only: elsewhere (a subshell) an interrupt does what it did, too.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or _cell.get(_cell_now()) != _cell_now():
         yield
         return
     current = signal.getsignal(signal.SIGINT)
@@ -53,7 +70,8 @@ def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
     else:
         ours = _Handler(signal.SIG_DFL if current is None else current)
         signal.signal(signal.SIGINT, ours)
-    entry = (asyncio.get_running_loop(), action)
+    # what the action says belongs to the cell, and a signal comes while there is none
+    entry = (asyncio.get_running_loop(), action, contextvars.copy_context())
     ours.actions.append(entry)
     try:
         yield

@@ -24,6 +24,7 @@ from .._core.screen import inert_line
 from . import kernel
 from .card import PAGE_PATIENCE, PAGE_RETRY, Card
 from .jobs_card import JobsCard, Picture, Row
+from .view import Guard, guarded
 
 _PERIOD, _LINE_PERIOD = 0.25, 1.0  # seconds between two updates of a page, and between two lines
 _MOST_FAILED, _MOST_RUNNING = 10, 20  # rows
@@ -51,6 +52,7 @@ class JobsView:
     """Shows jobs; its first picture a moment after the first change, its last one when it is finished."""
 
     def __init__(self, shell: InteractiveShell, jobs: Sequence[Job], halt: Callable[[int], None]) -> None:
+        self._guard = Guard()
         self._jobs = jobs
         self._failed: list[Job] = []
         captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # no display is replaced there
@@ -65,6 +67,7 @@ class JobsView:
     def __repr__(self) -> str:
         return f"<JobsView: {self._sentence()}>"
 
+    @guarded
     def note(self, job: Job) -> None:
         """This one has changed."""
         if job.state == "failed":
@@ -72,6 +75,7 @@ class JobsView:
         if self._timer is None:
             self._show_in((_PERIOD if self._is_live else _LINE_PERIOD) - (time.monotonic() - self._shown_at))
 
+    @guarded
     def finish(self) -> None:
         """They have ended: leave the last picture in the notebook."""
         if self._timer:
@@ -79,7 +83,7 @@ class JobsView:
         if self._is_live:
             self._put(self._bundle())
             if self._card and len(self._card.pages) > 1:  # a page that was loaded anew puts nothing into its place
-                self._card.draw(self._picture(over=True))
+                self._card.stay(self._picture(over=True))
             elif self._card:
                 self._card.leave()
         else:
@@ -88,6 +92,7 @@ class JobsView:
     def _show_in(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._show)
 
+    @guarded
     def _show(self) -> None:
         self._timer, self._shown_at = None, time.monotonic()
         if not self._is_live:

@@ -20,7 +20,8 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
-from .._core import launch, log, status, storage
+from .._core import launch, log, script, status, storage
+from .._core.encoding import encode
 from .._core.process import Process
 from .._core.screen import inert_line
 from . import awaiting, commands, environment, interpolation, interrupt, kernel, options, traceback, transcript
@@ -139,6 +140,8 @@ class AProcMagics(Magics):
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell | Each:
         """Everything that can be wrong with the line is an error here, before anything starts."""
         assert self.shell is not None
+        if body is not None:
+            body = body.replace("\r\n", "\n")  # a notebook from Windows; for Python code the tokenizer does it
         names = ChainMap(dict(local_ns or {}), self.shell.user_ns)
         parsed = options.parse(line, names)
         if parsed.command and (parsed.options.shell or parsed.options.strict is not None):
@@ -160,7 +163,8 @@ class AProcMagics(Magics):
             if chosen.each
             else Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
         )
-        storage.remove_with(work, *files)
+        if not chosen.keep:  # else they stay beside the log, as long as that does
+            storage.remove_with(work, *files)
         return work
 
     def _environment(self, chosen: options.Options, names: Mapping[str, Any], files: list[Path]) -> dict[str, str]:
@@ -275,8 +279,9 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
     traceback.show_as_written(shell)
-    shell.events.register("pre_execute", magics.wakeup.begin)
-    magics.wakeup.begin()  # for the cell that loads us
+    for begin in (magics.wakeup.begin, interrupt.begin_cell):
+        shell.events.register("pre_execute", begin)
+        begin()  # for the cell that loads us
     shell.events.register("pre_run_cell", magics.table.begin_cell)
     shell.events.register("post_run_cell", magics.table.untold.tell)
     for key, complete in {**dict.fromkeys(_COMPLETED, options.complete), "%aprocs": magics.complete_aprocs}.items():
@@ -305,7 +310,8 @@ def unload(shell: InteractiveShell) -> None:
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
     traceback.show_as_before(shell)
-    shell.events.unregister("pre_execute", magics.wakeup.begin)
+    for begin in (magics.wakeup.begin, interrupt.begin_cell):
+        shell.events.unregister("pre_execute", begin)
     shell.events.unregister("pre_run_cell", magics.table.begin_cell)
     shell.events.unregister("post_run_cell", magics.table.untold.tell)
     kernel.remove_completers(shell, (*_COMPLETED, "%aprocs"))
@@ -346,7 +352,14 @@ def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, n
     if chosen.stdin is not None:
         raise UsageError("--stdin: the body of the cell is the program's standard input already; use %aproc")
     text = interpolation.body(body, names, chosen.secret, quote=False) if chosen.expand else body
-    return Command(args, title, input=os.fsencode(text))
+    return Command(args, title, input=_encoded(text))
+
+
+def _encoded(body: str) -> bytes:
+    try:
+        return encode(body)
+    except ValueError as error:
+        raise UsageError(f"%%aproc: the body of the cell: {error}") from None
 
 
 def _check_stdin(name: str | None) -> None:
@@ -380,8 +393,9 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
             )
         flags = _STRICT[name]
     text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand and not chosen.each else body
-    first, *more = str(text).strip().splitlines() or [""]
-    title = _title(chosen.name or (f"{first} …" if more else first))
+    if chosen.on is None:
+        _encoded(text)
+    title = _title(chosen.name) if chosen.name else script.title(text)
     return Command((chosen.shell, *flags), title, script=text)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from .._core import status
 from .._core.completed import CompletedProcess
+from .._core.errors import ProcessNotStopped
+from .._core.failed_command import FailedCommand
 from .._core.ladder import KILL, RUNGS, TERMINATE, StopLadder
 from .._core.process import Process
 
@@ -19,6 +21,7 @@ _WHO = {
 
 
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS")
+_MOST_NAMED = 2  # processes that could not be stopped; the error has more
 _MUCH = 0.25  # of all memory; a limit of its container may be lower than that of the machine
 
 
@@ -54,6 +57,8 @@ def of(process: Process, *, paused: bool = False) -> State:
     if process.lost:
         return State("lost", "Lost: nobody saw how it ended")
     if code is None:
+        if failure := ladder.failure:
+            return State("running", f"Could not be stopped: {_names(failure)}")
         if ladder.sent:
             return State("stopping", f"Stopping ({ladder.sent.name} sent)")
         if paused:
@@ -62,6 +67,8 @@ def of(process: Process, *, paused: bool = False) -> State:
             return State("closed", "Running, its output is closed")
         return State("running", "Running")
     ended = _ended(code, process)
+    if failure := ladder.failure:
+        return State("left", f"{ended.label}; not stopped: {_names(failure)}")
     if left := process.family.left():
         count = status.count_words(left, "process", "processes")
         now = f"stopping {count} ({ladder.sent.name} sent)" if ladder.sent else f"{count} left"
@@ -69,6 +76,10 @@ def of(process: Process, *, paused: bool = False) -> State:
     if ladder.sent and not ladder.cause:
         return State(ended.name, f"{ended.label}; what was left was ended by you with {ladder.sent.name}")
     return ended
+
+
+def _names(failure: ProcessNotStopped) -> str:
+    return "; ".join(map(str, failure.survivors[:_MOST_NAMED]))
 
 
 def has_failed(process: Process) -> bool:
@@ -80,10 +91,13 @@ def of_result(done: CompletedProcess) -> State:
     """The state of a program that has ended, by what is left of it."""
     if not done.failed:
         return State("ok", "Done, exit 0")
-    name = (
-        "lost" if done.returncode is None else "timeout" if done.timed_out else "signaled" if done.signal else "failed"
-    )
-    return State(name, f"{done.outcome[0].upper()}{done.outcome[1:]}")
+    if done.lives_on:
+        name = "left"
+    elif done.returncode is None:
+        name = "lost"
+    else:
+        name = "timeout" if done.timed_out else "signaled" if done.signal else "failed"
+    return State(name, f"{done.outcome[0].upper()}{done.outcome[1:]}{_where(done.failed_command)}")
 
 
 def _ended(code: int, process: Process) -> State:
@@ -96,10 +110,14 @@ def _ended(code: int, process: Process) -> State:
         if name in _CRASHES:
             return State("failed", f"Crashed ({name})")
         return State("signaled", f"Ended by {name}, not from here{hint}")
-    return State(
-        "ok" if code in process.ok_codes else "failed",
-        f"{'Done' if code in process.ok_codes else 'Failed'}, exit {code}",
-    )
+    if code in process.ok_codes:
+        return State("ok", f"Done, exit {code}")
+    return State("failed", f"Failed, exit {code}{_where(process.failed_command)}")
+
+
+def _where(command: FailedCommand | None) -> str:
+    """Where a script has failed."""
+    return f" · {command.where}" if command else ""
 
 
 def _stopped(ladder: StopLadder, code: int) -> str:
@@ -119,5 +137,9 @@ def _memory_hint(process: Process) -> str:
     usage = process.usage
     if usage is None:
         return " (out of memory?)"
-    is_much = usage.peak_bytes > _MUCH * psutil.virtual_memory().total
-    return f" (out of memory? It had {status.size_words(usage.peak_bytes)})" if is_much else ""
+    peak = usage.peak_bytes or 0
+    try:
+        is_much = peak > _MUCH * psutil.virtual_memory().total
+    except OSError:
+        return ""  # there is no /proc
+    return f" (out of memory? It had {status.size_words(peak)})" if is_much else ""

@@ -19,7 +19,7 @@ from .._core.log import STDERR_FD
 from .._core.process import Process
 from .._core.rows import Rows, ends, fitting
 from .._core.screen import WINDOW, Row
-from .view import take_in
+from .view import Guard, guarded, take_in
 
 HEAD = TAIL = 32 * 1024  # bytes
 _LINES = 10_000
@@ -40,6 +40,7 @@ class StreamView:
     def __init__(self, process: Process, streams: Collection[int], *, live: bool) -> None:
         assert process.log is not None
         self._rows = Rows(process.log, streams)
+        self._guard = Guard(process.log)
         self._live = live
         self._stdout, self._stderr = sys.stdout, sys.stderr
         self._next = 0  # the row that is written next
@@ -51,6 +52,7 @@ class StreamView:
     def show(self) -> None:
         """Nothing stands in the cell before there is output."""
 
+    @guarded
     def update(self) -> None:
         """Write what has come since, up to the bound."""
         self._rows.follow()
@@ -68,10 +70,12 @@ class StreamView:
         if self._live and self._left > 0 and not self._rows.moves:
             self._write_open()
 
+    @guarded
     async def settle(self) -> None:
         """Take in all of the output."""
         await take_in(self._rows)
 
+    @guarded
     def finish(self) -> None:
         """Write the rest, or only the last part of it."""
         while self._rows.follow():

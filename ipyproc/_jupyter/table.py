@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from .._core import family, registry
+from .._core import family, process_table, registry
 from .._core.errors import ProcessLost
 from .._core.ladder import StopLadder
 from .._core.process import Process
@@ -182,7 +182,7 @@ class Table:
 
     def _left(self) -> list[family.Family]:
         """The families whose program has not ended, and those of whose session something is left."""
-        sessions = family.sessions()
+        sessions = process_table.sessions()
         return [each for each in self._families if each.may_be_left(sessions)]
 
     async def _see_out(self, entry: Entry, process: Process) -> None:

@@ -62,9 +62,7 @@ def picture(done: CompletedProcess) -> dict[str, str]:
             pass
         shown = ends(rows, _cost, _RESULT_BYTES // 2, _RESULT_BYTES // 2, _RESULT_LINES)
     else:
-        held = [
-            Row(stream, line) for stream, data in done.pieces() for line in screen.text(data).rstrip("\n").split("\n")
-        ]
+        held = screen.rows(done.pieces())
         shown = fitting(iter(held), _cost, _RESULT_BYTES, _RESULT_LINES)
         if hidden := len(held) - len(shown):
             shown.append(Row(0, f"... {status.count_words(hidden, 'line', 'lines')} not shown"))
@@ -146,7 +144,8 @@ def _used(usage: status.Usage | None) -> str:
     """CPU time and peak memory, where somebody has measured them."""
     if usage is None:
         return ""
-    return f"CPU {status.duration_words(usage.user + usage.system)} · peak {status.size_words(usage.peak_bytes)}"
+    peak = "" if usage.peak_bytes is None else f" · peak {status.size_words(usage.peak_bytes)}"
+    return f"CPU {status.duration_words(usage.user + usage.system)}{peak}"
 
 
 def _dotted(note: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from IPython import get_ipython
 
+from .._core.errors import ProcessNotStopped
 from .._core.waiting import refuse
 from . import interrupt, kernel, traceback
 
@@ -79,11 +80,11 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
 
 @contextlib.contextmanager
 def _heard() -> Iterator[_Interrupts]:
-    """While the body runs, hear of interrupts; if there were any, no error leaves the body."""
+    """While the body runs, hear of interrupts; if there were any, no error leaves the body but that it was in vain."""
     interrupts = _Interrupts()
     try:
         with interrupt.on_interrupt(interrupts):
             yield interrupts
-    except BaseException:
-        if not interrupts.happened:
+    except BaseException as error:
+        if not interrupts.happened or isinstance(error, ProcessNotStopped):
             raise

@@ -32,7 +32,7 @@ class Wire:
         return cls._all.setdefault(loop, cls())
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], int]] = deque()
+        self._waiting: deque[Callable[[], int | None]] = deque()
         self._messages = float(MESSAGES_AT_ONCE)  # that may be sent now
         self._bytes = float(BYTES_AT_ONCE)
         self._filled_at = time.monotonic()
@@ -41,8 +41,8 @@ class Wire:
     def __repr__(self) -> str:
         return f"<Wire with {len(self._waiting)} waiting>"
 
-    def ask(self, send: Callable[[], int], *, first: bool = False) -> None:
-        """Call `send` when it is its turn; it tells how many bytes it has sent, 0 for no message at all.
+    def ask(self, send: Callable[[], int | None], *, first: bool = False) -> None:
+        """Call `send` when it is its turn; it tells how many bytes it has sent, 0 or None for no message at all.
 
         To ask again before that changes nothing.
         """
@@ -59,7 +59,7 @@ class Wire:
         self._messages -= 1
         self._bytes -= size
 
-    def forget(self, send: Callable[[], int]) -> None:
+    def forget(self, send: Callable[[], int | None]) -> None:
         """It has nothing to send any more."""
         if send in self._waiting:
             self._waiting.remove(send)

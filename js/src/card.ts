@@ -7,7 +7,7 @@ import { askForNotifications, notify } from './notification';
 import { Output } from './output';
 import { Progress } from './progress';
 import { Stdin } from './stdin';
-import { duration, running } from './time';
+import { duration, running, stopping } from './time';
 import { type View, show } from './view';
 import { type Message, type Send, type Shown, type Tail, type Times, stamp } from './wire';
 
@@ -17,7 +17,6 @@ interface Traits {
 
 const LIVE = new Set(['running', 'closed', 'paused', 'stopping']);
 const STOPPABLE = new Set([...LIVE, 'left']);
-const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
 
 class Card implements View<Message> {
   readonly root = element('section', 'card', { role: 'group' });
@@ -136,13 +135,7 @@ class Card implements View<Message> {
     this.spinner.style.rotate = `${45 * Math.floor(elapsed + since)}deg`;
     if (name !== 'lost') put(this.time, LIVE.has(name) ? running(elapsed + since) : duration(elapsed));
     this.time.title = ended;
-    let text = label;
-    if (name === 'stopping') {
-      text = `Stopping (${sent} sent ${Math.floor(sent_ago + since)} s ago`;
-      if (next_in !== null) text += `, ${NEXT[sent]} in ${Math.max(0, Math.ceil(next_in - since))} s`;
-      text += ')';
-    }
-    put(this.label, text);
+    put(this.label, name === 'stopping' ? stopping(sent, sent_ago + since, next_in === null ? null : next_in - since) : label);
   }
 
   private hearTail(message: Tail): void {

@@ -15,3 +15,12 @@ export function duration(seconds: number): string {
     ? `${hours}:${part((seconds / 60) % 60)}:${part(seconds % 60)}`
     : `${Math.floor(seconds / 60)}:${part(seconds % 60)}`;
 }
+
+const NEXT: Record<string, string> = { SIGINT: 'SIGTERM', SIGTERM: 'SIGKILL' };
+
+/** How far stopping has come. A kernel that is busy tells of no end, so of the next signal no more is said than is known. */
+export function stopping(sent: string, ago: number, nextIn: number | null): string {
+  const when = nextIn !== null && nextIn > 0 ? `in ${Math.ceil(nextIn)} s` : 'due';
+  const next = nextIn === null ? '' : `, else ${NEXT[sent]} ${when}`;
+  return `Stopping (${sent} sent ${Math.floor(ago)} s ago${next})`;
+}

@@ -2,7 +2,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import { share, size } from '../src/size';
-import { duration, running } from '../src/time';
+import { duration, running, stopping } from '../src/time';
 import { newId, stamp, unpack } from '../src/wire';
 
 test('spans of time', () => {
@@ -31,6 +31,12 @@ const SIZES = [
   [2.14e9, '2.1 GB'],
   [5e15, '5000 TB'],
 ];
+test('how far stopping has come, with no word of what the page cannot know', () => {
+  equal(stopping('SIGTERM', 0.4, 4.6), 'Stopping (SIGTERM sent 0 s ago, else SIGKILL in 5 s)');
+  equal(stopping('SIGINT', 1.2, 0.8), 'Stopping (SIGINT sent 1 s ago, else SIGTERM in 1 s)');
+  equal(stopping('SIGTERM', 61, -56), 'Stopping (SIGTERM sent 61 s ago, else SIGKILL due)');
+  equal(stopping('SIGKILL', 2, null), 'Stopping (SIGKILL sent 2 s ago)');
+});
 
 test('sizes', () => {
   deepEqual(

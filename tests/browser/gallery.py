@@ -43,6 +43,8 @@ window.states = [
     elapsed: 182 }, ['1epoch 3/10'], []],
   [{ name: 'timeout', label: 'Timed out, stopped with SIGTERM', title: 'pytest', elapsed: 60 }, ['1....'], []],
   [{ name: 'left', label: 'Done, exit 0; 2 processes left', title: 'start-servers.sh', elapsed: 0.8 }, ['1started'], []],
+  [{ name: 'left', label: 'Timed out, stopped with SIGTERM; not stopped: sudo (pid 4711) belongs to root, and may not be signalled from here',
+    title: 'sudo -n apt-get update', elapsed: 66 }, [], []],
   [{ name: 'lost', label: 'Lost: nobody saw how it ended', title: 'rsync -a big/ remote:/big/', elapsed: 61 }, [], []],
   [{ name: 'running', label: 'Running', title: 'seq 100', folded: true, note: 'output in x' }, ['11', '12'], []],
 ];

@@ -34,7 +34,7 @@ def test_stop_and_kill_while_the_kernel_is_busy(notebook, server, picture):
     psutil.wait_procs([gentle], timeout=30)
     print(f"click to the end of the program: {(time.monotonic() - clicked) * 1000:.0f} ms")
     expect(cards[0].get_by_role("status")).to_have_text(
-        re.compile(r"Stopping \(SIGTERM sent \d s ago, SIGKILL in \d s\)")
+        re.compile(r"Stopping \(SIGTERM sent \d s ago, else SIGKILL in \d s\)")
     )
     assert not gentle.is_running()
 

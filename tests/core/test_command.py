@@ -1,8 +1,10 @@
 """What is wrong with a command is one clear error before it starts; what starts has a session and signals of its own."""
 
 import asyncio
+import errno
 import logging
 import os
+import shlex
 import signal
 import tempfile
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import ipyproc
+from ipyproc._core import launch
+from ipyproc._core.command import Command
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -106,18 +110,74 @@ async def test_words_of_all_kinds(program):
     assert (await ipyproc.run([python, *args])).stdout == "ü\n"
 
 
-async def test_session_signals_and_input(program):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a kernel does between two cells
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    try:
-        done = await ipyproc.run(*program("signals", "cat", "out", "end"))
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    assert "SIGINT" not in done.stdout
-    assert "SIGHUP" not in done.stdout
+@pytest.fixture(params=["best", "portable"])
+def launcher(request, monkeypatch):
+    """What starts programs: the best launcher here, and the one of all places."""
+    if request.param == "portable":
+        monkeypatch.setattr(launch, "best", lambda: asyncio.sleep(0, launch.portable))
+    return request.param
+
+
+@pytest.fixture
+def ignoring(monkeypatch):
+    """Signals are ignored here, as they are in a kernel between two cells, and under nohup; and nobody changes that."""
+    ignored = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in ignored]
+    set_signal = signal.signal
+
+    def refuse(*arguments):
+        raise AssertionError(f"signal.signal{arguments}: this is not the program's process")
+
+    monkeypatch.setattr(signal, "signal", refuse)
+    yield
+    for number, handler in zip(ignored, before, strict=True):
+        assert signal.getsignal(number) is signal.SIG_IGN
+        set_signal(number, handler)
+
+
+async def test_what_is_ignored_here_is_not_ignored_in_the_program(program, launcher, ignoring):
+    done = await ipyproc.run(*program("signals", "cat", "out", "end"))
+    assert not {"SIGINT", "SIGHUP", "SIGTERM"} & set(done.stdout.split())
     assert done.stdout.endswith("\nend\n")
+    done = await ipyproc.run(f"exec {shlex.join(program('signals'))}", shell=True)
+    assert not {"SIGINT", "SIGHUP", "SIGTERM"} & set(done.stdout.split())
+
+
+async def test_all_else_of_a_start_is_as_ever_where_signals_are_ignored(program, launcher, ignoring, tmp_path):
+    process = await ipyproc.start(
+        "sh", "-c", "echo $$ $PWD; kill -STOP $$; exec env", cwd=tmp_path, env={"PATH": "/bin"}
+    )
+    pid, directory = (await process.stdout.readline()).split()
+    assert (int(pid), directory) == (process.pid, os.fsencode(tmp_path.resolve()))
+    process.resume()
+    assert await process.wait() == 0
+    names = {line.partition("=")[0] for line in process.tail(99).split("\n")[1:]}
+    assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == {"PATH"}, "nothing is added to its environment"
+    done = await ipyproc.run("env", env={"PATH": os.environ["PATH"], "LC_CTYPE": "C"})
+    assert "LC_CTYPE=C\n" in done.stdout
+    no_program, no_format = tmp_path / "text", tmp_path / "binary"
+    for path in (no_program, no_format):
+        path.write_bytes(b"\x7fnothing")
+    no_format.chmod(0o755)
+    for command, error in (
+        (Command.of(no_program), PermissionError(errno.EACCES, "", str(no_program))),
+        (Command.of(no_format), OSError(errno.ENOEXEC, "", str(no_format))),
+        (Command.of("no-such-program"), FileNotFoundError(errno.ENOENT, "", "no-such-program")),
+        (Command.of("true", cwd="/no/such"), FileNotFoundError(errno.ENOENT, "", "/no/such")),
+        (Command.of("true", ["x" * 200_000]), OSError(errno.E2BIG, "", "true")),
+    ):
+        with pytest.raises(type(error)) as caught:
+            await command.start()
+        assert (caught.value.errno, caught.value.filename) == (error.errno, error.filename)
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing_where_signals_are_ignored(launcher, ignoring, nothing_left):
+    starting = asyncio.ensure_future(ipyproc.start("sleep", "600"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
 
 
 async def test_own_session(program):

@@ -1,14 +1,18 @@
 """The stop ladder from any thread, also while the event loop is busy; what it sends, and what it says of it."""
 
 import asyncio
+import contextlib
+import errno
+import logging
 import signal
 import sys
 import threading
 import time
 
+import psutil
 import pytest
 
-from ipyproc._core import launch, process, run
+from ipyproc._core import launch, process, process_table, run
 from ipyproc._core.ladder import INTERRUPT, KILL, TERMINATE
 
 if sys.platform != "linux":
@@ -174,5 +178,170 @@ def test_stopping_what_is_left_of_a_family_is_no_reason_for_the_programs_end(pro
         assert await running.wait() == 4
         assert await running.stop() == 4
         assert running.ladder.sent and not running.ladder.cause and not running.family.alive()
+
+    asyncio.run(main())
+
+
+STUBBORN = ("ignore", "INT", "ignore", "TERM", "out", "ready", "stall")
+# the calls: a rung of the ladder, the grace that is asked for; when SIGKILL is due then
+DEADLINES = [
+    ([(TERMINATE, 30), (TERMINATE, 0.5)], 0.5),
+    ([(TERMINATE, 0.5), (TERMINATE, 30)], 0.5),
+    ([(INTERRUPT, 30), (TERMINATE, 0.5)], 0.5),
+    ([(INTERRUPT, 0.3), (TERMINATE, 30)], 0.6),
+    ([(INTERRUPT, 30), (INTERRUPT, 0.3)], 0.6),
+    ([(TERMINATE, 30), (INTERRUPT, 0.3)], 0.6),
+    ([(TERMINATE, 20), (TERMINATE, 0.5), (TERMINATE, 30), (TERMINATE, None)], 0.5),
+]
+
+
+@pytest.mark.parametrize("launcher", [supervised, launch.portable])
+@pytest.mark.parametrize(("calls", "due"), DEADLINES)
+def test_the_earliest_deadline_that_anybody_has_asked_for_holds(program, launcher, calls, due):
+    async def main():
+        running = await started(*program(*STUBBORN), launcher=launcher)
+        began = time.monotonic()
+        for rung, grace in calls:
+            running.ladder.reach(rung, "stop", grace)
+            await asyncio.sleep(0)
+        told = running.ladder.next_in + time.monotonic() - began
+        if running.ladder.sent == signal.SIGTERM:
+            assert told == pytest.approx(due, abs=0.2), "what the card counts down to"
+        else:
+            assert told == pytest.approx(due / 2, abs=0.2)
+        assert await running.wait() == -9
+        took = time.monotonic() - began
+        print(f"SIGKILL was due after {due} s, the program has ended after {took:.3f} s")
+        assert due - 0.01 < took < due + 4
+        await running.ladder.finished()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("calls", "due"), DEADLINES)
+def test_and_it_holds_though_the_loop_is_busy(program, calls, due):
+    async def main():
+        running = await started(*program(*STUBBORN))
+        began = time.monotonic()
+        for rung, grace in calls:
+            running.ladder.reach(rung, "stop", grace)
+        wait_gone(running)
+        assert due - 0.01 < time.monotonic() - began < due + 4
+        assert await running.wait() == -9
+        await running.ladder.finished()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("launcher", [supervised, launch.portable])
+@pytest.mark.parametrize("graces", [(30, 0.3), (0.3, 30)])
+def test_stop_twice_ends_it_at_the_earlier_moment(program, launcher, graces):
+    async def main():
+        running = await started(*program(*STUBBORN), launcher=launcher)
+        began = time.monotonic()
+        assert await asyncio.gather(*(running.stop(grace) for grace in graces)) == [-9, -9]
+        assert time.monotonic() - began < 10
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("launcher", [supervised, launch.portable])
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError, None])
+def test_async_with_stops_the_whole_family_when_its_body_fails(program, launcher, ended, error):
+    # without a session of its own a daemon is found by any launcher
+    daemon = " ".join(
+        program("out", "ready", "stall") if launcher is launch.portable else program("setsid", "out", "ready", "stall")
+    )
+    script = f"({daemon} &); {'exit 0' if ended else 'sleep 600'}"
+
+    async def body(families):
+        async with await started("sh", "-c", script, launcher=launcher) as running:
+            families.append(running.family)
+            if ended:
+                assert await running.wait() == 0
+            assert running.family.alive()
+            if error:
+                raise error
+            if not ended:
+                running.kill()
+
+    async def main():
+        families = []
+        with pytest.raises(error) if error else contextlib.nullcontext():
+            await body(families)
+        [family] = families
+        assert bool(family.alive()) is (error is None), "what a program has left is no failure"
+        family.send_signal(signal.SIGKILL)
+        while family.is_alive():
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+
+def test_a_rung_that_cannot_be_sent_is_passed_over_with_a_word(program, monkeypatch, caplog):
+    """As on Windows without a console, where CTRL_BREAK_EVENT ends in `[WinError 12] The access code is invalid`."""
+    send = psutil.Process.send_signal
+
+    def refuse(self, number):
+        if number == signal.SIGINT:
+            raise OSError(errno.EINVAL, "The access code is invalid")
+        send(self, number)
+
+    monkeypatch.setattr(psutil.Process, "send_signal", refuse)
+
+    async def main():
+        running = await started(*program("out", "ready", "stall"), launcher=launch.portable)
+        with pytest.raises(OSError, match=r"SIGINT cannot be sent to .*The access code is invalid") as caught:
+            running.interrupt()
+        assert caught.value.errno == errno.EINVAL
+        running.ladder.climb(INTERRUPT, "interrupt")
+        assert (running.ladder.sent, running.ladder.reached) == (signal.SIGTERM, 1)
+        await running.ladder.finished()
+        assert (running.returncode, running.ladder.cause) == (-15, "interrupt")
+
+    with caplog.at_level(logging.WARNING, "ipyproc"):
+        asyncio.run(main())
+    assert "SIGINT cannot be sent ([Errno 22] The access code is invalid), so SIGTERM is tried" in caplog.text
+
+
+def test_waiting_for_the_end_looks_through_the_machine_rarely(program, monkeypatch):
+    looks = []
+    now = process_table.now
+    monkeypatch.setattr(process_table, "now", lambda: (looks.append(time.monotonic()), now())[1])
+
+    async def main():
+        running = await started(*program(*STUBBORN), launcher=launch.portable)
+        assert await running.stop(1) == -9
+        assert len(looks) <= 5, "for SIGTERM; for SIGKILL until nothing new is there; and that nothing is left"
+        running = await started(
+            "sh", "-c", f"{' '.join(program(*STUBBORN))} & exec sleep 600", launcher=launch.portable
+        )
+        looks.clear()
+        assert await running.stop(1) == -15
+        assert len(looks) <= 6
+        running = await started(*program("out", "ready", "stall"), launcher=launch.portable)
+        looks.clear()
+        for _ in range(100):
+            assert running.family.measure()[2] == 1
+        assert len(looks) <= 1
+        await running.stop()
+
+    asyncio.run(main())
+
+
+def test_a_signal_to_the_program_goes_out_where_the_process_table_cannot_be_read(program, monkeypatch):
+    def refuse(*_):
+        raise FileNotFoundError("/proc")
+
+    def hide(self, pid=None):
+        raise psutil.NoSuchProcess(pid)
+
+    async def main():
+        running = await started(*program("ignore", "TERM", "out", "ready", "stall"), launcher=launch.portable)
+        monkeypatch.setattr(process_table, "now", refuse)
+        monkeypatch.setattr(psutil.Process, "__init__", hide)
+        assert running.family.is_alive()
+        assert await running.stop(0.2) == -9
 
     asyncio.run(main())

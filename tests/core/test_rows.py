@@ -1,5 +1,6 @@
 """Any rows of a log at once, the same as if all of it had gone through a screen; however large it is."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -432,3 +433,33 @@ def test_a_slice_of_moves_is_short():
         more = rows.follow()
         slices.append(time.process_time() - began)
     assert max(slices) < 0.05
+
+
+@pytest.mark.parametrize("size", [5_000, 100_000, 3_000_000])
+def test_an_image_is_one_row_that_counts_what_is_left_out(size):
+    made = log.Log(frozenset({1}))
+    image = b"a\x1b]1337;File=inline=1:" + b"SECRET" * (size // 6) + b"\x07b\n"
+    made.write(1, b"before\n" + image + b"after\n")
+    made.end(1)
+    rows = Rows(made, {1})
+    while rows.follow():
+        pass
+    shown = [row.plain for row in rows.read(0, 1) + rows.read(1, 1) + rows.read(2, 1)]
+    assert (shown[0], shown[2], rows.total) == ("before", "after", 3)
+    text, count = re.fullmatch(r"(ab?) … (\d+) more characters", shown[1]).groups()
+    assert text.startswith("a") and 0 <= len(image) - int(count) < 40
+    if size <= 100_000:  # of a longer line, what is found in a part of it counts
+        assert [number for number in rows.find("ECRETS", case=True) if number is not None] == []
+
+
+def test_an_image_of_many_lines_is_one_row():
+    made = log.Log(frozenset({1}))
+    made.write(1, b"before\n")
+    for part in (b"\x1bP0;1", b"q", *[b"#0;2;0;0;0~~@@vv$-\n"] * 500, b"\x1b", b"\\\nafter\n"):
+        made.write(1, part)
+    made.end(1)
+    rows = Rows(made, {1})
+    while rows.follow():
+        pass
+    shown = [row.plain for row in rows.read_all(0, rows.total)]
+    assert (shown[0], shown[2:]) == ("before", ["after"]) and shown[1].startswith(" … 95")

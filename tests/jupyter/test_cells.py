@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -23,13 +24,30 @@ def test_a_child_that_reads_stdin_cannot_eat_the_script(kernel):
         ("", "false | true\necho on", "error", ""),
         ("", "false; echo on", "error", ""),
         ("--no-strict", "false | true; false; echo on", "ok", "on\n"),
-        ("--shell sh", "echo $0 | grep -c ipyproc; false; echo on", "error", "1\n"),
+        ("--shell sh", "echo $0; false; echo on", "error", "sh\n"),
         ("--shell /bin/sh --no-strict", "false; echo on", "ok", "on\n"),
     ],
 )
 def test_scripts_are_strict_unless_told(kernel, line, body, status, text):
     done = kernel.run(f"%%aproc {line}\n{body}")
     assert (done.status, done.text()) == (status, text)
+
+
+def test_line_ends_of_windows(kernel):
+    lines = (
+        "%%aproc",
+        "for i in 1 2; do",
+        "  case $i in",
+        "    2) echo two ;;",
+        "  esac",
+        "done",
+        "cat <<X",
+        "text",
+        "X",
+    )
+    assert kernel.run("\r\n".join(lines)).text() == "two\ntext\n"
+    assert kernel.run("%%aproc --shell sh\r\nif true; then\r\necho yes\r\nfi\r\n").text() == "yes\n"
+    assert kernel.run("%%aproc od -An -c\r\na\r\nb\r\n").text().split() == ["a", r"\n", "b", r"\n"]
 
 
 def test_the_body_is_the_programs_input(kernel):
@@ -346,6 +364,16 @@ def test_unload_undoes_all(fresh_kernel):
 def test_operators_may_be_arguments_when_quoted(kernel):
     assert kernel.run("""%aproc printf <%s> '|' "a > b" x='a | b'""").text().rstrip("\n") == "<|><a > b><x=a | b>"
     assert kernel.run("%aproc --cwd ~ pwd").text() == kernel.run("import os; print(os.path.expanduser('~'))").text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there no directory can be removed that somebody is in")
+def test_the_directory_of_the_kernel_may_be_gone(fresh_kernel):
+    fresh_kernel.run("import os, tempfile; gone = tempfile.mkdtemp(); os.chdir(gone); os.rmdir(gone)")
+    assert fresh_kernel.run("%aproc echo hello").text() == "hello\n"
+    assert fresh_kernel.run("%%aproc\nx=1; echo $x").text() == "1\n"
+    assert fresh_kernel.run("%%aproc --cwd /tmp\npwd").text() == "/tmp\n"
+    assert "'below'" in fresh_kernel.run("%aproc --cwd below true").error
+    assert "'.venv' is no virtual environment" in fresh_kernel.run("%aproc --venv .venv true").error
 
 
 def test_a_long_line_is_no_burden(kernel):

@@ -142,7 +142,7 @@ def test_a_batch_shows_itself_unless_told(kernel):
 def test_a_failure_starts_no_more_and_ends_the_cell(kernel):
     kernel.run("items = range(20)")
     done = kernel.run("%%aproc --each items --jobs 1\necho {item}; [ {item} != 2 ]")
-    assert done.error.startswith("ProcessExitError: `2` exited with status 1")
+    assert done.error.startswith("ProcessExitError: `2`, line 1: `[ 2 != 2 ]` exited with 1")
     assert done.displays[-1]["text/plain"].startswith("2 of 20 done · 1 failed · ")
 
 

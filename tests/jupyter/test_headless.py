@@ -11,6 +11,9 @@ import nbformat
 import papermill
 import psutil
 import pytest
+from traitlets.config import Config
+
+from .kernel_session import sockets
 
 
 def notebook(*cells):
@@ -22,7 +25,9 @@ def notebook(*cells):
 
 
 def execute(made, **keywords):
-    return nbclient.NotebookClient(made, **({"timeout": 60} | keywords)).execute()
+    with sockets() as where:
+        config = Config(KernelManager=where)
+        return nbclient.NotebookClient(made, config=config, **({"timeout": 60} | keywords)).execute()
 
 
 def text(cell, name="stdout"):

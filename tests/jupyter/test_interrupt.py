@@ -45,6 +45,30 @@ def test_whatever_else_a_cell_awaits_is_interrupted_at_once_and_the_program_goes
     assert kernel.run("await p.stop()").value == "-15"
 
 
+@pytest.mark.parametrize("launcher", ["best", "portable"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "await (await ipyproc.start(*program, 'exit', '0')).wait()",
+        "await ipyproc.parallel([[*program, 'exit', '0']] * 4, jobs=2, check=False)",
+        "%aproc --quiet --no-raise-error {program} exit 0",
+    ],
+)
+def test_every_cell_hears_its_interrupt_while_a_task_of_an_earlier_one_starts_programs(fresh_kernel, start, launcher):
+    fresh_kernel.run("import asyncio, ipyproc; from ipyproc._core import launch")
+    if launcher == "portable":
+        fresh_kernel.run("launch.best = lambda: asyncio.sleep(0, launch.portable)")
+    background = f"async def background():\n    while True:\n        {start}\ntask = asyncio.create_task(background())"
+    assert fresh_kernel.run(background).status == "ok"
+    for number in range(20):
+        interrupt = fresh_kernel.interrupt_when("go", after=number % 5 / 50)
+        done = fresh_kernel.run("print('go', flush=True)\nawait asyncio.sleep(600)", on_message=interrupt)
+        assert done.error.startswith("CancelledError"), number
+    assert fresh_kernel.run("task.done()").value == "False", "and the task heard none"
+    assert fresh_kernel.run("task.cancel()").value == "True"
+    assert fresh_kernel.eventually(PROGRAMS, "[]")
+
+
 def test_signals_wake_the_loop_of_a_kernel_that_loads_by_its_configuration_and_after_somebody_else_was_woken():
     woken = "import signal; [fd := signal.set_wakeup_fd(-1), signal.set_wakeup_fd(fd)][0] >= 0"
     with kernel_session(load=False, extra_arguments=["--InteractiveShellApp.extensions=ipyproc"]) as session:
@@ -101,6 +125,23 @@ def test_no_raise_error_covers_the_interrupt_as_with_script(kernel):
         "%aproc --no-raise-error --plain {program} out ready stall", on_message=kernel.interrupt_when("ready")
     )
     assert done.status == "ok"
+
+
+def test_an_interrupt_that_cannot_be_sent_is_passed_over_with_a_word(fresh_kernel):
+    """As in a kernel without a console on Windows: `[WinError 12] The access code is invalid`."""
+    fresh_kernel.run(
+        "import asyncio, psutil, signal; from ipyproc._core import launch; launch.best = lambda: asyncio.sleep(0, launch.portable)\n"
+        "def refuse(self, number, send=psutil.Process.send_signal):\n"
+        "    if number == signal.SIGINT:\n"
+        "        raise OSError(22, 'The access code is invalid')\n"
+        "    send(self, number)\n"
+        "psutil.Process.send_signal = refuse"
+    )
+    done = fresh_kernel.run(
+        "%aproc --plain --grace 30 {program} out ready stall", on_message=fresh_kernel.interrupt_when("ready")
+    )
+    assert done.error.startswith("KeyboardInterrupt: ") and done.error.endswith("was ended by SIGTERM")
+    assert "SIGINT cannot be sent ([Errno 22] The access code is invalid), so SIGTERM is tried" in done.text("stderr")
 
 
 def test_pythons_own_interrupt_works_afterwards(kernel):

@@ -5,6 +5,7 @@ import time
 import types
 
 from ipyproc._jupyter.card import Card
+from ipyproc._jupyter.view import Guard
 from ipyproc._jupyter.wire import QUESTIONS, QuestionLimit, Wire
 
 
@@ -126,7 +127,9 @@ def test_what_fails_to_send_is_no_error_of_who_asks_and_nobody_waits_for_ever():
 
 
 def test_a_turn_without_an_answer_that_waits_sends_nothing():
-    assert Card._send_rows(types.SimpleNamespace(_answers=[])) == 0, "two turns may be asked for one answer"
+    assert Card._send_rows(types.SimpleNamespace(_answers=[], _guard=Guard())) == 0, (
+        "two turns may be asked for one answer"
+    )
 
 
 def test_questions_beyond_so_many_a_second_do_not_pass(monkeypatch):

@@ -18,7 +18,7 @@ def cluster():
 @pytest.fixture(scope="session")
 def sshd(tmp_path_factory):
     if not places.SSHD:
-        pytest.skip("there is no sshd here")
+        pytest.skip("needs sshd")
     place = tmp_path_factory.mktemp("sshd")
     place.chmod(0o755)
     with places.sshd(place) as options:
