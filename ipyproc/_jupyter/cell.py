@@ -265,7 +265,9 @@ class Cell:
         if done.lives_on:
             return Outcome(done, done.error())
         if not (state.has_failed(process) or self._interrupted):
-            return Outcome(done, missing or await asyncio.to_thread(self._convert, done))
+            if self._options.format and not missing:
+                missing = await asyncio.to_thread(self._convert, done)
+            return Outcome(done, missing)
         if not self._options.raise_error:
             return Outcome(done)
         if self._interrupted:
@@ -278,11 +280,11 @@ class Cell:
             error.add_note(str(missing))
         return Outcome(done, error)
 
-    def _convert(self, done: CompletedProcess) -> BaseException | None:
+    def _convert(self, done: CompletedProcess) -> Exception | None:
         """Put the output into the variable as `--format` asks for; the error, if it is not in that format."""
+        assert self._options.format is not None
         try:
-            if self._options.format:
-                self._shell.user_ns[self._options.out] = FORMATS[self._options.format](done)
+            self._shell.user_ns[self._options.out] = FORMATS[self._options.format](done)
         except (ValueError, ImportError) as error:
             return error
         return None

@@ -76,7 +76,8 @@ class Each:
             raise
         finally:
             jobs.plain.reset(plain)
-        await asyncio.to_thread(self._hand_over)  # it may be much, on a slow disk
+        if self._options.out:
+            await asyncio.to_thread(self._hand_over)  # it may be much, on a slow disk
         if self._options.quiet and (failed := [job.name for job in self._work.jobs if job.state == "failed"]):
             more = ", …" if len(failed) > _MOST_NAMED else ""
             kernel.note(f"✘ {len(failed)} of {len(results)} failed: {', '.join(failed[:_MOST_NAMED])}{more}")
