@@ -315,7 +315,7 @@ def fetch(address: str) -> bytes:
         request.add_header("Authorization", f"Basic {b64encode(unquote(user).encode()).decode()}")
     context = ssl.create_default_context(cafile=pip_option("cert"))
     with urlopen(request, timeout=60, context=context) as answer:
-        return answer.read()
+        return bytes(answer.read())
 
 
 def pip_option(name: str) -> str | None:
@@ -358,19 +358,21 @@ def find_program(name: str) -> bool:
 
 
 def apt_install(package: str) -> None:
-    """Install a Debian package, if there is apt-get and this user may."""
-    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if all(shutil.which(word) for word in (*sudo[:1], "apt-get")):
-        apt = (*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get")
-        update_lists(apt)
+    """Install a Debian package, if this user may."""
+    if apt := apt_get():
         say(f"apt-get install {package}")
         quiet(*apt, "install", "-y", package)
 
 
 @functools.cache
-def update_lists(apt: tuple[str, ...]) -> None:
-    """Once; where it fails, the old lists may still do."""
-    quiet(*apt, "update")
+def apt_get() -> tuple[str, ...]:
+    """As this user can run it, with new lists of packages; nothing, if there is none or this user may not."""
+    sudo = () if os.geteuid() == 0 else ("sudo", "-n")
+    if not all(shutil.which(word) for word in (*sudo[:1], "apt-get")) or (sudo and quiet(*sudo, "true").returncode):
+        return ()
+    words = (*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get")
+    quiet(*words, "update")  # where this fails, the old lists may still do
+    return words
 
 
 def quiet(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

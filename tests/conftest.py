@@ -17,7 +17,7 @@ from ipyproc._core import launch, storage
 PROGRAM = Path(__file__).with_name("program.py")
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # to wait is no part of the test and of its timeout
 def pytest_runtest_protocol() -> Generator[None, object, object]:
     """Each test takes one of the places that all runs of `dev.py test` share, and gives it back."""
     if not (path := os.environ.get("IPYPROC_TEST_PLACES")):

@@ -6,6 +6,7 @@ as in a container that has dropped it, and the program becomes another user.
 
 import ctypes
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,6 +41,12 @@ sys.stdin.read()
 """
 DEBUGGER = (sys.executable, "-I", "-S", "-c", _DEBUGGER)
 """The command line, but for a pid, of what holds a process until its standard input ends, and says "held" or ends."""
+
+
+def can_be_had() -> bool:
+    """Whether this place lets us make such a kernel and such a program: it takes root, with the rights that a container has."""
+    probe = f"import os; {NO_RIGHTS}; os.setresuid({NOBODY}, {NOBODY}, {NOBODY})"
+    return subprocess.run([sys.executable, "-c", probe], stderr=subprocess.DEVNULL).returncode == 0
 
 
 class _Header(ctypes.Structure):

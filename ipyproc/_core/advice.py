@@ -88,6 +88,11 @@ def advice(
     return ""
 
 
+def says_failure(text: str) -> bool:
+    """Whether a line of this output tells of a failure, as far as words can say that; a warning does not."""
+    return any(_FAILURE.search(line) and not _WARNING.match(line) for line in text.splitlines())
+
+
 def not_started(error: int, program: str | None, args: str | Sequence[str], env: Mapping[str, str]) -> str:
     """Why a program could not be started, where that is more than the operating system says; empty: it is not.
 
@@ -95,18 +100,13 @@ def not_started(error: int, program: str | None, args: str | Sequence[str], env:
     """
     if error == errno.E2BIG:
         return _too_long(args, env)
-    if error == errno.EAGAIN:
-        return no_more_processes()
     if error == errno.ENOEXEC:
         return "not a program: no #! line and no known format"
+    if error == errno.EAGAIN:
+        return no_more_processes()
     if error in (errno.ENOENT, errno.EACCES) and program and os.access(program, os.X_OK):
         return _cannot_be_loaded(program)
     return ""
-
-
-def says_failure(text: str) -> bool:
-    """Whether a line of this output tells of a failure, as far as words can say that; a warning does not."""
-    return any(_FAILURE.search(line) and not _WARNING.match(line) for line in text.splitlines())
 
 
 def near_program(name: str, path: str) -> str | None:

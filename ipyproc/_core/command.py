@@ -30,7 +30,7 @@ from typing import Any
 from . import launch, log, process, registry, script, status, storage
 from .advice import near_program, not_started
 from .encoding import ENCODING, encode
-from .failed_command import failed_command
+from .failed_command import FailedCommand, failed_command
 from .screen import inert_line
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -198,6 +198,26 @@ class Command:
         registry.add(started)
         return started
 
+    def _follow_script(self, started: process.Process, file: Path | None, *, keep: bool) -> None:
+        """When it has ended, it can be told which command of it has failed, and its file is removed."""
+        text = self.script
+        assert text is not None
+        started.args, started.name = self.args, script.title(text)
+        name = self.name if self.name != started.name else ""
+        if file and not keep:  # else bash may not have read it yet when this process ends
+            storage.remove_with(started, file)
+
+        def find(ended: process.Process) -> FailedCommand | None:
+            note = script.note(file) if file else ended.note
+            if file:
+                with contextlib.suppress(OSError):  # it is gone already, or no file any more
+                    file.unlink()
+            failed = failed_command(note, text)
+            return failed and replace(failed, script=name)
+
+        started.find_failed_command = find
+        started.add_done_callback(lambda ended: ended.failed_command)
+
     def _worded(self, error: OSError) -> OSError:
         """The same error, better worded."""
         words = [self.args] if isinstance(self.args, str) else self.args
@@ -208,24 +228,6 @@ class Command:
         if error.filename == words[0]:
             error.filename = words[0]  # the caller's own object, which may show itself in another way
         return error
-
-    def _follow_script(self, started: process.Process, file: Path | None, *, keep: bool) -> None:
-        """When it has ended, see what failed in it, and remove its file."""
-        text = self.script
-        assert text is not None
-        started.args, started.name = self.args, script.title(text)
-        name = self.name if self.name != started.name else ""
-        remove = storage.remove_with(started, file) if file and not keep else None  # bash may not have read it yet
-
-        def look(ended: process.Process) -> None:
-            failed = failed_command(script.note(file) if file else ended.note, text)
-            ended.failed_command = failed and replace(failed, script=name)
-            if remove:
-                remove()
-            elif file:
-                file.unlink(missing_ok=True)
-
-        started.add_done_callback(look)
 
 
 def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[str, ...] | str:

@@ -268,7 +268,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         found.failed_command = self.failed_command
         if not self._cause and self.returncode:
             found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines(), self.args)
-            if found.advice == READ_NO_MORE and self.failed_command:
+            if found.advice == READ_NO_MORE and "pipefail" in self.args:
                 found.advice += "; `set +o pipefail` above it accepts that"
         return found
 

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from . import status
+from .encoding import decode
 from .pipelines import pipelines
 from .screen import inert_line
 
@@ -53,8 +54,9 @@ def failed_command(note: bytes, script: str) -> FailedCommand | None:
     Of a script that holds a secret, which is a `Masked`, nothing is told but what that shows.
     """
     try:
-        code, line, source, count, *rest = note.decode(errors="replace").split("\0")
-        codes, command = [int(each) for each in rest[: int(count)]], rest[int(count)]
+        code, line, source, count, *rest = decode(note).split("\0")
+        codes = [int(each) for each in rest[: int(count)]]
+        command, _, *_ = rest[int(count) :]  # one that is followed by nothing is cut
         return _told(int(code), int(line), source, codes, command, script)
     except (ValueError, IndexError):  # it is none of bash's
         return None
@@ -62,7 +64,9 @@ def failed_command(note: bytes, script: str) -> FailedCommand | None:
 
 def _told(code: int, line: int, source: str, codes: list[int], command: str, script: str) -> FailedCommand | None:
     """`codes`: of each stage of a pipe."""
-    in_file = f" of {inert_line(os.path.basename(source))}" if source not in _OURS else ""
+    if not (0 < code < 256 and 0 < line < 1 << 31):
+        return None
+    in_file = f" of {inert_line(os.path.basename(source))[:_LONGEST]}" if source not in _OURS else ""
     if len(codes) > 1:
         stage = max(number for number, each in enumerate(codes) if each == code)
         line, name = (line, "") if in_file else _stage(str(script), line, len(codes), stage)
@@ -76,7 +80,7 @@ def _told(code: int, line: int, source: str, codes: list[int], command: str, scr
         return FailedCommand(f"line {line}", code)  # a secret of several lines
     if first := _begin(command, line, lines):
         return FailedCommand(f"line {first}: {_quoted(command)}", code)
-    if "trap" in script or not 1 <= line <= len(lines):
+    if "trap" in script or line > len(lines):
         return None  # in a trap, bash counts lines in another way
     text = lines[line - 1].strip()  # what called a function, what made the command: `eval`
     return FailedCommand(f"line {line}: {_quoted(text)}" if re.search(r"\w", text) else f"line {line}", code)
@@ -85,9 +89,9 @@ def _told(code: int, line: int, source: str, codes: list[int], command: str, scr
 def _stage(script: str, line: int, count: int, stage: int) -> tuple[int, str]:
     """The line of a stage of the pipe on this line, and its name; as it is and no name, where that is not sure."""
     found = {
-        (stages[stage].first, stages[stage].name)
-        for stages in pipelines(script)
-        if len(stages) == count and stages[0].first <= line <= stages[-1].last
+        (pipeline.stages[stage].line, pipeline.stages[stage].name)
+        for pipeline in pipelines(script)
+        if len(pipeline.stages) == count and pipeline.stages[0].line <= line <= pipeline.last
     }
     if len(found) != 1:
         return line, ""

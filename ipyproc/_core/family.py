@@ -131,12 +131,16 @@ class Family:
             return self._known
         found = {member for member in self._known if runs(member)}
         ours = self.has_program
-        first = [self.pid] * ours
-        if self._own_session and (ours or self.pid not in rows):
-            first += [pid for pid, (_, session) in rows.items() if session == self.pid]
-        for pid in first:
+        if ours:
             with contextlib.suppress(psutil.Error):
-                found.add(psutil.Process(pid))
+                found.add(psutil.Process(self.pid))
+        # what the table says may be over, and a stranger have the pid: of whom we take in we ask again
+        if self._own_session and (ours or self.pid not in rows):
+            for pid in [pid for pid, (_, session) in rows.items() if session == self.pid]:
+                with contextlib.suppress(psutil.Error):
+                    member = psutil.Process(pid)
+                    if process_table.session_of(pid) == self.pid:
+                        found.add(member)
         children: defaultdict[int, list[int]] = defaultdict(list)
         for pid, (parent_pid, _) in rows.items():
             children[parent_pid].append(pid)
@@ -146,7 +150,9 @@ class Family:
             for pid in children[parent.pid]:
                 with contextlib.suppress(psutil.Error):
                     child = psutil.Process(pid)
-                    if child not in found and child.create_time() >= parent.create_time():
+                    if child in found or child.ppid() != parent.pid:
+                        continue
+                    if child.create_time() >= parent.create_time():
                         found.add(child)
                         parents.append(child)
         self._known = {member for member in found if runs(member)}

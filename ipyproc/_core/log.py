@@ -30,6 +30,7 @@ from typing import Any, Final
 from . import screen, status, storage, value
 from .encoding import decode
 from .log_writer import RECORD, STDERR_FD, STDOUT_FD, LogWriter
+from .turns import within
 
 __all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader"]
 
@@ -42,6 +43,7 @@ LIMIT = 4 * 10**9
 _LEAST = 1 << 20  # bytes of a limit; on a disk that is full now, there may be room later
 _BLOCK = 1 << 16  # bytes that are read at a time
 _MOST_TAIL = 1 << 20  # bytes looked at for the last lines
+_TURNS_OF_TAIL = 8  # and one more for each line
 
 _offset = operator.attrgetter("offset")
 _bytes = functools.partial(operator.methodcaller, "bytes")
@@ -181,15 +183,22 @@ class Log(LogWriter):
         return b"".join(data for _, data in self.pieces(start, size, streams))
 
     def tail(self, lines: int = 10, stream: int | None = None) -> str:
-        r"""The last lines, as a terminal would leave them, joined by `\n`; of both streams, or of one."""
+        r"""The last lines, as a terminal would leave them, joined by `\n`; of both streams, or of one.
+
+        They are fewer where their bytes are more than a mebibyte, or where most of it is rewritten again and again.
+        """
         streams = BOTH if stream is None else {stream}
-        window = 4096
-        while True:
-            start = self._start_of_last(window, streams)
-            found = screen.rows(self.pieces(start, streams=streams))
-            if len(found) > lines or start == 0 or window >= _MOST_TAIL:
-                return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
+        window = 1024
+        start = self._start_of_last(window, streams)
+        found = screen.rows(self.pieces(start, streams=streams))
+        while len(found) <= lines and start > 0 and window < _MOST_TAIL:
             window *= 4
+            start = self._start_of_last(window, streams)
+            more = within(screen.rows_in_turns(self.pieces(start, streams=streams)), _TURNS_OF_TAIL + lines)
+            if more is None:
+                break
+            found = more
+        return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
 
     def last_bytes(self, size: int, stream: int) -> bytes:
         """The last bytes of one stream, so many of them at most."""

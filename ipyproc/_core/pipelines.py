@@ -16,11 +16,10 @@ _DEEPEST = 100  # commands within commands
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One command of a pipeline: its text, and the lines on which it begins and ends, counted from 1."""
+    """One command of a pipeline: its text, and the line on which it begins, counted from 1."""
 
     text: str
-    first: int
-    last: int
+    line: int
 
     @property
     def name(self) -> str:
@@ -29,8 +28,16 @@ class Stage:
         return found[1] if found else self.text[:1]
 
 
-def pipelines(script: str) -> list[list[Stage]]:
-    """All pipelines of two stages and more; those within another one come before it."""
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Its stages, and the last of its lines, which may be that of a here-document."""
+
+    stages: list[Stage]
+    last: int
+
+
+def pipelines(script: str) -> list[Pipeline]:
+    """All of two stages and more; those within another one come before it."""
     reader = _Reader(script)
     reader.read(0, "", 0)
     return reader.found
@@ -43,23 +50,24 @@ class _Reader:
         self._here: list[
             tuple[str, str]
         ] = []  # here-documents that begin behind this line: whether tabs count, and their end
-        self.found: list[list[Stage]] = []
+        self.found: list[Pipeline] = []
 
     def read(self, at: int, end: str, depth: int) -> int:
         """Read commands up to the bracket or the word `end`, or the end of the text; the place behind it."""
-        text, stages = self._text, list[Stage]()
-        begin = at
+        text, begin, stages = self._text, at, list[Stage]()
         expects_command = True  # a word here may be one of the shell's own
 
-        def close(to: int, *, is_pipe: bool) -> None:
-            nonlocal stages
-            source = text[begin:to].strip()
-            first = begin + len(text[begin:to]) - len(text[begin:to].lstrip())
-            stages.append(Stage(source, self._line(first), self._line(first + max(0, len(source) - 1))))
-            if not is_pipe:
-                if len(stages) > 1:
-                    self.found.append(stages)
-                stages = []
+        def end_stage(to: int) -> None:
+            source = text[begin:to]
+            stages.append(Stage(source.strip(), self._line(to - len(source.lstrip()))))
+
+        def end_pipeline(to: int, behind: int) -> int:
+            nonlocal begin, stages, expects_command
+            end_stage(to)
+            if len(stages) > 1:
+                self.found.append(Pipeline(stages, self._line(behind - 1)))
+            begin, stages, expects_command = behind, [], True
+            return behind
 
         while at < len(text):
             char = text[at]
@@ -67,48 +75,41 @@ class _Reader:
                 word, at = plain[0], plain.end()
                 if expects_command and (at == len(text) or text[at] in " \t\n;&|()"):
                     if word == end:
-                        close(plain.start(), is_pipe=False)
-                        return at
+                        return end_pipeline(plain.start(), at)
                     if word in _BETWEEN:
                         begin = at
                         continue
                     if word in _COMPOUND and depth < _DEEPEST:
                         at = self.read(at, _COMPOUND[word], depth + 1)
                 expects_command = False
-            elif char in " \t\r\f\v":
+            elif char == "\n":
+                at = end_pipeline(at, self._behind_line(at))
+            elif char.isspace():
                 at += 1
             elif char == "#" and (at == 0 or text[at - 1] in " \t\n;&|()"):
                 at = self._find("\n", at)
             elif char in "{}" and expects_command:
                 if char == end:
-                    close(at, is_pipe=False)
-                    return at + 1
+                    return end_pipeline(at, at + 1)
                 at = self.read(at + 1, "}", depth + 1) if char == "{" and depth < _DEEPEST else at + 1
                 expects_command = False
             elif char == ")":
-                close(at, is_pipe=False)
+                at = end_pipeline(at, at + 1)  # it may be that of a pattern of `case`
                 if end == ")":
-                    return at + 1
-                begin, at, expects_command = at + 1, at + 1, True  # of a pattern of `case`
-            elif text.startswith(("||", "&&"), at) or char in ";\n" or (char == "&" and not self._is_redirection(at)):
-                close(at, is_pipe=False)
-                at = (
-                    self._behind_line(at)
-                    if char == "\n"
-                    else at + (2 if text[at : at + 2] in ("||", "&&", ";;") else 1)
-                )
-                begin, expects_command = at, True
+                    return at
+            elif text.startswith(("||", "&&", ";;"), at):
+                at = end_pipeline(at, at + 2)
+            elif char == ";" or (char == "&" and not self._is_redirection(at)):
+                at = end_pipeline(at, at + 1)
+            elif char == "|":
+                end_stage(at)
+                begin = at = self._behind_pipe(at + (2 if text.startswith("|&", at) else 1))
+                expects_command = True
             elif text.startswith("()", at):
                 at, expects_command = at + 2, True  # the body of a function follows
-            elif char == "|":
-                close(at, is_pipe=True)
-                at = self._behind_pipe(at + (2 if text.startswith("|&", at) else 1))
-                begin, expects_command = at, True
             else:
-                at = self._word(at, depth)
-                expects_command = False
-        close(at, is_pipe=False)
-        return at
+                at, expects_command = self._word(at, depth), False
+        return end_pipeline(at, at)
 
     def _word(self, at: int, depth: int) -> int:
         """Read what is quoted, expanded or redirected here; the place behind it."""

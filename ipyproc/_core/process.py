@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import functools
 import os
 import signal as signals
 import sys
@@ -66,7 +67,6 @@ class Process(asyncio.subprocess.Process):
         ladder: how far stopping it has come.
         launcher: what started it: "supervised" or "portable", or on another machine "ssh" or "dask".
         where: the other machine that it runs on, for people; empty: this one. `pid` is the one there.
-        failed_command: of a script for bash that has failed, the command that ended it; None: not known, or there is none.
         ok_codes: return codes that a view calls a success.
         on_wait: what a view does where the process is waited for, up to its end; None: nothing.
 
@@ -103,7 +103,8 @@ class Process(asyncio.subprocess.Process):
         self.ladder = StopLadder(self, loop, protocol.ended, _DEFAULT_GRACE)
         self.launcher = launcher.name
         self.where = inert_line(transport.get_extra_info("where", ""))
-        self.failed_command: FailedCommand | None = None
+        self.find_failed_command: Callable[[Process], FailedCommand | None] = lambda ended: None
+        """Of a script: called once, when it has ended."""
         self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
         _known.add(self)
@@ -134,6 +135,15 @@ class Process(asyncio.subprocess.Process):
     def usage(self) -> status.Usage | None:
         """CPU time and greatest memory of the program, when it has ended; None where nobody has told (portable)."""
         return self._protocol.usage
+
+    @property
+    def failed_command(self) -> FailedCommand | None:
+        """The command that ended it, if this is a script for bash; None: it runs, or it is not known which one did."""
+        return self._failed_command if self.is_over else None
+
+    @functools.cached_property
+    def _failed_command(self) -> FailedCommand | None:
+        return self.find_failed_command(self)
 
     @property
     def note(self) -> bytes:

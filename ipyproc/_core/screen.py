@@ -271,8 +271,11 @@ class Screen:
         """The same in turns; between them the rows are as they are up to there."""
         for stream, data in pieces:
             cursor = self._cursor(stream)
+            if isinstance(data, int) and cursor.string:
+                cursor.string += data  # a control string goes on there
+                continue
             if isinstance(data, int):
-                cursor.column += data
+                cursor.column, cursor.held = max(LONGEST, cursor.column) + data, ""  # what follows there is not held
                 continue
             for start in range(0, len(data), _BIT):
                 yield from self._write(cursor, cursor.decoder.decode(data[start : start + _BIT]))

@@ -3,7 +3,8 @@
 The script is in a file: on standard input it would be eaten by a program in it that reads its input, and among the arguments
 everybody could read it, `pkill -f` of the script would find the script itself, and no more than 128 KiB would fit. But it is not
 run *as* that file: `$0` and BASH_SOURCE would name a place that is none of the user's, and `cd "$(dirname "$0")"` lead there.
-So the shell is told to read the file, and both are what they are for a script on standard input (`%%bash`).
+So the shell is told to read the file, and both are what they are for a script on standard input (`%%bash`). Of bash, `eval` is
+to be seen in two places: `set -x` shows one `+` more, and in an EXIT trap BASH_COMMAND is the `eval`.
 
 bash with `-e` ends where a command fails, and says nothing of it. An ERR trap notes the command in the file of the script, which
 was read by then. What the trap may change for the script is nothing but what `trap -p`, `$-` and `set -o` say:
@@ -11,8 +12,9 @@ was read by then. What the trap may change for the script is nothing but what `t
 - Nothing is defined and no descriptor is open, so that no program inherits and no list shows anything.
 - `$?`, `$_` and PIPESTATUS stay, it writes to neither stream, and `set -x` does not show it.
 - It notes what ends the shell itself, and nothing of a subshell: there `-e` is off, or the shell has a failure of its own to note.
-- `set -E` carries it into functions. A script that sets an ERR or DEBUG trap of its own, lists its traps or shows the lines that
-  it reads (`set -v`) is left alone.
+- `set -E` carries it into functions, but into subshells too, and `$!` of `(cd there && server) &` is then a bash and not the
+  server, which `kill $!` leaves behind. So there is no `set -E` where something may run in the background, or no function is.
+- A script that sets an ERR or DEBUG trap of its own, lists its traps or shows the lines that it reads (`set -v`) is left alone.
 - The DEBUG trap that sets it is gone when it has done so, which is before the first command of the script and after `eval` has
   looked whether there is an ERR trap that is to hear of `eval` itself.
 """
@@ -25,16 +27,19 @@ import shlex
 import stat
 from collections.abc import Sequence
 
+from .encoding import encode
 from .screen import inert_line
 
-_BASH = """trap {debug} DEBUG; eval "${{IFS:2+LINENO:1}}$(<{file})"$'\\n'"""
+_BASH = """unset BASH_EXECUTION_STRING; {trap}eval "${{IFS:2+LINENO:1}}$(<{file})"$'\\n'"""
 """`$(...)` drops line ends, a here-document wants one; before bash 5.1 the first line is 0, and one more in front makes it 1."""
-_TRAP = """\
+_NOTE = """\
 {{ case ${{BASHPID-$$}}.$BASH_SUBSHELL$- in $$.0*e*) builtin printf '%s\\0' '' $? $LINENO "${{BASH_SOURCE-}}" \
-${{#PIPESTATUS[@]}} "${{PIPESTATUS[@]}}" "$BASH_COMMAND" "$_" >|{file};; esac; }} 2>/dev/null || :"""
-_DEBUG = "trap - DEBUG; unset BASH_EXECUTION_STRING; ${{BASHPID+set -E}}; trap {trap} ERR"
-"""Before 4.0 there is no BASHPID, and the subshell of `<(...)` would take itself for the script: there no function is looked into."""
-_PLAIN = """eval "${{IFS:2+LINENO:1}}$(<{file})"$'\\n'"""
+${{#PIPESTATUS[@]}} "${{PIPESTATUS[@]}}" "${{BASH_COMMAND:0:4096}}" "$_" >|{file};; esac; }} 2>/dev/null || :"""
+_TRAP = "trap - DEBUG; {functions}trap {note} ERR"
+_FUNCTIONS = "${BASHPID+set -E}; "
+"""Before bash 4 there is no BASHPID, and the shell of a `<(...)` would take itself for the script."""
+_HAS_FUNCTIONS = re.compile(r"\w\s*\(\s*\)|^\s*function\s", re.MULTILINE)
+_HAS_JOBS = re.compile(r"(?<![&<>])&(?![&>])|\bcoproc\b")
 _OTHERS = {
     **dict.fromkeys(("sh", "dash", "ash", "mksh"), ". {file}"),
     "zsh": "unsetopt function_argzero; . {file}",
@@ -54,9 +59,10 @@ def arguments(shell: Sequence[str], text: str, file: str) -> tuple[str, ...]:
     name = os.path.basename(shell[0]).removesuffix(".exe")
     quoted = shlex.quote(file)
     if name == "bash":
-        trap = shlex.quote(_TRAP.format(file=quoted))
-        debug = shlex.quote(_DEBUG.format(trap=trap))
-        told = (_PLAIN if _LEFT_ALONE.search(text) else _BASH).format(file=quoted, debug=debug)
+        functions = _FUNCTIONS if _HAS_FUNCTIONS.search(text) and not _HAS_JOBS.search(text) else ""
+        trap = _TRAP.format(functions=functions, note=shlex.quote(_NOTE.format(file=quoted)))
+        is_left_alone = _LEFT_ALONE.search(text)
+        told = _BASH.format(file=quoted, trap="" if is_left_alone else f"trap {shlex.quote(trap)} DEBUG; ")
     elif name in _OTHERS:
         told = _OTHERS[name].format(file=quoted)
     else:
@@ -74,7 +80,7 @@ def title(text: str) -> str:
 def write(fd: int, text: str) -> None:
     """Make it the content of a new file, and close that; the last line has an end."""
     with open(fd, "wb") as file:
-        file.write(os.fsencode(text) + b"\n")
+        file.write(encode(text) + b"\n")
 
 
 def note(file: str | os.PathLike[str]) -> bytes:

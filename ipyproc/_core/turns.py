@@ -1,7 +1,8 @@
 """Work that is done a piece at a time: it yields after each, so that others can have their turn, and returns what it has made.
 
 A piece is some tenths of a millisecond, whatever a program has written. The work is a generator, and whoever has it
-decides: to do all of it (`done`), no more than so many pieces (`within`), or to let the event loop go on (`in_turns`).
+decides: to do all of it (`done`), no more than so many pieces (`within`), a slice (`advance`), or to let the event loop go
+on meanwhile (`in_turns`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,18 @@ def within(work: Turns[T], pieces: int) -> T | None:
         made: T = end.value
         return made
     work.close()
+    return None
+
+
+def advance(work: Turns[T]) -> T | None:
+    """Do a slice of it; what it has made, or None: it is not done, and goes on with the next call."""
+    deadline = time.perf_counter() + SLICE
+    try:
+        while time.perf_counter() < deadline:
+            next(work)
+    except StopIteration as end:
+        made: T = end.value
+        return made
     return None
 
 

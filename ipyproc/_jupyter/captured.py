@@ -5,7 +5,6 @@ That is a value and no picture of one: all of it as text, once, in the order in 
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 from collections.abc import Iterable, Mapping
 from typing import TextIO
@@ -13,6 +12,7 @@ from typing import TextIO
 from .._core import status
 from .._core.encoding import ENCODING
 from .._core.process import Process
+from .thread import in_thread
 from .view import Guard, View, guarded
 
 _STEP = 1 << 20  # bytes; then others have their turn
@@ -45,44 +45,44 @@ class Captured:
         gone = self._log.size_between(0, self._next, self._streams) - self._written
         if self._failure or not gone:
             return self._failure
-        return ValueError(
-            f"{status.quoted(self._name)}: {self._log.missing(self._streams) or f'{status.size_words(gone)} are not there'}"
-        )
+        why = self._log.missing(self._streams) or f"{status.size_words(gone)} of the output are not there"
+        return ValueError(f"{status.quoted(self._name)}: {why}")
 
     def show(self) -> None:
         """Show the others."""
         self.shown.show()
 
-    @guarded
     def update(self) -> None:
         """Write what has come since, or the first part of it."""
         self._take_step()
         self.shown.update()
 
-    @guarded
     async def settle(self) -> None:
         """Take in all of the output."""
-        while self._next < (stop := self._stop):
-            pieces = await asyncio.to_thread(self._read, self._next, stop)  # it may be much, on a slow disk
-            self._next = stop
-            self._write(pieces)
+        await self._take_rest()
         await self.shown.settle()
 
-    @guarded
-    def finish(self) -> None:
+    async def finish(self) -> None:
         """Write the rest."""
-        while self._next < self._log.bytes:
-            self._take_step()
+        await self._take_rest()
         self._write([(stream, b"") for stream in self._streams], final=True)
-        self.shown.finish()
+        await self.shown.finish()
+
+    @guarded
+    def _take_step(self) -> None:
+        start, self._next = self._next, self._stop
+        self._write(self._read(start, self._next))
+
+    @guarded
+    async def _take_rest(self) -> None:
+        while self._next < (stop := self._stop):
+            pieces = await in_thread(self._read, self._next, stop)  # it may be much, on a slow disk
+            self._next = stop
+            self._write(pieces)
 
     @property
     def _stop(self) -> int:
         return min(self._log.bytes, self._next + _STEP)
-
-    def _take_step(self) -> None:
-        start, self._next = self._next, self._stop
-        self._write(self._read(start, self._next))
 
     def _read(self, start: int, stop: int) -> list[tuple[int, bytes]]:
         return list(self._log.pieces(start, stop - start, self._streams))

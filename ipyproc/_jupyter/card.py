@@ -53,14 +53,16 @@ from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
 from .._core.screen import Row, inert_line
+from .._core.turns import in_turns
 from . import front_end, progress, transcript
 from . import state as states
 from .figures import PERIOD, Figures
 from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
+from .thread import in_thread
 from .view import Guard, guarded, take_in
 from .widget import MOST_NUMBER, InSight, Widget
-from .wire import QUESTIONS, Wire
+from .wire import QUESTIONS, Rank, Wire
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
 PAGE_RETRY = 600.0  # seconds without cards after that; a page may be opened later
@@ -127,6 +129,8 @@ class Card(Widget):
             self._figures_sent: object = None
             self._stdin = Stdin(process)
             self._watching = InSight(_MOST_WATCHING)
+            self._typing = asyncio.Lock()  # what is typed goes in the order in which it came
+            self._typed: set[asyncio.Task[None]] = set()
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
             self._listen()
@@ -138,7 +142,7 @@ class Card(Widget):
 
     def close(self) -> None:
         """End the widget, and what it does for the page."""
-        for task in self._tasks.values():
+        for task in (*self._tasks.values(), *self._typed):
             task.cancel()
         if self._process is not None:
             self._wire.forget(self._send_tail)
@@ -205,7 +209,7 @@ class Card(Widget):
         self._text = StreamView(self._process, self._streams, live=False)
 
     @guarded
-    def finish(self) -> None:
+    async def finish(self) -> None:
         """The output has ended: put the transcript in the place of the card.
 
         After a reload of the page nothing can be put there any more (the page has forgotten which output is ours):
@@ -213,20 +217,20 @@ class Card(Widget):
         """
         process = self._process
         assert process is not None
-        assert process.log is not None
         self._notify()
         self._push_state()
         rows: Rows | None = self._transcribed
         if self._text:
-            self._text.finish()
+            await self._text.finish()
             rows = None  # it stands there already
-        while rows and rows.follow():
-            pass
+        await in_turns(self._rows.take_in())
+        await in_turns(self._transcribed.take_in())
         self._push_tail()
+        bundle = await in_turns(transcript.bundle(process, rows, self._note, self._limit))
         is_replaced = not self._embedded and len(self.pages) < 2
         if is_replaced:
             self._wire.forget(self._send_tail)
-            self._display.update(transcript.bundle(process, rows, self._note, self._limit), raw=True)
+            self._display.update(bundle, raw=True)
         self._end(stays=not is_replaced)
 
     def _notify(self) -> None:
@@ -244,7 +248,7 @@ class Card(Widget):
     def _look(self) -> None:
         self._figures.look()
         if self._figures.looked_at:
-            self._wire.ask(self._send_figures)
+            self._wire.ask(self._send_figures, Rank.SEEN)
         self._push_state()
 
     @guarded
@@ -302,12 +306,12 @@ class Card(Widget):
         more = self._rows.follow()
         if self.pages and (more or self._rows.log.bytes != self._sent):
             self._sent = -1 if more else self._rows.log.bytes
-            self._wire.ask(self._send_tail)
+            self._wire.ask(self._send_tail, Rank.REST if not self._sent else Rank.SEEN if self._watching else Rank.NEWS)
 
     @guarded
     def _send_tail(self) -> int:
         rows, total = self._rows, self._rows.total
-        last = rows.read_all(max(0, total - _TAIL_ROWS, min(self._known, total - 1)), total)
+        last = rows.last(total - max(0, total - _TAIL_ROWS, min(self._known, total - 1)))
         self._known = rows.settled
         buffer = _buffer(reversed(last), _TAIL_BYTES, backwards=True)
         count = buffer.count(b"\n") + 1 if buffer else 0
@@ -328,25 +332,27 @@ class Card(Widget):
         assert self._process is not None
         if self._process.is_over:
             return None
-        total = self._rows.total
-        last = [row.plain for row in self._rows.read_all(max(0, total - progress.LAST), total)]
+        last = [row.plain for row in self._rows.last(progress.LAST)]
         return progress.read(last, is_open=bool(self._rows.open))
 
     @guarded
-    def _send_rows(self) -> int:
-        """The answer to what was asked for last; the others wait for their own turn."""
-        if not self._answers:
-            return 0  # all were sent before this turn came
-        first, count = self._answers.pop()
-        if self._answers:
-            self._loop.call_soon(self._ask_for_rows)
-        buffer = _buffer(self._rows.read(first, count), _ROWS_BYTES)
+    def _send_rows(self) -> None:
+        """Answer what was asked for last; the others wait for their own turn."""
+        reading = self._tasks.get("rows")
+        if self._answers and (reading is None or reading.done()):
+            self._do("rows", self._answer(*self._answers.pop()))
+
+    @guarded
+    async def _answer(self, first: int, count: int) -> None:
+        buffer = _buffer(await in_turns(self._rows.read_in_turns(first, count)), _ROWS_BYTES)
         self.send({"op": "rows", "first": first}, [buffer])
-        return len(buffer) + 300
+        self._wire.spend(len(buffer) + 300)
+        if self._answers:
+            self._loop.call_soon(self._ask_for_rows)  # when this one is done
 
     @guarded
     def _ask_for_rows(self) -> None:
-        self._wire.ask(self._send_rows, first=True)
+        self._wire.ask(self._send_rows, Rank.ANSWER)
 
     def _take(self, operation: str, content: dict[str, Any]) -> None:
         """Press its button, hand all else to the loop of the process."""
@@ -380,10 +386,9 @@ class Card(Widget):
                 self._process.family.send_signal(_PAUSES[operation])
             self._loop.call_later(_PAUSED_BY, self._look)
         elif operation == "stdin":
-            self._type(content.get("text"))
+            self._do_in_order(self._type(content.get("text")))
         elif operation == "eof":
-            self._stdin.end()
-            self._push_state()
+            self._do_in_order(self._end_input())
         elif operation == "watch":
             self._watch(content.get("id"), on=content.get("on") is True)
         elif operation == "bye":
@@ -391,21 +396,32 @@ class Card(Widget):
         elif operation in ("rows", "find", "text", "download"):
             self._look_up(operation, content)
 
-    def _type(self, text: object) -> None:
+    def _do_in_order(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._typed.add(task)
+        task.add_done_callback(self._typed.discard)
+
+    @guarded
+    async def _type(self, text: object) -> None:
         if not isinstance(text, str) or len(text.encode(errors="replace")) > MOST:
             return
-        while self._rows.follow():
-            pass
-        shown = self._stdin.send(text, self._prompt())
-        if shown is not None:
-            for rows in {self._rows, self._transcribed}:
-                rows.echo(shown)
-            self._push_tail(anew=True)
+        async with self._typing:
+            await in_turns(self._rows.take_in())
+            shown = self._stdin.send(text, self._prompt())
+            if shown is not None:
+                for rows in {self._rows, self._transcribed}:
+                    await in_turns(rows.echo(shown))
+                self._push_tail(anew=True)
+
+    @guarded
+    async def _end_input(self) -> None:
+        async with self._typing:
+            self._stdin.end()
+            self._push_state()
 
     def _prompt(self) -> list[Row]:
         """What the program may be asking: its open rows, or the last row, if it has ended the line of its question."""
-        total = self._rows.total
-        return self._rows.open or list(self._rows.read_all(max(0, total - 1), total))
+        return self._rows.open or self._rows.last(1)
 
     def _watch(self, view: object, *, on: bool) -> None:
         if isinstance(view, str) and len(view) <= 64:
@@ -420,7 +436,7 @@ class Card(Widget):
         name, text = asked.get("id"), asked.get("text")
         match operation, whole:
             case "rows", {"first": first, "count": count} if first >= 0 and 0 < count <= _MOST_ROWS:
-                self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._answer(first, count))
+                self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._queue(first, count))
                 return
         if not isinstance(name, str) or len(name) > 64:
             return
@@ -441,8 +457,8 @@ class Card(Widget):
         self._tasks[operation] = self._loop.create_task(work)
 
     @guarded
-    async def _answer(self, first: int, count: int) -> None:
-        await asyncio.to_thread(self._rows.warm, first, count)
+    async def _queue(self, first: int, count: int) -> None:
+        await in_thread(self._rows.warm, first, count)
         if (first, count) not in self._answers:
             self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
         self._ask_for_rows()
@@ -452,9 +468,7 @@ class Card(Widget):
         found: list[int] = []
         total = self._rows.total
         finding = self._rows.find(text, case=case)
-        while len(found) <= _MOST_FOUND and (
-            more := await asyncio.to_thread(list, itertools.islice(finding, _AT_ONCE))
-        ):
+        while len(found) <= _MOST_FOUND and (more := await in_thread(list, itertools.islice(finding, _AT_ONCE))):
             found += [number for number in more if number is not None]
         numbers = found[:_MOST_FOUND]
         message = {"op": "found", "id": name, "total": total, "more": len(found) > _MOST_FOUND}
@@ -468,8 +482,9 @@ class Card(Widget):
         last = min(last, self._rows.total - 1)
         while first + len(lines) <= last and size <= _MOST_COPIED:
             number = first + len(lines)
-            await asyncio.to_thread(self._rows.warm, number, min(_MOST_ROWS, last + 1 - number))
-            for row in self._rows.read(number, min(_MOST_ROWS, last + 1 - number)):
+            count = min(_MOST_ROWS, last + 1 - number)
+            await in_thread(self._rows.warm, number, count)
+            for row in await in_turns(self._rows.read_in_turns(number, count)):
                 lines.append(row.plain)
                 size += len(lines[-1]) + 1
             if first + len(lines) == number:
@@ -508,7 +523,7 @@ class Card(Widget):
             "name": inert_line(log.path.name),
             "more": end < size,
         }
-        self.send(message, [await asyncio.to_thread(log.joined, at, end - at)])
+        self.send(message, [await in_thread(log.joined, at, end - at)])
         self._wire.spend(0)
 
 

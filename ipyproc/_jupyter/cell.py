@@ -38,6 +38,7 @@ from .formats import FORMATS
 from .options import Options
 from .stream import StreamView
 from .table import Table
+from .thread import in_thread
 from .untold import has_failed_by_itself
 from .view import Guard, NoView, View, keep_updated
 
@@ -256,7 +257,7 @@ class Cell:
             try:
                 missing = await self._hand_over_text(process)
             finally:
-                self._leave(process)
+                await self._leave(process)
         missing = missing or (self._writes.error if self._writes else None)
         self._tell_failure(process, raises=bool(process.lost or self._options.raise_error))
         if process.lost:
@@ -266,7 +267,7 @@ class Cell:
             return Outcome(done, done.error())
         if not (state.has_failed(process) or self._interrupted):
             if self._options.format and not missing:
-                missing = await asyncio.to_thread(self._convert, done)
+                return Outcome(done, await in_thread(self._convert, done, self._options.format))
             return Outcome(done, missing)
         if not self._options.raise_error:
             return Outcome(done)
@@ -280,21 +281,20 @@ class Cell:
             error.add_note(str(missing))
         return Outcome(done, error)
 
-    def _convert(self, done: CompletedProcess) -> Exception | None:
-        """Put the output into the variable as `--format` asks for; the error, if it is not in that format."""
-        assert self._options.format is not None
+    def _convert(self, done: CompletedProcess, form: str) -> BaseException | None:
+        """Put the output into the variable in this form; the error, if it is not in that format."""
         try:
-            self._shell.user_ns[self._options.out] = FORMATS[self._options.format](done)
+            self._shell.user_ns[self._options.out] = FORMATS[form](done)
         except (ValueError, ImportError) as error:
             return error
         return None
 
-    def _leave(self, process: Process) -> None:
+    async def _leave(self, process: Process) -> None:
         """The cell ends. If descendants live on, what they write goes on into it, and there they can be stopped."""
         if self._is_apart or (_log(process).ended and not process.family.left()):
-            self._shown.finish()
+            await self._shown.finish()
         elif kernel.drops_late_output(self._shell):
-            self._shown.finish()
+            await self._shown.finish()
             if not self._options.quiet:
                 _log(process).keep()
                 left = status.count_words(process.family.left(), "process", "processes")
@@ -350,7 +350,7 @@ class Cell:
         ending = asyncio.ensure_future(finish(process))
         try:
             await keep_updated(view, _log(process), ending)
-            view.finish()
+            await view.finish()
             if has_failed_by_itself(process):
                 self._tell_failure(process, raises=False)
         except asyncio.CancelledError:
@@ -428,8 +428,8 @@ class Cell:
         """Give the variables their text; an error, if not all of it is there. In a thread: it may be much, on a slow disk."""
         output, why = _log(process), ""
         for stream, name in self._variables.items():
-            self._shell.user_ns[name] = await asyncio.to_thread(_text, output, stream)
-            why = why or await asyncio.to_thread(output.missing, {stream})
+            self._shell.user_ns[name] = await in_thread(_text, output, stream)
+            why = why or await in_thread(output.missing, {stream})
             if process.is_over and output.is_open(stream):
                 left = status.count_words(process.family.left(), "process", "processes")
                 self._note(f"... {name} may not be complete: {left} of {process.name} left, and can still write to it")
@@ -455,7 +455,7 @@ async def _until_end(process: Process, view: View) -> None:
         await keep_updated(view, _log(process), ending)
     finally:
         ending.cancel()
-    view.finish()
+    await view.finish()
 
 
 def _text(output: log.Log, stream: int) -> str:

@@ -20,7 +20,6 @@ from .._core import log, status
 from .._core.errors import ProcessLost, ProcessNotStopped
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
-from .._core.rows import Rows
 from .._core.screen import inert_line
 from . import interrupt, kernel, transcript
 from .card import Card
@@ -158,10 +157,7 @@ def view(process: Process, table: Table, limit: int) -> None:
         if can_show(table.shell) and not (process.is_over and process.log.ended and not process.family.left()):
             card(process, table, limit).show()
             return
-        rows = Rows(process.log, log.BOTH)
-        while rows.follow():
-            pass
-        bundle = transcript.bundle(process, rows, limit=limit)
+        bundle = transcript.at_once(process, limit)
         if can_show(table.shell):
             display(bundle, raw=True)
         else:
@@ -257,7 +253,7 @@ async def _follow(process: Process, output: log.Log, shown: Card) -> None:
         await keep_updated(shown, output, ending)
     finally:
         ending.cancel()
-    shown.finish()
+    await shown.finish()
 
 
 def _show(entry: Entry, table: Table, limit: int) -> None:

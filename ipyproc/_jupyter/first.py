@@ -11,10 +11,12 @@ from IPython.display import DisplayHandle
 
 from .._core.process import Process
 from .._core.rows import Rows
+from .._core.turns import in_turns, within
 from . import transcript
 from .view import Guard, guarded, take_in
 
 _GLANCE = 8 * 1024  # bytes in both forms; enough for some moments
+_TURNS = 20  # of work on one picture
 
 
 class FirstText:
@@ -37,14 +39,17 @@ class FirstText:
     @guarded
     def show(self) -> None:
         """Put what there is into the cell that is running now."""
-        bundle, self.display = self._bundle(), DisplayHandle()
-        self.display.display(bundle, raw=True)
+        if bundle := self._bundle():
+            self.display = DisplayHandle()
+            self.display.display(bundle, raw=True)
 
     @guarded
     def update(self) -> None:
         """Show what has come since."""
-        if self.display and self._rows.log.bytes != self._shown:
-            self.display.update(self._bundle(), raw=True)
+        if self.display is None:
+            self.show()
+        elif self._rows.log.bytes != self._shown and (bundle := self._bundle()):
+            self.display.update(bundle, raw=True)
 
     @guarded
     async def settle(self) -> None:
@@ -52,14 +57,19 @@ class FirstText:
         await take_in(self._rows)
 
     @guarded
-    def finish(self) -> None:
+    async def finish(self) -> None:
         """Show all, within the bounds of a transcript."""
-        while self._rows.follow():
-            pass
+        await self.settle()
+        bundle = await in_turns(transcript.text_bundle(self._rows, self._limit))
         if self.display:
-            self.display.update(transcript.text_bundle(self._rows, self._limit), raw=True)
+            self.display.update(bundle, raw=True)
+        else:
+            self.display = DisplayHandle()
+            self.display.display(bundle, raw=True)
 
-    def _bundle(self) -> dict[str, str]:
-        self._rows.follow()
+    def _bundle(self) -> dict[str, str] | None:
+        """What there is to see; None: to draw it takes longer than these moments are worth."""
+        if self._rows.follow():
+            return None
         self._shown = self._rows.log.bytes
-        return transcript.text_bundle(self._rows, min(self._limit, _GLANCE))
+        return within(transcript.text_bundle(self._rows, min(self._limit, _GLANCE)), _TURNS)

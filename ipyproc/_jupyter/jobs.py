@@ -63,6 +63,8 @@ class JobsView:
         self._display: DisplayHandle | None = None
         self._began = self._shown_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
+        self._drawing: asyncio.Task[None] | None = None
+        self._last: dict[int, tuple[int, str]] = {}  # of each job that runs: bytes of its log, and the last line then
 
     def __repr__(self) -> str:
         return f"<JobsView: {self._sentence()}>"
@@ -72,14 +74,15 @@ class JobsView:
         """This one has changed."""
         if job.state == "failed":
             self._failed.append(job)
-        if self._timer is None:
+        if not (self._timer or self._drawing):
             self._show_in((_PERIOD if self._is_live else _LINE_PERIOD) - (time.monotonic() - self._shown_at))
 
     @guarded
     def finish(self) -> None:
         """They have ended: leave the last picture in the notebook."""
-        if self._timer:
-            self._timer.cancel()
+        for each in (self._timer, self._drawing):
+            if each:
+                each.cancel()
         if self._is_live:
             self._put(self._bundle())
             if self._card and len(self._card.pages) > 1:  # a page that was loaded anew puts nothing into its place
@@ -95,9 +98,18 @@ class JobsView:
     @guarded
     def _show(self) -> None:
         self._timer, self._shown_at = None, time.monotonic()
-        if not self._is_live:
+        if self._is_live:
+            self._drawing = asyncio.get_running_loop().create_task(self._draw())
+            self._drawing.add_done_callback(self._has_drawn)
+        else:
             self._write_line()
-            return
+
+    def _has_drawn(self, _: object) -> None:
+        self._drawing = None
+
+    @guarded
+    async def _draw(self) -> None:
+        await self._look()
         if self._card is None and self._may_have_card and time.monotonic() >= Card.no_page_until:
             self._card = JobsCard(self._halt)
             self._put({**self._bundle(), **self._card.view()})
@@ -111,6 +123,18 @@ class JobsView:
             self._card.draw(self._picture())
         if any(job.process for job in self._jobs):  # their last lines change without a word
             self._show_in(4 * _PERIOD)
+
+    async def _look(self) -> None:
+        """At the last lines; others have their turns meanwhile."""
+        shown = self._running()[:_MOST_RUNNING]
+        self._last = {job.number: self._last.get(job.number, (-1, "")) for job in shown}
+        for job in shown:
+            if job.process and job.process.log and (size := job.process.log.bytes) != self._last[job.number][0]:
+                self._last[job.number] = size, job.process.log.tail(1).strip()
+                await asyncio.sleep(0)
+
+    def _running(self) -> list[Job]:
+        return [job for job in self._jobs if job.process]
 
     def _write_line(self) -> None:
         sys.stdout.write(f"{self._sentence()}\n")
@@ -135,13 +159,20 @@ class JobsView:
     def _picture(self, *, over: bool = False) -> Picture:
         """What there is to see: those that failed first, then those that run, with what they wrote last."""
         counts = self._counts()
-        running = [job for job in self._jobs if job.process]
+        running = self._running()
         rows = [Row("failed", "✘", _short(job.name), _short(job.outcome), "") for job in self._failed[:_MOST_FAILED]]
-        rows += [_running(job) for job in running[:_MOST_RUNNING]]
+        rows += [self._row(job) for job in running[:_MOST_RUNNING]]
         hidden = len(self._failed[_MOST_FAILED:]) + len(running[_MOST_RUNNING:])
         more = f"… {status.count_words(hidden, 'other', 'others')}" if hidden else ""
         done = counts["done"] + counts["skipped"]
         return Picture(self._sentence(), len(self._jobs), done, counts["failed"], rows, more, over)
+
+    def _row(self, job: Job) -> Row:
+        process = job.process
+        assert process
+        where = f" on {process.where}" if process.where else ""
+        last = self._last.get(job.number, (0, ""))[1]
+        return Row("running", "▶", _short(job.name + where), _short(last), status.duration_words(process.duration))
 
     def _bundle(self) -> dict[str, object]:
         picture = self._picture()
@@ -168,14 +199,6 @@ def _html(picture: Picture, rows: str) -> str:
         f'<div style="padding:4px 8px;font-size:13px;font-variant-numeric:tabular-nums">{html.escape(picture.sentence)}</div>'
         f'<div style="display:flex;height:4px;background:{border}">{bar}</div>{lines}</div>'
     )
-
-
-def _running(job: Job) -> Row:
-    process = job.process
-    assert process
-    last = process.log.tail(1).strip() if process.log else ""
-    where = f" on {process.where}" if process.where else ""
-    return Row("running", "▶", _short(job.name + where), _short(last), status.duration_words(process.duration))
 
 
 def _short(text: str) -> str:

@@ -20,6 +20,8 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 from .._core import screen
 from .._core.log import Log
 from .._core.rows import Rows
+from .._core.turns import in_turns
+from .thread import in_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,7 +40,7 @@ class View(Protocol):
     def show(self) -> None: ...
     def update(self) -> None: ...
     async def settle(self) -> None: ...
-    def finish(self) -> None: ...
+    async def finish(self) -> None: ...
 
 
 class Guard:
@@ -70,9 +72,7 @@ class Guard:
             where = f" The output is in {screen.inert_line(str(self._log.path))}"
         trace = screen.inert("".join(traceback.format_exception(error)))
         with contextlib.suppress(Exception):  # whoever has taken the place of stderr
-            sys.stderr.write(
-                f"Not all can be shown here: an error of ipyproc, and none of the program.{where}\n{trace}"
-            )
+            sys.stderr.write(f"Not all can be shown here; that is no fault of the program.{where}\n{trace}")
 
 
 class _HasGuard(Protocol):
@@ -119,18 +119,19 @@ class NoView:
     def show(self) -> None:
         """Nothing."""
 
-    update = finish = show
+    update = show
 
     async def settle(self) -> None:
         """Nothing."""
 
+    finish = settle
+
 
 async def take_in(rows: Rows) -> None:
     """Take in all that was written; others have their turns meanwhile. What it begins with will be shown at the end."""
-    while rows.follow():  # noqa: ASYNC110  -- it is our own work that goes on
-        await asyncio.sleep(0)
+    await in_turns(rows.take_in())
     if rows.log.bytes > _MUCH:  # or it was all read just now
-        await asyncio.to_thread(rows.warm, 0, _SHOWN)
+        await in_thread(rows.warm, 0, _SHOWN)
 
 
 async def keep_updated(view: View, log: Log, until: asyncio.Future[None]) -> None:

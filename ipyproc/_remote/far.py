@@ -192,8 +192,6 @@ class Session(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         """The program has ended; what it wrote comes first, unless a descendant holds the pipe."""
         assert self._transport
-        if self._script:
-            self._note = script_of.note(self._script).decode("latin-1")
         self._exit = self._loop.call_later(_EXIT_PATIENCE, self._tell_exit)
         for stream in (1, 2):
             self._give_credit(stream, _REST)
@@ -223,6 +221,7 @@ class Session(asyncio.SubprocessProtocol):
         if self._has_told or self._why:
             return
         self._has_told = True
+        self._read_note()
         used, lasted = self.usage, self.ended_at - self._transport.get_extra_info("started_at")
         left = len(descendants.of(self._transport.program.shim)) if self._transport.program.has_family else 0
         usage = [used.user, used.system, used.peak_bytes] if used else None
@@ -241,10 +240,16 @@ class Session(asyncio.SubprocessProtocol):
             self._is_over = True
             self._tell(gone=True)
 
+    def _read_note(self) -> None:
+        if self._script:
+            self._note = script_of.note(self._script).decode("latin-1")
+
     def _end(self) -> None:
         if self._script:
-            with contextlib.suppress(FileNotFoundError):
+            self._read_note()
+            with contextlib.suppress(OSError):  # it is gone, or no file any more
                 os.unlink(self._script)
+            self._script = ""
         if not self.gone.done():
             self.gone.set_result(None)
 

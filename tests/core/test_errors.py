@@ -15,7 +15,8 @@ import pytest
 
 import ipyproc
 from ipyproc._core import launch
-from ipyproc._core.advice import advice, near_program
+from ipyproc._core.advice import advice, near_program, says_failure
+from ipyproc._core.failed_command import FailedCommand
 from ipyproc._core.status import Usage
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 def made(kind, *args, **keywords):
     error = kind(*args, **keywords)
     error.name, error.log, error.advice = "a name", Path("/var/tmp/x.log"), "advice"
+    error.last_words, error.failed_command = "last words", FailedCommand("line 4: `x`", 3, "a script")
     error.add_note("a note")
     return error
 
@@ -45,7 +47,10 @@ def test_pickles_with_all_attributes(error, protocol):
     copy = pickle.loads(pickle.dumps(error, protocol))
     assert type(copy) is type(error)
     assert (vars(copy), copy.args, str(copy)) == (vars(error), error.args, str(error))
-    for name in ("cmd", "name", "returncode", "stdout", "output", "stderr", "log", "advice"):
+    for name in (
+        *("cmd", "name", "returncode", "stdout", "output", "stderr", "log", "advice"),
+        *("last_words", "failed_command"),
+    ):
         assert getattr(copy, name) == getattr(error, name)
 
 
@@ -83,6 +88,39 @@ async def failure(*args, **keywords):
     with pytest.raises(ipyproc.ProcessError) as caught:
         await ipyproc.run(*args, **keywords)
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ls: cannot access '/nosuch': No such file or directory", True),
+        ("=== 1 failed, 3 passed, 1 warning in 0.12s ===", True),
+        ("ValueError: no", True),
+        ("x\nFATAL: it is over\ny", True),
+        ("x.py:3: DeprecationWarning: this will be an error some day", False),
+        ("WARNING: an error may follow", False),
+        ("12 passed\nall is well", False),
+        ("unfailing work", False),
+        ("", False),
+    ],
+)
+def test_what_says_that_it_failed(text, says):
+    assert says_failure(text) is says
+
+
+async def test_the_stream_that_says_why_is_shown(program):
+    error = await failure(*program("err", "a stray word", "out", "1 failed", "exit", 1))
+    assert (error.last_words, error.stdout, error.stderr) == ("1 failed", "1 failed", "a stray word")
+    error = await failure(*program("err", "an error", "out", "1 failed", "exit", 1))
+    assert error.last_words == "an error"
+    error = await failure(*program("out", "one", "err", "two", "exit", 1))
+    assert error.last_words == "two"
+    error = await failure("sh", "-c", "echo one >&2; sleep 0.05; echo two; exit 1")
+    assert error.last_words == "one\ntwo" and str(error).endswith("exited with status 1\none\ntwo")
+    done = await ipyproc.run(*program("err", "a stray word", "out", "1 failed", "exit", 1), check=False)
+    assert done.full_outcome == "exited with status 1: 1 failed"
+    done = await ipyproc.run(*program("out", "1 row", "exit", 1), check=False)
+    assert done.full_outcome == "exited with status 1"
 
 
 async def test_exit_by_status(program):
@@ -251,9 +289,8 @@ async def test_what_cannot_start_is_an_oserror():
 )
 @pytest.mark.parametrize("launcher", ["portable", "supervised"])
 async def test_a_script_whose_interpreter_is_not_there(tmp_path, monkeypatch, content, kind, said, launcher):
-    monkeypatch.setattr(
-        launch, "best", lambda: asyncio.sleep(0, importlib.import_module(f"ipyproc._core.launch.{launcher}"))
-    )
+    chosen = importlib.import_module(f"ipyproc._core.launch.{launcher}")
+    monkeypatch.setattr(launch, "best", lambda: asyncio.sleep(0, chosen))
     other, script = tmp_path / "other", tmp_path / "script"
     other.write_bytes(b"#!/nosuchq\n")
     script.write_bytes(content.replace(b"OTHER", os.fsencode(other)))

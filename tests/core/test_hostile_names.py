@@ -10,6 +10,7 @@ import pytest
 
 import ipyproc
 from ipyproc._core.screen import inert_line
+from ipyproc._core.turns import done
 from ipyproc._jupyter import transcript
 
 from ..hostile import NAMES
@@ -34,21 +35,21 @@ async def failed(work):
 async def test_of_run_start_and_parallel(kind, caplog):
     name, seen = NAMES[kind].replace("\0", ""), []
     caplog.set_level(logging.INFO, "ipyproc")
-    done = await ipyproc.run(FAILS, name=name, check=False)
-    seen += [repr(done), done.name, *transcript.picture(done).values(), *await failed(ipyproc.run(FAILS, name=name))]
+    ended = await ipyproc.run(FAILS, name=name, check=False)
+    seen += [repr(ended), ended.name, *transcript.picture(ended).values(), *await failed(ipyproc.run(FAILS, name=name))]
     piped = ipyproc.run(FAILS, name=name, check=False).pipe("cat", name=name)
     seen += [repr(await piped), *await failed(ipyproc.run("true", name=name).pipe(FAILS, name=name))]
     seen += await failed(ipyproc.run("sleep", "60", name=name, timeout=0.01))
     async with await ipyproc.start("sleep", "60", name=name) as process:
         seen += [repr(process), process.name, *(repr(each) for each in ipyproc.processes())]
         process.name = f"{name}!"
-        seen += [repr(process), process.name, *transcript.bundle(process, None).values()]
+        seen += [repr(process), process.name, *done(transcript.bundle(process, None)).values()]
         await process.stop(0)
     batch = ipyproc.parallel({name: FAILS, f"{name}!": FAILS}, on_failure="finish")
     seen += await failed(batch)
     seen += [text for job in batch.jobs for text in (repr(job), job.name, job.outcome)]
     results = await ipyproc.parallel([(name, FAILS)], check=False)
-    seen += [text for done in results for text in (repr(done), done.name)]
+    seen += [text for each in results for text in (repr(each), each.name)]
     seen += [record.getMessage() for record in caplog.records]
     for text in seen:
         assert not ACTS.search(text), text
@@ -62,8 +63,8 @@ async def test_in_the_job_log(tmp_path):
     path = tmp_path / "jobs.jsonl"
     await ipyproc.parallel({"a\x1b]0;t\x07\u202e\nb": ["true"]}, resume=path)
     assert json.loads(path.read_text())["name"] == "a<U+202E> ⏎ b"
-    (done,) = await ipyproc.parallel({"another": ["true"]}, resume=path)
-    assert done.earlier, "the commands are compared, and not their names"
+    (again,) = await ipyproc.parallel({"another": ["true"]}, resume=path)
+    assert again.earlier, "the commands are compared, and not their names"
 
 
 async def test_a_name_is_a_string():

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import math
 import signal
 import sys
 import threading
@@ -183,50 +184,59 @@ def test_stopping_what_is_left_of_a_family_is_no_reason_for_the_programs_end(pro
 
 
 STUBBORN = ("ignore", "INT", "ignore", "TERM", "out", "ready", "stall")
-# the calls: a rung of the ladder, the grace that is asked for; when SIGKILL is due then
+# each call is a rung of the ladder, the grace that is asked for, and when the next signals are due then
+SLOW, FAST = (TERMINATE, 30, {signal.SIGKILL: 30}), (TERMINATE, 0.5, {signal.SIGKILL: 0.5})
+SLOW_INTERRUPT = (INTERRUPT, 30, {signal.SIGTERM: 2, signal.SIGKILL: 32})
+FAST_INTERRUPT = (INTERRUPT, 0.3, {signal.SIGTERM: 0.3, signal.SIGKILL: 0.6})
 DEADLINES = [
-    ([(TERMINATE, 30), (TERMINATE, 0.5)], 0.5),
-    ([(TERMINATE, 0.5), (TERMINATE, 30)], 0.5),
-    ([(INTERRUPT, 30), (TERMINATE, 0.5)], 0.5),
-    ([(INTERRUPT, 0.3), (TERMINATE, 30)], 0.6),
-    ([(INTERRUPT, 30), (INTERRUPT, 0.3)], 0.6),
-    ([(TERMINATE, 30), (INTERRUPT, 0.3)], 0.6),
-    ([(TERMINATE, 20), (TERMINATE, 0.5), (TERMINATE, 30), (TERMINATE, None)], 0.5),
+    [SLOW, FAST],
+    [FAST, SLOW],
+    [SLOW_INTERRUPT, FAST],
+    [FAST_INTERRUPT, SLOW],
+    [SLOW_INTERRUPT, FAST_INTERRUPT],
+    [SLOW, FAST_INTERRUPT],
+    [SLOW, FAST, SLOW, (TERMINATE, None, {signal.SIGKILL: 5})],
 ]
 
 
+def reach(running, calls):
+    """Call the ladder; the earliest and the latest moment at which each signal is due then."""
+    earliest, latest = {}, {}
+    for rung, grace, due in calls:
+        for times in (earliest, latest):
+            if times is latest:
+                running.ladder.reach(rung, "stop", grace)
+            for number, seconds in due.items():
+                times[number] = min(times.get(number, math.inf), time.monotonic() + seconds)
+    return earliest, latest
+
+
 @pytest.mark.parametrize("launcher", [supervised, launch.portable])
-@pytest.mark.parametrize(("calls", "due"), DEADLINES)
-def test_the_earliest_deadline_that_anybody_has_asked_for_holds(program, launcher, calls, due):
+@pytest.mark.parametrize("calls", DEADLINES)
+def test_the_earliest_deadline_that_anybody_has_asked_for_holds(program, launcher, calls):
     async def main():
         running = await started(*program(*STUBBORN), launcher=launcher)
-        began = time.monotonic()
-        for rung, grace in calls:
-            running.ladder.reach(rung, "stop", grace)
-            await asyncio.sleep(0)
-        told = running.ladder.next_in + time.monotonic() - began
-        if running.ladder.sent == signal.SIGTERM:
-            assert told == pytest.approx(due, abs=0.2), "what the card counts down to"
-        else:
-            assert told == pytest.approx(due / 2, abs=0.2)
+        earliest, latest = reach(running, calls)
+        following = signal.SIGTERM if running.ladder.sent == signal.SIGINT else signal.SIGKILL
+        before, shown, after = time.monotonic(), running.ladder.next_in, time.monotonic()
+        assert before + shown < latest[following] + 0.01, "what the card counts down to"
+        assert after + shown > earliest[following] - 0.01
         assert await running.wait() == -9
-        took = time.monotonic() - began
-        print(f"SIGKILL was due after {due} s, the program has ended after {took:.3f} s")
-        assert due - 0.01 < took < due + 4
+        late = time.monotonic() - latest[signal.SIGKILL]
+        print(f"ended {late * 1000:.0f} ms after the deadline")
+        assert earliest[signal.SIGKILL] - 0.01 < time.monotonic() and late < 4
         await running.ladder.finished()
 
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("calls", "due"), DEADLINES)
-def test_and_it_holds_though_the_loop_is_busy(program, calls, due):
+@pytest.mark.parametrize("calls", DEADLINES)
+def test_and_it_holds_though_the_loop_is_busy(program, calls):
     async def main():
         running = await started(*program(*STUBBORN))
-        began = time.monotonic()
-        for rung, grace in calls:
-            running.ladder.reach(rung, "stop", grace)
+        earliest, latest = reach(running, calls)
         wait_gone(running)
-        assert due - 0.01 < time.monotonic() - began < due + 4
+        assert earliest[signal.SIGKILL] - 0.01 < time.monotonic() < latest[signal.SIGKILL] + 4
         assert await running.wait() == -9
         await running.ladder.finished()
 
@@ -343,5 +353,23 @@ def test_a_signal_to_the_program_goes_out_where_the_process_table_cannot_be_read
         monkeypatch.setattr(psutil.Process, "__init__", hide)
         assert running.family.is_alive()
         assert await running.stop(0.2) == -9
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("row", ["child", "session"])
+def test_a_stranger_with_a_pid_that_the_table_knew_is_not_taken_in(program, monkeypatch, row):
+    async def main():
+        stranger = await started(*program("out", "ready", "stall"), launcher=launch.portable)
+        running = await started(*program("out", "ready", "stall"), launcher=launch.portable)
+        stale = {running.pid: (1, running.pid), stranger.pid: (running.pid, 0) if row == "child" else (1, running.pid)}
+        with monkeypatch.context() as patched:
+            patched.setattr(process_table, "recent", lambda: stale)
+            patched.setattr(process_table, "now", lambda: stale)
+            assert running.family.measure()[2] == 1
+            assert running.family.send_signal(signal.SIGTERM) == 1
+        assert (await running.wait(), stranger.returncode) == (-15, None)
+        assert not running.family.is_alive()
+        await stranger.stop()
 
     asyncio.run(main())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ipyproc._core import log
 from ipyproc._core.rows import Rows, ends
 from ipyproc._core.screen import LONGEST, WINDOW, Screen
+from ipyproc._core.turns import done
 
 BOTH = {1, 2}
 
@@ -343,7 +344,7 @@ def test_the_ends_of_the_output_are_within_their_bounds_and_their_note_is_exact(
     writes = [*numbered(count), (1, b"\x1b[A\x1b[B" if moves else b"")]
     rows = rows_of(writes)
     first = min(first, rows.total)
-    found = ends(rows, cost, head, tail, lines, first)
+    found = done(ends(rows, cost, head, tail, lines, first))
     notes = [number for number, row in enumerate(found) if row.stream == 0]
     whole = rows.read_all(first, rows.total)
     if not notes:
@@ -365,10 +366,10 @@ def test_the_ends_of_the_output_are_within_their_bounds_and_their_note_is_exact(
 
 def test_the_ends_say_that_lines_are_cut_and_what_is_not_in_the_log():
     rows = rows_of([(1, b"x" * (LONGEST + 1) + b"\n")])
-    assert "not all of each line is shown" in ends(rows, cost, 10**6, 10**6, 100)[-1].plain
+    assert "not all of each line is shown" in done(ends(rows, cost, 10**6, 10**6, 100))[-1].plain
     rows.log.path.unlink()
     rows = followed(end(made_of(numbered(100_000), limit=300_000)))
-    assert "are not in the log: its limit, or a full disk" in ends(rows, cost, 1000, 1000, 10)[-1].plain
+    assert "are not in the log: its limit, or a full disk" in done(ends(rows, cost, 1000, 1000, 10))[-1].plain
     rows.log.path.unlink()
 
 
@@ -418,7 +419,7 @@ def test_to_read_rows_is_little_work_however_long_they_are(line):
     assert rows.read(100, 200)
     assert time.process_time() - began < 0.1
     began = time.process_time()
-    assert ends(rows, lambda row: len(row.ansi.encode()), 20_000, 20_000, 100)
+    assert done(ends(rows, lambda row: len(row.ansi.encode()), 20_000, 20_000, 100))
     assert time.process_time() - began < 0.5
 
 

@@ -119,7 +119,8 @@ def test_a_mark_reaches_nobody_else(program):
     async def main():
         one, other = [await run.start(*program("fork", "setsid", "fork", "out", "ready", "stall")) for _ in range(2)]
         for each in (one, other):
-            while len(each.family.alive()) != 1:  # the daemon, alone
+            await each.log.changed(0)  # the daemon speaks
+            while len(each.family.alive()) != 1:  # and is alone
                 await asyncio.sleep(0.01)
         marks = [each.family._program.mark for each in (one, other)]
         assert marks[0] != marks[1]

@@ -62,7 +62,7 @@ def launcher(request, monkeypatch):
 @pytest.fixture
 def told(launcher):
     """What a script tells of its work, which cannot stop the program; that one is killed at the end."""
-    if os.geteuid() != 0:
+    if not unstoppable.can_be_had():
         pytest.skip("to become another user takes root")
     pids = set()
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import zmq
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
@@ -200,6 +201,9 @@ def kernel_session(*, load: bool = True, **popen: Any) -> Iterator[KernelSession
         manager = KernelManager(kernel_name="python3", **where)
         manager.start_kernel(**popen)
         client = manager.client()
+        client.context.setsockopt(
+            zmq.RCVHWM, 0
+        )  # all that we do not read at once is kept, as it would be in buffers of TCP
         client.start_channels()
         try:
             client.wait_for_ready(timeout=PATIENCE)

@@ -37,7 +37,7 @@ def test_text_is_what_is_there_now(kernel):
 
 def test_headless_output_shows_in_the_cell_that_awaits_it(kernel):
     first = kernel.run("%aproc --bg --proc p {program} out early sleep 1.5 out late", headless=True)
-    assert first.status == "ok" and not first.displays
+    assert first.status == "ok" and not first.of_type("display_data")  # the card of an earlier cell may just be updated
     assert re.match(r"\.\.\. in the background: .*; shown where it is awaited; log: /", first.text())
     waits = "import asyncio\ntry:\n    await asyncio.wait_for(p.wait(), 0.8)\nexcept TimeoutError: print('not yet')"
     second = kernel.run(waits, headless=True)

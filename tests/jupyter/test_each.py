@@ -59,7 +59,7 @@ def test_a_failure_leaves_what_there_is(kernel):
     done = kernel.run(
         "%%aproc --each items --jobs 1 --out o --format json\necho {item}; [ {item} != 1 ] || echo half; [ {item} != 1 ]"
     )
-    assert done.error.startswith("ProcessExitError: `1` exited"), done.error
+    assert done.error.startswith("ProcessExitError: `1`, line 1: `[ 1 != 1 ]` exited"), done.error
     assert kernel.run("o").value == "[0, None, None, None]"
 
 

@@ -21,7 +21,7 @@ LIVES_ON = r"\(pid (\d+)\) belongs to \S+, and may not be signalled from here"
 @pytest.fixture(params=["best", "portable"])
 def weak_kernel(request):
     """A kernel that cannot signal `program`; what it leaves is killed."""
-    if os.geteuid() != 0:
+    if not unstoppable.can_be_had():
         pytest.skip("to become another user takes root")
     with kernel_session(load=False) as session:
         session.pids = set()

@@ -5,8 +5,8 @@ import pytest
 SHORT, LONG = "sh -c 'echo a; touch {mark}'", "sh -c 'echo a; sleep 0.5; echo b; touch {mark}'"
 BOOM = r"BOOM \x1b]0;t\x07\u202e"
 PATCHES = {
-    "rows that cannot be taken in": "rows.Rows.follow",
-    "rows that cannot be read": "rows.Rows.read",
+    "rows that cannot be taken in": "rows.Rows.take_in",
+    "rows that cannot be read": "rows.Rows.read_in_turns",
     "a style without CSS": "styles.markup",
     "a transcript": "transcript.bundle",
     "the text of the first moments": "transcript.text_bundle",
@@ -44,8 +44,8 @@ def told(done):
     """How often it was said that an error of ours prevents something."""
     text = done.text("stderr")
     assert "\x1b" not in text and "\u202e" not in text, "what an error quotes is inert too"
-    assert text.count("RuntimeError: BOOM <U+202E>") == text.count("an error of ipyproc")
-    return text.count("an error of ipyproc")
+    assert text.count("RuntimeError: BOOM <U+202E>") == text.count("that is no fault of the program")
+    return text.count("that is no fault of the program")
 
 
 @pytest.mark.parametrize("what", PATCHES)
@@ -75,7 +75,7 @@ def test_the_program_and_the_cell_go_on(kernel, broken, tmp_path, what, how):
         ("stream.StreamView._write", "%aproc --plain echo a"),
         ("jobs.JobsView._picture", "await ipyproc.parallel([['sleep', '0.5']])"),
         ("commands.listing", "%aprocs"),
-        ("transcript.bundle", "p = await ipyproc.start('echo', 'a'); await p.wait(); p.view()"),
+        ("transcript.at_once", "p = await ipyproc.start('echo', 'a'); await p.wait(); p.view()"),
     ],
 )
 def test_it_is_told_as_what_it_is(kernel, broken, name, line):

@@ -175,6 +175,15 @@ async def test_signals_interrupts_and_timeouts(on, program):
         ipyproc.CompletedProcess.of(process).check_returncode()
 
 
+async def test_the_earlier_of_two_deadlines_holds_there_too(on, program):
+    process = await ipyproc.start(*program("ignore", "TERM", "out", "ready", "stall"), on=on)
+    async for _ in process:
+        break
+    began = time.monotonic()
+    assert await asyncio.gather(process.stop(60), process.stop(0.3)) == [-signal.SIGKILL, -signal.SIGKILL]
+    assert time.monotonic() - began < 30
+
+
 async def test_closing_the_connection_ends_all_and_that_is_no_exit(on, program):
     marker = f"family-{secrets.token_hex(8)}"
     process = await ipyproc.start("sh", "-c", script_of(" ".join(program()), marker, stubborn=True), on=on)
