@@ -220,10 +220,9 @@ class Command:
 
     def _worded(self, error: OSError) -> OSError:
         """The same error, better worded."""
-        if self.cwd and error.filename == self.cwd:
-            return error
         words = [self.args] if isinstance(self.args, str) else self.args
-        program = None if self.on or isinstance(self.args, str) else _found(words[0], self.cwd, self.env)
+        is_here = not (self.on or isinstance(self.args, str)) and error.filename == words[0]  # and it is no directory
+        program = _found(words[0], self.cwd, self.env) if is_here else None
         if text := not_started(error.errno or 0, program, self.args, os.environ if self.env is None else self.env):
             return OSError(error.errno, text, f"{words[0]:.80}")  # as it shows itself: a slice shows all it has
         if error.filename == words[0]:

@@ -23,7 +23,8 @@ def test_a_pool_of_threads_that_the_cell_waits_for(fresh_kernel):
         "found == [(f'{i}\\n', 'e\\n') for i in range(60)]"
     )
     assert (done.value, done.error) == ("True", "")
-    assert fresh_kernel.run("from ipyproc._core.launch import supervised as s; len(s._retired)").value == "0"
+    launchers = fresh_kernel.run("%aprocs list").text().splitlines()[1:]
+    assert len(launchers) == 60 and all("  supervised  " in line for line in launchers)
 
 
 def test_a_thread_that_is_joined_shows_text_in_the_cell_and_cards_come_as_before(kernel):
