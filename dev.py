@@ -3,29 +3,51 @@
 python3 dev.py notebook [--execute]     open the first notebook in JupyterLab, or run it without a page
 python3 dev.py test [pytest args...]    run all tests, and tests/core and tests/jupyter with ipykernel 6 too
 
-What they install goes to .venv and .venv-ipykernel6, made anew when pyproject.toml has changed.
-A part that this machine cannot run is left out and named; with CI set in the environment that is a failure.
+What they install goes to .venv and .venv-ipykernel6, made anew when pyproject.toml has changed; programs that tests need
+are installed by apt-get, where this user may. What this machine cannot run is left out and named at the end; with CI set in
+the environment, a program that is missing is a failure.
 """
 
 from __future__ import annotations
 
 import argparse
+import configparser
+import contextlib
+import functools
+import hashlib
 import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.request import Request, urlopen
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent
 NOTEBOOK = ROOT / "notebooks" / "01_first_run.ipynb"
 CELL_SECONDS = 300  # a cell that takes longer hangs
 SHOWN_LINES = 4  # at the start and at the end of each cell's output
 SHOWN_WIDTH = 110
-AT_ONCE = (os.cpu_count() or 2) + 1  # tests; they wait half of the time, and more of them would wait for each other
+AT_ONCE = (os.cpu_count() or 2) + 2  # tests of all runs; they wait for half of the time or more
+SLOWEST = 20  # tests whose seconds are printed
+PROGRAMS = {  # what some tests need, and the Debian package that has it
+    "chromium": "chromium",
+    "sshd": "openssh-server",
+    "curl": "curl",
+    "xz": "xz-utils",
+}
+OTHER_NAMES = {"chromium": ("chromium-browser", "google-chrome")}
+PYPI = "https://pypi.org/simple"
 
 
 def main() -> int:
@@ -109,42 +131,84 @@ def output_lines(output: dict[str, Any]) -> list[str]:
 def test(arguments: list[str]) -> int:
     """Run all tests this machine can run, and name what was left out."""
     left_out = []
-    ignored = []
     if not find_python("3.13"):
         left_out.append(f"Python 3.13, which was not found; all tests ran on {version(sys.executable)} instead")
-    if not find_chromium() and not (apt_install("chromium") and find_chromium()):
-        left_out.append("tests/browser, because Chromium was not found and could not be installed")
-        ignored.append("--ignore=tests/browser")
-    if not find_sshd() and not (apt_install("openssh-server") and find_sshd()):
-        left_out.append("the tests over SSH, because sshd was not found and could not be installed")
-    runs = [(main_environment("--editable=.[test]", "ipykernel"), (*ignored, *arguments))]
-    python = find_python("3.11")
-    if python:
+    for program, package in PROGRAMS.items():
+        if not find_program(program):
+            apt_install(package)
+    main = main_environment("--editable=.[test]", "ipykernel")
+    if find_program("chromium") and quiet(str(main / "bin/python"), "-m", "playwright", "--version").returncode:
+        apt_install("libatomic1")  # of the libraries of playwright's node the one that few machines have
+    runs = {main: arguments}
+    if python := find_python("3.11"):
         old = environment(".venv-ipykernel6", python, "--editable=.[test]", "ipykernel>=6.29,<6.32", "ipython<9")
         # as testpaths, so that a path among the arguments still selects; but never the browser tests
-        narrow = ("--override-ini=testpaths=tests/core tests/jupyter", "--deselect=tests/browser/")
-        runs.append((old, (*narrow, *arguments)))
+        runs[old] = ["--override-ini=testpaths=tests/core tests/jupyter", "--deselect=tests/browser/", *arguments]
     else:
         left_out.append("the tests with ipykernel 6, because Python 3.11 was not found")
-    codes = [pytest(folder, words) for folder, words in runs]
+    codes, skipped = pytest(runs)
+    is_missing = bool(left_out) or any(reason.startswith("needs ") for _, reason in skipped)
+    for (folder, reason), count in sorted(skipped.items()):
+        left_out.append(f"{count} {'test' if count == 1 else 'tests'} in {folder}: {reason}")
     for part in left_out:
         say(f"left out: {part}")
-    if left_out and "CI" in os.environ:
-        fail("CI is set, so nothing may be left out.")
+    if is_missing and "CI" in os.environ:
+        fail("CI is set, so nothing that is missing may be left out.")
     allowed = {0, 5} if arguments else {0}  # 5: the arguments selected no test, as they may in one of the two
     return 0 if allowed.issuperset(codes) and 0 in codes else 1
 
 
-def pytest(folder: Path, arguments: tuple[str, ...]) -> int:
-    """Run pytest in this environment, some tests at once unless the arguments say how many; its exit code."""
-    say(f"pytest in {folder.name}")
-    at_once = (
-        f"--numprocesses={AT_ONCE}",
-        "--dist=loadfile",
-        "--no-loadscope-reorder",
-    )  # browser first: it takes longest
-    words = (str(folder / "bin/python"), "-m", "pytest", *at_once, *arguments)
-    return subprocess.run(words, check=False, cwd=ROOT, env=inside(folder), stdin=subprocess.DEVNULL).returncode
+def pytest(runs: dict[Path, list[str]]) -> tuple[list[int], Counter[tuple[str, str]]]:
+    """Run pytest with these arguments in these environments, all at once.
+
+    The exit codes, and how many tests were skipped, by environment and reason.
+    """
+    with contextlib.ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        started: list[subprocess.Popen[bytes]] = []
+        with places(place / "places") as shared:
+            for folder, arguments in runs.items():
+                say(f"pytest in {folder.name}{', its output when all is done' if started else ''}")
+                output = stack.enter_context(open(place / folder.name, "w+b")) if started else None
+                words = (
+                    *(str(folder / "bin/python"), "-m", "pytest", f"--numprocesses={AT_ONCE}", "--dist=loadfile"),
+                    "--no-loadscope-reorder",  # browser first: it takes longest
+                    *(f"--durations={SLOWEST}", f"--junitxml={place / folder.name}.xml", *arguments),
+                )
+                env = {**inside(folder), "IPYPROC_TEST_PLACES": str(shared)}
+                run = subprocess.Popen(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+                started.append(run)
+            try:
+                codes = [run.wait() for run in started]
+            except KeyboardInterrupt:  # they were interrupted too, and clean up
+                for run in started:
+                    run.wait()
+                raise
+        for folder in [*runs][1:]:
+            say(f"pytest in {folder.name}")
+            sys.stdout.buffer.write((place / folder.name).read_bytes())
+        skipped = Counter((folder.name, reason) for folder in runs for reason in skips(place / f"{folder.name}.xml"))
+    return codes, skipped
+
+
+@contextlib.contextmanager
+def places(path: Path) -> Iterator[Path]:
+    """As many places as tests may run at once: bytes in a named pipe, of which each test takes one and gives it back."""
+    os.mkfifo(path)
+    held = os.open(path, os.O_RDWR)  # what is in it stays for as long as somebody has it open
+    try:
+        os.write(held, bytes(AT_ONCE))
+        yield path
+    finally:
+        os.close(held)
+
+
+def skips(report: Path) -> list[str]:
+    """The reason for each test that was skipped, as pytest's JUnit report has it."""
+    if not report.exists():  # it was told to write none, or failed before
+        return []
+    found = ElementTree.parse(report).iter("skipped")
+    return [each.get("message") or each.text or "" for each in found if each.get("type") != "pytest.xfail"]
 
 
 def main_environment(*requirements: str) -> Path:
@@ -178,14 +242,92 @@ def environment(name: str, python: str, *requirements: str) -> Path:
 
 
 def make_environment(folder: Path, python: str) -> None:
-    """A new virtual environment; Debian keeps what that needs in a package of its own."""
-    package = f"python{version(python)}-venv"
+    """A new virtual environment with pip; where Python cannot bring that, as on Debian, it comes from the package index."""
     done = quiet(python, "-m", "venv", "--clear", str(folder))
-    if done.returncode and apt_install(package):
-        done = quiet(python, "-m", "venv", "--clear", str(folder))
     if done.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
-        fail(f"{python} cannot make a virtual environment: install the package {package}.", done.stdout)
+        done = quiet(python, "-m", "venv", "--clear", "--without-pip", str(folder))
+        why = done.stdout if done.returncode else install_pip(folder, version(python))
+        if why:
+            shutil.rmtree(folder, ignore_errors=True)
+            package = f"python{version(python)}-venv"
+            fail(f"{python} cannot make a virtual environment with pip: install the package {package}.", why)
+
+
+def install_pip(folder: Path, python: str) -> str:
+    """Have pip's newest wheel install itself; what went wrong, or nothing."""
+    index = f"{(pip_option('index-url') or PYPI).rstrip('/')}/pip/"
+    say(f"installing pip into {folder.name}, from its package index")
+    try:
+        address, digest = newest_pip(index, fetch(index).decode(), python)
+        content = fetch(address)
+    except (OSError, ValueError) as error:
+        return f"{index}: {error}"
+    if hashlib.sha256(content).hexdigest() != digest:
+        return f"{address}: the SHA-256 is not {digest}"
+    with tempfile.TemporaryDirectory() as place:
+        wheel = Path(place, address.rpartition("/")[2])
+        wheel.write_bytes(content)
+        done = quiet(str(folder / "bin/python"), f"{wheel}/pip", "install", "--no-index", str(wheel))
+    return done.stdout if done.returncode else ""
+
+
+def newest_pip(index: str, page: str, python: str) -> tuple[str, str]:
+    """The address and the SHA-256 of the newest wheel for this Python on a page of the index (PEP 503)."""
+    found = []
+    for link in Links.of(page):
+        address, digest = urldefrag(urljoin(index, link.get("href") or ""))
+        name = re.search(r"/pip-([\d.]+)-py3-none-any\.whl$", address)
+        oldest = re.search(r">=\s*3\.(\d+)", link.get("data-requires-python") or "")
+        fits = not oldest or int(oldest[1]) <= int(python.partition(".")[2])
+        if name and fits and digest.startswith("sha256=") and "data-yanked" not in link:
+            found.append(([int(part) for part in name[1].split(".")], address, digest.removeprefix("sha256=")))
+    if not found:
+        raise ValueError(f"there is no wheel of pip for Python {python}")
+    return max(found)[1:]
+
+
+class Links(HTMLParser):
+    """The attributes of the links of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[dict[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Called by the parser."""
+        if tag == "a":
+            self.found.append(dict(attrs))
+
+    @classmethod
+    def of(cls, page: str) -> list[dict[str, str | None]]:
+        """Those of this page."""
+        links = cls()
+        links.feed(page)
+        return links.found
+
+
+def fetch(address: str) -> bytes:
+    """What is at an address, which may hold a name and a password; with the certificates that pip trusts."""
+    parts = urlsplit(address)
+    user, _, host = parts.netloc.rpartition("@")
+    request = Request(parts._replace(netloc=host).geturl())
+    if user:
+        request.add_header("Authorization", f"Basic {b64encode(unquote(user).encode()).decode()}")
+    context = ssl.create_default_context(cafile=pip_option("cert"))
+    with urlopen(request, timeout=60, context=context) as answer:
+        return bytes(answer.read())
+
+
+def pip_option(name: str) -> str | None:
+    """An option as pip finds it: in its environment variable, in the user's configuration or in the machine's."""
+    config = configparser.RawConfigParser()
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    own = os.environ.get("PIP_CONFIG_FILE", "")
+    config.read(
+        ["/etc/xdg/pip/pip.conf", "/etc/pip.conf", Path.home() / ".pip/pip.conf", Path(home, "pip/pip.conf"), own]
+    )
+    of_files = config.get("install", name, fallback=config.get("global", name, fallback=None))
+    return os.environ.get(f"PIP_{name.upper().replace('-', '_')}") or of_files
 
 
 def inside(folder: Path) -> dict[str, str]:
@@ -209,25 +351,28 @@ def version(python: str) -> str:
     return "" if done.returncode else done.stdout.strip()
 
 
-def find_chromium() -> bool:
-    """Whether tests/browser has its browser."""
-    return any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+def find_program(name: str) -> bool:
+    """Whether it is there; what only root runs is not in everybody's PATH."""
+    path = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
+    return any(shutil.which(each, path=path) for each in (name, *OTHER_NAMES.get(name, ())))
 
 
-def find_sshd() -> bool:
-    """Whether tests/remote has its sshd; what only root runs is not in everybody's PATH."""
-    return bool(shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"))
+def apt_install(package: str) -> None:
+    """Install a Debian package, if this user may."""
+    if apt := apt_get():
+        say(f"apt-get install {package}")
+        quiet(*apt, "install", "-y", package)
 
 
-def apt_install(package: str) -> bool:
-    """Install a Debian package, if there is apt-get and this user may."""
-    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if not all(shutil.which(word) for word in (*sudo[:1], "apt-get")):
-        return False
-    say(f"apt-get install {package}")
-    apt = (*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get")
-    quiet(*apt, "update")  # where this fails, the old lists may still do
-    return quiet(*apt, "install", "-y", package).returncode == 0
+@functools.cache
+def apt_get() -> tuple[str, ...]:
+    """As this user can run it, with new lists of packages; nothing, if there is none or this user may not."""
+    sudo = () if os.geteuid() == 0 else ("sudo", "-n")
+    if not all(shutil.which(word) for word in (*sudo[:1], "apt-get")) or (sudo and quiet(*sudo, "true").returncode):
+        return ()
+    words = (*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get")
+    quiet(*words, "update")  # where this fails, the old lists may still do
+    return words
 
 
 def quiet(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

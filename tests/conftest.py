@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,27 @@ import pytest
 from ipyproc._core import launch, storage
 
 PROGRAM = Path(__file__).with_name("program.py")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # to wait is no part of the test and of its timeout
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Each test takes one of the places that all runs of `dev.py test` share, and gives it back."""
+    if not (path := os.environ.get("IPYPROC_TEST_PLACES")):
+        return (yield)
+    with open(path, "r+b", buffering=0) as places:
+        place = places.read(1)
+        try:
+            return (yield)
+        finally:
+            places.write(place)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what has the mark `needs` for a program that is not installed; `dev.py test` names it."""
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            if not shutil.which(name):
+                pytest.skip(f"needs {name}")
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
-"""What is known of the cause when a program fails, in one clause for people."""
+"""What is known of the cause when a program fails, or cannot be started, in one clause for people."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import os
 import re
-from collections.abc import Iterable, Sequence
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from .status import Usage, size_words
 
@@ -29,8 +33,19 @@ _QUESTION = re.compile(r"\S.*[?:>\])] ?\Z")
 _SURELY_QUESTION = re.compile(r"\S.*(?:\?|\[[yY]/[nN]\]|\([yY]/[nN]\)):? ?\Z")  # where nothing else says that it is one
 NO_INPUT = "and there was no input for that"
 READ_NO_MORE = "what read its output ended first"
+_CRLF = "its lines end with CR LF, as on Windows (dos2unix mends that)"
+_CARRIAGE_RETURN = re.compile(r"([^\s:‘'\"$]*)\\(?:r|015)[’'\"]*: (?:command not found|No such file)")  # bash; env
+_MOST_INTERPRETERS = 5  # each the script of the next; Linux follows no more
+_PAGES_OF_STRING = 32  # of memory, that Linux takes for one argument, or for one variable and its name
+_LONGEST_FIRST_LINE = 256  # bytes that Linux reads of it
 _FOR_A_SHELL = re.compile(r"[*?]|\A~|\$\w|\$\{")
 _MISSING = re.compile(r"^.*: No such file or directory$", re.MULTILINE)
+_FAILURE = re.compile(
+    r"(?:error|exception|fatal|fail(?:ed|s|ures?)|panic(?:ked)?|abort(?:ed)?|cannot|can't|can not|could not|unable|denied|refused"
+    r"|not found|no such|invalid|illegal|unknown|unrecognized|undefined|missing|usage)s?\b",
+    re.IGNORECASE,
+)
+_WARNING = re.compile(r"\s*(?:\S+:\s*)*\w*warning\b", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"([^\s:‘’'\"]+)[’'\"]?: Permission denied")
 
 
@@ -56,16 +71,41 @@ def advice(
         if _FOR_A_SHELL.search(text := str(word)) and any(text in line for line in _MISSING.findall(stderr)):
             return f"{text!r:.200} was passed as it is, for no shell has expanded it"
     if returncode in (-_KILLED, _OF_SHELL + _KILLED):
-        peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage else ""
+        if usage and usage.peak_bytes is None:
+            return "nobody stopped it from here, and it had little memory"
+        peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage and usage.peak_bytes else ""
         return f"probably out of memory (nobody stopped it from here{peak})"
     if returncode in (-_BROKEN_PIPE, _OF_SHELL + _BROKEN_PIPE):
         return READ_NO_MORE
     if returncode == _NOT_FOUND:
+        if match := _CARRIAGE_RETURN.search(stderr):
+            return f"a script asks for {match[1] or 'a command'} with a carriage return behind it: {_CRLF}"
         found = _UNKNOWN.findall(stderr)
         return _not_found("".join(found[-1])) if found else "a command in it was not found"
     if returncode == _NOT_EXECUTABLE:
         found = _FORBIDDEN.findall(stderr)
         return f"{found[-1]} is not executable (chmod +x makes it so)" if found else "a command in it is not executable"
+    return ""
+
+
+def says_failure(text: str) -> bool:
+    """Whether a line of this output tells of a failure, as far as words can say that; a warning does not."""
+    return any(_FAILURE.search(line) and not _WARNING.match(line) for line in text.splitlines())
+
+
+def not_started(error: int, program: str | None, args: str | Sequence[str], env: Mapping[str, str]) -> str:
+    """Why a program could not be started, where that is more than the operating system says; empty: it is not.
+
+    `error`: its number; `program`: the path of the program, if it is here; `args` and `env`: with what it was started.
+    """
+    if error == errno.E2BIG:
+        return _too_long(args, env)
+    if error == errno.ENOEXEC:
+        return "not a program: no #! line and no known format"
+    if error == errno.EAGAIN:
+        return no_more_processes()
+    if error in (errno.ENOENT, errno.EACCES) and program and os.access(program, os.X_OK):
+        return _cannot_be_loaded(program)
     return ""
 
 
@@ -79,6 +119,78 @@ def near_program(name: str, path: str) -> str | None:
     return near[0] if near else None
 
 
+def no_more_processes() -> str:
+    """What is known of why no process can be started now (EAGAIN), and what to do."""
+    limits = []
+    if sys.platform != "win32":
+        import resource  # late: POSIX only
+
+        most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+        if most != resource.RLIM_INFINITY:
+            limits.append(f"this user may have {most:,} processes and threads (ulimit -u, RLIMIT_NPROC)")
+    for folder in _cgroups():
+        with contextlib.suppress(OSError, ValueError):  # it has no such limit
+            most, there = (int((folder / f"pids.{name}").read_text()) for name in ("max", "current"))
+            if there >= most:
+                limits.append(f"this container may have {most:,}, and has {there:,} (pids.max of its cgroup)")
+    known = f": {', and '.join(limits)}" if limits else ""
+    return f"no more processes can be started{known}; end some, or raise the limit"
+
+
+def _cgroups() -> Iterator[Path]:
+    """The folders of the cgroups that count the processes of this one, on Linux (cgroups(7)); the innermost first."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines():
+            _, kinds, path = line.split(":", 2)
+            if not kinds or "pids" in kinds.split(","):
+                top = Path("/sys/fs/cgroup") / ("pids" if kinds else "")
+                inner = top / path.lstrip("/")
+                yield from (each for each in (inner, *inner.parents) if each.is_relative_to(top))
+
+
 def _not_found(name: str) -> str:
     near = None if os.path.dirname(name) else near_program(name, os.environ.get("PATH", os.defpath))
     return f"{name} was not found" + (f"; did you mean {near}?" if near else "")
+
+
+def _cannot_be_loaded(program: str) -> str:
+    """Of a program that is there and may be executed: what it needs for that."""
+    first = b""
+    for _ in range(_MOST_INTERPRETERS):
+        with contextlib.suppress(OSError), open(program, "rb") as file:
+            first = file.read(_LONGEST_FIRST_LINE).partition(b"\n")[0]
+        if not first.startswith(b"#!") or not (line := first[2:].strip(b" \t")):
+            break
+        program = os.fsdecode(re.split(rb"[ \t]", line)[0])
+        said = f"its #! line names the interpreter {program!r}, which is"
+        if not os.path.exists(program):
+            if program.endswith("\r"):
+                return f"{said} not there: {_CRLF}"
+            found = shutil.which(os.path.basename(program))
+            return f"{said} not there" + (f"; there is {found}" if found else "")
+        if os.path.isdir(program):
+            return f"{said} a directory"
+        if not os.access(program, os.X_OK):
+            return f"{said} not executable"
+    if first.startswith(b"\x7fELF"):
+        return "it is there, but not the loader that it names: it was made for another system or C library"
+    return ""
+
+
+def _too_long(args: str | Sequence[str], env: Mapping[str, str]) -> str:
+    words = (
+        {"the line for the shell": args} if isinstance(args, str) else {f"argument {n}": w for n, w in enumerate(args)}
+    )
+    of_words = {what: len(os.fsencode(word)) + 1 for what, word in words.items()}
+    of_variables = {name: len(os.fsencode(name)) + len(os.fsencode(value)) + 2 for name, value in env.items()}
+    sizes = of_words | {f"the environment variable {name}": size for name, size in of_variables.items()}
+    what = max(sizes, key=lambda each: sizes[each])
+    if sys.platform == "linux" and sizes[what] > (limit := _PAGES_OF_STRING * os.sysconf("SC_PAGE_SIZE")):
+        return (
+            f"{what} is too long: {sizes[what]:,} bytes, and the operating system takes {limit:,} for one; a file or "
+            "standard input can hold more"
+        )
+    return (
+        f"the arguments ({sum(of_words.values()):,} bytes) and the environment variables ({sum(of_variables.values()):,} "
+        "bytes) together are too long for the operating system"
+    )

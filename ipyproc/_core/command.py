@@ -23,11 +23,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from . import launch, log, process, registry, status, storage
-from .advice import near_program
+from . import launch, log, process, registry, script, status, storage
+from .advice import near_program, not_started
+from .encoding import ENCODING, encode
+from .failed_command import FailedCommand, failed_command
+from .screen import inert_line
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """What a command consists of."""
@@ -47,10 +51,10 @@ class Command:
         input: bytes for standard input, instead of `stdin`.
         cwd: the directory to start in; None: that of this process.
         env: the whole environment; None: that of this process.
-        name: what to call it, for people; empty: the command itself.
+        name: what to call it, for people, as one line on which nothing acts; empty: the command itself.
         on: the launcher of another machine; None: here. There `env` is added to what that machine gives its programs,
             and what can be started there, it alone knows.
-        script: a text that is put into a file there, whose name becomes the last argument; None: there is none.
+        script: a text that the shell in `args` is to run, see `script`; None: there is none.
     """
 
     args: tuple[str, ...] | str
@@ -80,7 +84,7 @@ class Command:
         name: str | None = None,
         on: Any = None,
         script: str | None = None,
-        encoding: str = "utf-8",
+        encoding: str = ENCODING,
         errors: str = "strict",
     ) -> Command:
         """Check it.
@@ -108,6 +112,9 @@ class Command:
             script,
         )
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", inert_line(self.name))
+
     def __str__(self) -> str:
         return self.name or status.command_line(self.args)
 
@@ -121,7 +128,8 @@ class Command:
             return
         _check_directory(self.cwd)
         if not isinstance(self.args, str):
-            _check_program(self.args[0], self.cwd, self.env, is_alone=len(self.args) == 1)
+            is_alone = len(self.args) == 1 and self.script is None
+            _check_program(self.args[0], self.cwd, self.env, is_alone=is_alone)
 
     async def start(
         self,
@@ -152,14 +160,20 @@ class Command:
             "keep": keep,
             **_own_session(),
         }
-        if self.script is not None:
+        if self.on and self.script is not None:
             popen["script"] = self.script
-        launcher = self.on or launch.best()
+        launcher = self.on or await launch.best()
         if launcher is launch.portable:
             popen["default_signals"] = True  # elsewhere they are so always: the program is no child of this process
         if make_log:
             popen["log"] = make_log()
-        with contextlib.ExitStack() as files:
+        with contextlib.ExitStack() as files, contextlib.ExitStack() as if_it_fails:
+            args, written = self.args, None
+            if self.script is not None and not self.on:
+                fd, written = storage.create_file(".sh")
+                if_it_fails.callback(written.unlink)
+                script.write(fd, self.script)
+                args = script.arguments(args, self.script, written.as_posix())
             if self.input is not None:
                 # a file and not a pipe: no size blocks, and there is no task that feeds it
                 file = files.enter_context(tempfile.TemporaryFile(dir=storage.directory()))
@@ -167,13 +181,15 @@ class Command:
                 file.seek(0)
                 popen["stdin"] = file
             try:
-                if isinstance(self.args, str):
-                    started = await process.start_shell(launcher, self.args, **popen)
+                if isinstance(args, str):
+                    started = await process.start_shell(launcher, args, **popen)
                 else:
-                    program, *args = self.args
-                    started = await process.start_exec(launcher, program, *args, **popen)
+                    started = await process.start_exec(launcher, *args, **popen)
             except OSError as error:
-                raise _worded(error, self.args) from None
+                raise self._worded(error) from None
+            if_it_fails.pop_all()
+        if self.script is not None:
+            self._follow_script(started, written, keep=keep)
         if self.name:
             started.name = self.name
         where = f" on {started.where}" if started.where else ""
@@ -181,6 +197,38 @@ class Command:
         started.add_done_callback(_log_end)
         registry.add(started)
         return started
+
+    def _follow_script(self, started: process.Process, file: Path | None, *, keep: bool) -> None:
+        """When it has ended, it can be told which command of it has failed, and its file is removed."""
+        text = self.script
+        assert text is not None
+        started.args, started.name = self.args, script.title(text)
+        name = self.name if self.name != started.name else ""
+        if file and not keep:  # else bash may not have read it yet when this process ends
+            storage.remove_with(started, file)
+
+        def find(ended: process.Process) -> FailedCommand | None:
+            note = script.note(file) if file else ended.note
+            if file:
+                with contextlib.suppress(OSError):  # it is gone already, or no file any more
+                    file.unlink()
+            failed = failed_command(note, text)
+            return failed and replace(failed, script=name)
+
+        started.find_failed_command = find
+        started.add_done_callback(lambda ended: ended.failed_command)
+
+    def _worded(self, error: OSError) -> OSError:
+        """The same error, better worded."""
+        if self.cwd is not None and error.filename == self.cwd:
+            return error  # the directory has just gone, and the program is not to blame
+        words = [self.args] if isinstance(self.args, str) else self.args
+        program = None if self.on or isinstance(self.args, str) else _found(words[0], self.cwd, self.env)
+        if text := not_started(error.errno or 0, program, self.args, os.environ if self.env is None else self.env):
+            return OSError(error.errno, text, f"{words[0]:.80}")  # as it shows itself: a slice shows all it has
+        if error.filename == words[0]:
+            error.filename = words[0]  # the caller's own object, which may show itself in another way
+        return error
 
 
 def words(cmd: Any, args: Sequence[Any] = (), *, shell: bool = False) -> tuple[str, ...] | str:
@@ -285,8 +333,8 @@ def _text(which: str, word: Any) -> str:
     if "\0" in text:
         raise ValueError(f"{which} ({text!r:.80}) holds a NUL character; no program can get that as an argument")
     try:
-        os.fsencode(text)
-    except UnicodeEncodeError as error:
+        encode(text)
+    except ValueError as error:
         raise ValueError(f"{which} ({text!r:.80}) is no text that a program can get: {error}") from None
     return text
 
@@ -356,6 +404,13 @@ def _check_program(program: str, cwd: str | None, env: Mapping[str, str] | None,
         raise FileNotFoundError(errno.ENOENT, f"no such program in PATH{hint}", program)
 
 
+def _found(program: str, cwd: str | None, env: Mapping[str, str] | None) -> str | None:
+    """The path of a program; None: it is not there."""
+    if os.path.dirname(program):
+        return os.path.join(cwd or "", program)
+    return shutil.which(program, path=(os.environ if env is None else env).get("PATH", os.defpath))
+
+
 def _as_words(program: str, is_alone: bool) -> str:
     """What to write instead, where a whole command was given as the name of a program."""
     if not is_alone or not _FOR_A_SHELL.search(program):
@@ -366,21 +421,6 @@ def _as_words(program: str, is_alone: bool) -> str:
         words = []
     separate = f"{', '.join(map(repr, words))}, or " if len(words) > 1 else ""
     return f"; a string is the name of a program and no command line: write {separate}shell=True"
-
-
-def _worded(error: OSError, args: tuple[str, ...] | str) -> OSError:
-    """The same error, better worded."""
-    words = [args] if isinstance(args, str) else args
-    if error.errno == errno.E2BIG:
-        size = sum(len(os.fsencode(word)) + 1 for word in words)
-        text = f"the arguments are too long for the operating system ({size} bytes)"
-    elif error.errno == errno.ENOEXEC:
-        text = "not a program: no #! line and no known format"
-    else:
-        if error.filename == words[0]:
-            error.filename = words[0]  # the caller's own object, which may show itself in another way
-        return error
-    return OSError(error.errno, text, words[0][:80])
 
 
 def _own_session() -> dict[str, Any]:

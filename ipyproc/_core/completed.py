@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from . import frame, screen, status
-from .advice import advice
+from . import frame, screen, status, value
+from .advice import READ_NO_MORE, advice, says_failure
+from .encoding import ENCODING
 from .errors import ProcessError, ProcessExitError, ProcessLost, ProcessNotStopped, ProcessStopped, ProcessTimeout
+from .failed_command import FailedCommand
 from .log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader
 from .process import Process
 
@@ -32,9 +35,10 @@ picture: Callable[[CompletedProcess], dict[str, str]] = _none
 class CompletedProcess(subprocess.CompletedProcess[Any]):
     r"""A program that has ended: `args`, `returncode`, `stdout`, `stderr` as of `subprocess.CompletedProcess`.
 
-    `stdout` and `stderr` are read from the log when they are asked for, as text (UTF-8, bad bytes become U+FFFD) unless
+    `stdout` and `stderr` are read from the log when they are asked for, as text (bytes that are none become U+FFFD) unless
     `run` was told otherwise; None for a stream that did not go to the log. Unlike text of `subprocess`, line ends are as
-    the program wrote them. It can be pickled; the copy has the output in memory, and no log.
+    the program wrote them. It can be pickled; the copy has the output in memory, and no log. Where not all of the output can
+    be had (its log has reached its limit, the disk was full, somebody has removed the file), they raise ValueError.
 
     Attributes:
         args: the program and its arguments, or the line for the shell.
@@ -43,6 +47,8 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         duration: seconds from start to end.
         usage: CPU time and greatest memory, see `Usage`; None where they are not known.
         log: the output on disk; None: there is none, or it is held in memory because it is small (see `parallel`).
+        failed_command: of a script for bash that has failed, the command that ended it: `where` ("line 4: `test -e x`") and
+            `code`; None: not known, or this was no script.
         earlier: whether this is the result of an earlier run (see `parallel`), whose output is not here: `stdout` is None,
             and what is made of it raises ValueError.
 
@@ -66,8 +72,9 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         cause: str = "",
         timeout: float | None = None,
         failure: OSError | ProcessNotStopped | None = None,
+        failed_command: FailedCommand | None = None,
         earlier: bool = False,
-        encoding: str | None = "utf-8",
+        encoding: str | None = ENCODING,
         errors: str = "replace",
     ) -> None:
         self.args = args
@@ -81,12 +88,14 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         self._cause = cause  # who stopped it, as the ladder tells
         self._timeout = timeout
         self._failure = failure  # it was lost, could not be started, or could not be stopped
+        self.failed_command = failed_command
         self._encoding = encoding  # None: bytes
         self._errors = errors
         self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
+        self._missing = ""  # why that is not all
 
     @classmethod
-    def of(cls, process: Process, encoding: str | None = "utf-8", errors: str = "replace") -> CompletedProcess:
+    def of(cls, process: Process, encoding: str | None = ENCODING, errors: str = "replace") -> CompletedProcess:
         """What is left of a process that has ended or was lost; or of one that cannot be stopped, up to now."""
         assert process.is_over or process.ladder.failure
         readers = ((STDOUT_FD, process.stdout), (STDERR_FD, process.stderr))
@@ -101,6 +110,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             cause=process.ladder.cause,
             timeout=process.ladder.timeout,
             failure=process.lost or process.ladder.failure,
+            failed_command=process.failed_command,
             encoding=encoding,
             errors=errors,
         )
@@ -114,7 +124,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return {"text/plain": repr(self), **picture(self)}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_held": tuple(self.pieces()), "log": None}
+        return {**vars(self), "_held": tuple(self.pieces()), "_missing": self._why_missing(BOTH), "log": None}
 
     @property
     def name(self) -> str:
@@ -198,9 +208,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     @property
     def full_outcome(self) -> str:
-        """`outcome`, and what it wrote last to standard error, if it failed by itself."""
-        said = self.tail(1, STDERR_FD).strip() if self.failed and not self.was_stopped else ""
-        return f"{self.outcome}: {said}" if said else self.outcome
+        """`outcome`, and if it failed by itself: where in a script, and the last line of what it said of it."""
+        if not self.failed or self.was_stopped:
+            return self.outcome
+        where = f" in {self.failed_command.where}" if self.failed_command else ""
+        stdout, stderr = self._last(STDOUT_FD) or "", self._last(STDERR_FD) or ""
+        lines = (stdout if says_failure(stdout) and not says_failure(stderr) else stderr).splitlines()
+        return f"{self.outcome}{where}{f': {lines[-1].strip()}' if lines else ''}"
 
     @property
     def failed(self) -> bool:
@@ -247,19 +261,23 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             found = (ProcessStopped if self.was_stopped else ProcessExitError)(self.returncode, self.args)
         found.cmd, found.name, found.returncode = self.args, self._name, self.returncode
         found.output, found.stderr = self._last(STDOUT_FD), self._last(STDERR_FD)
-        if self.log and any(self.log.lines_of[stream] > LAST_LINES for stream in self._streams):
+        if self.log and self.log.is_there() and any(self.log.lines_of[each] > LAST_LINES for each in self._streams):
             self.log.keep()
             found.log = self.log.path
+        found.last_words = self._last_words(found.output or "", found.stderr or "")
+        found.failed_command = self.failed_command
         if not self._cause and self.returncode:
             found.advice = advice(self.returncode, found.stderr or "", self.usage, self._open_lines(), self.args)
+            if found.advice == READ_NO_MORE and "pipefail" in self.args:
+                found.advice += "; `set +o pipefail` above it accepts that"
         return found
 
     def tail(self, n: int = 10, stream: int | None = None) -> str:
         r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as for `Process.tail`."""
         if self.log:
             return self.log.tail(n, stream)
-        lines = screen.text(self._bytes(BOTH if stream is None else {stream})).rstrip("\n").split("\n")
-        return "\n".join(lines[-n:])
+        rows = screen.rows(self.pieces(BOTH if stream is None else {stream}))
+        return "\n".join(row.plain for row in rows[max(0, len(rows) - n) :])
 
     def pieces(self, streams: Collection[int] = BOTH) -> Iterator[tuple[int, bytes]]:
         """(stream, bytes) of the output, in order of arrival; 1 is standard output, 2 standard error."""
@@ -270,25 +288,48 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     def release_log(self) -> None:
         """Hold the output in memory, and give its log back."""
         if self.log:
-            self._held = tuple(self.pieces())
+            self._held, self._missing = tuple(self.pieces()), self._why_missing(BOTH)
             self.log.discard()
             self.log = None
 
     def _last(self, stream: int) -> str | None:
         return self.tail(LAST_LINES, stream).rstrip()[-_LONGEST:] if stream in self._streams else None
 
+    def _last_words(self, stdout: str, stderr: str) -> str:
+        """What an error shows of them: the stream that says why it failed; or else both, unless standard error came last."""
+        if not (stdout and stderr) or says_failure(stderr):
+            return stderr or stdout
+        if says_failure(stdout):
+            return stdout
+        both = self.tail(LAST_LINES).rstrip()[-_LONGEST:]
+        return stderr if both.endswith(stderr.rpartition("\n")[2]) else both
+
     def _open_lines(self) -> list[str]:
         """The last line of each stream whose last line has no end, or is followed by why Python ended."""
         found = []
         for stream in self._streams:
-            last = self.log.last_bytes(_LONGEST, stream) if self.log else self._bytes({stream})[-_LONGEST:]
-            before = last.partition(_OF_PYTHON)[0]
+            pieces = self.pieces({stream})
+            last = self.log.last_bytes(_LONGEST, stream) if self.log else b"".join(data for _, data in pieces)
+            before = last[-_LONGEST:].partition(_OF_PYTHON)[0]
             if before and not before.endswith(b"\n"):
-                found.append(screen.text(before).split("\n")[-1])
+                found.append(screen.rows([(stream, before)])[-1].plain)
         return found
 
-    def _bytes(self, streams: Collection[int]) -> bytes:
+    def data(self, streams: Collection[int]) -> bytes:
+        """What the program wrote, all of it: else an error says why not, or a warning that more may come."""
+        if why := self._why_missing(streams):
+            raise ValueError(f"{status.quoted(self.name)}: {why}")
+        if self.log and not self.log.open_streams.isdisjoint(streams):
+            warnings.warn(
+                f"{status.quoted(self.name)} has ended, but a process that it has left holds its output open: there may "
+                "come more than is there now",
+                RuntimeWarning,
+                stacklevel=4,
+            )
         return b"".join(data for _, data in self.pieces(streams))
+
+    def _why_missing(self, streams: Collection[int]) -> str:
+        return self.log.missing(streams) if self.log else self._missing
 
     def _check_here(self) -> None:
         """Raise ValueError where nothing would pass for an empty output."""
@@ -296,11 +337,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             raise ValueError(f"{status.quoted(self.name)} succeeded in an earlier run, and its output is not here")
 
     def _text(self) -> str:
+        """What JSON and tables are read from."""
         self._check_here()
-        return self._bytes({STDOUT_FD}).decode(self._encoding or "utf-8", self._errors)
+        text = self.data({STDOUT_FD}).decode(self._encoding or ENCODING, self._errors)
+        return value.left_of(text.removeprefix("\ufeff"))
 
     def _output(self, streams: Collection[int]) -> Any:
-        data = self._bytes(streams)
+        data = self.data(streams)
         return data if self._encoding is None else data.decode(self._encoding, self._errors)
 
 
@@ -332,7 +375,7 @@ class CompletedPipeline(CompletedProcess):
             status.Usage(
                 sum(usage.user for usage in known),
                 sum(usage.system for usage in known),
-                max(usage.peak_bytes for usage in known),
+                max((usage.peak_bytes for usage in known if usage.peak_bytes is not None), default=None),
             )
             if known
             else None

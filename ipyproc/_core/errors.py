@@ -23,11 +23,14 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import status
 from .screen import inert_line
 from .survivor import Survivor
+
+if TYPE_CHECKING:
+    from .failed_command import FailedCommand
 
 
 class ProcessError(Exception):
@@ -38,8 +41,11 @@ class ProcessError(Exception):
         name: what to call it, for people; empty: the command itself.
         returncode: how it ended (negative: by that signal); None: not known.
         stdout, stderr: the last lines of each stream, as a terminal would leave them; `output` is `stdout`.
+        last_words: what the message shows of them: those of the stream that says why it failed, or of both in their order.
         log: the file with the complete output, which was kept because the lines here are not all; else None.
         advice: what is known of the cause; empty: nothing.
+        failed_command: of a script for bash, the command that ended it: `where` ("line 4: `test -e x`") and `code`; None: not
+            known, or this was no script.
 
     Example:
         >>> import ipyproc
@@ -56,8 +62,10 @@ class ProcessError(Exception):
     returncode: int | None = None
     output: Any = None
     stderr: Any = None
+    last_words: str = ""
     log: Path | None = None
     advice: str = ""
+    failed_command: FailedCommand | None = None
 
     @property
     def stdout(self) -> Any:
@@ -73,7 +81,7 @@ class ProcessError(Exception):
     def __str__(self) -> str:
         parts = [self._sentence()]
         parts[0] += f": {self.advice}" if self.advice else ""
-        if last := self._last_words():
+        if last := self._shown():
             parts.append(last)
         if self.log:
             parts.append(f"(full log: {inert_line(str(self.log))})")
@@ -82,8 +90,8 @@ class ProcessError(Exception):
     def _sentence(self) -> str:
         return Exception.__str__(self)
 
-    def _last_words(self) -> str:
-        return (self.stderr or self.output or "").rstrip()
+    def _shown(self) -> str:
+        return (self.last_words or self.stderr or self.output or "").rstrip()
 
     def _command(self) -> str:
         return status.quoted(self.name or status.command_line(self.cmd))
@@ -110,7 +118,10 @@ class ProcessExitError(ProcessError, subprocess.CalledProcessError):
         return status.signal_of(self.returncode)
 
     def _sentence(self) -> str:
-        return f"{self._command()} {status.describe(self.returncode)}"
+        if self.failed_command and self.failed_command.code == self.returncode:
+            return str(self.failed_command)
+        where = f"; {self.failed_command}" if self.failed_command else ""
+        return f"{self._command()} {status.describe(self.returncode)}{where}"
 
 
 class ProcessStopped(ProcessExitError):
@@ -122,7 +133,7 @@ class ProcessStopped(ProcessExitError):
     def _sentence(self) -> str:
         return f"{self._command()} was stopped, and {status.describe(self.returncode)}"
 
-    def _last_words(self) -> str:
+    def _shown(self) -> str:
         return (self.stderr or "").rstrip()  # who stops a program knows why: what it was just writing says nothing
 
 

@@ -50,6 +50,7 @@ class Family:
         self._own_session = own_session
         self._known: set[psutil.Process] = set()
         self._is_blind = False  # the process table cannot be read here
+        self._owner = os.getpid()  # a forked child has no families
         self.refused: OSError | None = None
 
     def __repr__(self) -> str:
@@ -121,10 +122,13 @@ class Family:
     def _look(self, table: Callable[[], process_table.Rows]) -> set[psutil.Process]:
         import psutil  # late: the import of ipyproc loads the standard library only
 
+        if os.getpid() != self._owner:
+            return set()
         try:
             rows, self._is_blind = table(), False
         except OSError:
-            rows, self._is_blind = {}, True
+            self._known, self._is_blind = set(), True
+            return self._known
         found = {member for member in self._known if runs(member)}
         ours = self.has_program
         if ours:
@@ -160,7 +164,7 @@ class Family:
         `kill_in`: seconds after which what is left gets SIGKILL, from a launcher whose programs somebody else holds; he
         does so even if this process is busy by then. Here nobody does.
 
-        SIGKILL is repeated until nobody new is found. Any other signal is followed by SIGCONT, so that a stopped
+        SIGKILL and SIGSTOP are repeated until nobody new is found. Any other signal is followed by SIGCONT, so that a stopped
         program gets it. Windows: every signal but CTRL_C_EVENT and CTRL_BREAK_EVENT ends the processes.
         """
         self.refused = None
@@ -171,19 +175,30 @@ class Family:
             met |= new
             # the program first: a shell whose child has gone would end with a status of its own, and not by the signal
             reached += [member for member in sorted(new, key=self._place) if self._send(member, number)]
-            if not new or number != getattr(signal, "SIGKILL", None):
+            if not new or number not in (getattr(signal, "SIGKILL", None), getattr(signal, "SIGSTOP", None)):
                 break
-        if self._is_blind and not reached and self.has_program and sys.platform != "win32":
-            try:
-                os.kill(self.pid, number)  # at least
-            except OSError as error:
-                self.refused = error
-                return 0
-            return 1
+        if self._is_blind and self.has_program:
+            return self._send_blindly(number)
         if sys.platform != "win32" and number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
             for member in reached:
                 self._send(member, signal.SIGCONT)
         return len(reached)
+
+    def _send_blindly(self, number: int) -> int:
+        """To the program and its process group, of which it is the leader: nobody else can be found."""
+        if sys.platform == "win32":
+            return 0
+        send = os.killpg if self._own_session else os.kill
+        try:
+            send(self.pid, number)
+            if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
+                send(self.pid, signal.SIGCONT)
+        except ProcessLookupError:
+            return 0
+        except OSError as error:
+            self.refused = error
+            return 0
+        return 1
 
     def _send(self, member: psutil.Process, number: int) -> bool:
         import psutil  # late: the import of ipyproc loads the standard library only

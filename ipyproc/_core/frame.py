@@ -62,7 +62,7 @@ def frame(text: str, format: str | None = None, **keywords: Any) -> Any:
         import pandas  # late: only who asks for a DataFrame needs it
     except ImportError:
         raise ImportError("a DataFrame needs pandas, which is not installed (pip install pandas)") from None
-    text = text.removeprefix("\ufeff")
+    text = text.removeprefix("\ufeff")  # a byte order mark
     chosen = format or ("csv" if keywords else _detected(text))
     try:
         return FORMATS[chosen](pandas, text, **keywords)

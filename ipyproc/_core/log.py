@@ -4,10 +4,10 @@ A log is one file that holds what the program wrote, in the order in which it ar
 much of it, or both streams) an index: at which offset another stream goes on, and how many lines end before it.
 So line N is found at once, and nothing is kept in memory but a few numbers; whoever reads says how much.
 
-A log of ours takes at most `LIMIT` bytes on disk, or half of what is free when it starts, if that is less: its first and
-its last half are kept, and what is between is dropped and counted (`dropped`); offsets stay as they are. Where a file
-system cannot give back the middle of a file, the log ends at its limit. A file of the user's own (`--log FILE`) has no
-limit. A log of ours goes with its last reference, unless a view left out a part of it and points the user to the
+A log of ours takes at most `LIMIT` bytes on disk, or half of what is free when it starts, if that is less (but a mebibyte):
+its first and its last half are kept, and what is between is dropped and counted (`dropped`); offsets stay as they are.
+Where a file system cannot give back the middle of a file, the log ends at its limit. A file of the user's own (`--log
+FILE`) has no limit. A log of ours goes with its last reference, unless a view left out a part of it and points the user to the
 file: then it is kept, also after the end of this process, as `storage` says how long.
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import operator
 import os
@@ -26,8 +27,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from . import screen, storage
+from . import screen, status, storage, value
+from .encoding import decode
 from .log_writer import RECORD, STDERR_FD, STDOUT_FD, LogWriter
+from .turns import within
 
 __all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader"]
 
@@ -37,8 +40,10 @@ BOTH = frozenset((STDOUT_FD, STDERR_FD))
 LIMIT = 4 * 10**9
 """Bytes on disk of one log."""
 
+_LEAST = 1 << 20  # bytes of a limit; on a disk that is full now, there may be room later
 _BLOCK = 1 << 16  # bytes that are read at a time
 _MOST_TAIL = 1 << 20  # bytes looked at for the last lines
+_TURNS_OF_TAIL = 8  # and one more for each line
 
 _offset = operator.attrgetter("offset")
 _bytes = functools.partial(operator.methodcaller, "bytes")
@@ -77,13 +82,15 @@ class Log(LogWriter):
     ) -> None:
         self._own = file is not None
         base = 0
+        most: int | None = None
         if file is None:
             fd, self.path = storage.create_file(".log")
-            limit = min(limit, storage.free_bytes() // 2)
+            most = min(limit, max(storage.free_bytes() // 2, _LEAST))
         else:
             fd, self.path = storage.open_own(file, append=append), Path(file).absolute()
-            base, limit = os.fstat(fd).st_size, 0
-        super().__init__(streams, [fd], base=base, index=storage.new_path(".index"), limit=limit)
+            base = os.fstat(fd).st_size
+        self._made = os.fstat(fd)
+        super().__init__(streams, [fd], base=base, index=storage.new_path(".index"), limit=most)
         self._kept = self._own
         self._waiters: set[asyncio.Future[None]] = set()
         self.watchers: set[Callable[[], None]] = set()
@@ -122,38 +129,98 @@ class Log(LogWriter):
         """How many bytes of these streams there are between these offsets; what was dropped counts."""
         return self._size_before(stop, streams) - self._size_before(start, streams) if start < stop else 0
 
+    def missing(self, streams: Collection[int] = BOTH) -> str:
+        """Why not all can be read that these streams have written up to now; empty: it can. A sentence."""
+        path = screen.inert_line(str(self.path))
+        gone = sum(self.lost_of[stream] for stream in streams) + self.size_between(*self.gap, streams)
+        if gone:
+            self.keep()
+            why = self.failure or "its log has reached its limit"
+            return f"{status.size_words(gone)} of the output are not there: {why}; the rest is in {path}"
+        return self.removed(streams)
+
+    def removed(self, streams: Collection[int] = BOTH) -> str:
+        """What somebody has removed, of all that was written; empty: nothing. A sentence."""
+        path = screen.inert_line(str(self.path))
+        if not self.size(streams):
+            return ""
+        with contextlib.ExitStack() as files:
+            try:
+                size = os.fstat(self._open(files)).st_size - self._base
+            except FileNotFoundError:
+                return f"the output is not there any more: somebody has removed its log, {path}"
+        if size < self.bytes:
+            return (
+                f"{status.size_words(self.bytes - size)} of the output are not there: somebody has cut its log, {path}"
+            )
+        with self.index() as index:
+            if not index.is_whole and BOTH.difference(streams):
+                return f"standard output and error cannot be told apart: somebody has removed the index of their log, {path}"
+        return ""
+
     # --- reading -------------------------------------------------------------------------------------------------
 
     def read(self, start: int = 0, size: int | None = None, stream: int | None = None) -> bytes:
         """The bytes from offset `start` on, up to the end or `size` of both streams as they arrived; or one stream of them.
 
-        A negative start counts from the end. All of it is held in memory.
+        A negative start counts from the end. All of it is held in memory. What was dropped is left out; see `data`.
 
         Args:
             start: bytes.
             size: bytes; None: up to the end of what is there now.
             stream: 1 (standard output) or 2 (standard error); None: both.
+
+        Raises:
+            ValueError: somebody has removed the file or a part of it.
         """
-        return b"".join(data for _, data in self.pieces(start, size, BOTH if stream is None else {stream}))
+        streams = BOTH if stream is None else {stream}
+        if why := self.removed(streams):
+            raise ValueError(why)
+        return self.joined(start, size, streams)
+
+    def joined(self, start: int = 0, size: int | None = None, streams: Collection[int] = BOTH) -> bytes:
+        """`pieces` in one: what there is, complete or not."""
+        return b"".join(data for _, data in self.pieces(start, size, streams))
 
     def tail(self, lines: int = 10, stream: int | None = None) -> str:
-        r"""The last lines, as a terminal would leave them, joined by `\n`; of both streams, or of one."""
+        r"""The last lines, as a terminal would leave them, joined by `\n`; of both streams, or of one.
+
+        They are fewer where their bytes are more than a mebibyte, or where most of it is rewritten again and again.
+        """
         streams = BOTH if stream is None else {stream}
-        window = 4096
-        while True:
-            start = self._start_of_last(window, streams)
-            found = screen.rows(self.pieces(start, streams=streams))
-            if len(found) > lines or start == 0 or window >= _MOST_TAIL:
-                return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
+        window = 1024
+        start = self._start_of_last(window, streams)
+        found = screen.rows(self.pieces(start, streams=streams))
+        while len(found) <= lines and start > 0 and window < _MOST_TAIL:
             window *= 4
+            start = self._start_of_last(window, streams)
+            more = within(screen.rows_in_turns(self.pieces(start, streams=streams)), _TURNS_OF_TAIL + lines)
+            if more is None:
+                break
+            found = more
+        return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
 
     def last_bytes(self, size: int, stream: int) -> bytes:
         """The last bytes of one stream, so many of them at most."""
-        return self.read(self._start_of_last(size, {stream}), stream=stream)[-size:]
+        return self.joined(self._start_of_last(size, {stream}), streams={stream})[-size:]
+
+    def data(self, streams: Collection[int] = BOTH) -> bytes:
+        """All bytes of these streams that were written up to now.
+
+        Raises:
+            ValueError: not all of them can be read, and why.
+        """
+        if why := self.missing(streams):
+            raise ValueError(why)
+        return self.joined(streams=streams)
 
     def text(self, stream: int) -> str:
-        """All of one stream that is there now, as a terminal would leave it; see `screen.text`."""
-        return screen.text(b"".join(data for _, data in self.pieces(streams={stream})))
+        """All of one stream that was written up to now, as a terminal would leave it; see `value`.
+
+        Raises:
+            ValueError: not all of it can be read, and why.
+        """
+        return value.text(self.data({stream}))
 
     def reader(self, stream: int | None = None, start: int = 0) -> LogReader:
         """A reader of both streams as they arrived, or of one, from this offset on."""
@@ -182,10 +249,9 @@ class Log(LogWriter):
             return
         with contextlib.ExitStack() as files:
             try:
-                fd = os.dup(self._fds[0]) if self._fds and _HAS_PREAD else os.open(self.path, _READ)
+                fd = self._open(files)
             except FileNotFoundError:
                 return
-            files.callback(os.close, fd)  # our own: the log may end while somebody reads
             for stream, end in self._runs_between(start, stop, streams):
                 if stream not in streams:
                     start = end
@@ -195,7 +261,9 @@ class Log(LogWriter):
                         continue
                     length = min(_BLOCK, end - start, self.gap[0] - start if start < self.gap[0] else _BLOCK)
                     data = _read_at(fd, length, self._base + start)
-                    if self._limit and b"\0" in data:  # of a gap, perhaps, that the writer has made just now
+                    if b"\0" in data and self._is_over_limit(
+                        fd
+                    ):  # of a gap, perhaps, that the writer has made just now
                         data, gap = _up_to_hole(fd, data, self._base + start)
                         if gap:
                             start = min(end, start + gap)
@@ -204,6 +272,18 @@ class Log(LogWriter):
                         return  # somebody has cut the file
                     yield start, stream, data
                     start += len(data)
+
+    def _is_over_limit(self, fd: int) -> bool:
+        """Whether there may be a gap: elsewhere a hole is how some file systems write zeros."""
+        return self._limit is not None and os.fstat(fd).st_size - self._base > self._limit
+
+    def _open(self, files: contextlib.ExitStack) -> int:
+        """A descriptor of the file, of the reader's own: the log may end meanwhile. Raises FileNotFoundError."""
+        fd = os.dup(self._fds[0]) if self._fds and _HAS_PREAD else os.open(self.path, _READ)
+        files.callback(os.close, fd)
+        if not os.path.samestat(self._made, os.fstat(fd)):
+            raise FileNotFoundError(errno.ENOENT, "another file has its name", os.fspath(self.path))
+        return fd
 
     def is_open(self, stream: int) -> bool:
         """Whether more of this stream may come."""
@@ -336,15 +416,27 @@ class Log(LogWriter):
         self._wake()
 
     def close(self) -> None:
-        """Close the descriptors; what is in the files stays. Idempotent."""
+        """Close the descriptors; what is in the files stays. Idempotent.
+
+        If somebody has removed the file, it is held open, for that is the only way to it.
+        """
         self.open_streams.clear()
-        if self._fds and self._kept and not self._own:
+        if not self._fds or not self.is_there():
+            return
+        if self._kept and not self._own:
             storage.keep(self.path)
         _close(self._fds)
+
+    def is_there(self) -> bool:
+        """Whether the file is found by its name."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(self._made, os.stat(self.path))
+        return False
 
     def discard(self) -> None:
         """Close it and remove the files at once: the program did not start. A file of the user's own stays."""
         self.close()
+        _close(self._fds)
         self._remove()
         self._remove_index()
 
@@ -389,11 +481,15 @@ class LogReader:
 
     @property
     def text(self) -> str:
-        """All that is there now, decoded as UTF-8 (bad bytes become U+FFFD)."""
-        return b"".join(data for _, data in self._log.pieces(streams=self._streams)).decode(errors="replace")
+        """All that was written up to now, as text; bytes that are none become U+FFFD. Raises as `Log.data`."""
+        return decode(self._log.data(self._streams))
 
     async def read(self, n: int = -1) -> bytes:
-        """Up to `n` bytes, at least one unless at the end; -1: all up to the end (held in memory)."""
+        """Up to `n` bytes, at least one unless at the end; -1: all up to the end (held in memory).
+
+        Raises:
+            ValueError: somebody has removed what is to be read; or with -1, the log has not all of it, and why.
+        """
         if n >= 0:
             if n:
                 await self._fill()
@@ -401,6 +497,8 @@ class LogReader:
         parts: list[bytes] = []
         while await self._fill():
             parts.append(self._take(_BLOCK))
+        if parts and (why := self._log.missing(self._streams)):
+            raise ValueError(why)
         return b"".join(parts)
 
     async def readline(self) -> bytes:
@@ -461,10 +559,12 @@ class LogReader:
             self._position, self._buffer = self._log.bytes, b""
         if self._used >= len(self._buffer) and self._position < self._log.bytes:
             self._buffer, self._used = b"", 0
+            if why := self._log.removed(self._streams):
+                raise ValueError(why)
             for offset, _, data in self._log.spans(self._position, streams=self._streams):
                 self._buffer, self._position = data, offset + len(data)
                 break
-            else:  # all that is left is of the other stream, or dropped, or cut by somebody
+            else:  # all that is left is of the other stream, or dropped
                 self._position = self._log.bytes
         return self._used < len(self._buffer)
 

@@ -23,8 +23,9 @@ RECORD = struct.Struct("<QBQQQ")
 MARK_EVERY = 1 << 16
 """Bytes between two records of the index, at most, but for what one write brings."""
 
-_MOVES = re.compile(rb"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM])")  # can change other lines than the one it stands in
-_STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*)?\Z")  # may become such
+# can change other lines than the one it stands in, or goes over them (an image of sixels)
+_MOVES = re.compile(rb"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM]|P[0-9;]*q)")
+_STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*|P[0-9;]*)?\Z")  # may become such
 _LONGEST_MOVE = 64  # bytes of a sequence that is known although it was cut
 
 
@@ -48,15 +49,18 @@ class Mark(NamedTuple):
 
 
 class Index:
-    """The first `count` records of an index; where there are none (or somebody has removed it) only `first`."""
+    """The first `count` records of an index; where there are none (or somebody has removed it) only `first`.
 
-    def __init__(self, path: str | os.PathLike[str], count: int, first: Mark) -> None:
+    `fd`: a descriptor of it, which stays open; or None, and it is opened by its path.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], fd: int | None, count: int, first: Mark) -> None:
         self._first = first
         self._count = count
         self._file: BinaryIO | None = None
         if count:
             with contextlib.suppress(FileNotFoundError):
-                self._file = open(path, "rb")  # noqa: SIM115  -- closed by __exit__
+                self._file = open(path if fd is None else os.dup(fd), "rb")  # noqa: SIM115  -- closed by __exit__
 
     def __enter__(self) -> Index:
         return self
@@ -66,7 +70,7 @@ class Index:
             self._file.close()
 
     def __len__(self) -> int:
-        return max(1, min(self._count, os.fstat(self._file.fileno()).st_size // RECORD.size)) if self._file else 1
+        return max(1, self._there) if self._file else 1
 
     def __getitem__(self, number: int) -> Mark:
         if self._file:
@@ -75,6 +79,15 @@ class Index:
             if len(data) == RECORD.size:
                 return Mark(*RECORD.unpack(data))
         return self._first
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its records are there."""
+        return self._there == self._count
+
+    @property
+    def _there(self) -> int:
+        return min(self._count, os.fstat(self._file.fileno()).st_size // RECORD.size) if self._file else 0
 
 
 class LogWriter:
@@ -85,12 +98,13 @@ class LogWriter:
         fds: the descriptor of the log; that of the index joins it, once there is one. Whoever gave them closes them.
         base: where in the file the log begins.
         index: where the index goes.
-        limit: bytes on disk; 0: none.
+        limit: bytes on disk; None: there is no limit.
 
     Attributes:
         bytes: how many bytes were written to it; `bytes_of`: the same for stream 1 and stream 2.
         lines_of: how many lines have ended in each stream.
         dropped: how many bytes are not there: beyond the limit, or the disk was full.
+        lost_of: how many of each stream could not be written, and so do not count in `bytes`.
         gap: the offsets between which bytes were dropped to keep the limit.
         moved_at: at or before this offset a sequence begins that may change earlier lines; None: there is none.
         open_streams: those that have not come to their end.
@@ -100,7 +114,7 @@ class LogWriter:
     """
 
     def __init__(
-        self, streams: Collection[int], fds: list[int], *, base: int, index: str | os.PathLike[str], limit: int
+        self, streams: Collection[int], fds: list[int], *, base: int, index: str | os.PathLike[str], limit: int | None
     ) -> None:
         self._fds = fds
         self._base = base
@@ -109,9 +123,11 @@ class LogWriter:
         self._mark: Mark | None = None  # the last one
         self._beginnings: dict[int, bytes] = {}  # of a sequence, at the end of what a stream wrote last
         self._full = False  # it ends at its limit
+        self._has_index = True  # or can have one
         self.bytes = 0
         self.bytes_of = {STDOUT_FD: 0, STDERR_FD: 0}
         self.lines_of = {STDOUT_FD: 0, STDERR_FD: 0}
+        self.lost_of = {STDOUT_FD: 0, STDERR_FD: 0}
         self.dropped = 0
         self.gap = (0, 0)
         self.moved_at: int | None = None
@@ -129,19 +145,22 @@ class LogWriter:
         return [
             *(self.bytes, self.bytes_of[STDOUT_FD], lines[STDOUT_FD], lines[STDERR_FD], self.dropped, *self.gap),
             *(self.moved_at, sorted(self.open_streams), self.marks, self.first_stream, self.failure),
+            *(self.lost_of[STDOUT_FD], self.lost_of[STDERR_FD]),
         ]
 
     def unpack(self, packed: list[Any]) -> None:
         """Know what another writer has packed."""
         self.bytes, on_stdout, stdout_lines, stderr_lines, self.dropped, start, stop = packed[:7]
-        self.moved_at, open_streams, self.marks, self.first_stream, self.failure = packed[7:]
+        self.moved_at, open_streams, self.marks, self.first_stream, self.failure, *lost = packed[7:]
+        self.lost_of = dict(zip((STDOUT_FD, STDERR_FD), lost, strict=True))
         self.bytes_of = {STDOUT_FD: on_stdout, STDERR_FD: self.bytes - on_stdout}
         self.lines_of = {STDOUT_FD: stdout_lines, STDERR_FD: stderr_lines}
         self.gap, self.open_streams = (start, stop), set(open_streams)
 
     def index(self) -> Index:
         """The index, as far as it is known here."""
-        return Index(self._index_path, self.marks, Mark(0, self.first_stream, 0, 0, 0))
+        fd = self._fds[1] if len(self._fds) > 1 else None
+        return Index(self._index_path, fd, self.marks, Mark(0, self.first_stream, 0, 0, 0))
 
     def last_mark(self, most: int, key: Callable[[Mark], int] = lambda mark: mark.offset) -> Mark:
         """The last record of the index whose key is at most this; or the first."""
@@ -169,8 +188,9 @@ class LogWriter:
         except OSError as error:
             self.failure = self.failure or error.strerror or str(error)
         self.dropped += size - done
-        if self._limit and self.bytes - (self.gap[1] - self.gap[0]) > self._limit:
-            self._keep_limit()
+        self.lost_of[stream] += size - done
+        if self._limit is not None and self.bytes - (self.gap[1] - self.gap[0]) > self._limit:
+            self._keep_limit(self._limit)
 
     def end(self, stream: int) -> None:
         """One stream has come to its end."""
@@ -185,7 +205,7 @@ class LogWriter:
         mark = Mark(self.bytes, stream, lines[STDOUT_FD], lines[STDERR_FD], self.bytes_of[STDOUT_FD])
         if last and self.bytes:  # a short log of one stream needs no index
             if len(self._fds) == 1:
-                self._fds.append(open_new(self._index_path))
+                self._fds.append(self._open_index())
             data = RECORD.pack(*mark) if self.marks else RECORD.pack(*last) + RECORD.pack(*mark)
             if os.write(self._fds[1], data) < len(data):  # the disk is full
                 os.ftruncate(self._fds[1], self.marks * RECORD.size)
@@ -194,6 +214,14 @@ class LogWriter:
         else:
             self.first_stream = stream
         self._mark = mark
+
+    def _open_index(self) -> int:
+        """If somebody has removed its directory, the log goes on without one; readers see that it is not there."""
+        try:
+            return open_new(self._index_path)
+        except FileNotFoundError:
+            self._has_index = False
+            return os.open(os.devnull, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
 
     def _look_for_moves(self, stream: int, data: bytes | bytearray, size: int) -> None:
         """Find the first sequence that may change earlier lines, also where it is cut by the end of a piece."""
@@ -208,9 +236,12 @@ class LogWriter:
         elif start := _STARTS_MOVE.search(piece, max(0, len(piece) - _LONGEST_MOVE)):
             self._beginnings[stream] = start[0]
 
-    def _keep_limit(self) -> None:
+    def _keep_limit(self, limit: int) -> None:
         """Drop from the middle; the ends of the gap are those of records, so that the lines in it are known."""
-        half, slack = self._limit // 2, max(self._limit // 16, MARK_EVERY)
+        if not self._has_index:
+            self._full = True
+            return
+        half, slack = limit // 2, max(limit // 16, MARK_EVERY)
         start = self.gap[0] or self.last_mark(half).offset
         stop = self.last_mark(self.bytes - half).offset
         known = max(start, self.gap[1])

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import command, launch, status, waiting
-from .command import Word
+from .command import Command, Word
 from .completed import CompletedProcess
 from .joblog import JobLog
 from .ladder import INTERRUPT, KILL, TERMINATE
 from .process import Process
-from .stage import Stage, finish
+from .stage import VALUE_GRACE, Stage, finish
 
 HELD_BYTES = 2048
 """A result with no more output than this has it in memory, and no log: a log alone takes more than that."""
@@ -127,7 +127,10 @@ def parallel(
                 raise TypeError(f"its name is {name!r:.80}: allowed is a string")
             if isinstance(cmd, Awaitable):
                 raise TypeError("give the command, parallel() runs it")
-            what = replace(for_all.command, args=command.words(cmd, shell=shell), name=name)
+            if isinstance(cmd, Command):  # a script
+                what = replace(for_all.command, args=cmd.args, script=cmd.script, name=name)
+            else:
+                what = replace(for_all.command, args=command.words(cmd, shell=shell), name=name)
         except (TypeError, ValueError) as error:
             raise type(error)(f"command {number}, counted from 0, is {cmd!r:.80}: {error}") from None
         made.append(Job(number, replace(for_all, command=what)))
@@ -404,7 +407,7 @@ class _Pool:
                 self._changed(job)
                 if self._stop:
                     self._stop(process)
-                await finish(process, job.stage.timeout)
+                await finish(process, job.stage.timeout, grace=VALUE_GRACE)
                 result = job.stage.completed(process)
             except BaseException:
                 await process.ladder.abandon()
@@ -502,7 +505,7 @@ def _named(item: Any, *, shell: bool) -> tuple[str, Any]:
     """A command and its name; in a pair of a name and a command, the second can be no word of the first."""
     if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
         name, cmd = item
-        if shell or isinstance(cmd, list | tuple):
+        if shell or isinstance(cmd, list | tuple | Command):
             return name, cmd
     return "", item
 

@@ -15,20 +15,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import functools
+import os
 import signal as signals
 import sys
 import time
+import weakref
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Sequence
 from types import TracebackType
 from typing import Any
 
 from . import status
+from .encoding import decode
 from .errors import ProcessLost
+from .failed_command import FailedCommand
 from .ladder import INTERRUPT, KILL, RUNGS, TERMINATE, StopLadder
 from .launch import portable
 from .launch.base import Launcher
 from .log import LOG, STDERR_FD, STDOUT_FD, Log
+from .screen import inert_line
 
 __all__ = ["DEVNULL", "LOG", "PIPE", "STDOUT", "Process", "create_subprocess_exec", "create_subprocess_shell"]
 
@@ -53,7 +59,8 @@ class Process(asyncio.subprocess.Process):
 
     Attributes:
         args: the program and its arguments, or the command line of the shell.
-        name: what to call it instead of that, for people; may be set.
+        name: what to call it instead of that, for people; may be set. It is one line on which nothing acts: line ends are
+            shown in it, control characters are not.
         log: the output on disk, when `stdout` or `stderr` is LOG; else None. A stream that goes to the log can be
             read too: `process.stdout` is then a reader of the log.
         family: the program and its descendants, as far as they can be found.
@@ -95,15 +102,29 @@ class Process(asyncio.subprocess.Process):
         self.family = launcher.family(self, transport, own_session=own_session)
         self.ladder = StopLadder(self, loop, protocol.ended, _DEFAULT_GRACE)
         self.launcher = launcher.name
-        self.where: str = transport.get_extra_info("where", "")
+        self.where = inert_line(transport.get_extra_info("where", ""))
+        self.find_failed_command: Callable[[Process], FailedCommand | None] = lambda ended: None
+        """Of a script: called once, when it has ended."""
         self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
+        _known.add(self)
 
     def __repr__(self) -> str:
         where = f" on {self.where}" * bool(self.where)
         return (
             f"<Process {self.pid}{where} ({self.name}) {'was lost' if self.lost else status.describe(self.returncode)}>"
         )
+
+    @property
+    def name(self) -> str:
+        """What to call it, for people."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name={name!r}: allowed is a string")
+        self._name = inert_line(name)
 
     @property
     def lost(self) -> ProcessLost | None:
@@ -114,6 +135,20 @@ class Process(asyncio.subprocess.Process):
     def usage(self) -> status.Usage | None:
         """CPU time and greatest memory of the program, when it has ended; None where nobody has told (portable)."""
         return self._protocol.usage
+
+    @property
+    def failed_command(self) -> FailedCommand | None:
+        """The command that ended it, if this is a script for bash; None: it runs, or it is not known which one did."""
+        return self._failed_command if self.is_over else None
+
+    @functools.cached_property
+    def _failed_command(self) -> FailedCommand | None:
+        return self.find_failed_command(self)
+
+    @property
+    def note(self) -> bytes:
+        """What a shell on another machine has noted of its script, see `script.note`."""
+        return self._protocol.note
 
     @property
     def is_over(self) -> bool:
@@ -170,7 +205,7 @@ class Process(asyncio.subprocess.Process):
     async def lines(self, stream: int | None = None) -> AsyncIterator[str]:
         """The lines of its output from the first one on, as they come, up to the end of the output.
 
-        They are text (UTF-8, bad bytes become U+FFFD) without line ends; for bytes there is `process.log`.
+        They are text (bytes that are none become U+FFFD) without line ends; for bytes there is `process.log`.
 
         Args:
             stream: 1 (standard output) or 2 (standard error); None: both, in order of arrival.
@@ -187,7 +222,7 @@ class Process(asyncio.subprocess.Process):
             ['1', '2', '3']
         """
         async for line in self._known_log("lines()", stream).reader(stream):
-            yield line.decode(errors="replace").rstrip("\r\n")
+            yield decode(line).rstrip("\r\n")
 
     def tail(self, n: int = 10, stream: int | None = None) -> str:
         r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as in `lines`."""
@@ -235,11 +270,11 @@ class Process(asyncio.subprocess.Process):
     async def exited(self) -> int:
         """`wait()`, but without what a view does where the process is waited for."""
         self.check_loop()
-        ended_at = await asyncio.shield(self._protocol.ended)
+        await asyncio.shield(self._protocol.ended)
         if not self._protocol.closed.done() or (self.log and not self.log.ended):
             # the pipes of a program that has ended close by themselves, unless somebody else holds them
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, ended_at + _CLOSE_GRACE - time.monotonic())):
+                async with asyncio.timeout(max(0.0, self._protocol.heard_at + _CLOSE_GRACE - time.monotonic())):
                     await asyncio.wait([self._protocol.closed])
                     if self.log:
                         await self.log.finished()
@@ -248,6 +283,19 @@ class Process(asyncio.subprocess.Process):
         code = self.returncode
         assert code is not None
         return code
+
+    def _disown(self) -> None:
+        """In a forked child: the program is its parent's, and so are its streams."""
+        if not self.is_over:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
+                self._protocol.process_lost(ProcessLost(f"process {self.pid} belongs to the parent of this process"))
+        transport: Any = self._transport  # type: ignore[attr-defined]
+        if hasattr(transport, "disown"):
+            transport.disown()
+        else:
+            transport._closed = (
+                True  # else asyncio's `__del__` closes it, and takes its pipes from the parent's event loop
+            )
 
     def check_loop(self) -> None:
         """Raise RuntimeError if the running event loop is not the one that made the process: it is not thread safe."""
@@ -523,11 +571,15 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         super().__init__(limit=limit, loop=loop)
         self.log = log
         self.ended: asyncio.Future[float] = loop.create_future()
-        """Done when the program ends, with the `time.monotonic()` of that moment."""
+        """Done when we hear that the program has ended, with the `time.monotonic()` of its end."""
+        self.ended_at: float | None = None
+        """That moment, where the launcher knows it: it may have seen it while this loop was busy."""
+        self.heard_at = 0.0
         self.closed: asyncio.Future[None] = loop.create_future()
         """Done when it has ended and all its pipes are closed."""
         self.lost: ProcessLost | None = None
         self.usage: status.Usage | None = None
+        self.note = b""
         self._log_streams = log_streams
         self._made: asyncio.BaseTransport | None = None
 
@@ -548,14 +600,28 @@ class _ProcessProtocol(asyncio.subprocess.SubprocessStreamProtocol):
     def process_lost(self, error: ProcessLost) -> None:
         """The launcher has lost it; called in the place of `process_exited`."""
         self.lost = error
-        for future, result in ((self.ended, time.monotonic()), (self.closed, None)):
+        self.heard_at = time.monotonic()
+        for future, result in ((self.ended, self.heard_at), (self.closed, None)):
             if not future.done():
                 future.set_result(result)  # type: ignore[arg-type]
 
     def process_exited(self) -> None:
+        self.heard_at = time.monotonic()
         if not self.ended.done():
-            self.ended.set_result(time.monotonic())
+            self.ended.set_result(self.heard_at if self.ended_at is None else self.ended_at)
         super().process_exited()
+
+
+_known: weakref.WeakSet[Process] = weakref.WeakSet()
+
+
+def _disown() -> None:
+    for process in tuple(_known):
+        process._disown()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_disown)
 
 
 async def _empty(stream: asyncio.StreamReader) -> None:

@@ -24,11 +24,19 @@ def now() -> Rows:
     """
     global _latest
     began = time.monotonic()
-    rows = _read_proc() if sys.platform == "linux" else _ask_psutil()
-    if os.getpid() not in rows:
+    if not is_ours():
         raise FileNotFoundError("the process table cannot be read")
+    rows = _read_proc() if sys.platform == "linux" else _ask_psutil()
     _latest = began, time.monotonic() - began, rows
     return rows
+
+
+def is_ours() -> bool:
+    """Whether it can be read, and tells of the processes that we can signal: /proc may be that of another namespace."""
+    try:
+        return sys.platform != "linux" or os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
 
 
 def recent() -> Rows:
@@ -86,7 +94,8 @@ def may_signal(pid: int) -> bool:
 
 
 def sessions() -> set[int | None]:
-    """The sessions that any process is in."""
-    import psutil  # late: the import of ipyproc loads the standard library only
-
-    return {session_of(pid) for pid in psutil.pids()}
+    """The sessions that any process is in; none where the process table cannot be read."""
+    try:
+        return {session for _, session in now().values()}
+    except OSError:
+        return set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import Callable
 
@@ -18,7 +19,11 @@ def add(process: Process) -> None:
     _started[id(process)] = process
     process.add_done_callback(lambda ended: _started.pop(id(ended), None))
     for watcher in tuple(watchers):
-        watcher(process)
+        try:
+            watcher(process)
+        except Exception as error:  # noqa: BLE001  -- a program that has started is not lost for whoever only looks on
+            context = {"message": f"{watcher!r} could not take {process!r}", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
 
 def processes() -> list[Process]:

@@ -15,7 +15,7 @@ from .completed import CompletedPipeline, CompletedProcess
 from .errors import ProcessError, ProcessLost
 from .ladder import INTERRUPT
 from .process import DEVNULL, LOG, PIPE, Process
-from .stage import Stage, finish
+from .stage import VALUE_GRACE, Stage, finish
 
 
 def run(
@@ -270,8 +270,11 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
                 except ProcessLost:  # while it was being started
                     if not attempts_left:
                         raise
+                    await asyncio.gather(*(process.ladder.abandon() for process in processes))  # those before it
+                    processes.clear()
                     continue
-                await asyncio.gather(*(finish(process, min(timeouts, default=None)) for process in processes))
+                seconds = min(timeouts, default=None)
+                await asyncio.gather(*(finish(process, seconds, grace=VALUE_GRACE) for process in processes))
                 if not (attempts_left and any(process.lost for process in processes)):
                     break
                 processes.clear()

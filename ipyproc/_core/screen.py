@@ -2,8 +2,10 @@ r"""What a program wrote, as the lines that a terminal would leave.
 
 Understood are `\n \r \b \t`, colours and styles (SGR), cursor movement, erase, insert, delete and scroll, all within
 a bounded window; ECMA-48 and the terminals that follow xterm say what they mean. Everything else is inert and leaves
-no trace: titles and links (OSC), DCS and other strings, queries, modes, repeat counts, other control characters.
-Numbers are clamped, so that no sequence can make us work long. Bidi controls, with which text can look like other
+no trace: titles, links and images (OSC, DCS and other strings, however long; what a long one took is counted), queries,
+modes, repeat counts, other control characters.
+Numbers are clamped, so that no sequence can make us work long, and what is long all the same is done in turns (see `turns`).
+Bidi controls, with which text can look like other
 text than it is, are shown as `<U+202E>`. What comes out is plain text with styles in one canonical form, so whoever
 shows or saves it (page, nbconvert, LaTeX) meets nothing it does not know.
 
@@ -20,27 +22,31 @@ copied or found as the program wrote it, and has one cursor for all streams.
 
 from __future__ import annotations
 
-import bisect
 import codecs
 import functools
-import operator
+import itertools
 import re
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from .encoding import ENCODING
+from .turns import Turns, done
 
 WINDOW = 100  # rows of a stream that its cursor can reach
 _HEIGHT = 24  # rows of the terminal that a program without one believes in: absolute positions count from its top
 LONGEST = 10_000  # characters of a row; what is beyond is counted
 _LARGEST = 9999  # of the numbers in a sequence
-_MOST_NUMBERS = 16  # in a sequence
-_PIECE = 1 << 16  # bytes
-_MOST_REWRITTEN = 1 << 24  # bytes
+_MOST_NUMBERS = 32  # in a sequence; a style in its canonical form has 17 at most
 
-_STRING = r"[\]PX^_][^\x07\x1b\x9c\n]{0,4096}"  # OSC, DCS, SOS, PM, APC; never over a line end, at most 4 KiB
+_STRING = r"[\]PX^_][^\x07\x1b\x9c\n]*"  # OSC, DCS, SOS, PM, APC, on one line
 _SEQUENCE = r"\[[0-?]{0,4096}[ -/]{0,64}"  # without its final byte
-_INERT_PATTERN = (
-    rf"\x1b{_SEQUENCE}[@-~]?|\x1b{_STRING}(?:\x07|\x1b\\|\x9c)?"
-    r"|\x1b[ -/]{0,64}[0-~]?|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]+|\x08|\r"
-)
+INERT = rf"\x1b{_SEQUENCE}[@-~]?|\x1b{_STRING}(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]{{0,64}}[0-~]?"
+"""Any sequence, as a pattern."""
+REWRITES = r"\x1b(?:\[[0-9;:]*[@A-HJ-MPSTX`dfrsu]|[78DEM])"
+"""Those with which what was written before can be changed."""
+SIXELS = r"\x1bP[0-9;]{0,64}q[^\x07\x18\x1a\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+"""An image, which may go over line ends."""
+_INERT_PATTERN = rf"{INERT}|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]+|\x08|\r"
 _INERT = re.compile(_INERT_PATTERN)
 _TOKEN = re.compile(
     r"(?P<text>[^\x00-\x08\x0a-\x1f\x7f-\x9f]+)"
@@ -51,20 +57,57 @@ _TOKEN = re.compile(
     rf"|{_INERT_PATTERN}"
 )
 # what cannot be understood before more comes: the start of a sequence
-_UNFINISHED = re.compile(rf"\x1b(?:{_SEQUENCE}|{_STRING}\x1b?|[ -/]{{0,64}})\Z")
+_UNFINISHED = re.compile(rf"\x1b(?:{_SEQUENCE}|[ -/]{{0,64}}|P[0-9;]{{0,64}})\Z")
 _LONGEST_UNFINISHED = 4200
+_STRING_START = re.compile(  # but for those that are short and have their end here
+    r"\x1b(?:(?P<image>P[0-9;]{0,64}q)|P(?![0-9;]{0,64}\Z)|[\]X^_])"
+    r"(?![^\x07\x1b\x9c\n]{0,4096}(?:\x07|\x1b\\|\x9c))"
+)
+_STRING_END = {  # whether it is an image of sixels, which may go over line ends; another sequence ends each of them
+    False: re.compile(r"[\x07\x9c]|\x1b\\|(?=[\n\x18\x1a]|\x1b[^\\])"),
+    True: re.compile(r"[\x07\x9c]|\x1b\\|(?=[\x18\x1a]|\x1b[^\\])"),
+}
+_LONG_STRING = 4096  # characters; what is longer is an image, and counted as left out
+_LONGEST_STRING = 1 << 26  # characters; then it ends
+_BIT = 1 << 12  # bytes or characters that are looked at together
+# Work is counted in what a character needs that is written by itself, about a microsecond.
+_TURN = 500
+_WORK_OF_PIECE = 8
+_WORK_OF_CONTROL = 4
+_WORK_OF_FAR = 20  # of what may change many rows, or many characters
+_WORK_OF = {"J": 40, **dict.fromkeys("@ABEFHLMPSXdfr", _WORK_OF_FAR)}
 _PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f]*")  # \t and \n are as good as text
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
-_REWRITES = re.compile(r"[\b]|\r|\x1b(?:\[[0-9;:]*[@A-HJ-MPSTX`dfrsu]|[78DEM])")
 
-CONTROLS = bytes({*range(32), 127} - {*b"\t\n"})
-"""The bytes that make text other than plain; see also `is_plain`."""
+Piece = tuple[int, bytes | int]
 
 
-def is_plain(data: bytes) -> bool:
-    """Whether these bytes of ASCII are text as they stand, without control characters."""
-    return data.isascii() and len(data.translate(None, CONTROLS)) == len(data)
+class Style(NamedTuple):
+    """How a character looks, as the numbers of the sequence that sets it (SGR); see `styled`.
+
+    Attributes:
+        attributes: in order: 1 bold, 2 dim, 3 italic, 4 underlined, 7 inverse, 9 struck through.
+        fore: the colour of the text: `(31,)`, `(38, 5, 196)` or `(38, 2, 255, 0, 0)`; none: that of the page.
+        back: that behind it: `(41,)`, `(48, 5, 196)` or `(48, 2, 255, 0, 0)`.
+    """
+
+    attributes: tuple[int, ...] = ()
+    fore: tuple[int, ...] = ()
+    back: tuple[int, ...] = ()
+
+    @property
+    def sequence(self) -> str:
+        """The one sequence that sets it, whatever was set before; the same for every style that is equal."""
+        return _sequence(self)
+
+
+PLAIN = Style()
+
+
+@functools.lru_cache(4096)
+def _sequence(style: Style) -> str:
+    return f"\x1b[{';'.join(map(str, (0, *itertools.chain.from_iterable(style))))}m"
 
 
 class Row:
@@ -82,7 +125,7 @@ class Row:
         self.stream = stream
         self.text = text
         self.left_out = 0
-        self._styles: list[tuple[int, str]] = []  # (column, style from there on); plain before the first
+        self._styles: list[Style] = []  # of each character; none: all are plain
         if len(text) > LONGEST:
             self._cut()
 
@@ -95,6 +138,11 @@ class Row:
         return _visible(self.text) + self._more
 
     @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing to see in it."""
+        return not (self.left_out or self.text.strip())
+
+    @property
     def ansi(self) -> str:
         r"""The same with its styles, each begun by `ESC[0;...m` and the last ended by `ESC[0m`."""
         return _visible(self.coded) + self._more
@@ -104,47 +152,37 @@ class Row:
         """The text with its styles, to make the same row of: without how much is missing, bidi controls as they are."""
         if not self._styles:
             return self.text
-        before, parts = "", []
+        parts, style = [], PLAIN
         for text, style in self._runs():
-            if style != before:
-                parts.append(f"\x1b[0;{style}m" if style else "\x1b[0m")
-            parts.append(text)
-            before = style
-        return "".join(parts) + ("\x1b[0m" if before else "")
+            parts += [style.sequence, text]
+        coded = "".join(parts if self._styles[0] != PLAIN else parts[1:])
+        return coded if style == PLAIN else coded + PLAIN.sequence
 
     @property
     def has_styles(self) -> bool:
         """Whether any character is other than plain."""
-        return bool(self._styles)
+        return any(style != PLAIN for style in self._styles)
 
-    def runs(self) -> Iterator[tuple[str, str]]:
-        """(text, style) of each stretch of one style; "" is plain."""
+    def runs(self) -> Iterator[tuple[str, Style]]:
+        """(text, style) of each stretch of one style."""
         return ((_visible(text), style) for text, style in self._runs())
 
-    def _runs(self) -> Iterator[tuple[str, str]]:
-        start, style = 0, ""
-        for column, following in (*self._styles, (len(self.text), "")):
-            if column > start:
-                yield self.text[start:column], style
-            start, style = column, following
+    def _runs(self) -> Iterator[tuple[str, Style]]:
+        if not self._styles:
+            yield self.text, PLAIN
+        start = 0
+        for style, characters in itertools.groupby(self._styles):
+            stop = start + len(list(characters))
+            yield self.text[start:stop], style
+            start = stop
 
-    def put(self, column: int, text: str, style: str) -> int:
+    def put(self, column: int, text: str, style: Style) -> int:
         """Write from this column on, over what is there; the column behind it."""
-        length, end = len(self.text), column + len(text)
-        if not text or column >= LONGEST:
-            self.left_out = max(self.left_out, end - LONGEST) if text else self.left_out
-            return end
-        if column == length:  # most writes are of this kind
-            self.text += text
-            if style != (self._styles[-1][1] if self._styles else ""):
-                self._styles.append((column, style))
-        else:
-            if column > length:
-                self.text = self.text.ljust(column)
-                self._paint(length, length, column - length, "")
-            self._splice(column, end, text, style)
-        if len(self.text) > LONGEST:
-            self._cut()
+        end = column + len(text)
+        if end > LONGEST and text:
+            self.left_out = max(self.left_out, end - LONGEST)
+        if text := text[: max(0, LONGEST - column)]:
+            self._splice(column, column + len(text), text, style)
         return end
 
     def end_at(self, column: int) -> None:
@@ -156,65 +194,52 @@ class Row:
         """Erase these columns."""
         stop = min(stop, len(self.text))
         if start < stop:
-            self._splice(start, stop, " " * (stop - start), "")
+            self._splice(start, stop, " " * (stop - start))
 
     def insert(self, column: int, count: int) -> None:
         """Shift what is from this column on to the right."""
         if column < len(self.text):
-            self._splice(column, column, " " * count, "")
+            self._splice(column, column, " " * count)
             self._cut()
 
     def delete(self, column: int, count: int) -> None:
         """Take characters out; the rest moves to the left."""
-        self._splice(column, column + count, "", "")
+        if column < len(self.text):
+            self._splice(column, column + count, "")
 
-    def _splice(self, start: int, stop: int, text: str, style: str) -> None:
-        self.text = self.text[:start] + text + self.text[stop:]
-        if style or self._styles:
-            self._paint(start, stop, len(text), style)
-
-    def _paint(self, start: int, stop: int, length: int, style: str) -> None:
-        """Give the `length` characters that stand in the place of start..stop now this style."""
-        first = bisect.bisect_left(self._styles, start, key=_column)
-        last = bisect.bisect_right(self._styles, stop, key=_column)
-        before = self._styles[first - 1][1] if first else ""
-        behind = self._styles[last - 1][1] if last else ""
-        painted = [(start, style)] if length and style != before else []
-        if behind != (style if length else before):
-            painted.append((start + length, behind))
-        self._styles[first:last] = painted
-        if shift := start + length - stop:
-            first += len(painted)
-            self._styles[first:] = [(column + shift, style) for column, style in self._styles[first:]]
+    def _splice(self, start: int, stop: int, text: str, style: Style = PLAIN) -> None:
+        """Put this text in the place of start..stop; what is missing before it becomes blanks."""
+        if self._styles or style != PLAIN:
+            self._styles += [PLAIN] * (max(start, len(self.text)) - len(self._styles))
+            self._styles[start:stop] = [style] * len(text)
+        self.text = self.text[:start].ljust(start) + text + self.text[stop:]
 
     def _cut(self) -> None:
         if len(self.text) > LONGEST:
             self.left_out = max(self.left_out, len(self.text) - LONGEST)
             self.text = self.text[:LONGEST]
-        while self._styles and self._styles[-1][0] >= len(self.text):
-            self._styles.pop()
+        del self._styles[len(self.text) :]
 
     @property
     def _more(self) -> str:
         return f" … {self.left_out} more characters" if self.left_out else ""
 
 
-_column = operator.itemgetter(0)
-
-
 class _Cursor:
     """Where one stream writes: its own rows that can be reached, the place in them, the style; and its decoder."""
 
-    def __init__(self, stream: int) -> None:
+    def __init__(self, stream: int, row: Row, encoding: str) -> None:
         self.stream = stream
-        self.rows = [Row(stream)]
+        self.rows = [row]
         self.at = 0  # the row ...
         self.column = 0  # ... and the column where the next character goes
-        self.style = ""
-        self.saved: tuple[Row, int, str] | None = None
+        self.style = PLAIN
+        self.saved: tuple[Row, int, Style] | None = None
         self.margin = 0  # the last row of the scroll region, counted from 1; 0: none is set
         self.held = ""  # the start of a sequence
-        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.string = 0  # characters of the control string that it is in; 0: it is in none
+        self.is_image = False  # that string is one of sixels
+        self.decoder = codecs.getincrementaldecoder(encoding)("replace")
 
     @property
     def row(self) -> Row:
@@ -228,21 +253,49 @@ class Screen:
         rows: the rows that have ended, in their order; see `settle`.
     """
 
-    def __init__(self) -> None:
+    new_row: type[Row] = Row
+    token, plain = _TOKEN, _PLAIN
+
+    def __init__(self, encoding: str = ENCODING) -> None:
         self.rows: list[Row] = []
+        self._encoding = encoding
         self._fixed = 0  # so many of them no cursor can reach any more
+        self._work = 0  # since the last turn
         self._cursors: dict[int, _Cursor] = {}
 
-    def feed(self, pieces: Iterable[tuple[int, bytes]]) -> None:
-        """Take pieces of output: (stream, bytes)."""
+    def feed(self, pieces: Iterable[Piece]) -> None:
+        """Take pieces of output: (stream, bytes), or how many bytes follow there that nobody has looked at."""
+        done(self.feed_in_turns(pieces))
+
+    def feed_in_turns(self, pieces: Iterable[Piece]) -> Turns[None]:
+        """The same in turns; between them the rows are as they are up to there."""
         for stream, data in pieces:
-            cursor = self._cursors.setdefault(stream, _Cursor(stream))
-            self._write(cursor, cursor.decoder.decode(data))
+            cursor = self._cursor(stream)
+            if isinstance(data, int):
+                cursor.column, cursor.held = max(LONGEST, cursor.column) + data, ""  # what follows there is not held
+                continue
+            for start in range(0, len(data), _BIT):
+                yield from self._write(cursor, cursor.decoder.decode(data[start : start + _BIT]))
+
+    def write(self, stream: int, text: str) -> None:
+        """Take a piece of output that is text already."""
+        done(self.write_in_turns(stream, text))
+
+    def write_in_turns(self, stream: int, text: str) -> Turns[None]:
+        """The same in turns."""
+        cursor = self._cursor(stream)
+        for start in range(0, len(text), _BIT):
+            yield from self._write(cursor, text[start : start + _BIT])
+
+    def _cursor(self, stream: int) -> _Cursor:
+        if stream not in self._cursors:
+            self._cursors[stream] = _Cursor(stream, self.new_row(stream), self._encoding)
+        return self._cursors[stream]
 
     def finish(self) -> list[Row]:
         """Nothing will follow: all rows as they are left."""
         for cursor in self._cursors.values():
-            self._write(cursor, cursor.decoder.decode(b"", True), final=True)
+            done(self._write(cursor, cursor.decoder.decode(b"", True), final=True))
         return self.all
 
     @property
@@ -251,7 +304,7 @@ class Screen:
         found: list[Row] = []
         for _, cursor in sorted(self._cursors.items()):
             last = len(cursor.rows)
-            while last > cursor.at and not cursor.rows[last - 1].plain.strip():
+            while last > cursor.at and cursor.rows[last - 1].is_blank:
                 last -= 1
             found += cursor.rows[cursor.at : last]
         return found
@@ -271,43 +324,91 @@ class Screen:
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def _write(self, cursor: _Cursor, text: str, *, final: bool = False) -> None:
+    def _write(self, cursor: _Cursor, text: str, *, final: bool = False) -> Turns[None]:
+        """Control strings (titles, links, images) are passed over, however long they are and wherever they are cut."""
         if cursor.held:
             text, cursor.held = cursor.held + text, ""
-        if _PLAIN.fullmatch(text):
+        at = 0
+        while at < len(text):
+            if cursor.string:
+                before, at = at, self._pass_over(cursor, text, at)
+                self._work += 1 + (at - before) // 20
+                if self._work >= _TURN:
+                    self._work = 0
+                    yield
+                continue
+            start = _STRING_START.search(text, at)
+            part = text[at : start.start()] if start else text[at:]
+            yield from self._write_text(cursor, part, final=final or start is not None)
+            if not start:
+                break
+            cursor.string, cursor.is_image, at = 1, start["image"] is not None, start.end()
+        if final:
+            self._end_string(cursor)
+
+    def _pass_over(self, cursor: _Cursor, text: str, at: int) -> int:
+        """Pass over a control string up to its end; where the text goes on."""
+        end = _STRING_END[cursor.is_image].search(text, at)
+        stop = end.end() if end else len(text)
+        cursor.string += stop - at
+        if end or cursor.string > _LONGEST_STRING:
+            self._end_string(cursor)
+        elif text.endswith("\x1b"):
+            cursor.held = "\x1b"  # perhaps the first half of its end
+            cursor.string -= 1
+        return stop
+
+    def _end_string(self, cursor: _Cursor) -> None:
+        if cursor.string > _LONG_STRING:
+            cursor.row.left_out += cursor.string
+        cursor.string = 0
+
+    def _write_text(self, cursor: _Cursor, text: str, *, final: bool) -> Turns[None]:
+        work = self._work + _WORK_OF_PIECE
+        is_last = cursor.at == len(cursor.rows) - 1 and not cursor.margin
+        if is_last and cursor.style == PLAIN and self.plain.fullmatch(text):
             self._write_plain(cursor, text)
+            work += text.count("\n")
+            self._work = 0 if work >= _TURN else work
+            if work >= _TURN:
+                yield
             return
         unfinished = None if final else _UNFINISHED.search(text, max(0, len(text) - _LONGEST_UNFINISHED))
         end = unfinished.start() if unfinished else len(text)
         cursor.held = text[end:]
-        for token in _TOKEN.finditer(text, 0, end):
+        for token in self.token.finditer(text, 0, end):
+            if work >= _TURN:
+                work = 0
+                yield
+            work += 1
             match token.lastgroup:
                 case "text":
                     cursor.column = cursor.rows[cursor.at].put(cursor.column, token[0], cursor.style)
                 case "style":
+                    work += 1
                     cursor.style = styled(cursor.style, token["style"])
                 case "control" if token[0] == "\n":
+                    work += _WORK_OF_FAR if cursor.margin else 0
                     self._next_line(cursor)
                 case "control":
                     cursor.column = 0 if token[0] == "\r" else max(0, cursor.column - 1)
                 case "final":
+                    work += _WORK_OF.get(token["final"], _WORK_OF_CONTROL)
                     self._control(cursor, token["final"], token["numbers"])
                 case "escape":
+                    work += _WORK_OF_CONTROL
                     self._escape(cursor, token["escape"])
+        self._work = work
 
     def _write_plain(self, cursor: _Cursor, text: str) -> None:
-        r"""Text with no control characters but `\t` and `\n`: whole lines at a time."""
+        r"""Text without styles and control characters but `\t` and `\n`, into the last row: whole lines at a time."""
         first, *others = text.split("\n")
-        cursor.column = cursor.row.put(cursor.column, first, cursor.style)
-        if cursor.style or cursor.margin or cursor.at < len(cursor.rows) - 1:
-            for line in others:
-                self._next_line(cursor)
-                cursor.column = cursor.row.put(cursor.column, line, cursor.style)
-        elif others:
+        cursor.column = cursor.row.put(cursor.column, first, PLAIN)
+        if others:
             last = others.pop()
-            rows = [cursor.row, *(Row(cursor.stream, line) for line in others)]
+            rows = [cursor.row, *(self.new_row(cursor.stream, line) for line in others)]
             self.rows += rows
-            cursor.rows += [*rows[1:], Row(cursor.stream, last)]
+            cursor.rows += [*rows[1:], self.new_row(cursor.stream, last)]
             del cursor.rows[:-WINDOW]
             cursor.at = len(cursor.rows) - 1
             cursor.column = len(last)
@@ -316,7 +417,7 @@ class Screen:
         cursor.column = 0
         if cursor.at == len(cursor.rows) - 1 and not cursor.margin:  # as most often; the same as below, in few steps
             self.rows.append(cursor.rows[cursor.at])
-            cursor.rows.append(Row(cursor.stream))
+            cursor.rows.append(self.new_row(cursor.stream))
             if cursor.at >= WINDOW - 1:
                 del cursor.rows[0]
             else:
@@ -327,7 +428,7 @@ class Screen:
             if cursor.at == top + _HEIGHT - 1:
                 return
             if cursor.at == bottom - 1:
-                cursor.rows.insert(bottom, Row(cursor.stream))  # the region scrolls; what is below it stays
+                cursor.rows.insert(bottom, self.new_row(cursor.stream))  # the region scrolls; what is below it stays
         self._go_to(cursor, cursor.at + 1)
 
     def _go_to(self, cursor: _Cursor, at: int) -> None:
@@ -370,7 +471,7 @@ class Screen:
 
     def _extend(self, cursor: _Cursor, length: int) -> None:
         """Give the stream this many rows, if it has less."""
-        cursor.rows += [Row(cursor.stream) for _ in range(length - len(cursor.rows))]
+        cursor.rows += [self.new_row(cursor.stream) for _ in range(length - len(cursor.rows))]
 
     def _control(self, cursor: _Cursor, final: str, numbers: str) -> None:
         """A control sequence; those that are not named here do nothing."""
@@ -430,7 +531,7 @@ class Screen:
         top = self._top(cursor)
         bottom = top + (cursor.margin or _HEIGHT)
         count = min(count, bottom - (top if final == "S" else cursor.at))
-        new = [Row(cursor.stream) for _ in range(count)]
+        new = [self.new_row(cursor.stream) for _ in range(count)]
         if not new:
             return
         if final == "L":
@@ -464,35 +565,19 @@ class Screen:
             case "M":
                 self._go_to(cursor, cursor.at - 1)
             case "c":
-                cursor.style, cursor.margin = "", 0
+                cursor.style, cursor.margin = PLAIN, 0
 
 
-def rows(pieces: Iterable[tuple[int, bytes]]) -> list[Row]:
+def rows(pieces: Iterable[Piece], encoding: str = ENCODING) -> list[Row]:
     """The rows of these pieces, complete as they are."""
-    screen = Screen()
-    screen.feed(pieces)
+    return done(rows_in_turns(pieces, encoding))
+
+
+def rows_in_turns(pieces: Iterable[Piece], encoding: str = ENCODING) -> Turns[list[Row]]:
+    """The same in turns."""
+    screen = Screen(encoding)
+    yield from screen.feed_in_turns(pieces)
     return screen.finish()
-
-
-def text(data: bytes) -> str:
-    r"""The text of one stream, complete as it is, as a terminal would leave it: what a variable gets.
-
-    UTF-8 (bad bytes become U+FFFD), `\r\n` is a line end, no styles; a line that the program wrote anew is there once,
-    up to 16 MB (beyond that, each time it was written).
-    """
-    if is_plain(data):
-        return data.decode()
-    whole = data.decode(errors="replace").replace("\r\n", "\n")
-    if len(data) > _MOST_REWRITTEN or not _REWRITES.search(whole):
-        return _INERT.sub("", whole)
-    screen, done = Screen(), []
-    for start in range(0, len(data), _PIECE):
-        screen.feed([(1, data[start : start + _PIECE])])
-        done += screen.settle()
-    rest = screen.finish()
-    ended = len(done) + len(screen.rows)
-    lines = [f"{row.text} … {row.left_out} more characters" if row.left_out else row.text for row in done + rest]
-    return "".join(f"{line}\n" for line in lines[:ended]) + "\n".join(lines[ended:])
 
 
 def inert(text: str) -> str:
@@ -510,23 +595,23 @@ def _visible(text: str) -> str:
     return text if text.isascii() else _BIDI.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
-_ATTRIBUTES = {1: "1", 2: "2", 3: "3", 4: "4", 7: "7", 9: "9", 21: "4"}
-_RESETS = {22: "12", 23: "3", 24: "4", 27: "7", 29: "9"}
+_ATTRIBUTES = {1: 1, 2: 2, 3: 3, 4: 4, 7: 7, 9: 9, 21: 4}
+_RESETS = {22: {1, 2}, 23: {3}, 24: {4}, 27: {7}, 29: {9}}
 
 
 @functools.lru_cache(4096)
-def styled(style: str, numbers: str) -> str:
-    """The canonical style after this SGR sequence: attributes in order, foreground, background.
+def styled(style: Style, numbers: str) -> Style:
+    """The style after this SGR sequence.
 
     A colour without its numbers is no colour (a bare `ESC[48m` stops nbconvert from exporting a notebook).
 
     Example:
-        >>> styled("1;31", "0;48;5;7;4"), styled("1;31", "22"), styled("", "38"), styled("", "38:2::1:2:3")
-        ('4;48;5;7', '31', '', '38;2;1;2;3')
+        >>> styled(Style((1,), fore=(31,)), "0;48;5;7;4")
+        Style(attributes=(4,), fore=(), back=(48, 5, 7))
+        >>> styled(PLAIN, "38:2::1:2:3").fore, styled(PLAIN, "38") == PLAIN
+        ((38, 2, 1, 2, 3), True)
     """
-    found = _STYLE.fullmatch(style)
-    assert found  # it is canonical
-    attributes, fore, back = set(found[1].replace(";", "")), found[2], found[3]
+    attributes, fore, back = set(style.attributes), style.fore, style.back
     codes = [
         [min(int(number[:9] or 0), _LARGEST) for number in part.split(":")]
         for part in numbers.split(";")[:_MOST_NUMBERS]
@@ -534,9 +619,9 @@ def styled(style: str, numbers: str) -> str:
     while codes:
         code, *more = codes.pop(0)
         if code == 0:
-            attributes, fore, back = set(), "", ""
+            attributes, fore, back = set(), (), ()
         elif code in _RESETS or (code == 4 and more == [0]):
-            attributes -= set(_RESETS.get(code, "4"))
+            attributes -= _RESETS.get(code, {4})
         elif code in _ATTRIBUTES:
             attributes.add(_ATTRIBUTES[code])
         elif code in (38, 48):
@@ -546,25 +631,24 @@ def styled(style: str, numbers: str) -> str:
                 del codes[:length]
             colour = _colour(more)
             if colour and code == 38:
-                fore = f"38;{colour}"
+                fore = (38, *colour)
             elif colour:
-                back = f"48;{colour}"
+                back = (48, *colour)
         elif code in _FORE:
-            fore = "" if code == 39 else str(code)
+            fore = () if code == 39 else (code,)
         elif code in _BACK:
-            back = "" if code == 49 else str(code)
-    return ";".join(filter(None, (";".join(sorted(attributes)), fore, back)))
+            back = () if code == 49 else (code,)
+    return Style(tuple(sorted(attributes)), fore, back)
 
 
-_STYLE = re.compile(r"((?:[123479](?:;|\Z))*)(?:(3[0-7]|9[0-7]|38;[0-9;]+?)(?:;|\Z))?(4[0-7]|10[0-7]|48;[0-9;]+)?")
 _FORE = {*range(30, 38), 39, *range(90, 98)}
 _BACK = {*range(40, 48), 49, *range(100, 108)}
 
 
-def _colour(numbers: list[int]) -> str:
-    """`5;N` or `2;R;G;B`; nothing if it is neither."""
+def _colour(numbers: list[int]) -> tuple[int, ...]:
+    """`(5, N)` or `(2, R, G, B)`; nothing if it is neither."""
     if numbers[:1] == [5] and len(numbers) == 2 and numbers[1] < 256:
-        return f"5;{numbers[1]}"
+        return (5, numbers[1])
     if numbers[:1] == [2] and len(numbers) >= 4 and max(numbers[-3:]) < 256:
-        return "2;{};{};{}".format(*numbers[-3:])  # with colons a colour space may stand before them
-    return ""
+        return (2, *numbers[-3:])  # with colons a colour space may stand before them
+    return ()

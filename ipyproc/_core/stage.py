@@ -11,11 +11,14 @@ from typing import Any
 from . import command
 from .command import Command, Word
 from .completed import CompletedProcess
+from .encoding import ENCODING
 from .errors import ProcessExitError, ProcessLost, ProcessNotStopped
 from .process import Process
 
 DRAIN_GRACE = 0.1
 """Seconds for the rest of the output and of the family after the end of a program; a descendant may live longer."""
+VALUE_GRACE = 1.0
+"""Seconds for the rest of the output where it is a value: `exec > >(tee log)` in a script is complete then, too."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -49,7 +52,7 @@ class Stage:
         if not text and (encoding or errors):
             raise ValueError(f"text=False: encoding={encoding!r} and errors={errors!r} are for text")
         of_input = errors or "strict"  # what nobody can read is no harm in a log, and much in an input
-        encoding, errors = encoding or "utf-8", errors or "replace"
+        encoding, errors = encoding or ENCODING, errors or "replace"
         command.check_encoding(encoding, errors)
         retry_lost = command.count("retry_lost", retry_lost, 0)
         what = Command.of(cmd, args, encoding=encoding, errors=of_input, **keywords)
@@ -65,16 +68,21 @@ class Stage:
         return error if self.check or not isinstance(error, ProcessExitError) else None
 
 
-async def finish(process: Process, seconds: float | None = None) -> None:
+async def finish(process: Process, seconds: float | None = None, *, grace: float = DRAIN_GRACE) -> None:
     """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it.
 
     It may not have ended then: see `ladder.failure`.
+
+    `grace`: seconds of that moment for the output.
     """
     with process.ladder.limit(seconds), contextlib.suppress(ProcessLost, ProcessNotStopped):
         await process.ladder.finished()
     with contextlib.suppress(TimeoutError):
+        if process.log:
+            async with asyncio.timeout(grace):
+                await process.log.finished()
         async with asyncio.timeout(DRAIN_GRACE):
-            await all_ended(process)
+            await process.family.gone()
 
 
 async def all_ended(process: Process) -> None:

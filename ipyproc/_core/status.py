@@ -16,21 +16,22 @@ class Usage:
 
     Attributes:
         user, system: seconds of CPU time, in its own code and in the operating system's.
-        peak_bytes: the greatest resident memory that any one of them had, in bytes. Linux counts what the process was
-            before its program began, which is the shim: less than that, some 12 MB, is never told.
+        peak_bytes: the greatest resident memory that any one of them had, in bytes; None: not known. Linux counts what the
+            process was before its program began, which is a part of our shim: what is not above that, some 13 MB, is None.
 
     Example:
         >>> import ipyproc
         >>> print(ipyproc.Usage(user=1.5, system=0.25, peak_bytes=12_345_678))
-        1.75 s of CPU, 12.3 MB at the peak
+        1.75 s of CPU, 12 MB at the peak
     """
 
     user: float
     system: float
-    peak_bytes: int
+    peak_bytes: int | None
 
     def __str__(self) -> str:
-        return f"{self.user + self.system:.2f} s of CPU, {size_words(self.peak_bytes)} at the peak"
+        peak = "" if self.peak_bytes is None else f", {size_words(self.peak_bytes)} at the peak"
+        return f"{self.user + self.system:.2f} s of CPU{peak}"
 
 
 def signal_name(number: int) -> str:
@@ -90,10 +91,12 @@ def duration_words(seconds: float) -> str:
 
 
 def size_words(count: int) -> str:
-    """A number of bytes for people, in decimal units: `783 B`, `9.4 kB`, `2.1 GB`."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < (1000 if unit == "B" else 999.95):  # as it is rounded
-            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+    """A number of bytes for people, in decimal units: `783 B`, `9.4 kB`, `412 MB`, `2.1 GB`; in the page `size.ts` does it."""
+    step, units = 1, ["B", "kB", "MB", "GB", "TB"]
+    while len(units) > 1 and 2 * count >= 1999 * step:  # it would be rounded to 1000
+        step *= 1000
+        del units[0]
+    tenths = (20 * count + step) // (2 * step)  # halves go up, as in JavaScript
+    if step > 1 and tenths < 100:
+        return f"{tenths // 10}.{tenths % 10} {units[0]}"
+    return f"{(2 * count + step) // (2 * step)} {units[0]}"

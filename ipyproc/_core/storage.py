@@ -2,9 +2,12 @@
 
 Each process has a directory of its own (`tempfile.mkdtemp`: mode 0700, unpredictable name), whose files are created with
 O_EXCL and mode 0600 whatever the umask. It goes with the process, unless a log in it was kept. Policy for kept logs of
-processes that have ended: those older than `KEEP_DAYS` go, and the oldest go first while all together are larger than
-`KEEP_BYTES`. That is looked after whenever a process makes its directory. A directory in use is known by the lock on
-it, and never touched; its own process sees to it that its kept logs are not larger than `KEEP_BYTES` either.
+processes that have ended: those that were written to `KEEP_DAYS` ago, or whose program has ended so long ago, go, and the
+oldest go first while all together are larger than `KEEP_BYTES`. That is looked after whenever a process makes its
+directory. A directory in use is known by the lock on a file in it, and never touched; its own process sees to it that its
+kept logs are not larger than `KEEP_BYTES` either. Where files cannot be locked (some network file systems), nobody could
+know: there the directory has a name by which it is never cleared, and a warning says so. The directory itself is locked
+as well, which tells systemd-tmpfiles, which removes what is old in places for temporary files, to let it alone.
 
 The place is $IPYPROC_LOG_DIR, or else the usual one for temporary files; where that is in memory (tmpfs, on Linux),
 /var/tmp, for a log may be larger than the memory.
@@ -20,7 +23,9 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 import time
+import warnings
 import weakref
 from pathlib import Path
 from typing import Any
@@ -30,22 +35,42 @@ from .log_writer import open_new
 KEEP_DAYS = 7.0
 KEEP_BYTES = 16 * 10**9
 _PREFIX = "ipyproc-"
+_UNLOCKED = "unlocked-ipyproc-"  # of a directory that nobody clears
 _LOCK = "lock"
+_ATTEMPTS = 3
+_MOMENT = 60.0  # seconds in which a directory gets its lock when it was made
 
 
 class _Directory:
     """The private directory of this process; goes last, after the logs in it (finalizers run in reverse order)."""
 
     def __init__(self) -> None:
+        self.pid, self.user = os.getpid(), _user()
         parent = _parent()
         clear(parent)
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        self.path.chmod(0o700)  # a umask can take bits away from that
+        for _ in range(_ATTEMPTS):
+            if self._make(parent, _PREFIX):
+                break
+            self.leave()  # another process has the lock: it looks just now whether anybody has
+        else:
+            self._make(parent, _UNLOCKED)
         self._made = self.path.lstat()
-        self.pid = os.getpid()
-        self.lock = open_new(self.path / _LOCK)
-        _try_lock(self.lock)
-        weakref.finalize(self, _leave, self.pid, self.path, self.lock)
+        weakref.finalize(self, _leave, self.pid, self.path, self.locks)
+
+    def _make(self, parent: Path, prefix: str) -> bool:
+        """Make it; whether it could be locked."""
+        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        self.path.chmod(0o700)  # a umask can take bits away from that
+        self.locks = [open_new(self.path / _LOCK)]
+        is_locked = _try_lock(self.locks[0]) is True
+        if sys.platform != "win32":
+            self.locks.append(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
+            _try_lock(self.locks[1])
+        return is_locked
+
+    def leave(self) -> None:
+        """Close it, and remove it if there is nothing in it."""
+        _leave(self.pid, self.path, self.locks)
 
     def is_there(self) -> bool:
         """Whether it still is, and nobody has put something else in its place."""
@@ -55,6 +80,9 @@ class _Directory:
 
 
 _directory: _Directory | None = None
+_making = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must not be made while another thread holds it, or it waits for ever
+    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 _kept: dict[Path, int] = {}  # logs of this process that have ended, the oldest first, and their bytes
 _kept_bytes = 0  # all together
 
@@ -64,16 +92,25 @@ def directory() -> Path:
     return _own().path
 
 
-def lock() -> int:
-    """The descriptor that holds the lock on the directory; the lock is there as long as any process has it open."""
-    return _own().lock
+def locks() -> list[int]:
+    """The descriptors that hold the locks; these are there as long as any process has them open."""
+    return _own().locks
 
 
 def _own() -> _Directory:
     global _directory
-    if _directory is None or _directory.pid != os.getpid() or not _directory.is_there():
-        _directory = _Directory()
-    return _directory
+    with _making:  # several threads may start the first program at once
+        ours = os.getpid(), _user()  # after setuid(2) nothing can be made in it any more
+        if _directory is None or (_directory.pid, _directory.user) != ours or not _directory.is_there():
+            _directory = _Directory()
+            if _directory.path.name.startswith(_UNLOCKED):
+                warnings.warn(
+                    f"files cannot be locked in {_directory.path.parent}: logs that are left there will never be cleared; "
+                    "IPYPROC_LOG_DIR in the environment names another place",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+        return _directory
 
 
 def create_file(suffix: str) -> tuple[int, Path]:
@@ -98,7 +135,7 @@ def open_own(path: str | os.PathLike[str], *, append: bool) -> int:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
-        if not _try_lock(fd):
+        if _try_lock(fd) is False:
             raise OSError(errno.EBUSY, "another log is being written to it", os.fspath(path))
         if not append:
             os.truncate(fd, 0)
@@ -137,7 +174,9 @@ def clear(parent: Path) -> None:
             known = folder.lstat()
             ours = stat.S_ISDIR(known.st_mode) and stat.S_IMODE(known.st_mode) == 0o700
             if ours and (not hasattr(os, "getuid") or known.st_uid == os.getuid()) and not _in_use(folder):
-                left.append((known.st_mtime, sum(map(_size, folder.iterdir())), folder))
+                files = list(folder.iterdir())
+                changed = max(file.lstat().st_mtime for file in (folder, *files))
+                left.append((changed, sum(map(_size, files)), folder))
     total = sum(size for _, size, _ in left)
     for changed, size, folder in sorted(left):
         if changed < time.time() - KEEP_DAYS * 86400 or total > KEEP_BYTES:
@@ -176,18 +215,26 @@ def _size(path: Path) -> int:
 
 
 def _in_use(folder: Path) -> bool:
+    """Whether a process has it, for all that can be known."""
+    flags = getattr(os, "O_NOFOLLOW", 0)
     try:
-        fd = os.open(folder / _LOCK, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
-    except FileNotFoundError:
-        return time.time() - folder.lstat().st_mtime < 60  # perhaps it is just being made
+        return _is_locked(os.open(folder / _LOCK, os.O_RDWR | flags))
+    except FileNotFoundError:  # it is just being made, or somebody has removed what was old
+        return time.time() - folder.lstat().st_mtime < _MOMENT or (
+            sys.platform != "win32" and _is_locked(os.open(folder, os.O_RDONLY | flags))
+        )
+
+
+def _is_locked(fd: int) -> bool:
+    """Whether a process has locked it, or nobody can know; it is closed."""
     try:
-        return not _try_lock(fd)
+        return _try_lock(fd) is not True
     finally:
         os.close(fd)
 
 
-def _try_lock(fd: int) -> bool:
-    """Lock a file for as long as it is open here; False if another process or log has it. No locks on Windows."""
+def _try_lock(fd: int) -> bool | None:
+    """Lock a file for as long as it is open here; False if another process or log has it, None if it cannot be locked."""
     if sys.platform == "win32":
         return True  # a file that is open cannot be removed there
     import fcntl  # late: POSIX only
@@ -197,8 +244,12 @@ def _try_lock(fd: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        return True  # a file system without locks
+        return None
     return True
+
+
+def _user() -> int:
+    return os.geteuid() if sys.platform != "win32" else 0
 
 
 def _remove(pid: int, *paths: Path) -> None:
@@ -209,8 +260,9 @@ def _remove(pid: int, *paths: Path) -> None:
             path.unlink()
 
 
-def _leave(pid: int, path: Path, lock: int) -> None:
-    os.close(lock)
+def _leave(pid: int, path: Path, locks: list[int]) -> None:
+    while locks:
+        os.close(locks.pop())
     with contextlib.suppress(OSError):
         if pid == os.getpid() and set(os.listdir(path)) <= {_LOCK}:
             shutil.rmtree(path, ignore_errors=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
 from . import launch
@@ -30,9 +32,15 @@ def show_versions() -> None:
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         **{name: _version(name) for name in PACKAGES},
-        "launcher": launch.best().name,
+        "launcher": _launcher(),
     }
     sys.stdout.writelines(f"{name:14} {text}\n" for name, text in rows.items())
+
+
+def _launcher() -> str:
+    """The name of the best one here; asked in a thread of its own, for the event loop of this one may be running."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, launch.best()).result().name
 
 
 def _version(name: str) -> str:

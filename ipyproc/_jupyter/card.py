@@ -11,7 +11,7 @@ each row behind the digit of its stream (0: a note of ours), joined by \n, with 
 
     page -> kernel   {op: "ready"}                a view was made; the answer is a tail
                      {op: "stop" | "kill" | "pause" | "resume"}    a button
-                     {op: "watch", id, on}        this view is in sight, or is not any more
+                     {op: "watch", id, on}        this view is in sight (again every 10 s), or is not any more
                      {op: "stdin", text} {op: "eof"}    for the program; at most 64 KiB
                      {op: "ping"}                 are you there? the answer is a tail
     kernel -> page   {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import signal
 import struct
 import sys
@@ -52,14 +53,15 @@ from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
 from .._core.rows import Rows
 from .._core.screen import Row, inert_line
+from .._core.turns import in_turns
 from . import front_end, progress, transcript
 from . import state as states
 from .figures import PERIOD, Figures
 from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
-from .view import take_in
-from .widget import MOST_NUMBER, Widget
-from .wire import QUESTIONS, Wire
+from .view import Guard, guarded, take_in
+from .widget import MOST_NUMBER, InSight, Widget
+from .wire import QUESTIONS, Rank, Wire
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
 PAGE_RETRY = 600.0  # seconds without cards after that; a page may be opened later
@@ -68,7 +70,7 @@ _MOST_ROWS, _ROWS_BYTES = 200, 48 * 1024  # of one answer
 _MOST_WAITING = 8  # answers
 _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
-_SLICE = 0.005  # seconds of work, then others have their turn
+_AT_ONCE = 64  # steps of a search; then it may be called off
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
 _PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
@@ -103,30 +105,31 @@ class Card(Widget):
         self._process = process
         self._streams = streams
         self._note = note
-        self._pages: set[str] = set()  # that have shown it; each load of a page has an id of its own
         self._display = display or DisplayHandle()
         self._in_place = display is not None  # of what stands there
         self._embedded = False
-        self._views = 0  # of the page that was loaded last
         self._ready = asyncio.Event()
         self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
         self._text: StreamView | None = None  # stands in for a page that does not come
         self._sent = -1  # up to this byte of the log the page knows it ...
         self._known = 0  # ... and these rows for good
         self._answers: list[tuple[int, int]] = []  # (first, count) of rows that the page waits for
+        self._asked = itertools.count()  # numbers of its questions for rows
         self._tasks: dict[str, asyncio.Task[None]] = {}  # of each operation that takes long, the last
         self._download = ("", 0)  # id and size
         self._limit = transcript_limit
         self._notify_after = notify_after  # seconds; None: not at all, or not any more
-        self._finished = False
         if process is not None:
             assert process.log is not None
+            self._guard = Guard(process.log)
             self._rows = Rows(process.log, logs.BOTH)
             self._transcribed = self._rows if self._streams == logs.BOTH else Rows(process.log, self._streams)
             self._figures = Figures(process)
             self._figures_sent: object = None
             self._stdin = Stdin(process)
-            self._watching: set[str] = set()  # views that are in sight
+            self._watching = InSight(_MOST_WATCHING)
+            self._typing = asyncio.Lock()  # what is typed goes in the order in which it came
+            self._typed: set[asyncio.Task[None]] = set()
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
             self._listen()
@@ -138,7 +141,7 @@ class Card(Widget):
 
     def close(self) -> None:
         """End the widget, and what it does for the page."""
-        for task in self._tasks.values():
+        for task in (*self._tasks.values(), *self._typed):
             task.cancel()
         if self._process is not None:
             self._wire.forget(self._send_tail)
@@ -151,6 +154,7 @@ class Card(Widget):
         """Whether the log is folded away: a part of the output goes to a variable and not into the cell."""
         return len(self._streams) < 2
 
+    @guarded
     def show(self) -> None:
         """Put the card into the cell that is running now, or in the place of what stands there already."""
         self._looked_at = time.monotonic()
@@ -162,20 +166,22 @@ class Card(Widget):
         else:
             self._display.display(bundle, raw=True)
 
+    @guarded
     def embed(self) -> None:
         """Be put into the page by another widget, and stay there with the end."""
         self._embedded = True
         self._looked_at = time.monotonic()
         self._push_state()
 
+    @guarded
     def update(self) -> None:
         """Send what has changed. Without a page, write text instead."""
         now = time.monotonic()
+        self._notify()
+        self._push_state()  # first: it is there even if the output cannot be shown
         self._push_tail()
         if self._watching and now - self._figures.looked_at >= PERIOD:
             self._look()
-        self._notify()
-        self._push_state()
         self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
         self._looked_at = now
         if not (Card.has_page or self._text) and self._waited > PAGE_PATIENCE:
@@ -183,6 +189,7 @@ class Card(Widget):
         if self._text:
             self._text.update()
 
+    @guarded
     async def settle(self) -> None:
         """Take in all of the output; give the first page of this kernel the time to say that it is there."""
         await take_in(self._rows)
@@ -200,7 +207,8 @@ class Card(Widget):
         self._stdin.end()  # nobody can type
         self._text = StreamView(self._process, self._streams, live=False)
 
-    def finish(self) -> None:
+    @guarded
+    async def finish(self) -> None:
         """The output has ended: put the transcript in the place of the card.
 
         After a reload of the page nothing can be put there any more (the page has forgotten which output is ours):
@@ -208,25 +216,21 @@ class Card(Widget):
         """
         process = self._process
         assert process is not None
-        assert process.log is not None
-        rows: Rows | None = self._transcribed
-        if self._text:
-            self._text.finish()
-            rows = None  # it stands there already
-        while rows and rows.follow():
-            pass
-        self._finished = True
         self._notify()
         self._push_state()
+        rows: Rows | None = self._transcribed
+        if self._text:
+            await self._text.finish()
+            rows = None  # it stands there already
+        await in_turns(self._rows.take_in())
+        await in_turns(self._transcribed.take_in())
         self._push_tail()
-        if self._embedded:
-            if not self._views:
-                self.close()
-        elif len(self._pages) < 2:
+        bundle = await in_turns(transcript.bundle(process, rows, self._note, self._limit))
+        is_replaced = not self._embedded and len(self.pages) < 2
+        if is_replaced:
             self._wire.forget(self._send_tail)
-            self._display.update(transcript.bundle(process, rows, self._note, self._limit), raw=True)
-            if self._pages and not self._views:
-                self.close()
+            self._display.update(bundle, raw=True)
+        self._end(stays=not is_replaced)
 
     def _notify(self) -> None:
         """Tell of the end of the program, once; what is left of its family may go on."""
@@ -239,12 +243,14 @@ class Card(Widget):
             took = status.duration_words(process.duration)
             self.send({"op": "notify", "label": states.of(process).label, "took": took})
 
+    @guarded
     def _look(self) -> None:
         self._figures.look()
         if self._figures.looked_at:
-            self._wire.ask(self._send_figures)
+            self._wire.ask(self._send_figures, Rank.SEEN)
         self._push_state()
 
+    @guarded
     def _send_figures(self) -> int:
         now = self._figures
         seen = now.cpu_words, status.size_words(now.memory), now.count
@@ -297,13 +303,14 @@ class Card(Widget):
         if anew:
             self._sent, self._known = -1, 0
         more = self._rows.follow()
-        if self._pages and (more or self._rows.log.bytes != self._sent):
+        if self.pages and (more or self._rows.log.bytes != self._sent):
             self._sent = -1 if more else self._rows.log.bytes
-            self._wire.ask(self._send_tail)
+            self._wire.ask(self._send_tail, Rank.REST if not self._sent else Rank.SEEN if self._watching else Rank.NEWS)
 
+    @guarded
     def _send_tail(self) -> int:
         rows, total = self._rows, self._rows.total
-        last = rows.read_all(max(0, total - _TAIL_ROWS, min(self._known, total - 1)), total)
+        last = rows.last(total - max(0, total - _TAIL_ROWS, min(self._known, total - 1)))
         self._known = rows.settled
         buffer = _buffer(reversed(last), _TAIL_BYTES, backwards=True)
         count = buffer.count(b"\n") + 1 if buffer else 0
@@ -324,23 +331,27 @@ class Card(Widget):
         assert self._process is not None
         if self._process.is_over:
             return None
-        total = self._rows.total
-        last = [row.plain for row in self._rows.read_all(max(0, total - progress.LAST), total)]
+        last = [row.plain for row in self._rows.last(progress.LAST)]
         return progress.read(last, is_open=bool(self._rows.open))
 
-    def _send_rows(self) -> int:
-        """The answer to what was asked for last; the others wait for their own turn."""
-        if not self._answers:
-            return 0  # all were sent before this turn came
-        first, count = self._answers.pop()
-        if self._answers:
-            self._loop.call_soon(self._ask_for_rows)
-        buffer = _buffer(self._rows.read(first, count), _ROWS_BYTES)
-        self.send({"op": "rows", "first": first}, [buffer])
-        return len(buffer) + 300
+    @guarded
+    def _send_rows(self) -> None:
+        """Answer what was asked for last; the others wait for their own turn."""
+        reading = self._tasks.get("rows")
+        if self._answers and (reading is None or reading.done()):
+            self._do("rows", self._answer(*self._answers.pop()))
 
+    @guarded
+    async def _answer(self, first: int, count: int) -> None:
+        buffer = _buffer(await in_turns(self._rows.read_in_turns(first, count)), _ROWS_BYTES)
+        self.send({"op": "rows", "first": first}, [buffer])
+        self._wire.spend(len(buffer) + 300)
+        if self._answers:
+            self._loop.call_soon(self._ask_for_rows)  # when this one is done
+
+    @guarded
     def _ask_for_rows(self) -> None:
-        self._wire.ask(self._send_rows, first=True)
+        self._wire.ask(self._send_rows, Rank.ANSWER)
 
     def _take(self, operation: str, content: dict[str, Any]) -> None:
         """Press its button, hand all else to the loop of the process."""
@@ -356,16 +367,14 @@ class Card(Widget):
             with self._lock:
                 self.send({"op": "state", "shown": self._state() | self._clock()})
 
+    @guarded
     def _handle(self, content: dict[str, Any]) -> None:
         operation, page = content["op"], content["page"]
         assert self._process is not None
         if operation == "ready":
             Card.has_page, Card.no_page_until = True, 0.0
             self._ready.set()
-            self._views = self._views + 1 if page in self._pages or not self._pages else 1  # a reload says no "bye"
-            if page not in self._pages:
-                self._watching.clear()
-            self._pages.add(page)
+            self._view_has_come(page)
             self._push_tail(anew=True)  # this view has nothing yet
         elif operation == "ping":
             self._push_tail(anew=True)  # it may have missed something
@@ -376,42 +385,49 @@ class Card(Widget):
                 self._process.family.send_signal(_PAUSES[operation])
             self._loop.call_later(_PAUSED_BY, self._look)
         elif operation == "stdin":
-            self._type(content.get("text"))
+            self._do_in_order(self._type(content.get("text")))
         elif operation == "eof":
-            self._stdin.end()
-            self._push_state()
+            self._do_in_order(self._end_input())
         elif operation == "watch":
             self._watch(content.get("id"), on=content.get("on") is True)
         elif operation == "bye":
-            self._views -= 1
-            if self._finished and self._views <= 0 and (self._embedded or len(self._pages) < 2):
-                self.close()
+            self._view_has_gone(page)
         elif operation in ("rows", "find", "text", "download"):
             self._look_up(operation, content)
 
-    def _type(self, text: object) -> None:
+    def _do_in_order(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._typed.add(task)
+        task.add_done_callback(self._typed.discard)
+
+    @guarded
+    async def _type(self, text: object) -> None:
         if not isinstance(text, str) or len(text.encode(errors="replace")) > MOST:
             return
-        while self._rows.follow():
-            pass
-        shown = self._stdin.send(text, self._prompt())
-        if shown is not None:
-            for rows in {self._rows, self._transcribed}:
-                rows.echo(shown)
-            self._push_tail(anew=True)
+        async with self._typing:
+            await in_turns(self._rows.take_in())
+            shown = self._stdin.send(text, self._prompt())
+            if shown is not None:
+                for rows in {self._rows, self._transcribed}:
+                    await in_turns(rows.echo(shown))
+                self._push_tail(anew=True)
+
+    @guarded
+    async def _end_input(self) -> None:
+        async with self._typing:
+            self._stdin.end()
+            self._push_state()
 
     def _prompt(self) -> list[Row]:
         """What the program may be asking: its open rows, or the last row, if it has ended the line of its question."""
-        total = self._rows.total
-        return self._rows.open or list(self._rows.read_all(max(0, total - 1), total))
+        return self._rows.open or self._rows.last(1)
 
     def _watch(self, view: object, *, on: bool) -> None:
         if isinstance(view, str) and len(view) <= 64:
-            if on and len(self._watching) < _MOST_WATCHING:
-                self._watching.add(view)
-                self._figures_sent = None  # this view has none yet
-            elif not on:
+            if not on:
                 self._watching.discard(view)
+            elif self._watching.add(view):
+                self._figures_sent = None  # this view has none yet
 
     def _look_up(self, operation: str, asked: dict[str, Any]) -> None:
         """What the page asks of the output; anything that is not as it should be is ignored."""
@@ -419,9 +435,7 @@ class Card(Widget):
         name, text = asked.get("id"), asked.get("text")
         match operation, whole:
             case "rows", {"first": first, "count": count} if first >= 0 and 0 < count <= _MOST_ROWS:
-                if (first, count) not in self._answers:
-                    self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
-                self._ask_for_rows()
+                self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._queue(first, count))
                 return
         if not isinstance(name, str) or len(name) > 64:
             return
@@ -441,34 +455,41 @@ class Card(Widget):
             before.cancel()
         self._tasks[operation] = self._loop.create_task(work)
 
+    @guarded
+    async def _queue(self, first: int, count: int) -> None:
+        await asyncio.to_thread(self._rows.warm, first, count)
+        if (first, count) not in self._answers:
+            self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
+        self._ask_for_rows()
+
+    @guarded
     async def _find(self, name: str, text: str, *, case: bool) -> None:
         found: list[int] = []
-        total, deadline = self._rows.total, time.monotonic() + _SLICE
-        for number in self._rows.find(text, case=case):
-            if number is not None:
-                found.append(number)
-            if len(found) > _MOST_FOUND:
-                break
-            if time.monotonic() > deadline:
-                await asyncio.sleep(0)
-                deadline = time.monotonic() + _SLICE
+        total = self._rows.total
+        finding = self._rows.find(text, case=case)
+        while len(found) <= _MOST_FOUND and (
+            more := await asyncio.to_thread(list, itertools.islice(finding, _AT_ONCE))
+        ):
+            found += [number for number in more if number is not None]
         numbers = found[:_MOST_FOUND]
         message = {"op": "found", "id": name, "total": total, "more": len(found) > _MOST_FOUND}
         self.send(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
         self._wire.spend(4 * len(numbers))
 
+    @guarded
     async def _copy(self, name: str, first: int, last: int, start: int, end: int) -> None:
         lines: list[str] = []
         size = 0
         last = min(last, self._rows.total - 1)
         while first + len(lines) <= last and size <= _MOST_COPIED:
             number = first + len(lines)
-            for row in self._rows.read(number, min(_MOST_ROWS, last + 1 - number)):
+            count = min(_MOST_ROWS, last + 1 - number)
+            await asyncio.to_thread(self._rows.warm, number, count)
+            for row in await in_turns(self._rows.read_in_turns(number, count)):
                 lines.append(row.plain)
                 size += len(lines[-1]) + 1
             if first + len(lines) == number:
                 break
-            await asyncio.sleep(0)
         if first + len(lines) > last and lines and end >= 0:
             lines[-1] = lines[-1][:end]
         if lines:
@@ -482,6 +503,7 @@ class Card(Widget):
             self.send({"op": "text", "id": name, "size": len(whole), "more": at + _PIECE < len(whole)}, [piece])
             self._wire.spend(len(piece))
 
+    @guarded
     async def _send_piece(self, name: str, at: int) -> None:
         while not self._questions.passes():  # noqa: ASYNC110  -- time is what we wait for
             await asyncio.sleep(1 / QUESTIONS)
@@ -502,7 +524,7 @@ class Card(Widget):
             "name": inert_line(log.path.name),
             "more": end < size,
         }
-        self.send(message, [log.read(at, end - at)])
+        self.send(message, [await asyncio.to_thread(log.joined, at, end - at)])
         self._wire.spend(0)
 
 

@@ -12,17 +12,16 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
-from .._core import log, status, storage
+from .._core import launch, log, status, value
 from .._core.advice import NO_INPUT
 from .._core.command import Command as Program
 from .._core.completed import CompletedProcess
@@ -30,24 +29,28 @@ from .._core.errors import ProcessExitError, ProcessLost
 from .._core.ladder import INTERRUPT
 from .._core.process import DEVNULL, PIPE, Process
 from .._core.screen import inert_line
-from .._core.stage import all_ended, finish
-from . import interrupt, kernel
+from .._core.stage import DRAIN_GRACE, VALUE_GRACE, all_ended, finish
+from . import interrupt, kernel, state, transcript
+from .captured import Captured
 from .card import Card
 from .first import FirstText
 from .formats import FORMATS
 from .options import Options
 from .stream import StreamView
 from .table import Table
-from .view import NoView, View, keep_updated
+from .untold import has_failed_by_itself
+from .view import Guard, NoView, View, keep_updated
 
 CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
 WAIT_SHOWN = 1.0  # seconds; a program that waits so long for a place on another machine is said to
 _MOMENT = 0.005  # seconds; most commands end within that when they have written
+_NAMES = {log.STDOUT_FD: "sys.stdout", log.STDERR_FD: "sys.stderr"}
+_NO_CARD = "no page, a captured cell, an Output widget, a thread, --plain or --quiet"
 
 
 @dataclass(frozen=True)
 class Command:
-    """What to start. `script` is put into a file whose name is the last argument; `input` is for standard input."""
+    """What to start. `script` is what the shell in `args` is to run; `input` is for standard input."""
 
     args: tuple[str, ...]
     title: str
@@ -84,7 +87,8 @@ class Cell:
     """One run. `options` are complete: `%config` defaults are filled in.
 
     Raises:
-        UsageError: there is no card to type in, or to notify of the end, and it was asked for.
+        UsageError: there is no card to type in, or to notify of the end, and it was asked for; or, with `--bg`, no event
+            loop that goes on.
     """
 
     def __init__(
@@ -104,25 +108,39 @@ class Cell:
         self._env = env
         self._table = table
         self._limits = limits
-        self._awaited = awaited  # else a cell is waited for in a nested run of the event loop
         names = {log.STDOUT_FD: options.out, log.STDERR_FD: options.err}
         self._variables = {stream: name for stream, name in names.items() if name}
-        self._streams = log.BOTH if options.tee else log.BOTH - self._variables.keys()
+        shown = log.BOTH if options.tee else log.BOTH - self._variables.keys()
+        files = {log.STDOUT_FD: sys.stdout, log.STDERR_FD: sys.stderr}
+        self._note_file = next((file for file in files.values() if kernel.is_own_stream(file)), None)
+        self._captured = {
+            stream: file
+            for stream, file in files.items()
+            if stream in shown and not (options.quiet or kernel.is_own_stream(file))
+        }
+        self._streams = shown - self._captured.keys()
+        self._is_apart = kernel.is_apart()
+        self._may_have_card = (
+            (awaited or options.bg or kernel.hears_while_nested(shell))
+            and not (options.quiet or options.plain or self._is_apart)
+            and not (kernel.is_headless(shell) or kernel.captures_displays(shell))
+            and (options.bg or not kernel.is_in_output_widget(shell))
+        )
         if options.stdin == "ask" and not self._uses_card:
-            raise UsageError(
-                "--stdin ask: there will be no card here to type in (no page, a captured cell, --plain or --quiet); "
-                "give a file, or none"
-            )
+            raise UsageError(f"--stdin ask: there will be no card here to type in ({_NO_CARD}); give a file, or none")
         if options.notify is not None and not self._uses_card:
             raise UsageError(
-                "--notify: there will be no card here that could tell the browser (no page, a captured cell, --plain "
-                "or --quiet); leave it out"
+                f"--notify: there will be no card here that could tell the browser ({_NO_CARD}); leave it out"
+            )
+        if options.bg and self._is_apart and not (awaited or kernel.has_running_loop()):
+            raise UsageError(
+                "--bg: in a thread there is no event loop that would go on with it; leave --bg out, as only the thread waits"
             )
         self._interrupted = False
         self._process: Process | None = None
         self._starting: asyncio.Task[Process] | None = None
         self._shown: View = NoView()
-        self._remove_script: Callable[[], object] = lambda: None
+        self._writes: Captured | None = None
 
     async def run(self) -> Outcome:
         """Start it and, in the foreground, wait for it.
@@ -149,8 +167,14 @@ class Cell:
         except BaseException:
             if self._process:  # nobody would know of it any more
                 await self._process.ladder.abandon()
-            self._remove_script()
             raise
+
+    async def clean_up(self) -> None:
+        """What is to be done before an event loop ends that was there for this run alone: what the program has left ends."""
+        process = self._process
+        if process and not self._options.keep and process.family.is_alive():
+            await process.stop()
+        await launch.disconnect()
 
     async def _start_there(self) -> Process | None:
         """Start it on another machine, where it may have to wait for a place; None: it was interrupted before."""
@@ -159,8 +183,7 @@ class Cell:
         try:
             await asyncio.wait([self._starting], timeout=WAIT_SHOWN)
             if not (self._starting.done() or self._options.quiet):
-                sys.stdout.write(f"... waits for a place on {self._options.on.name}\n")
-                sys.stdout.flush()
+                self._note(f"... waits for a place on {self._options.on.name}")
             return await self._starting
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -177,18 +200,15 @@ class Cell:
             stdin: Any = PIPE if options.stdin == "ask" else DEVNULL
             if options.stdin not in (None, "ask", "none"):
                 stdin = files.enter_context(Path(options.stdin).open("rb"))  # noqa: ASYNC230 -- opens at once, or fails
-            args = self._command.args
-            if self._command.script is not None and not options.on:
-                args += (str(self._write_script(self._command.script)),)
             program = Program.of(
-                args,
+                self._command.args,
                 stdin=stdin,
                 input=self._command.input,
                 cwd=options.cwd,
                 env=self._env,
                 name=self._command.title,
                 on=options.on,
-                script=self._command.script if options.on else None,
+                script=self._command.script,
             )
             program.check()
             process = await program.start(make_log=self._make_log, keep=options.keep)
@@ -212,12 +232,18 @@ class Cell:
         try:
             return log.Log(file=path, append=name.startswith(">>"))
         except OSError as error:
+            folder = os.path.dirname(os.path.abspath(path))
+            if not os.path.isdir(folder):
+                what = "is no folder" if os.path.exists(folder) else "there is no such folder"
+                raise UsageError(f"--log {path}: {folder!r}: {what}") from None
             raise UsageError(f"--log: cannot write to {path!r}: {error.strerror}") from None
 
     async def _in_foreground(self, process: Process) -> Outcome:
-        ending = asyncio.ensure_future(finish(process, self._options.timeout))
-        self._hand_over_text(None)
-        self._shown = self._view(process, plain=True)  # if it is cancelled at once
+        grace = VALUE_GRACE if self._variables else DRAIN_GRACE
+        ending = asyncio.ensure_future(finish(process, self._options.timeout, grace=grace))
+        self._shell.user_ns.update(dict.fromkeys(self._variables.values(), ""))
+        self._writes = None  # of a process that was lost
+        self._shown = self._with_captured(self._view(process, plain=True))  # if it is cancelled at once
         try:
             async with kernel.deliver_comms(self._shell):
                 await self._show(process, ending)
@@ -227,23 +253,29 @@ class Cell:
             raise
         finally:
             ending.cancel()
-            self._remove_script()
-            self._hand_over_text(process)
-            self._leave(process)
+            try:
+                missing = await self._hand_over_text(process)
+            finally:
+                await self._leave(process)
+        self._tell_failure(process, raises=bool(process.lost or self._options.raise_error))
         if process.lost:
             return Outcome(process, process.lost)
         done = CompletedProcess.of(process)
         if done.lives_on:
             return Outcome(done, done.error())
+        if not (state.has_failed(process) or self._interrupted):
+            return Outcome(done, missing or await asyncio.to_thread(self._convert, done))
         if not self._options.raise_error:
             return Outcome(done)
         if self._interrupted:
             return Outcome(done, interrupted=f"`{process.name}` {status.describe(process.returncode)}")
-        error = None if done.returncode in process.ok_codes and not done.timed_out else done.error()
+        error = done.error()
         has_input = self._options.stdin is not None or self._command.input is not None
         if isinstance(error, ProcessExitError) and error.advice.endswith(NO_INPUT) and not has_input:
             error.advice += "; --stdin ask gives you a row to type in"
-        return Outcome(done, error or self._convert(done))
+        if error and missing:
+            error.add_note(str(missing))
+        return Outcome(done, error)
 
     def _convert(self, done: CompletedProcess) -> BaseException | None:
         """Put the output into the variable as `--format` asks for; the error, if it is not in that format."""
@@ -254,17 +286,17 @@ class Cell:
             return error
         return None
 
-    def _leave(self, process: Process) -> None:
+    async def _leave(self, process: Process) -> None:
         """The cell ends. If descendants live on, what they write goes on into it, and there they can be stopped."""
-        if _log(process).ended and not process.family.left():
-            self._shown.finish()
+        if self._is_apart or (_log(process).ended and not process.family.left()):
+            await self._shown.finish()
         elif kernel.drops_late_output(self._shell):
-            self._shown.finish()
+            await self._shown.finish()
             if not self._options.quiet:
                 _log(process).keep()
                 left = status.count_words(process.family.left(), "process", "processes")
                 path = inert_line(str(_log(process).path))
-                sys.stdout.write(f"... {left} of {process.name} left; what they write is in the log: {path}\n")
+                self._note(f"... {left} of {process.name} left; what they write is in the log: {path}")
         else:
             self._table.follow(_until_end(process, self._shown))
 
@@ -274,72 +306,100 @@ class Cell:
         text: FirstText | None = None
         if self._uses_card:
             card_at = time.monotonic() + CARD_DELAY
-            first = asyncio.ensure_future(output.changed(0))
+            first = asyncio.ensure_future(_first_output(output, self._streams))
             try:
                 await asyncio.wait([ending, first], timeout=CARD_DELAY, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 first.cancel()
-            await asyncio.wait([ending], timeout=min(_MOMENT, max(0.0, card_at - time.monotonic())))
+            patience = _MOMENT if output.size(self._streams) else CARD_DELAY
+            await asyncio.wait([ending], timeout=min(patience, max(0.0, card_at - time.monotonic())))
             if output.size(self._streams) and not ending.done() and time.monotonic() < card_at:
                 text = FirstText(process, self._streams, self._limits.transcript)
                 text.show()
-                self._shown = text
+                self._shown = self._with_captured(text)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, card_at - time.monotonic())):
-                        await keep_updated(text, output, ending)
+                        await keep_updated(self._shown, output, ending)
         over = ending.done() and output.ended and not process.family.left()
         if not (over and text):
-            self._shown = self._view(process, plain=over, display=text.display if text else None)
-            self._shown.show()
+            view = self._view(process, plain=over, display=text.display if text else None)
+            self._shown = self._with_captured(view)
+            view.show()
 
     def _in_background(self, process: Process) -> Outcome:
-        view = self._view(process)
+        view = self._shown = self._with_captured(self._view(process))
         self._hand_over_readers(process)
-        if isinstance(view, StreamView) and kernel.drops_late_output(self._shell):
-            if self._streams:
+        if kernel.drops_late_output(self._shell):
+            if self._streams and not self._options.quiet:
                 _log(process).keep()
                 path = inert_line(str(_log(process).path))
-                note = f"... in the background: {process.name}; shown where it is awaited; log: {path}"
-                sys.stdout.write(f"{note}\n")
+                self._note(f"... in the background: {process.name}; shown where it is awaited; log: {path}")
             process.on_wait = functools.partial(self._show_where_awaited, process, view)
+            self._table.untold.add(process)
             view = NoView()
         view.show()
         self._table.follow(self._follow(process, view))
         return Outcome(process)
 
-    async def _show_where_awaited(self, process: Process, view: StreamView) -> None:
+    async def _show_where_awaited(self, process: Process, view: View) -> None:
         """A run that nobody watches drops what comes for a cell that has ended: the first cell that waits shows it."""
         process.on_wait = None
         ending = asyncio.ensure_future(finish(process))
         try:
             await keep_updated(view, _log(process), ending)
-            view.finish()
+            await view.finish()
+            if has_failed_by_itself(process):
+                self._tell_failure(process, raises=False)
         except asyncio.CancelledError:
             process.on_wait = functools.partial(self._show_where_awaited, process, view)
             raise
         finally:
             ending.cancel()
 
+    def _with_captured(self, view: View) -> View:
+        """The view, and with it what goes into files that stand in the place of `sys.stdout` and `sys.stderr`."""
+        if not self._captured:
+            return view
+        assert self._process
+        self._writes = self._writes or Captured(self._process, self._captured, view)
+        self._writes.shown = view
+        return self._writes
+
+    def _tell_failure(self, process: Process, *, raises: bool) -> None:
+        """Say how it has failed, where no card does so; where somebody looks on, an error that follows is enough."""
+        view = self._shown.shown if isinstance(self._shown, Captured) else self._shown
+        is_told = isinstance(view, Card) or (raises and (self._options.quiet or not kernel.is_headless(self._shell)))
+        if state.has_failed(process) and not is_told:
+            self._note(transcript.closing_line(process))
+
+    def _note(self, text: str) -> None:
+        """Write a line of ours into the cell, but never into what somebody captures."""
+        if self._note_file:
+            self._note_file.write(f"{text}\n")
+            self._note_file.flush()
+
     @property
     def _uses_card(self) -> bool:
-        captured = isinstance(self._shell.display_pub, CapturingDisplayPublisher)  # a card would reach no page
-        no_page = self._options.quiet or self._options.plain or captured or kernel.is_headless(self._shell)
-        heard = self._awaited or self._options.bg or kernel.hears_while_nested(self._shell)
-        return heard and not no_page and time.monotonic() >= Card.no_page_until
+        return self._may_have_card and time.monotonic() >= Card.no_page_until
 
     def _view(self, process: Process, *, plain: bool = False, display: DisplayHandle | None = None) -> View:
         if self._options.quiet:
             return NoView()
         if plain or not self._uses_card:
             return StreamView(process, self._streams, live=not kernel.drops_late_output(self._shell))
-        captured = self._variables.keys() - self._streams
-        notes = [f"output in {', '.join(self._variables[stream] for stream in sorted(captured))}"] if captured else []
+        only_there = self._variables.keys() - self._streams - self._captured.keys()
+        names = ", ".join(self._variables[stream] for stream in sorted(only_there))
+        notes = [f"output in {names}"] if names else []
+        if self._captured:
+            notes.append(f"captured: {', '.join(_NAMES[stream] for stream in sorted(self._captured))}")
         if process.where:
             notes.append(f"on {inert_line(process.where)}")
         if self._options.keep:
             notes.append(f"kept; log: {inert_line(str(_log(process).path))}")
         note = " · ".join(notes)
-        return Card(process, self._streams, note, self._limits.transcript, display, self._options.notify)
+        with Guard(_log(process)):
+            return Card(process, self._streams, note, self._limits.transcript, display, self._options.notify)
+        return StreamView(process, self._streams, live=True)  # text stands in for a card that could not be made
 
     async def _follow(self, process: Process, view: View) -> None:
         """What goes on behind a cell with `--bg`."""
@@ -348,8 +408,9 @@ class Cell:
             await keep_updated(view, _log(process), ending)
         finally:
             ending.cancel()
-            self._remove_script()
         await _until_end(process, view)
+        if has_failed_by_itself(process) and not kernel.drops_late_output(self._shell):
+            self._tell_failure(process, raises=False)
 
     def _interrupt(self) -> None:
         self._interrupted = True
@@ -358,9 +419,16 @@ class Cell:
         elif self._starting:
             self._starting.cancel()
 
-    def _hand_over_text(self, process: Process | None) -> None:
+    async def _hand_over_text(self, process: Process) -> ValueError | None:
+        """Give the variables their text; an error, if not all of it is there. In a thread: it may be much, on a slow disk."""
+        output, why = _log(process), ""
         for stream, name in self._variables.items():
-            self._shell.user_ns[name] = _log(process).text(stream) if process else ""
+            self._shell.user_ns[name] = await asyncio.to_thread(_text, output, stream)
+            why = why or await asyncio.to_thread(output.missing, {stream})
+            if process.is_over and output.is_open(stream):
+                left = status.count_words(process.family.left(), "process", "processes")
+                self._note(f"... {name} may not be complete: {left} of {process.name} left, and can still write to it")
+        return ValueError(f"{status.quoted(process.name)}: {why}") if why else None
 
     def _hand_over_readers(self, process: Process) -> None:
         for stream, own in ((log.STDOUT_FD, process.stdout), (log.STDERR_FD, process.stderr)):
@@ -369,13 +437,10 @@ class Cell:
             else:
                 own.consume()  # type: ignore[union-attr]  # the cell has read it, as with %%script
 
-    def _write_script(self, text: str) -> Path:
-        """A file and not standard input: a program in the script that reads its input must not eat the script."""
-        fd, path = storage.create_file(".sh")
-        self._remove_script = storage.remove_with(self, path)
-        with open(fd, "wb") as file:
-            file.write(os.fsencode(text) + b"\n")  # a here-document wants the end of its last line
-        return path
+
+async def _first_output(output: log.Log, streams: Collection[int]) -> None:
+    while not output.size(streams) and not output.open_streams.isdisjoint(streams):
+        await output.changed(output.bytes, streams)
 
 
 async def _until_end(process: Process, view: View) -> None:
@@ -385,7 +450,12 @@ async def _until_end(process: Process, view: View) -> None:
         await keep_updated(view, _log(process), ending)
     finally:
         ending.cancel()
-    view.finish()
+    await view.finish()
+
+
+def _text(output: log.Log, stream: int) -> str:
+    """What there is of a stream, complete or not."""
+    return value.text(output.joined(streams={stream}))
 
 
 def _log(process: Process) -> log.Log:

@@ -12,7 +12,6 @@ from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
@@ -21,12 +20,11 @@ from .._core import log, status
 from .._core.errors import ProcessLost, ProcessNotStopped
 from .._core.ladder import KILL, TERMINATE
 from .._core.process import Process
-from .._core.rows import Rows
 from .._core.screen import inert_line
 from . import interrupt, kernel, transcript
 from .card import Card
 from .table import Entry, Table, over
-from .view import keep_updated
+from .view import Guard, keep_updated
 
 LIVE = "a live table with buttons; as text where there is no page"
 WORDS = {
@@ -155,23 +153,21 @@ def card(process: Process, table: Table, limit: int) -> Card:
 def view(process: Process, table: Table, limit: int) -> None:
     """Show a process in the cell that runs now: a card while anything of it runs, and then its transcript."""
     assert process.log is not None
-    if can_show(table.shell) and not (process.is_over and process.log.ended and not process.family.left()):
-        card(process, table, limit).show()
-        return
-    rows = Rows(process.log, log.BOTH)
-    while rows.follow():
-        pass
-    bundle = transcript.bundle(process, rows, limit=limit)
-    if can_show(table.shell):
-        display(bundle, raw=True)
-    else:
-        sys.stdout.write(f"{bundle['text/plain']}\n")
+    with Guard(process.log):
+        if can_show(table.shell) and not (process.is_over and process.log.ended and not process.family.left()):
+            card(process, table, limit).show()
+            return
+        bundle = transcript.at_once(process, limit)
+        if can_show(table.shell):
+            display(bundle, raw=True)
+        else:
+            sys.stdout.write(f"{bundle['text/plain']}\n")
 
 
 def can_show(shell: InteractiveShell) -> bool:
     """Whether a widget that is displayed now will reach a page, as far as one can know."""
-    captured = isinstance(shell.display_pub, CapturingDisplayPublisher)
-    return not (kernel.is_headless(shell) or captured or time.monotonic() < Card.no_page_until)
+    nowhere = kernel.is_headless(shell) or kernel.captures_displays(shell) or kernel.is_apart()
+    return not nowhere and time.monotonic() >= Card.no_page_until
 
 
 def listing(table: Table) -> str:
@@ -234,7 +230,7 @@ def describe() -> str:
 
 async def _end(entry: Entry, word: str) -> None:
     """Await the end of one process, and say how it was."""
-    if process := entry.process:
+    if (process := entry.process) and entry.ladder:  # else its event loop may have ended too
         with contextlib.suppress(ProcessLost, ProcessNotStopped):
             await entry.on_its_loop(process.wait() if word == "wait" else process.ladder.finished())
     sys.stdout.write(_sentence(entry))
@@ -257,13 +253,14 @@ async def _follow(process: Process, output: log.Log, shown: Card) -> None:
         await keep_updated(shown, output, ending)
     finally:
         ending.cancel()
-    shown.finish()
+    await shown.finish()
 
 
 def _show(entry: Entry, table: Table, limit: int) -> None:
     process = entry.process
     if process and process.log and entry.ladder and can_show(table.shell):
-        card(process, table, limit).show()
+        with Guard(process.log):
+            card(process, table, limit).show()
     else:
         sys.stdout.write(_log(entry))
 
@@ -278,7 +275,8 @@ def _log(entry: Entry) -> str:
     lines = status.count_words(told.lines, "line", "lines")
     where = "it has no log"
     if told.log:
-        where = f"log: {inert_line(str(told.log))}" if told.log.exists() else "its output went with the process"
+        where = "somebody has removed its log" if process else "its output went with the process"
+        where = f"log: {inert_line(str(told.log))}" if told.log.exists() else where
     return f"{tail}... {_sentence(entry).rstrip()} · {lines} · {where}\n"
 
 

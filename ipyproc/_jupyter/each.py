@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shlex
 from collections import ChainMap
@@ -11,15 +12,18 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
+from .._core.command import Command
 from .._core.completed import CompletedProcess
 from .._core.parallel import Job, parallel
-from . import interpolation, jobs
+from . import interpolation, jobs, kernel
 from .formats import FORMATS
 from .options import Options
 
+_MOST_NAMED = 5  # of those that failed, where nothing else says so
+
 
 class Each:
-    """The runs of one cell. `command` is the shell with its options, to which each script is added."""
+    """The runs of one cell. `command` is the shell with its options, which runs each script."""
 
     def __init__(
         self,
@@ -38,11 +42,11 @@ class Each:
             raise UsageError(f"--each: {options.each} is no list, but of type {type(items).__name__}")
         if interpolation.is_table(items):
             raise UsageError(f"--each: {options.each} is a table; give one of its columns, or a list of its rows")
-        commands = []
+        commands: list[tuple[str, Any]] = []
         for number, item in enumerate(items, 1):
             script = interpolation.body(body, ChainMap({"item": item}, names), options.secret, quote=True)  # type: ignore[arg-type]
             name = f"item {number}" if "item" in options.secret else _name(item)
-            commands.append((name, [*command, "-c", script]))
+            commands.append((name, Command(command, script=script)))
         self._work = parallel(
             commands,
             options.jobs,
@@ -68,12 +72,19 @@ class Each:
             results: list[CompletedProcess] = await self._work
         except BaseException:
             with contextlib.suppress(ValueError):  # the first error is the one to tell
-                self._hand_over()
+                await asyncio.to_thread(self._hand_over)
             raise
         finally:
             jobs.plain.reset(plain)
-        self._hand_over()
+        await asyncio.to_thread(self._hand_over)  # it may be much, on a slow disk
+        if self._options.quiet and (failed := [job.name for job in self._work.jobs if job.state == "failed"]):
+            more = ", …" if len(failed) > _MOST_NAMED else ""
+            kernel.note(f"✘ {len(failed)} of {len(results)} failed: {', '.join(failed[:_MOST_NAMED])}{more}")
         return results
+
+    async def clean_up(self) -> None:
+        """What is to be done before an event loop ends that was there for this alone."""
+        await self._work._clean_up()
 
     def _give_grace(self, job: Job) -> None:
         if job.process:
@@ -96,5 +107,5 @@ class Each:
 
 def _name(item: Any) -> str:
     if interpolation.is_many(item):
-        return shlex.join(interpolation.as_word(each, "item") for each in item)
-    return interpolation.as_word(item, "item")
+        return shlex.join(interpolation.as_word(each, "{item}") for each in item)
+    return interpolation.as_word(item, "{item}")

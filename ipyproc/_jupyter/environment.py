@@ -40,9 +40,9 @@ def of_values(
             remove_with(path)
             found[name] = str(path)
         elif interpolation.is_many(value):
-            found[name] = " ".join(shlex.quote(interpolation.as_word(item, name)) for item in value)
+            found[name] = " ".join(shlex.quote(interpolation.as_word(item, f"{{{name}}}")) for item in value)
         else:
-            found[name] = interpolation.as_word(value, name)
+            found[name] = interpolation.as_word(value, f"{{{name}}}")
         if "\0" in found[name]:
             raise UsageError(f"-i {name}: its value holds a NUL character; no environment variable can")
         if len(found[name]) > _LONGEST:
@@ -59,7 +59,7 @@ def of_venv(directory: str, env: Mapping[str, str]) -> dict[str, str | None]:
     Raises:
         UsageError: it is no virtual environment.
     """
-    place = Path(directory).expanduser().absolute()
+    place = _absolute(directory)
     if not (place / "pyvenv.cfg").is_file():
         near = [child.parent.name for child in place.parent.glob("*/pyvenv.cfg")] if place.parent.is_dir() else []
         close = difflib.get_close_matches(place.name, near, 1, 0.4) or sorted(near)[:1]
@@ -75,7 +75,7 @@ def of_conda(name: str, env: Mapping[str, str]) -> dict[str, str | None]:
         UsageError: there is no conda environment of this name, nor at this path.
     """
     known = {place.name: place for place in _conda_environments(env)}
-    place = Path(name).expanduser().absolute() if os.sep in name else known.get(name)
+    place = _absolute(name) if os.sep in name else known.get(name)
     if place is None or not (place / "conda-meta").is_dir():
         near = difflib.get_close_matches(name, known, 1, 0.4)
         there = f"there are {', '.join(sorted(known))}" if known else "none was found"
@@ -86,6 +86,14 @@ def of_conda(name: str, env: Mapping[str, str]) -> dict[str, str | None]:
         "PYTHONHOME": None,
         "PATH": _before(place if sys.platform == "win32" else place / _BIN, env),
     }
+
+
+def _absolute(path: str) -> Path:
+    place = Path(path).expanduser()
+    try:
+        return place.absolute()
+    except OSError:
+        return place  # the directory of this process is gone, and nothing is in it
 
 
 def _conda_environments(env: Mapping[str, str]) -> list[Path]:

@@ -11,14 +11,20 @@ from IPython.display import DisplayHandle
 
 from .._core.process import Process
 from .._core.rows import Rows
+from .._core.turns import in_turns, within
 from . import transcript
-from .view import take_in
+from .view import Guard, guarded, take_in
 
 _GLANCE = 8 * 1024  # bytes in both forms; enough for some moments
+_TURNS = 20  # of work on one picture
 
 
 class FirstText:
-    """Shows these streams of a process without a frame, in a display that may become another; see `display`."""
+    """Shows these streams of a process without a frame.
+
+    Attributes:
+        display: where it stands, in whose place something else may be put; None: it does not stand yet.
+    """
 
     period = 0.05  # seconds between two updates, at least
 
@@ -27,28 +33,43 @@ class FirstText:
         self._rows = Rows(process.log, streams)
         self._limit = limit
         self._shown = 0  # bytes of the log
-        self.display = DisplayHandle()
+        self._guard = Guard(process.log)
+        self.display: DisplayHandle | None = None
 
+    @guarded
     def show(self) -> None:
         """Put what there is into the cell that is running now."""
-        self.display.display(self._bundle(), raw=True)
+        if bundle := self._bundle():
+            self.display = DisplayHandle()
+            self.display.display(bundle, raw=True)
 
+    @guarded
     def update(self) -> None:
         """Show what has come since."""
-        if self._rows.log.bytes != self._shown:
-            self.display.update(self._bundle(), raw=True)
+        if self.display is None:
+            self.show()
+        elif self._rows.log.bytes != self._shown and (bundle := self._bundle()):
+            self.display.update(bundle, raw=True)
 
+    @guarded
     async def settle(self) -> None:
         """Take in all of the output."""
         await take_in(self._rows)
 
-    def finish(self) -> None:
+    @guarded
+    async def finish(self) -> None:
         """Show all, within the bounds of a transcript."""
-        while self._rows.follow():
-            pass
-        self.display.update(transcript.text_bundle(self._rows, self._limit), raw=True)
+        await self.settle()
+        bundle = await in_turns(transcript.text_bundle(self._rows, self._limit))
+        if self.display:
+            self.display.update(bundle, raw=True)
+        else:
+            self.display = DisplayHandle()
+            self.display.display(bundle, raw=True)
 
-    def _bundle(self) -> dict[str, str]:
-        self._rows.follow()
+    def _bundle(self) -> dict[str, str] | None:
+        """What there is to see; None: to draw it takes longer than these moments are worth."""
+        if self._rows.follow():
+            return None
         self._shown = self._rows.log.bytes
-        return transcript.text_bundle(self._rows, min(self._limit, _GLANCE))
+        return within(transcript.text_bundle(self._rows, min(self._limit, _GLANCE)), _TURNS)

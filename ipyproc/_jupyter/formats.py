@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._core import log, screen
+from .._core import log, value
 from .._core.completed import CompletedProcess
 
 
 def _text(done: CompletedProcess) -> str:
-    return screen.text(b"".join(data for _, data in done.pieces({log.STDOUT_FD})))
+    return value.text(done.data({log.STDOUT_FD}))
 
 
 def _lines(done: CompletedProcess) -> list[str]:

@@ -1,123 +1,239 @@
-"""`{name}` in a line (and with `--expand` in a body): the value of a Python variable, never split again.
+"""`{expression}` in a line (and with `--expand` in a body): the value of a Python expression, never split again.
 
-Understood are `{name}`, `{name.attribute}`, `{name[key]}` and both with `!r` or `:.3f` behind, as in `str.format`;
-nothing is called. Any other brace is left alone, so that `awk '{print $1}'`, `${HOME}`, JSON and `{a,b}` need no
-care; `{{name}}` is the text `{name}`. What comes from a name that is secret is `Masked`.
+Braces hold an expression where Python reads what is in them as one that names a variable or a function: `{name}`, `{n + 1}`,
+`{d["key"]}`, `{os.path.join(base, "x")}`; with `!r` or `:.3f` behind it as in an f-string. It stands on one line, begins
+right behind the brace, and has no comma but within brackets. Any other brace is left alone, so that `awk '{print $1}'`,
+`${HOME}`, `{ ls; }`, `{}`, `{2}`, `{a,b}`, `{"json": 1}` and `{{.Name}}` need no care. `{{name}}` is the text `{name}`.
+What comes from a variable that is secret is `Masked`.
 """
 
 from __future__ import annotations
 
+import ast
+import builtins
 import difflib
+import functools
 import os
 import re
 import shlex
 import string
-from collections.abc import Callable, Collection, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 from IPython.core.error import UsageError
 
+from .._core.encoding import encode
+from .._core.screen import inert_line
 from .masked import Masked, join
 
 Names = Mapping[str, Any]
 
-_REST = r"(?:\.[^\W\d]\w*|\[[^\[\]{}]+\])*"
-_FIELD = re.compile(
-    rf"(?<!\$)(?:\{{(?P<literal>\{{[^\W\d]\w*{_REST}\}})\}}"
-    rf"|\{{(?P<field>(?P<name>[^\W\d]\w*){_REST})(?:!(?P<conversion>[rsa]))?(?::(?P<format>[^{{}}]*))?\}})"
-)
+_LONGEST, _DEEPEST = 4096, 32  # characters of an expression, and brackets within brackets
+_STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")
+_PLAIN = re.compile(r"""[^'"()\[\]{}:!,\n]*""")
+_OPEN, _CLOSED = "([{", ")]}"
+_BEHIND = re.compile(r"(?:!(?P<conversion>[rsa]))?(?::(?P<format>[^{}\n]*))?\}")
+_OF_A_TEMPLATE = re.compile(r"\s\.[^\W\d]")  # {{range .Items}} of Go would be an attribute
 _FORMATTER = string.Formatter()
+
+
+@dataclass(frozen=True)
+class _Expression:
+    code: CodeType | None  # None: it awaits something
+    names: frozenset[str]  # all that are looked up
+    free: frozenset[str]  # those that must be there
+    is_name: bool  # and nothing more
+
+
+@dataclass(frozen=True)
+class Field:
+    """One pair of braces, from `start` to `end` of a text; `text` is as it was written."""
+
+    start: int
+    end: int
+    text: str
+    expression: _Expression | None  # None: doubled braces, for the text `{name}`
+    conversion: str | None = None
+    format: str | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables and functions it names."""
+        return self.expression.names if self.expression else frozenset()
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is a field without a conversion and a format."""
+        return bool(self.expression) and not self.conversion and self.format is None
+
+
+def field_at(text: str, start: int) -> Field | None:
+    """The field that begins with the brace at this place; None: that is just a brace."""
+    if text[start] != "{" or text[start - 1 : start] == "$":
+        return None
+    if text[start + 1 : start + 2] == "{":
+        inner = _single(text, start + 1)
+        if inner and text[inner.end : inner.end + 1] == "}":
+            return Field(start, inner.end + 1, inner.text, None)
+        return None
+    return _single(text, start)
+
+
+def fields(text: str) -> Iterator[Field]:
+    """All fields of a text, from left to right."""
+    at = 0
+    while (at := text.find("{", at)) >= 0:
+        found = field_at(text, at)
+        if found:
+            yield found
+        at = found.end if found else at + 1
 
 
 def one(word: str, names: Names, secret: Collection[str] = ()) -> str:
     """The word with each field replaced; a value that is a list is an error here."""
-    return _replaced(word, lambda match: _text(match, names), secret)
+    return _replaced(word, lambda field: _text(field, names, secret), secret)
 
 
-def many(word: str, names: Names, secret: Collection[str] = ()) -> list[str]:
-    """The arguments that a word stands for: one, or as many as the list has when the word is one field alone."""
-    match = _FIELD.fullmatch(word)
-    if match and _is_bare(match) and is_many(value := _value(match, names)):
-        return [_masked(as_word(item, match["field"]), match, secret) for item in value]
-    return [one(word, names, secret)]
-
-
-def is_list(word: str, names: Names) -> bool:
-    """Whether `many` takes the arguments that this word stands for from a list."""
-    match = _FIELD.fullmatch(word)
-    return bool(match and _is_bare(match) and is_many(_value(match, names)))
+def many(word: str, names: Names, secret: Collection[str] = ()) -> tuple[list[str], bool]:
+    """The arguments that a word stands for, and whether they come from a list: it may be one field and nothing more."""
+    field = field_at(word, 0) if word else None
+    if not field or field.end < len(word) or not field.is_bare:
+        return [one(word, names, secret)], False
+    value = _value(field, names, secret)
+    if not is_many(value):
+        return [_masked(as_word(value, field.text), field, secret)], False
+    return [_masked(as_word(item, field.text), field, secret) for item in value], True
 
 
 def body(text: str, names: Names, secret: Collection[str] = (), *, quote: bool) -> str:
     """A cell's body with each field replaced; `quote`: as shell words (a list as several)."""
 
-    def words(match: re.Match[str]) -> str:
-        if match["literal"]:
-            return _text(match, names)
-        found = many(match[0], names)
+    def words(field: Field) -> str:
+        if not field.expression:
+            return field.text
+        found, _ = many(field.text, names)
         for each in found:
             if "\0" in each:
-                raise UsageError(f"{match[0]} holds a NUL character; no shell can read that")
+                raise UsageError(f"{field.text} holds a NUL character; no shell can read that")
         return " ".join(map(shlex.quote, found))
 
-    return _replaced(text, words if quote else lambda match: _text(match, names), secret)
+    return _replaced(text, words if quote else lambda field: _text(field, names, secret), secret)
 
 
 def check_secrets(secret: Collection[str], names: Names, *texts: str) -> None:
     """Raise UsageError if one of these names is not defined, or stands in none of these texts."""
-    used = {match["name"] for text in texts for match in _FIELD.finditer(text)}
+    used = {name for text in texts for field in fields(text) for name in field.names}
     for name in sorted(secret):
         value_of(name, names, "--secret")
         if name not in used:
             raise UsageError(f"--secret: {{{name}}} stands neither in the line nor, with --expand, in the body")
 
 
-def _replaced(text: str, value: Callable[[re.Match[str]], str], secret: Collection[str]) -> str:
+def _single(text: str, start: int) -> Field | None:
+    """The field with single braces that begins here, whatever stands before it."""
+    stop = _end_of_expression(text, start + 1)
+    behind = _BEHIND.match(text, stop) if stop else None
+    if not stop or not behind or not (expression := _expression(text[start + 1 : stop])):
+        return None
+    return Field(start, behind.end(), text[start : behind.end()], expression, behind["conversion"], behind["format"])
+
+
+def _end_of_expression(text: str, at: int) -> int | None:
+    """Where an expression that begins here ends: before a brace, a `:` or a `!`; None: there is none."""
+    depth, last = 0, min(len(text), at + _LONGEST)
+    while (at := _PLAIN.match(text, at, last).end()) < last:  # type: ignore[union-attr]  # it matches the empty text too
+        character = text[at]
+        if character in "'\"":
+            if not (string := _STRING.match(text, at)):
+                return None
+            at = string.end()
+            continue
+        if character in _OPEN and depth < _DEEPEST:
+            depth += 1
+        elif depth and character in _CLOSED:
+            depth -= 1
+        elif character == "\n" or character in _OPEN or (not depth and character in ",)]"):
+            return None
+        elif not depth and (character in "}:" or (character == "!" and text[at + 1 : at + 2] != "=")):
+            return at
+        at += 1
+    return None
+
+
+@functools.lru_cache(1024)
+def _expression(source: str) -> _Expression | None:
+    """What Python makes of it; None: it is no expression, or names nothing."""
+    if not re.match(r"[^\s{]", source) or not re.search(r"[^\W\d]", source):
+        return None
+    if _OF_A_TEMPLATE.search(_STRING.sub("''", source)):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it may be no Python at all
+            tree = ast.parse(source, mode="eval")
+            nodes = list(ast.walk(tree))
+            awaits = any(isinstance(node, ast.Await) for node in nodes)
+            code = None if awaits else compile(tree, "<braces>", "eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+    names = frozenset(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return _Expression(code, names, names - bound, isinstance(tree.body, ast.Name)) if names else None
+
+
+def _replaced(text: str, value: Callable[[Field], str], secret: Collection[str]) -> str:
     parts, at = [], 0
-    for match in _FIELD.finditer(text):
-        parts += [text[at : match.start()], _masked(value(match), match, secret)]
-        at = match.end()
+    for field in fields(text):
+        parts += [text[at : field.start], _masked(value(field), field, secret)]
+        at = field.end
     return join([*parts, text[at:]])
 
 
-def _masked(text: str, match: re.Match[str], secret: Collection[str]) -> str:
-    return Masked(text) if match["name"] in secret else text
+def _masked(text: str, field: Field, secret: Collection[str]) -> str:
+    return Masked(text) if any(name in secret for name in field.names) else text
 
 
-def _is_bare(match: re.Match[str]) -> bool:
-    """Whether it is a field without a conversion and a format."""
-    return bool(match["field"]) and not match["conversion"] and match["format"] is None
-
-
-def _text(match: re.Match[str], names: Names) -> str:
-    if match["literal"]:
-        return match["literal"]
-    value = _value(match, names)
-    if match["conversion"]:
-        value = _FORMATTER.convert_field(value, match["conversion"])
-    if match["format"] is not None:
+def _text(field: Field, names: Names, secret: Collection[str]) -> str:
+    if not field.expression:
+        return field.text
+    value = _value(field, names, secret)
+    if field.conversion:
+        value = _FORMATTER.convert_field(value, field.conversion)
+    if field.format is not None:
         try:
-            return format(value, match["format"])
+            return format(value, field.format)
         except (TypeError, ValueError) as error:
-            raise UsageError(f"{match[0]}: {error}") from None
+            raise UsageError(f"{field.text}: {error}") from None
     if is_many(value):
         raise UsageError(
-            f"{match[0]} is a list ({type(value).__name__}); it can stand only as a word of its own, for many arguments"
+            f"{field.text} is a list ({type(value).__name__}); it can stand only as a word of its own, for many arguments"
         )
-    return as_word(value, match["field"])
+    return as_word(value, field.text)
 
 
-def _value(match: re.Match[str], names: Names) -> Any:
-    name = match["name"]
-    if name not in names:
-        hint = _hint(name, names, "{{{}}}")
-        raise UsageError(
-            f"{match[0]}: the name {name!r} is not defined. {hint}As plain text it is written {{{match[0]}}}."
-        )
+def _value(field: Field, names: Names, secret: Collection[str]) -> Any:
+    expression = field.expression
+    assert expression
+    for name in sorted(expression.free):
+        if name not in names and (expression.is_name or not hasattr(builtins, name)):
+            hint = _hint(name, names, "{{{}}}" if expression.is_name else "{}")
+            raise UsageError(
+                f"{field.text}: the name {name!r} is not defined. {hint}As plain text it is written {{{field.text}}}."
+            )
+    if expression.code is None:
+        raise UsageError(f"{field.text}: nothing can be awaited here; put the value into a variable first")
     try:
-        return _FORMATTER.get_field(match["field"], (), names)[0]
-    except (LookupError, AttributeError, TypeError) as error:
-        raise UsageError(f"{match[0]}: {type(error).__name__}: {error}") from None
+        used = {name: names[name] for name in expression.names if name in names}
+        return eval(expression.code, used)  # noqa: S307  -- the user has written it, as the code of the cell
+    except Exception as error:  # noqa: BLE001
+        text = type(error).__name__
+        if not any(name in secret for name in expression.names):  # it may tell the value
+            text += f": {inert_line(str(error)):.500}"
+        raise UsageError(f"{field.text}: {text}") from None
 
 
 def _hint(name: str, names: Names, written: str) -> str:
@@ -134,6 +250,8 @@ def value_of(name: str, names: Names, option: str) -> Any:
 
 def is_many(value: Any) -> bool:
     """Whether it stands for several words."""
+    if getattr(value, "ndim", None) == 0:
+        return False  # an array of numpy, torch, ... that is one value
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | os.PathLike | Mapping)
 
 
@@ -142,26 +260,28 @@ def is_table(value: Any) -> bool:
     return hasattr(value, "to_csv") and hasattr(value, "columns")
 
 
-def as_word(value: Any, field: str) -> str:
-    """A value as one word. Raises UsageError for what has no text that a program could want."""
+def as_word(value: Any, what: str) -> str:
+    """A value as one word; `what` is it, for people. Raises UsageError for what has no text that a program could want."""
+    if getattr(value, "ndim", None) == 0:
+        value = value[()]  # of numpy's arrays what they hold
+        if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+            value = value.item()  # type: ignore[attr-defined]  # others give an array again
     if value is None:
-        raise UsageError(f"{{{field}}} is None; that is no argument for a program")
+        raise UsageError(f"{what} is None; that is no argument for a program")
     if isinstance(value, Mapping):
-        raise UsageError(f"{{{field}}} is a mapping; that is no argument for a program (json.dumps makes a text of it)")
+        raise UsageError(f"{what} is a mapping; that is no argument for a program (json.dumps makes a text of it)")
     if is_many(value):
-        raise UsageError(f"{{{field}}} holds a list within a list; that is no argument for a program")
+        raise UsageError(f"{what} holds a list within a list; that is no argument for a program")
     kind: Any = type(value)
     if callable(value) or (kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__):
-        raise UsageError(
-            f"{{{field}}} is of type {kind.__name__}, which has no text; that is no argument for a program"
-        )
+        raise UsageError(f"{what} is of type {kind.__name__}, which has no text; that is no argument for a program")
     if isinstance(value, bytearray):
         value = bytes(value)
     if isinstance(value, bytes | os.PathLike):
         return os.fsdecode(value)
     text = value if isinstance(value, Masked) else str(value)
     try:
-        os.fsencode(text)
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{{{field}}} is no text that a program can get: {error}") from None
+        encode(text)
+    except ValueError as error:
+        raise UsageError(f"{what} is no text that a program can get: {error}") from None
     return text

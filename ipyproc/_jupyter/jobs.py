@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
@@ -25,6 +24,7 @@ from .._core.screen import inert_line
 from . import kernel
 from .card import PAGE_PATIENCE, PAGE_RETRY, Card
 from .jobs_card import JobsCard, Picture, Row
+from .view import Guard, guarded
 
 _PERIOD, _LINE_PERIOD = 0.25, 1.0  # seconds between two updates of a page, and between two lines
 _MOST_FAILED, _MOST_RUNNING = 10, 20  # rows
@@ -52,35 +52,41 @@ class JobsView:
     """Shows jobs; its first picture a moment after the first change, its last one when it is finished."""
 
     def __init__(self, shell: InteractiveShell, jobs: Sequence[Job], halt: Callable[[int], None]) -> None:
+        self._guard = Guard()
         self._jobs = jobs
         self._failed: list[Job] = []
-        self._is_live = not (plain.get() or kernel.is_headless(shell))
-        captured = isinstance(shell.display_pub, CapturingDisplayPublisher)  # a card would reach no page
-        self._may_have_card = self._is_live and not captured and kernel.hears_while_nested(shell)
+        captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # no display is replaced there
+        self._is_live = not (plain.get() or kernel.is_headless(shell) or captured)
+        self._may_have_card = self._is_live and not kernel.captures_displays(shell) and kernel.hears_while_nested(shell)
         self._halt = halt
         self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None
         self._began = self._shown_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
+        self._drawing: asyncio.Task[None] | None = None
+        self._last: dict[int, tuple[int, str]] = {}  # of each job that runs: bytes of its log, and the last line then
 
     def __repr__(self) -> str:
         return f"<JobsView: {self._sentence()}>"
 
+    @guarded
     def note(self, job: Job) -> None:
         """This one has changed."""
         if job.state == "failed":
             self._failed.append(job)
-        if self._timer is None:
+        if not (self._timer or self._drawing):
             self._show_in((_PERIOD if self._is_live else _LINE_PERIOD) - (time.monotonic() - self._shown_at))
 
+    @guarded
     def finish(self) -> None:
         """They have ended: leave the last picture in the notebook."""
-        if self._timer:
-            self._timer.cancel()
+        for each in (self._timer, self._drawing):
+            if each:
+                each.cancel()
         if self._is_live:
             self._put(self._bundle())
             if self._card and len(self._card.pages) > 1:  # a page that was loaded anew puts nothing into its place
-                self._card.draw(self._picture(over=True))
+                self._card.stay(self._picture(over=True))
             elif self._card:
                 self._card.leave()
         else:
@@ -89,11 +95,21 @@ class JobsView:
     def _show_in(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._show)
 
+    @guarded
     def _show(self) -> None:
         self._timer, self._shown_at = None, time.monotonic()
-        if not self._is_live:
+        if self._is_live:
+            self._drawing = asyncio.get_running_loop().create_task(self._draw())
+            self._drawing.add_done_callback(self._has_drawn)
+        else:
             self._write_line()
-            return
+
+    def _has_drawn(self, _: object) -> None:
+        self._drawing = None
+
+    @guarded
+    async def _draw(self) -> None:
+        await self._look()
         if self._card is None and self._may_have_card and time.monotonic() >= Card.no_page_until:
             self._card = JobsCard(self._halt)
             self._put({**self._bundle(), **self._card.view()})
@@ -107,6 +123,18 @@ class JobsView:
             self._card.draw(self._picture())
         if any(job.process for job in self._jobs):  # their last lines change without a word
             self._show_in(4 * _PERIOD)
+
+    async def _look(self) -> None:
+        """At the last lines; others have their turns meanwhile."""
+        shown = self._running()[:_MOST_RUNNING]
+        self._last = {job.number: self._last.get(job.number, (-1, "")) for job in shown}
+        for job in shown:
+            if job.process and job.process.log and (size := job.process.log.bytes) != self._last[job.number][0]:
+                self._last[job.number] = size, job.process.log.tail(1).strip()
+                await asyncio.sleep(0)
+
+    def _running(self) -> list[Job]:
+        return [job for job in self._jobs if job.process]
 
     def _write_line(self) -> None:
         sys.stdout.write(f"{self._sentence()}\n")
@@ -131,13 +159,20 @@ class JobsView:
     def _picture(self, *, over: bool = False) -> Picture:
         """What there is to see: those that failed first, then those that run, with what they wrote last."""
         counts = self._counts()
-        running = [job for job in self._jobs if job.process]
+        running = self._running()
         rows = [Row("failed", "✘", _short(job.name), _short(job.outcome), "") for job in self._failed[:_MOST_FAILED]]
-        rows += [_running(job) for job in running[:_MOST_RUNNING]]
+        rows += [self._row(job) for job in running[:_MOST_RUNNING]]
         hidden = len(self._failed[_MOST_FAILED:]) + len(running[_MOST_RUNNING:])
         more = f"… {status.count_words(hidden, 'other', 'others')}" if hidden else ""
         done = counts["done"] + counts["skipped"]
         return Picture(self._sentence(), len(self._jobs), done, counts["failed"], rows, more, over)
+
+    def _row(self, job: Job) -> Row:
+        process = job.process
+        assert process
+        where = f" on {process.where}" if process.where else ""
+        last = self._last.get(job.number, (0, ""))[1]
+        return Row("running", "▶", _short(job.name + where), _short(last), status.duration_words(process.duration))
 
     def _bundle(self) -> dict[str, object]:
         picture = self._picture()
@@ -164,14 +199,6 @@ def _html(picture: Picture, rows: str) -> str:
         f'<div style="padding:4px 8px;font-size:13px;font-variant-numeric:tabular-nums">{html.escape(picture.sentence)}</div>'
         f'<div style="display:flex;height:4px;background:{border}">{bar}</div>{lines}</div>'
     )
-
-
-def _running(job: Job) -> Row:
-    process = job.process
-    assert process
-    last = process.log.tail(1).strip() if process.log else ""
-    where = f" on {process.where}" if process.where else ""
-    return Row("running", "▶", _short(job.name + where), _short(last), status.duration_words(process.duration))
 
 
 def _short(text: str) -> str:

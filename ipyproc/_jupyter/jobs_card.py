@@ -23,7 +23,8 @@ import traitlets
 
 from .._core.ladder import KILL, TERMINATE
 from . import front_end
-from .card import PAGE_PATIENCE, Card
+from .card import Card
+from .view import guarded
 from .widget import Widget
 from .wire import Wire
 
@@ -64,11 +65,8 @@ class JobsCard(Widget):
     def __init__(self, halt: Callable[[int], None] | None = None, **_: object) -> None:
         super().__init__()
         self.made_at = time.monotonic()
-        self.pages: set[str] = set()  # that have shown it; each load of a page has an id of its own
         self._halt = halt
         self._rung = -1  # of the last button
-        self._views = 0
-        self._is_left = False
         self._picture: Picture | None = None
         if halt is not None:
             self._loop = asyncio.get_running_loop()
@@ -96,22 +94,14 @@ class JobsCard(Widget):
             self._wire.ask(self._send_picture)
 
     def leave(self) -> None:
-        """Something else has taken its place: its buttons do nothing any more, and it ends when the page says that it is gone.
-
-        Where no page has shown it, it ends after a while. Not before: JupyterLab 4.6 answers an end with that of the
-        thread which takes the page's messages (a subshell), and ipykernel 7.4 writes a warning into the cell for a message
-        that comes then.
-        """
-        self._is_left = True
+        """Something else has taken its place: its buttons do nothing any more."""
         self._let_go()
-        if self.pages and self._views <= 0:
-            self.close()
-        elif not self.pages:
-            self._loop.call_later(PAGE_PATIENCE, self._close_unseen)
+        self._end(stays=False)
 
-    def _close_unseen(self) -> None:
-        if not self.pages:
-            self.close()
+    def stay(self, picture: Picture) -> None:
+        """Show this last picture: in a page that was loaded anew nothing can take its place."""
+        self.draw(picture)
+        self._end(stays=True)
 
     def close(self) -> None:
         """End the widget; its buttons do nothing any more."""
@@ -124,6 +114,7 @@ class JobsCard(Widget):
             self._halt = None
             self._wire.forget(self._send_picture)
 
+    @guarded
     def _send_picture(self) -> int:
         if self._picture is None:
             return 0
@@ -141,15 +132,13 @@ class JobsCard(Widget):
             with contextlib.suppress(RuntimeError):  # the event loop is closed
                 self._loop.call_soon_threadsafe(self._be_seen, operation, content["page"])
 
+    @guarded
     def _be_seen(self, operation: str, page: str) -> None:
         if operation == "bye":
-            self._views -= 1
-            if self._is_left:
-                self.leave()
+            self._view_has_gone(page)
             return
         if operation == "ready":
-            self._views = self._views + 1 if page in self.pages else 1  # a reload says no "bye"
+            self._view_has_come(page)
         Card.has_page, Card.no_page_until = True, 0.0
-        self.pages.add(page)
         if self._halt is not None:
             self._wire.ask(self._send_picture)

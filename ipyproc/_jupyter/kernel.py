@@ -9,11 +9,15 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
+from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+
+from .._core import launch, waiting
 
 T = TypeVar("T")
 
 _COMM_PERIOD = 0.02  # seconds
+_FIRST_STREAMS = sys.stdout, sys.stderr  # where there is no ipykernel
 
 
 def is_headless(shell: InteractiveShell) -> bool:
@@ -31,6 +35,55 @@ def drops_late_output(shell: InteractiveShell) -> bool:
     return getattr(shell, "kernel", None) is not None and is_headless(shell)
 
 
+def is_own_stream(file: object) -> bool:
+    """Whether this is where the output of a cell goes, and nobody has put it in the place of that to get the text."""
+    out_stream = getattr(sys.modules.get("ipykernel.iostream"), "OutStream", ())  # public, ipykernel 6.29 to 7.4
+    first = (*_FIRST_STREAMS, sys.__stdout__, sys.__stderr__)
+    return isinstance(file, out_stream) or any(file is each for each in first)
+
+
+def note(text: str) -> None:
+    """Write a line of ours into the cell, but never into what somebody captures."""
+    for file in (sys.stdout, sys.stderr):
+        if is_own_stream(file):
+            file.write(f"{text}\n")
+            file.flush()
+            break
+
+
+def captures_displays(shell: InteractiveShell) -> bool:
+    """Whether `%%capture` and its like take what is displayed now: it reaches no page."""
+    return isinstance(shell.display_pub, CapturingDisplayPublisher)
+
+
+def is_in_output_widget(shell: InteractiveShell) -> bool:
+    """Whether an Output of ipywidgets takes what is shown now: text and displays, but never what would replace these."""
+    output = getattr(sys.modules.get("ipywidgets"), "Output", ())
+    widgets = getattr(sys.modules.get("ipywidgets.widgets.widget"), "_instances", {})  # ipywidgets 8 (8.1 seen)
+    outputs = [each for each in list(widgets.values()) if isinstance(each, output)]
+    if not outputs:
+        return False
+    kernel = getattr(shell, "kernel", None)
+    request = kernel.get_parent("shell").get("header", {}).get("msg_id") if kernel else None
+    return any(each.msg_id == request for each in outputs)
+
+
+def is_apart() -> bool:
+    """Whether this is a thread of the user's own: what the page says is heard elsewhere, perhaps by one that waits for us."""
+    thread = threading.current_thread()
+    subshell = getattr(sys.modules.get("ipykernel.subshell"), "SubshellThread", ())  # ipykernel 7 (7.4 seen)
+    return thread is not threading.main_thread() and not isinstance(thread, subshell)
+
+
+def has_running_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 @contextlib.asynccontextmanager
 async def deliver_comms(shell: InteractiveShell) -> AsyncIterator[None]:
     """While the body is awaited, let messages of widgets through to their handlers.
@@ -40,7 +93,7 @@ async def deliver_comms(shell: InteractiveShell) -> AsyncIterator[None]:
     other messages stays.
     """
     kernel = getattr(shell, "kernel", None)
-    queue = _message_queue(kernel)
+    queue = None if is_apart() else _message_queue(kernel)
     if queue is None:
         yield
         return
@@ -99,34 +152,33 @@ def hears_while_nested(shell: InteractiveShell) -> bool:
     return early or _message_queue(kernel) is not None
 
 
-def run_synchronously(shell: InteractiveShell, work: Coroutine[Any, Any, T]) -> T:
+def run_synchronously(
+    shell: InteractiveShell,
+    work: Coroutine[Any, Any, T],
+    clean_up: Callable[[], Coroutine[Any, Any, None]] = launch.disconnect,
+) -> T:
     """Run it to its end from plain code, on the event loop of this thread.
 
     Where the loop is running already (a cell of a kernel), it is made re-entrant by nest_asyncio2, at the first use
     of this path: the maintained successor of nest_asyncio, and what ipykernel 7.4 requires itself (nest_asyncio 1.6
     loses queued cells there).
 
-    A thread of the user's own has no loop: there the kernel's does it, and the thread waits.
+    A thread of the user's own has no loop: it gets one for this time, and `clean_up` is run there at the end. The
+    kernel's loop may stand still, for the kernel may be waiting for the thread.
 
     Raises:
-        RuntimeError: the loop cannot be made re-entrant (uvloop), or there is none for this thread.
+        RuntimeError: the loop cannot be made re-entrant (uvloop).
     """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        if threading.current_thread() is not threading.main_thread():
-            kernel = getattr(shell, "kernel", None)
-            if kernel is None:
-                work.close()
-                raise RuntimeError("%aproc works in the main thread of IPython, or in a kernel") from None
-            kernels = kernel.io_loop.asyncio_loop  # ipykernel 6.29 to 7.4: tornado's loop around asyncio's
-            return asyncio.run_coroutine_threadsafe(work, kernels).result()
+    if not has_running_loop():
+        if is_apart():
+            return waiting.wait(work, clean_up)
         from IPython.core.async_helpers import get_asyncio_loop  # private, IPython 8.20 to 9.18: the loop of its cells
 
         own: asyncio.AbstractEventLoop = get_asyncio_loop()
         return own.run_until_complete(work)
     import nest_asyncio2  # late: it patches asyncio, so it is loaded only where it is needed
 
+    loop = asyncio.get_running_loop()
     try:
         nest_asyncio2.apply(loop)
     except ValueError as error:

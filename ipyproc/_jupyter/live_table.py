@@ -5,7 +5,7 @@ looked at and nothing sent. Stop and Kill act at once, in any thread; all else w
 
 Wire, without `job`, `page` and `n`::
 
-    page -> kernel   {op: "ready" | "bye", view}      a view has come into sight, has gone out of it or is no more
+    page -> kernel   {op: "ready" | "bye", view}      a view is in sight (again every 10 s), or is not any more
                      {op: "stop" | "kill", id}        a button of a process; id 0: all
                      {op: "pause" | "resume", id}
                      {op: "card", id, view}           show its card
@@ -33,7 +33,8 @@ from .._core.screen import inert_line
 from . import commands, front_end, transcript
 from .card import Card
 from .table import Entry, Table
-from .widget import Widget
+from .view import guarded
+from .widget import InSight, Widget
 from .wire import Wire
 
 PERIOD = 1.0  # seconds between two looks at what runs
@@ -55,7 +56,7 @@ class LiveTable(Widget):
         super().__init__()
         self._table = table
         self._limit = transcript_limit
-        self._views: set[tuple[str, str]] = set()  # (page, view) that are in sight
+        self._views = InSight(_MOST_VIEWS)
         self._sent: dict[int, dict[str, Any]] = {}  # the rows as the page knows them
         self._cards: weakref.WeakValueDictionary[int, Card] = weakref.WeakValueDictionary()  # that were opened here
         self._look_at = 0.0  # when to look at the earliest
@@ -75,6 +76,7 @@ class LiveTable(Widget):
     def __repr__(self) -> str:
         return f"<LiveTable of {self._table!r}>"
 
+    @guarded
     def show(self) -> None:
         """Put a view into the cell that is running now."""
         assert self._table is not None
@@ -104,6 +106,7 @@ class LiveTable(Widget):
             self._stop_timer()
             self._timer = self._loop.call_at(due, self._look)
 
+    @guarded
     def _look(self) -> None:
         self._timer = None
         if self._views:
@@ -114,6 +117,7 @@ class LiveTable(Widget):
             self._timer.cancel()
         self._timer = None
 
+    @guarded
     def _send_rows(self) -> int:
         """Send what has changed; 0 if nothing has."""
         if self._table is None:
@@ -146,6 +150,7 @@ class LiveTable(Widget):
         if reached:  # at once, as the kernel may be busy
             self.send({"op": "rows", "rows": [_row(entry) for entry in reached]})
 
+    @guarded
     def _handle(self, content: dict[str, Any]) -> None:
         operation, view = content["op"], content.get("view")
         if self._table is None:
@@ -159,10 +164,10 @@ class LiveTable(Widget):
         self._look_in(0.0)
 
     def _handle_view(self, operation: str, page: str, view: str, content: dict[str, Any]) -> None:
-        if operation == "ready" and len(self._views) < _MOST_VIEWS:
+        if operation == "ready":
             Card.has_page, Card.no_page_until = True, 0.0
-            self._views.add((page, view))
-            self._sent = {}  # this view has nothing yet
+            if self._views.add((page, view)):
+                self._sent = {}  # it has nothing yet
         elif operation == "bye":
             self._views.discard((page, view))
         elif operation == "card":

@@ -20,7 +20,8 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
-from .._core import launch, log, status, storage
+from .._core import launch, log, script, status, storage
+from .._core.encoding import encode
 from .._core.process import Process
 from .._core.screen import inert_line
 from . import awaiting, commands, environment, interpolation, interrupt, kernel, options, traceback, transcript
@@ -94,7 +95,7 @@ class AProcMagics(Magics):
         assert self.shell is not None
         with traceback.ends_in_cell(self.shell, whole_cell=cell is not None):
             work = self._cell(line, cell, local_ns, awaited=False)
-            return _unwrapped(kernel.run_synchronously(self.shell, work.run()))
+            return _unwrapped(kernel.run_synchronously(self.shell, work.run(), work.clean_up))
 
     @needs_local_scope
     @no_var_expand
@@ -139,6 +140,8 @@ class AProcMagics(Magics):
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell | Each:
         """Everything that can be wrong with the line is an error here, before anything starts."""
         assert self.shell is not None
+        if body is not None:
+            body = body.replace("\r\n", "\n")  # a notebook from Windows; for Python code the tokenizer does it
         names = ChainMap(dict(local_ns or {}), self.shell.user_ns)
         parsed = options.parse(line, names)
         if parsed.command and (parsed.options.shell or parsed.options.strict is not None):
@@ -149,7 +152,7 @@ class AProcMagics(Magics):
             chosen = replace(chosen, on=_launcher(chosen.on, names))
         expands = chosen.expand or bool(chosen.each)
         known = names.new_child({"item": None}) if chosen.each else names
-        interpolation.check_secrets(chosen.secret, known, line, (body or "") if expands else "")
+        interpolation.check_secrets(chosen.secret, known, *parsed.words, (body or "") if expands else "")
         _check_stdin(chosen.stdin)
         files: list[Path] = []
         env = self._environment(chosen, names, files)
@@ -160,7 +163,8 @@ class AProcMagics(Magics):
             if chosen.each
             else Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
         )
-        storage.remove_with(work, *files)
+        if not chosen.keep:  # else they stay beside the log, as long as that does
+            storage.remove_with(work, *files)
         return work
 
     def _environment(self, chosen: options.Options, names: Mapping[str, Any], files: list[Path]) -> dict[str, str]:
@@ -220,9 +224,10 @@ Options come first; the first other word, or --, ends them:
 
 {options.describe()}
 
-{{name}} in the line is replaced by the value of a Python variable: one value
-is one argument, a list is many; {{{{name}}}} is the text {{name}}. Nothing else
-is expanded: no *.txt, no $HOME, no pipe; for those write a %%aproc script.
+{{expression}} in the line is replaced by its value, as {{name}}, {{n + 1}} or
+{{path.stem}}: one value is one argument, a list is many; {{{{name}}}} is the text
+{{name}}. A ~ in front is your home directory. Nothing else is expanded: for
+*.txt, $HOME or a pipe write a %%aproc script.
 
 PYTHONUNBUFFERED=1 is set, unless it is set already: else a Python program
 would show nothing before its end.
@@ -273,9 +278,12 @@ def load(shell: InteractiveShell) -> None:
     magics = AProcMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
+    traceback.show_as_written(shell)
     for begin in (magics.wakeup.begin, interrupt.begin_cell):
         shell.events.register("pre_execute", begin)
         begin()  # for the cell that loads us
+    shell.events.register("pre_run_cell", magics.table.begin_cell)
+    shell.events.register("post_run_cell", magics.table.untold.tell)
     for key, complete in {**dict.fromkeys(_COMPLETED, options.complete), "%aprocs": magics.complete_aprocs}.items():
         shell.set_hook("complete_command", complete, str_key=key)
     launch.prepare()
@@ -301,8 +309,11 @@ def unload(shell: InteractiveShell) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
+    traceback.show_as_before(shell)
     for begin in (magics.wakeup.begin, interrupt.begin_cell):
         shell.events.unregister("pre_execute", begin)
+    shell.events.unregister("pre_run_cell", magics.table.begin_cell)
+    shell.events.unregister("post_run_cell", magics.table.untold.tell)
     kernel.remove_completers(shell, (*_COMPLETED, "%aprocs"))
     atexit.unregister(magics.table.close)
     magics.close()
@@ -341,7 +352,14 @@ def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, n
     if chosen.stdin is not None:
         raise UsageError("--stdin: the body of the cell is the program's standard input already; use %aproc")
     text = interpolation.body(body, names, chosen.secret, quote=False) if chosen.expand else body
-    return Command(args, title, input=os.fsencode(text))
+    return Command(args, title, input=_encoded(text))
+
+
+def _encoded(body: str) -> bytes:
+    try:
+        return encode(body)
+    except ValueError as error:
+        raise UsageError(f"%%aproc: the body of the cell: {error}") from None
 
 
 def _check_stdin(name: str | None) -> None:
@@ -375,8 +393,9 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
             )
         flags = _STRICT[name]
     text = interpolation.body(body, names, chosen.secret, quote=True) if chosen.expand and not chosen.each else body
-    first, *more = str(text).strip().splitlines() or [""]
-    title = _title(chosen.name or (f"{first} …" if more else first))
+    if chosen.on is None:
+        _encoded(text)
+    title = _title(chosen.name) if chosen.name else script.title(text)
     return Command((chosen.shell, *flags), title, script=text)
 
 

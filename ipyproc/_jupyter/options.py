@@ -13,7 +13,6 @@ import importlib.util
 import keyword
 import math
 import re
-import shlex
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from .._core.launch import launchers, ssh_hosts
 from . import interpolation
 from .formats import FORMATS
 from .masked import Masked
+from .words import Word, refuse_shell, split
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Line:
-    """A parsed line: the options, and the program with its arguments (none: the cell's body is a script)."""
+    """A parsed line: the options, and the program with its arguments (none: the cell's body is a script).
+
+    `words` are those of the line, without their quotes, before anything was replaced.
+    """
 
     options: Options
     command: tuple[str, ...]
     warning: str = ""
+    words: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -270,67 +274,77 @@ FLAGS: Mapping[str, Option] = {flag: option for option in OPTIONS for flag in op
 
 
 def parse(line: str, names: interpolation.Names) -> Line:
-    """Read a line; `{name}` is replaced by its value after the words are split.
+    """Read a line; each `{expression}` is replaced by its value after the words are split.
 
     Raises:
-        UsageError: an option is unknown, lacks its value or has a wrong one; quotes are open; a name is undefined.
+        UsageError: an option is unknown, lacks its value or has a wrong one; quotes are open; a name is undefined; a word is
+            one for a shell.
     """
-    words = _split(line)
+    words = split(line)
+    texts = tuple(word.text for word in words)
     given = list(_take_options(words))
+    if words[:1] and words[0].text == "--":
+        del words[0]
+    refuse_shell(words, [word for _, _, word in given if word])
     values: dict[str, Any] = {"env": {}, "secret": frozenset()}
-    for flag, option, text in given:  # first, as it says how the others are read
-        if option.sets == "secret" and text is not None:
-            values["secret"] |= frozenset(option.read(flag, text))
+    for flag, option, word in given:  # first, as it says how the others are read
+        if option.sets == "secret" and word:
+            values["secret"] |= frozenset(option.read(flag, word.text))
     secret = values["secret"]
-    for flag, option, text in given:
-        if not option.metavar or text is None:
+    for flag, option, word in given:
+        if not option.metavar or word is None:
             values[option.sets] = option.constant
         elif option.sets == "env":
-            values["env"].update([option.read(flag, interpolation.one(text, names, secret=names))])  # all is secret
+            text = interpolation.one(_variable_with_homes(word).text, names, secret=names)  # all is secret
+            values["env"].update([option.read(flag, text)])
         elif option.sets != "secret":
-            value = interpolation.one(text, names, secret)
+            value = interpolation.one(word.text, names, secret)
             if isinstance(value, Masked) and option.sets != "name":
                 raise UsageError(f"{flag}: a secret can be an argument, in --env or, with --expand, in the body")
             read = option.read(flag, value)
             values[option.sets] = (*values.get(option.sets, ()), *read) if option.sets == "variables" else read
-    if words[:1] == ["--"]:
-        del words[0]
     options = Options(**values)
     _check(options, has_program=bool(words))
-    unquoted = _QUOTED.sub("_", line).split()
-    if operator := next((word for word in unquoted if word in _OPERATORS), None):
-        raise UsageError(
-            f"{operator} is for a shell, and there is none here: write the line below %%aproc; as an argument, quote it"
-        )
-    found = [interpolation.many(raw, names, secret) for raw in words]
-    return Line(options, tuple(word for each in found for word in each), _warning(words, found, names))
+    if options.on and (far := next((word for word in words if word.with_home() != word), None)):
+        raise UsageError(f"{far.text}: ~ is a directory of this machine; write the whole path there, or quote it")
+    words = [word.with_home() for word in words]
+    found = [interpolation.many(word.text, names, secret) for word in words]
+    command = tuple(word for each, _ in found for word in each)
+    return Line(options, command, _warning([word.text for word in words], found), texts)
 
 
-def _take_options(words: list[str]) -> Iterator[tuple[str, Option, str | None]]:
-    """(flag, option, text of its value) of each option; they are taken off the words."""
-    while words and words[0].startswith("-") and words[0] not in ("-", "--"):
-        flag, equals, text = words.pop(0).partition("=")
-        value: str | None = text
+def _variable_with_homes(word: Word) -> Word:
+    """`NAME=VALUE` with each `~` of the value as a path."""
+    name, equals, value = word.partition("=")
+    value = value.with_homes()
+    return Word(name.text + equals + value.text, name.bare + equals + value.bare)
+
+
+def _take_options(words: list[Word]) -> Iterator[tuple[str, Option, Word | None]]:
+    """(flag, option, its value) of each option; they are taken off the words."""
+    while words and words[0].text.startswith("-") and words[0].text not in ("-", "--"):
+        first, equals, value = words.pop(0).partition("=")
+        flag, word = first.text, value if equals else None
         option = FLAGS.get(flag)
         if option is None:
             raise UsageError(_unknown(flag))
-        if not option.metavar and equals:
-            raise UsageError(f"{flag} takes no value, but got {value!r}")
+        if not option.metavar and word:
+            raise UsageError(f"{flag} takes no value, but got {word.text!r}")
         if option.may_follow and not equals:
-            value = words.pop(0) if words and re.fullmatch(option.may_follow, words[0]) else None
+            word = words.pop(0) if words and re.fullmatch(option.may_follow, words[0].text) else None
         elif option.metavar and not equals:
-            if not words or words[0] in FLAGS or words[0] == "--":
+            if not words or words[0].text in FLAGS or words[0].text == "--":
                 raise UsageError(f"{flag} needs a value: {option.usage}")
-            value = words.pop(0)
-        yield flag, option, value
+            word = words.pop(0)
+        yield flag, option, word
 
 
-def _warning(words: list[str], found: list[list[str]], names: interpolation.Names) -> str:
+def _warning(words: list[str], found: list[tuple[list[str], bool]]) -> str:
     """About a value, behind the program, that the program will take for an option."""
-    if len(words) < 2 or words[1].startswith("-") or interpolation.is_list(words[1], names):
+    if len(words) < 2 or words[1].startswith("-"):
         return ""
-    first = found[1][0]
-    if not first.startswith("-"):
+    (first, *_), is_list = found[1] if found[1][0] else ([""], True)
+    if is_list or not first.startswith("-"):
         return ""
     return f"%aproc: {words[1]} is {first!r}, which looks like an option; if it is none, write -- before it"
 
@@ -367,20 +381,6 @@ def complete(shell: Any, event: Any) -> list[str]:
             }.get(option.sets, ())
             return [value for value in values if value.startswith(last) and not value.startswith("_")]
     return [flag for flag in FLAGS if flag.startswith(last)] if not last or last.startswith("-") else []
-
-
-_OPERATORS = ("|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1")
-_QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.""")
-
-
-def _split(line: str) -> list[str]:
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    try:
-        return list(lexer)
-    except ValueError as error:
-        raise UsageError(f"cannot split {line!r} into words: {str(error).lower()}") from None
 
 
 def _unknown(flag: str) -> str:

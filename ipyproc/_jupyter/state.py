@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .._core import status
 from .._core.completed import CompletedProcess
 from .._core.errors import ProcessNotStopped
+from .._core.failed_command import FailedCommand
 from .._core.ladder import KILL, RUNGS, TERMINATE, StopLadder
 from .._core.process import Process
 
@@ -81,6 +82,11 @@ def _names(failure: ProcessNotStopped) -> str:
     return "; ".join(map(str, failure.survivors[:_MOST_NAMED]))
 
 
+def has_failed(process: Process) -> bool:
+    """Whether a program that has ended or was lost is one that `%aproc` calls a failure."""
+    return process.returncode not in process.ok_codes or process.ladder.cause == "timeout"
+
+
 def of_result(done: CompletedProcess) -> State:
     """The state of a program that has ended, by what is left of it."""
     if not done.failed:
@@ -91,7 +97,7 @@ def of_result(done: CompletedProcess) -> State:
         name = "lost"
     else:
         name = "timeout" if done.timed_out else "signaled" if done.signal else "failed"
-    return State(name, f"{done.outcome[0].upper()}{done.outcome[1:]}")
+    return State(name, f"{done.outcome[0].upper()}{done.outcome[1:]}{_where(done.failed_command)}")
 
 
 def _ended(code: int, process: Process) -> State:
@@ -104,10 +110,14 @@ def _ended(code: int, process: Process) -> State:
         if name in _CRASHES:
             return State("failed", f"Crashed ({name})")
         return State("signaled", f"Ended by {name}, not from here{hint}")
-    return State(
-        "ok" if code in process.ok_codes else "failed",
-        f"{'Done' if code in process.ok_codes else 'Failed'}, exit {code}",
-    )
+    if code in process.ok_codes:
+        return State("ok", f"Done, exit {code}")
+    return State("failed", f"Failed, exit {code}{_where(process.failed_command)}")
+
+
+def _where(command: FailedCommand | None) -> str:
+    """Where a script has failed."""
+    return f" · {command.where}" if command else ""
 
 
 def _stopped(ladder: StopLadder, code: int) -> str:
@@ -127,5 +137,9 @@ def _memory_hint(process: Process) -> str:
     usage = process.usage
     if usage is None:
         return " (out of memory?)"
-    is_much = usage.peak_bytes > _MUCH * psutil.virtual_memory().total
-    return f" (out of memory? It had {status.size_words(usage.peak_bytes)})" if is_much else ""
+    peak = usage.peak_bytes or 0
+    try:
+        is_much = peak > _MUCH * psutil.virtual_memory().total
+    except OSError:
+        return ""  # there is no /proc
+    return f" (out of memory? It had {status.size_words(peak)})" if is_much else ""

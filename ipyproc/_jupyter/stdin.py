@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from .._core.encoding import ENCODING
 from .._core.process import Process
 from .._core.screen import Row
 
@@ -35,7 +36,7 @@ class Stdin:
 
     def send(self, text: str, prompt: Sequence[Row]) -> str | None:
         """Send it, behind these rows; what to show of it. None: it was not sent, as the program reads nothing."""
-        stdin, data = self._process.stdin, text.encode(errors="replace")
+        stdin, data = self._process.stdin, text.encode(ENCODING, "replace")
         if not self.is_open or stdin is None or stdin.is_closing():
             return None
         if stdin.transport.get_write_buffer_size() + len(data) > _MOST_WAITING:

@@ -1,8 +1,9 @@
 r"""The view without a card: native stream text, bounded, as `%%bash` shows it.
 
 For headless runs (nbclient, papermill), terminals, `--plain`, and commands that end before a card would appear. The
-first rows of the output are written as they come, at most five times a second; of what is beyond the bound, the last
-rows are written at the end, with a line that says how much is between and where the whole log is.
+first rows of the output are written as they come, when it is their turn on the `Wire` of all views, at most five times a
+second; of what is beyond the bound, the last rows are written at the end, with a line that says how much is between and
+where the whole log is.
 
 Text that was written cannot be changed, but for the line that is still open: where somebody looks on, that one is
 written anew behind a `\r`. Rows that the program may still change (a block of progress bars) are written at the end.
@@ -10,6 +11,8 @@ written anew behind a `\r`. Rows that the program may still change (a block of p
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import sys
 from collections import deque
 from collections.abc import Collection, Iterable
@@ -19,7 +22,9 @@ from .._core.log import STDERR_FD
 from .._core.process import Process
 from .._core.rows import Rows, ends, fitting
 from .._core.screen import WINDOW, Row
-from .view import take_in
+from .._core.turns import Turns, advance, in_turns
+from .view import Guard, guarded, take_in
+from .wire import Rank, Wire
 
 HEAD = TAIL = 32 * 1024  # bytes
 _LINES = 10_000
@@ -31,6 +36,8 @@ class StreamView:
 
     Args:
         live: somebody looks on, so an open line is worth writing before it has ended.
+
+    What is put in the place of `sys.stdout` later is not for this process.
     """
 
     period = 0.2  # seconds between two updates, at least
@@ -38,7 +45,15 @@ class StreamView:
     def __init__(self, process: Process, streams: Collection[int], *, live: bool) -> None:
         assert process.log is not None
         self._rows = Rows(process.log, streams)
+        self._guard = Guard(process.log)
         self._live = live
+        self._stdout, self._stderr = sys.stdout, sys.stderr
+        self._wire = Wire.of(asyncio.get_running_loop())
+        self._cell = contextvars.copy_context()  # what is written belongs to the cell, whoever's turn ends just now
+        self._work: Turns[bool] | None = None  # what is being written
+        self._written = 0  # characters
+        self._looked_at = 0  # bytes of the log
+        self._is_done = True  # all was written then that could be
         self._next = 0  # the row that is written next
         self._seen = 0  # how many had ended at the last update
         self._left = HEAD
@@ -48,15 +63,55 @@ class StreamView:
     def show(self) -> None:
         """Nothing stands in the cell before there is output."""
 
+    @guarded
     def update(self) -> None:
-        """Write what has come since, up to the bound."""
-        self._rows.follow()
-        self._look_back()
+        """Have a turn to write what has come since, up to the bound, if there is anything."""
+        if self._work or not self._is_done or (self._left > 0 and self._rows.log.bytes != self._looked_at):
+            self._cell = contextvars.copy_context()
+            self._wire.ask(self._take_turn, Rank.NEWS)
+
+    @guarded
+    async def settle(self) -> None:
+        """Take in all of the output."""
+        self._wire.forget(self._take_turn)
+        if self._work:
+            await in_turns(self._work)
+            self._work = None
+        await take_in(self._rows)
+
+    @guarded
+    async def finish(self) -> None:
+        """Write the rest, or only the last part of it."""
+        await self.settle()
+        await in_turns(self._look_back())
+        rest = await in_turns(ends(self._rows, _cost, max(0, self._left), TAIL, _LINES, self._next))
+        last = {row.stream: row for row in rest} if self._rows.total > self._rows.ended else {}
+        open_rows = set(map(id, self._rows.open)) & {id(row) for row in last.values()}
+        self._write(rest, open_rows)
+
+    def _take_turn(self) -> int:
+        """Write into its cell, whoever's turn ends just now; how many bytes."""
+        return self._cell.run(self._go_on) or 0
+
+    @guarded
+    def _go_on(self) -> int:
+        before = self._written
+        work, self._work = self._work, None
+        if work is None:
+            self._looked_at = self._rows.log.bytes
+            self._rows.follow()
+            work = self._write_new()
+        if advance(work) is None:
+            self._work = work  # it goes on at the next update
+        return self._written - before
+
+    def _write_new(self) -> Turns[bool]:
+        yield from self._look_back()
         # where nobody looks on, a row waits for a period: perhaps the program moves back to it
         stop = self._rows.settled if self._live or self._rows.moves else min(self._seen, self._rows.settled)
         self._seen = self._rows.settled
         while self._next < stop and self._left > 0:
-            rows = self._rows.read(self._next, min(stop - self._next, _AT_A_TIME))
+            rows = yield from self._rows.read_in_turns(self._next, min(stop - self._next, _AT_A_TIME))
             fit = fitting(iter(rows), _cost, self._left, _AT_A_TIME)
             self._next += len(fit)
             self._write(fit)
@@ -64,27 +119,20 @@ class StreamView:
                 self._left = 0
         if self._live and self._left > 0 and not self._rows.moves:
             self._write_open()
+        self._is_done = self._left <= 0 or self._next >= self._rows.settled
+        return True
 
-    async def settle(self) -> None:
-        """Take in all of the output."""
-        await take_in(self._rows)
-
-    def finish(self) -> None:
-        """Write the rest, or only the last part of it."""
-        while self._rows.follow():
-            pass
-        self._look_back()
-        rest = ends(self._rows, _cost, max(0, self._left), TAIL, _LINES, self._next)
-        last = {row.stream: row for row in rest} if self._rows.total > self._rows.ended else {}
-        open_rows = set(map(id, self._rows.open)) & {id(row) for row in last.values()}
-        self._write(rest, open_rows)
-
-    def _look_back(self) -> None:
+    def _look_back(self) -> Turns[None]:
         """At the first moves: write again from the first row on that has become another."""
         if not self._rows.moves or self._recent is None:
             return
         first = self._next - len(self._recent)
-        now = self._rows.read_all(first, self._next)
+        now: list[Row] = []
+        while first + len(now) < self._next:
+            more = yield from self._rows.read_in_turns(first + len(now), self._next - first - len(now))
+            if not more:
+                break
+            now += more
         same = next((n for n, (row, text) in enumerate(zip(now, self._recent, strict=False)) if row.ansi != text), None)
         self._next = first + (len(now) if same is None else same)
         self._recent = None
@@ -92,7 +140,7 @@ class StreamView:
     def _write(self, rows: Iterable[Row], open_rows: Collection[int] = ()) -> None:
         parts: list[tuple[TextIO, str]] = []
         for row in rows:
-            file = sys.stderr if row.stream == STDERR_FD else sys.stdout
+            file = self._stderr if row.stream == STDERR_FD else self._stdout
             text = self._over_open(row.stream, row.ansi) + ("" if id(row) in open_rows else "\n")
             self._left -= len(text.encode())
             if self._recent is not None:
@@ -102,16 +150,19 @@ class StreamView:
             else:
                 parts.append((file, text))
         for file, text in parts:
-            file.write(text)
-            file.flush()
+            self._put(file, text)
 
     def _write_open(self) -> None:
         for row in self._rows.open:
             if row.ansi != self._open.get(row.stream, ""):
-                file = sys.stderr if row.stream == STDERR_FD else sys.stdout
-                file.write(self._over_open(row.stream, row.ansi))
-                file.flush()
+                file = self._stderr if row.stream == STDERR_FD else self._stdout
+                self._put(file, self._over_open(row.stream, row.ansi))
                 self._open[row.stream] = row.ansi
+
+    def _put(self, file: TextIO, text: str) -> None:
+        file.write(text)
+        file.flush()
+        self._written += len(text)
 
     def _over_open(self, stream: int, text: str) -> str:
         """What to write so that the open line of this stream becomes this text."""

@@ -8,19 +8,15 @@ from __future__ import annotations
 import html
 import re
 
-from .._core.screen import Row
+from .._core.screen import PLAIN, Row, Style
 
 _COLOURS = (
     *("#6f757e", "#d2403f", "#2e9443", "#a87a0a", "#2f7fd6", "#b04fb0", "#1a8f9e", "#8b9099"),
     *("#7d838c", "#e0524f", "#3aa24f", "#b88a1c", "#4a90e2", "#c163c1", "#2a9fae", "#9aa0a8"),
 )
-_ATTRIBUTES = {
-    "1": "font-weight:bold",
-    "2": "opacity:.7",
-    "3": "font-style:italic",
-    "4": "text-decoration:underline",
-    "9": "text-decoration:line-through",
-}
+_INVERSE = 7
+_ATTRIBUTES = {1: "font-weight:bold", 2: "opacity:.7", 3: "font-style:italic"}
+_LINES = {4: "underline", 9: "line-through"}
 _LINK = re.compile(r"https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:!?)\]}]", re.IGNORECASE)
 
 
@@ -32,36 +28,20 @@ def markup(row: Row) -> str:
     return "".join(_styled(text, style) for text, style in row.runs()) + html.escape(more)
 
 
-def css(style: str) -> str:
-    """The declarations of a canonical style (`screen.styled`)."""
-    fore, back, found = "", "", []
-    numbers = iter(style.split(";"))
-    inverse = False
-    for number in numbers:
-        if number in ("38", "48"):
-            colour = (
-                _indexed(int(next(numbers))) if next(numbers) == "5" else _hex(*(int(next(numbers)) for _ in "rgb"))
-            )
-        elif number in _ATTRIBUTES:
-            found.append(_ATTRIBUTES[number])
-            continue
-        elif number == "7":
-            inverse = True
-            continue
-        else:
-            colour = _COLOURS[int(number) % 10 + 8 * (len(number) == 3 or number[0] == "9")]
-        if number == "48" or number[0] == "4" or len(number) == 3:
-            back = colour
-        else:
-            fore = colour
-    if inverse:
+def css(style: Style) -> str:
+    """The declarations of a style."""
+    fore, back = _colour(style.fore), _colour(style.back)
+    if _INVERSE in style.attributes:
         fore, back = back or "#ffffff", fore or "#6f757e"
     elif back and not fore:
         fore = "#000000" if _brightness(back) > 140 else "#ffffff"
+    found = [_ATTRIBUTES[number] for number in style.attributes if number in _ATTRIBUTES]
+    if lines := [_LINES[number] for number in style.attributes if number in _LINES]:
+        found.append(f"text-decoration:{' '.join(lines)}")
     return ";".join([*found, *([f"color:{fore}"] if fore else []), *([f"background:{back}"] if back else [])])
 
 
-def _styled(text: str, style: str) -> str:
+def _styled(text: str, style: Style) -> str:
     parts, position = [], 0
     for link in _LINK.finditer(text):
         url = html.escape(link[0])
@@ -72,7 +52,19 @@ def _styled(text: str, style: str) -> str:
         position = link.end()
     parts.append(html.escape(text[position:]))
     shown = "".join(parts)
-    return f'<span style="{css(style)}">{shown}</span>' if style else shown
+    return f'<span style="{css(style)}">{shown}</span>' if style != PLAIN else shown
+
+
+def _colour(numbers: tuple[int, ...]) -> str:
+    """That of a `Style`; empty: none."""
+    match numbers:
+        case _, 5, number:
+            return _indexed(number)
+        case _, 2, red, green, blue:
+            return _hex(red, green, blue)
+        case (number,):
+            return _COLOURS[number % 10 + 8 * (number >= 90)]
+    return ""
 
 
 def _indexed(number: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import itertools
 import os
 import signal
@@ -23,12 +24,16 @@ from .._core.process import Process
 from .._core.stage import all_ended
 from . import state as states
 from .figures import Figures
+from .untold import Untold
 
 T = TypeVar("T")
 
 MOST_FAMILIES = 1000  # that are known, for what may be left of them
 MOST_ENDED = 100  # entries of processes that have ended
 CLOSE_GRACE = 0.3  # seconds between SIGTERM and SIGKILL when the kernel ends
+
+_cell: contextvars.ContextVar[int] = contextvars.ContextVar("_cell")
+"""The number of the cell whose code runs now, also in a task of it that goes on when others run."""
 
 _ids = itertools.count(1)  # of the kernel: a new table (`%reload_ext`) goes on, an id never means another process
 
@@ -95,7 +100,7 @@ class Entry:
         self._held = self._figures = None
 
     async def on_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await something of the process, which may belong to another event loop (that of a subshell)."""
+        """Await something of the process, which may belong to another event loop (of a subshell, or of a thread)."""
         if self._loop is asyncio.get_running_loop():
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
@@ -107,11 +112,13 @@ class Table:
     Attributes:
         shell: the IPython that it belongs to.
         watchers: called, on any event loop, when a process has started or ended.
+        untold: what has failed in the background, where that can be told in a later cell only.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self.watchers: set[Callable[[], object]] = set()
+        self.untold = Untold()
         self._pid = os.getpid()
         self._running: dict[int, Entry] = {}  # by their ids
         self._ended: dict[int, Entry] = {}  # the last one at the end
@@ -132,9 +139,19 @@ class Table:
         """Those of which anything runs, by their ids."""
         return dict(sorted(self._running.items(), reverse=True))
 
+    def begin_cell(self, info: Any) -> None:
+        """Call it before each cell: what it starts from now on has its number."""
+        if info.store_history:
+            _cell.set(self._inputs())
+
+    def _inputs(self) -> int:
+        # `shell.execution_count` grows when a cell begins (IPython 9.18), or when it has ended (8.39)
+        manager = self.shell.history_manager
+        return len(manager.input_hist_parsed) if manager else self.shell.execution_count
+
     def add(self, process: Process) -> None:
         """Know this process from now on; its log goes with the last other reference when all of it has ended."""
-        entry = Entry(process, self.shell.execution_count)
+        entry = Entry(process, _cell.get(self._inputs() - 1))
         self._running[entry.id] = entry
         self._families.append(process.family)  # one that is to be kept is never `may_be_left`
         if len(self._families) > MOST_FAMILIES:

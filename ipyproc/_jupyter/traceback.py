@@ -1,17 +1,28 @@
-"""A traceback that ends in the user's cell: where the program failed is no line of ours."""
+"""A traceback that ends in the user's cell, and shows it as the user has written it: no line in it is ours."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
+import linecache
 import os
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from traceback import walk_tb
 from types import TracebackType
+from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
 _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
+_STRING = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_CALL = re.compile(  # what IPython and `awaiting` make of `%aproc` and `%%aproc`
+    rf"(?P<await>\(await )?get_ipython\(\)\.run_(?P<kind>line|cell)_magic\('(?P<name>aprocs?)(?:_awaited)?', (?P<line>{_STRING})"
+    rf"(?:, {_STRING})?\)(?(await)\))(?: and None or None)?"
+)
 
 
 @contextlib.contextmanager
@@ -26,6 +37,62 @@ def ends_in_cell(shell: InteractiveShell, *, whole_cell: bool) -> Iterator[None]
         # the documented way for an exception to say how IPython shows it (used by ipyparallel)
         error._render_traceback_ = functools.partial(_render, shell, error, whole_cell)  # type: ignore[attr-defined]
         raise
+
+
+def show_as_written(shell: InteractiveShell) -> None:
+    """From now on each traceback has the magics of the user in place of the calls that they have become."""
+    original = shell.showtraceback
+
+    @functools.wraps(original)
+    def showtraceback(exc_tuple: Any = None, *args: Any, **keywords: Any) -> None:
+        with _as_written((exc_tuple or sys.exc_info())[1] or getattr(sys, "last_value", None)):
+            original(exc_tuple, *args, **keywords)
+
+    vars(shell)["showtraceback"] = showtraceback
+
+
+def show_as_before(shell: InteractiveShell) -> None:
+    """Undo `show_as_written`."""
+    vars(shell).pop("showtraceback", None)
+
+
+@contextlib.contextmanager
+def _as_written(error: Any) -> Iterator[None]:
+    """While the body runs, the source of the cells in the traceback of this error is what the user has written.
+
+    Only so long: others read the source too, and parse it. Nor has the traceback of its cause frames of ours so long.
+    """
+    errors = _chain(error, [])
+    sources, tracebacks = {}, []
+    for name in {frame.f_code.co_filename for each in errors for frame, _ in walk_tb(each.__traceback__)}:
+        entry = linecache.cache.get(name, ())
+        if len(entry) == 4 and any(_CALL.search(line) for line in entry[2]):
+            sources[name] = entry
+            linecache.cache[name] = (*entry[:2], [_CALL.sub(_written, line) for line in entry[2]], entry[3])
+    for each in errors[1:]:
+        if getattr(getattr(each, "_render_traceback_", None), "func", None) is _render:
+            tracebacks.append((each, each.__traceback__))
+            each.__traceback__ = _trim(each.__traceback__)
+    try:
+        yield
+    finally:
+        linecache.cache.update(sources)
+        for each, tb in tracebacks:
+            each.__traceback__ = tb
+
+
+def _written(call: re.Match[str]) -> str:
+    line = ast.literal_eval(call["line"])
+    return f"{'%' if call['kind'] == 'line' else '%%'}{call['name']} {line}".strip().replace("\n", " ")
+
+
+def _chain(error: Any, found: list[BaseException]) -> list[BaseException]:
+    """An error, and all that belong to it."""
+    if isinstance(error, BaseException) and not any(error is each for each in found):
+        found.append(error)
+        for other in (error.__cause__, error.__context__, *getattr(error, "exceptions", ())):
+            _chain(other, found)
+    return found
 
 
 def _render(shell: InteractiveShell, error: BaseException, whole_cell: bool) -> list[str]:

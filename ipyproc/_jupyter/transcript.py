@@ -15,7 +15,8 @@ from .._core.completed import CompletedProcess
 from .._core.log import STDERR_FD
 from .._core.process import Process
 from .._core.rows import Rows, ends, fitting
-from .._core.screen import Row
+from .._core.screen import Row, inert_line
+from .._core.turns import Turns, within
 from . import state
 from .styles import markup
 
@@ -23,6 +24,7 @@ LIMIT = 64 * 1024
 """Bytes of output, in both its forms together, that one cell adds to the notebook."""
 _LINES = 2000
 _RESULT_BYTES, _RESULT_LINES = 16 * 1024, 40  # of a result that a cell shows
+_TURNS, _NEAR = 60, 1 << 15  # of work on a picture that has to be there at once, and bytes of moves that are looked at
 _AROUND = 50  # bytes around a row, where streams alternate
 
 _BORDER = "var(--jp-border-color2, #bdbdbd)"
@@ -35,30 +37,43 @@ _COLOURS = {
 }
 
 
-def bundle(process: Process, rows: Rows | None, note: str = "", limit: int = LIMIT) -> dict[str, str]:
+def bundle(process: Process, rows: Rows | None, note: str = "", limit: int = LIMIT) -> Turns[dict[str, str]]:
     """The MIME bundle of a process: its state and name, these rows of its output, and a note at the end."""
+    shown: list[Row] = []
+    if rows:
+        shown = yield from ends(rows, _cost, limit // 2, limit // 2, _LINES)
+    return _bundle(process, shown, note)
+
+
+def at_once(process: Process, limit: int = LIMIT) -> dict[str, str]:
+    """The same of all its output, for whoever cannot wait."""
+    assert process.log is not None
+    return _bundle(process, _at_once(process.log, limit, _LINES), "")
+
+
+def _bundle(process: Process, shown: list[Row], note: str) -> dict[str, str]:
     now = state.of(process)
-    shown = ends(rows, _cost, limit // 2, limit // 2, _LINES) if rows else []
     took = status.duration_words(process.duration)
     used = _used(process.usage)
-    end = f"{now.mark} {now.label} · {took}{_dotted(used)} · {process.name}{_dotted(note)}"
     return {
-        "text/plain": "\n".join([*(row.plain for row in shown), end]),
+        "text/plain": "\n".join([*(row.plain for row in shown), closing_line(process, note)]),
         "text/html": _html(now, process.name, took, used, shown, note, until(process)),
     }
+
+
+def closing_line(process: Process, note: str = "") -> str:
+    """How it has ended, in one line: `✘ Failed, exit 3 · 0.31 s · CPU 0.01 s · peak 12 MB · make`."""
+    now = state.of(process)
+    took = status.duration_words(process.duration)
+    return f"{now.mark} {now.label} · {took}{_dotted(_used(process.usage))} · {process.name}{_dotted(note)}"
 
 
 def picture(done: CompletedProcess) -> dict[str, str]:
     """A result as Jupyter shows it: the HTML of how it ended, and of the first and the last lines of its output."""
     if done.log:
-        rows = Rows(done.log, log.BOTH)
-        while rows.follow():
-            pass
-        shown = ends(rows, _cost, _RESULT_BYTES // 2, _RESULT_BYTES // 2, _RESULT_LINES)
+        shown = _at_once(done.log, _RESULT_BYTES, _RESULT_LINES)
     else:
-        held = [
-            Row(stream, line) for stream, data in done.pieces() for line in screen.text(data).rstrip("\n").split("\n")
-        ]
+        held = screen.rows(done.pieces())
         shown = fitting(iter(held), _cost, _RESULT_BYTES, _RESULT_LINES)
         if hidden := len(held) - len(shown):
             shown.append(Row(0, f"... {status.count_words(hidden, 'line', 'lines')} not shown"))
@@ -66,9 +81,25 @@ def picture(done: CompletedProcess) -> dict[str, str]:
     return {"text/html": _html(state.of_result(done), done.name, took, _used(done.usage), shown, "")}
 
 
-def text_bundle(rows: Rows, limit: int = LIMIT) -> dict[str, str]:
+def _at_once(output: log.Log, limit: int, lines: int) -> list[Row]:
+    """The ends of an output; a note instead, if it is much work to draw them: whoever asks cannot wait."""
+
+    def work() -> Turns[list[Row]]:
+        rows = Rows(output, log.BOTH, behind=_NEAR)
+        yield from rows.take_in()
+        return (yield from ends(rows, _cost, limit // 2, limit // 2, lines))
+
+    shown = within(work(), _TURNS)
+    if shown is None:
+        output.keep()
+        where = inert_line(str(output.path))
+        return [Row(0, f"... not shown, as it was written anew too often to be drawn at once; full log: {where}")]
+    return shown
+
+
+def text_bundle(rows: Rows, limit: int = LIMIT) -> Turns[dict[str, str]]:
     """The MIME bundle of the output alone, without a frame."""
-    shown = ends(rows, _cost, limit // 2, limit // 2, _LINES)
+    shown = yield from ends(rows, _cost, limit // 2, limit // 2, _LINES)
     return {"text/plain": "\n".join(row.plain for row in shown), "text/html": _pre(shown)}
 
 
@@ -140,7 +171,8 @@ def _used(usage: status.Usage | None) -> str:
     """CPU time and peak memory, where somebody has measured them."""
     if usage is None:
         return ""
-    return f"CPU {status.duration_words(usage.user + usage.system)} · peak {status.size_words(usage.peak_bytes)}"
+    peak = "" if usage.peak_bytes is None else f" · peak {status.size_words(usage.peak_bytes)}"
+    return f"CPU {status.duration_words(usage.user + usage.system)}{peak}"
 
 
 def _dotted(note: str) -> str:

@@ -7,6 +7,9 @@ of the page; so it does not matter that it may come twice. For where the kernel 
 arrives, in another thread, though a cell keeps the kernel busy; and later in its usual way again. A page that asks too
 often is not heard.
 
+A page says when a view is gone, but one that was closed or loaded anew does not. So a view that is in sight says so again
+and again; and what has ended is closed when its views are gone, or after a while.
+
 What a page sends is a dict with `op`. That of the loader, see `front_end`, for every widget::
 
     page -> kernel   {op: "ready"}                a view was made
@@ -18,31 +21,116 @@ What a page sends is a dict with `op`. That of the loader, see `front_end`, for 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Hashable
 from typing import Any, ClassVar
 
 import anywidget
 
 from . import front_end, kernel
+from .view import Guard
 from .wire import QUESTIONS, QuestionLimit
 
 MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
 _STATE_COST = QUESTIONS / 2  # of sending all traits, the loader among them
 _CODE_COST = QUESTIONS / 2
-_MOST_PAGES = 1000  # that one widget answers
+_MOST_PAGES = 1000  # that one widget knows; then it forgets those that it heard long ago
+SILENCE = 30.0  # seconds; a view in sight says so every 10, see view.ts
+LINGER = (
+    60.0  # seconds in which a view may come again (a cell that is moved), or that of a page which is gone not say so
+)
+MOST_STAYING = 20  # that have ended and stay where they are
+
+
+class Pages:
+    """The pages that have shown a widget, each under the id of its load, and how many views the last of them has."""
+
+    def __init__(self) -> None:
+        self._views: dict[str, int] = {}  # the page that spoke last stands last
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} Pages, the last one with {self.views} views>"
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    @property
+    def views(self) -> int:
+        """Of the last page: the others may have been loaded anew, and say nothing of their views."""
+        return next(reversed(self._views.values()), 0)
+
+    def add(self, page: str) -> None:
+        """A view of this page was made."""
+        self._views[page] = self._views.pop(page, 0) + 1
+        if len(self._views) > _MOST_PAGES:
+            del self._views[next(iter(self._views))]
+
+    def discard(self, page: str) -> None:
+        """A view of this page is gone."""
+        if self._views.get(page):
+            self._views[page] -= 1
+
+
+class InSight:
+    """The views that somebody looks at: those that have said so in the last `SILENCE` seconds, and no more than `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._said_at: dict[Hashable, float] = {}  # the last one stands last
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} views InSight>"
+
+    def __len__(self) -> int:
+        self._forget_silent()
+        return len(self._said_at)
+
+    def add(self, view: Hashable) -> bool:
+        """This one says so; whether it is new."""
+        self._forget_silent()
+        is_new = self._said_at.pop(view, None) is None
+        self._said_at[view] = time.monotonic()
+        if len(self._said_at) > self._most:
+            self._forget_oldest()
+        return is_new
+
+    def discard(self, view: Hashable) -> None:
+        """This one is out of sight."""
+        self._said_at.pop(view, None)
+
+    def _forget_silent(self) -> None:
+        heard_since = time.monotonic() - SILENCE
+        while self._said_at and next(iter(self._said_at.values())) < heard_since:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        del self._said_at[next(iter(self._said_at))]
 
 
 class Widget(anywidget.AnyWidget):
-    """Hears its pages once `_listen` was called; `_take` gets what they send, in any thread."""
+    """Hears its pages once `_listen` was called; `_take` gets what they send, in any thread.
 
+    Attributes:
+        pages: that have shown it.
+    """
+
+    _loop: asyncio.AbstractEventLoop
+    _staying: ClassVar[dict[Widget, None]] = {}  # that have ended, the oldest first
     unlimited: ClassVar[Collection[str]] = ()  # operations that are heard however often they come
 
     def __init__(self) -> None:
         super().__init__()
+        self._guard = Guard()
         self._job = secrets.token_hex(16)
-        self._heard: dict[str, int] = {}  # the number of the last message of each page
+        self.pages = Pages()
+        self._heard: dict[
+            str, int
+        ] = {}  # the number of the last message of each page; that which spoke last stands last
+        self._has_ended = self._stays = False
+        self._closing: asyncio.TimerHandle | None = None
         self._lock = threading.Lock()  # for that, and for the order of what is said about the state
         self._questions = QuestionLimit()
 
@@ -50,7 +138,10 @@ class Widget(anywidget.AnyWidget):
         """Nothing: no page may change what the kernel says."""
 
     def close(self) -> None:
-        """End the widget, and the layout that ipywidgets gives each one."""
+        """End the widget, and the layout that ipywidgets gives each one. Idempotent."""
+        self._staying.pop(self, None)
+        if self._closing:
+            self._closing.cancel()
         layout = self.layout
         super().close()
         layout.close()
@@ -76,14 +167,49 @@ class Widget(anywidget.AnyWidget):
         operation = content["op"]
         if operation not in self.unlimited and not self._questions.passes(_CODE_COST if operation == "code" else 1):
             return
-        if operation == "code":  # also while the kernel is busy: without it there is no button
-            self.send({"op": "code"}, front_end.packed())
-        else:
-            self._take(operation, content)
+        with self._guard:  # else whoever has called us, and not the user, would be told
+            if operation == "code":  # also while the kernel is busy: without it there is no button
+                self.send({"op": "code"}, front_end.packed())
+            else:
+                self._take(operation, content)
 
     def _take(self, operation: str, content: dict[str, Any]) -> None:
         """Take a message of the page that is new, in any thread."""
         raise NotImplementedError
+
+    def _view_has_come(self, page: str) -> None:
+        self.pages.add(page)
+        if self._has_ended:
+            self._close_if_gone()
+
+    def _view_has_gone(self, page: str) -> None:
+        self.pages.discard(page)
+        if self._has_ended:
+            self._close_if_gone()
+
+    def _end(self, *, stays: bool) -> None:
+        """Nothing will change here any more; `stays`: it is to be seen as it is, and nothing has taken its place in the page."""
+        self._has_ended, self._stays = True, stays
+        if stays:
+            self._staying[self] = None
+            if len(self._staying) > MOST_STAYING:
+                next(iter(self._staying)).close()
+        self._close_if_gone()
+
+    def _close_if_gone(self) -> None:
+        """Close it when no page shows it; later, where one may come or may be gone without a word.
+
+        Not at once where no page has shown it yet: JupyterLab 4.6 answers an end with that of the thread which takes the
+        page's messages (a subshell), and ipykernel 7.4 writes a warning into the cell for a message that comes then.
+        """
+        if self._closing:
+            self._closing.cancel()
+        if self._stays and self.pages.views:
+            return
+        if self.pages and not (self._stays or self.pages.views):
+            self.close()
+        else:
+            self._closing = self._loop.call_later(LINGER, self.close)
 
     def _is_new(self, content: dict[str, Any]) -> bool:
         """Whether a message is for this widget, and comes for the first time."""
@@ -93,8 +219,10 @@ class Widget(anywidget.AnyWidget):
         if not isinstance(page, str) or len(page) > 64:
             return False
         with self._lock:
-            last = self._heard.get(page, -1 if len(self._heard) < _MOST_PAGES else MOST_NUMBER)
-            if not last < number <= MOST_NUMBER:
+            if not self._heard.get(page, -1) < number <= MOST_NUMBER:
                 return False
+            self._heard.pop(page, None)
             self._heard[page] = number
+            if len(self._heard) > _MOST_PAGES:
+                del self._heard[next(iter(self._heard))]
         return True

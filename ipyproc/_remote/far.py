@@ -16,7 +16,9 @@ and to it::
     {"pid": P}                          the program runs
     {"errno": N, "text": T, "file": F}  it could not be started
     {"taken": bytes}                    of standard input; `WINDOW` may be on the way
-    {"exit": CODE, "usage": [U, S, M], "left": N}    the program itself has ended; N descendants have not
+    {"exit": CODE, "lasted": SECONDS,   the program itself has ended after this time;
+     "usage": [U, S, M], "left": N,     N descendants have not;
+     "note": T}                         what its shell has noted of a script, in Latin-1
     {"figures": [S, M, N, paused]}      of the family now: seconds of CPU, bytes of memory, number of processes
     {"gone": true}                      nothing is left of its family
     {"lost": REASON}                    it was ended because of us, and not by itself: that is no exit
@@ -31,9 +33,10 @@ import json
 import os
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._core import script as script_of
 from .._core.errors import ProcessLost
 from .._core.launch import descendants, supervised
 from .._core.status import Usage
@@ -55,6 +58,7 @@ class Session(asyncio.SubprocessProtocol):
     """
 
     usage: Usage | None = None
+    ended_at = 0.0
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
         self._send = send
@@ -70,7 +74,7 @@ class Session(asyncio.SubprocessProtocol):
         self._has_told = self._is_over = False  # its exit; that all is gone
         self._ends_family = False
         self._why = ""  # we end it
-        self._script = ""  # a file
+        self._script = self._note = ""  # a file, and what the shell has noted in it
 
     def __repr__(self) -> str:
         return f"<Session of process {self._transport.get_pid() if self._transport else 'that is not there'}>"
@@ -107,7 +111,7 @@ class Session(asyncio.SubprocessProtocol):
     async def _start(
         self,
         *,
-        args: list[str],
+        args: Sequence[str],
         cwd: str | None,
         env: dict[str, str],
         script: str | None,
@@ -121,9 +125,8 @@ class Session(asyncio.SubprocessProtocol):
         try:
             if script is not None:
                 fd, self._script = tempfile.mkstemp(".sh", "ipyproc-")
-                with open(fd, "wb") as file:  # noqa: ASYNC230  -- small and local
-                    file.write(os.fsencode(script) + b"\n")
-                args = [*args, self._script]
+                script_of.write(fd, script)
+                args = script_of.arguments(args, script, self._script)
             await supervised.exec(
                 lambda: self,
                 *args,
@@ -218,10 +221,11 @@ class Session(asyncio.SubprocessProtocol):
         if self._has_told or self._why:
             return
         self._has_told = True
-        used = self.usage
+        self._read_note()
+        used, lasted = self.usage, self.ended_at - self._transport.get_extra_info("started_at")
         left = len(descendants.of(self._transport.program.shim)) if self._transport.program.has_family else 0
         usage = [used.user, used.system, used.peak_bytes] if used else None
-        self._tell(exit=self._transport.get_returncode(), usage=usage, left=left)
+        self._tell(exit=self._transport.get_returncode(), lasted=lasted, usage=usage, left=left, note=self._note)
         self._tell_gone()
 
     def _has_gone(self) -> None:
@@ -236,10 +240,16 @@ class Session(asyncio.SubprocessProtocol):
             self._is_over = True
             self._tell(gone=True)
 
+    def _read_note(self) -> None:
+        if self._script:
+            self._note = script_of.note(self._script).decode("latin-1")
+
     def _end(self) -> None:
         if self._script:
-            with contextlib.suppress(FileNotFoundError):
+            self._read_note()
+            with contextlib.suppress(OSError):  # it is gone, or no file any more
                 os.unlink(self._script)
+            self._script = ""
         if not self.gone.done():
             self.gone.set_result(None)
 

@@ -23,6 +23,7 @@ from .._core.family import Family
 from .._core.launch.base import P
 from .._core.log import LOG, STDERR_FD, STDOUT_FD, Log
 from .._core.process import DEVNULL, PIPE, STDOUT
+from .._core.screen import inert_line
 from .._core.status import Usage
 from .._core.survivor import Survivor
 from .far import WINDOW
@@ -86,8 +87,8 @@ class LinkLauncher(abc.ABC):
     ) -> tuple[asyncio.SubprocessTransport, P]:
         """Start a program, when there is a place for it; see `_core.launch.base`.
 
-        `env` is added to the environment that programs get there; `script` is a text for a file there, whose name becomes
-        the last argument.
+        `env` is added to the environment that programs get there; `script` is a text that the shell in the arguments is to
+        run, from a file there (see `_core.script`).
         """
         return await self._start(protocol, [os.fsdecode(word) for word in (program, *args)], **popen)
 
@@ -180,11 +181,12 @@ class Transport(asyncio.SubprocessTransport):
     @property
     def where(self) -> str:
         """The place of the program, for people."""
-        return self._link.where if self._link else "another machine"
+        return inert_line(self._link.where) if self._link else "another machine"
 
     async def start(self, link: Link, request: Mapping[str, Any]) -> Any:
         """Have it started there; the protocol."""
         self._link = link
+        self._started_at = time.monotonic()
         self.tell(start=request)
         await asyncio.shield(self._started)
         if self._file is not None:
@@ -217,7 +219,7 @@ class Transport(asyncio.SubprocessTransport):
             return
         told = json.loads(message)
         if "pid" in told:
-            self._pid, self._started_at = told["pid"], time.monotonic()
+            self._pid = told["pid"]
             self._protocol = self._make()
             self._protocol.connection_made(self)
             self._started.set_result(None)
@@ -277,6 +279,8 @@ class Transport(asyncio.SubprocessTransport):
     def _take_exit(self, told: dict[str, Any]) -> None:
         self._is_over = True
         self._returncode, self.left = told["exit"], told["left"]
+        self._protocol.ended_at = self._started_at + told["lasted"]  # we may have been busy when it came
+        self._protocol.note = told["note"].encode("latin-1")
         if told["usage"]:
             self._protocol.usage = Usage(*told["usage"])
         if self._stdin_is_pipe:

@@ -11,26 +11,17 @@ from typing import NamedTuple
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("", "_core/", "_core/launch/", "_remote/")  # empty there: ours import what is not needed
+_CORE = (
+    *("encoding", "errors", "family", "log", "log_writer", "pipe", "process_table"),
+    *("screen", "script", "status", "storage", "survivor", "turns", "value"),
+)
+_LAUNCH = (
+    *("base", "descendants", "guard", "inheritance", "mark", "poll_loop"),
+    *("shim", "supervised", "supervisor", "transport"),
+)
 _MODULES = (
-    *(
-        f"_core/{name}.py"
-        for name in (
-            "errors",
-            "family",
-            "log",
-            "log_writer",
-            "pipe",
-            "process_table",
-            "screen",
-            "status",
-            "storage",
-            "survivor",
-        )
-    ),
-    *(
-        f"_core/launch/{name}.py"
-        for name in ("base", "descendants", "guard", "mark", "poll_loop", "shim", "supervised", "supervisor")
-    ),
+    *(f"_core/{name}.py" for name in _CORE),
+    *(f"_core/launch/{name}.py" for name in _LAUNCH),
     *(f"_remote/{name}.py" for name in ("far", "far_dask", "far_ssh")),
 )
 

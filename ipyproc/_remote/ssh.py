@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import json
+import os
 import re
 import shlex
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncssh
+import asyncssh.config
 
 from . import near, parcel
 from .far_ssh import CLOSE, HEAD
@@ -46,6 +50,26 @@ def launcher(address: str) -> SSHLauncher:
     # a Host of ~/.ssh/config is told from another by its letters too, which urlsplit makes small
     host = next(iter(re.findall(re.escape(host), found.netloc, re.IGNORECASE)), host)
     return SSHLauncher(host, **{name: value for name, value in options.items() if value is not None})
+
+
+def is_configured(name: str) -> bool:
+    """Whether ~/.ssh/config says something of a host of this name that it does not say of any host.
+
+    A mistake in that file is told when somebody connects.
+    """
+    config = Path("~/.ssh/config").expanduser()
+    if not os.access(config, os.R_OK):
+        return False
+    other = re.sub(r"[^.:]+", lambda _: uuid.uuid4().hex, name)  # of the same form, for `Host !*.*`
+    try:
+        said, of_other = (
+            asyncssh.config.SSHClientConfig.load(None, [config], False, False, False, getpass.getuser(), (), host, ())
+            for host in (name, other)
+        )
+    except (OSError, KeyError, ValueError):  # ValueError: a line of it; KeyError, OSError: this user has no name
+        return False
+    # the name may stand in what is said: `HostName %h.example.org` for any host
+    return repr(said.get_options(False)) != repr(of_other.get_options(False)).replace(other, name)
 
 
 class SSHLauncher(near.LinkLauncher):
@@ -143,7 +167,8 @@ class SSHLauncher(near.LinkLauncher):
         name, data = parcel.packed()
         greeting = f"ipyproc {uuid.uuid4().hex} "
         there = await session.create_process(_command(self._python), encoding=None)
-        there.stdin.write(_boot(name, len(data), greeting) + data)
+        with contextlib.suppress(OSError):  # it has ended: what it said before is the reason
+            there.stdin.write(_boot(name, len(data), greeting) + data)
         for _ in range(_MOST_NOISE):
             line = (await there.stdout.readline()).decode(errors="replace")
             if greeting in line:
@@ -177,7 +202,10 @@ class _Connection:
     def send(self, number: int, message: bytes) -> None:
         """Send a message to a program."""
         if self.is_alive:
-            self._there.stdin.write(HEAD.pack(number, len(message)) + message)
+            with contextlib.suppress(
+                OSError
+            ):  # the channel has closed: `read` is about to hear it, and tells the program
+                self._there.stdin.write(HEAD.pack(number, len(message)) + message)
 
     def close_place(self, number: int) -> None:
         """End what is left there."""

@@ -65,7 +65,7 @@ export class Figures {
   }
 
   see(seen: boolean): void {
-    if (seen !== this.watched) this.send('watch', { id: this.id, on: seen });
+    if (seen || this.watched) this.send('watch', { id: this.id, on: seen });
     this.watched = seen;
   }
 }

@@ -1,12 +1,13 @@
-// Numbers of bytes for people.
+// Numbers of bytes for people, in the same words as the kernel's `status.size_words`.
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
-/** `783 B`, `412 MB`, `2.1 GB` */
+/** `783 B`, `9.4 kB`, `412 MB`, `2.1 GB` */
 export function size(bytes: number): string {
   const unit = unitOf(bytes);
-  const figure = bytes / 1000 ** unit;
-  return `${figure.toFixed(unit && figure < 9.95 ? 1 : 0)} ${UNITS[unit]}`;
+  const tenths = Math.round((10 * bytes) / 1000 ** unit);
+  const figure = unit && tenths < 100 ? (tenths / 10).toFixed(1) : Math.round(bytes / 1000 ** unit);
+  return `${figure} ${UNITS[unit]}`;
 }
 
 /** `12 of 100 MB` */

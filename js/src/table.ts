@@ -238,7 +238,7 @@ class Table implements View<Message> {
 
   /** A view that nobody sees costs the kernel nothing. */
   see(seen: boolean): void {
-    if (seen === this.watched) return;
+    if (!seen && !this.watched) return;
     this.watched = seen;
     this.send(seen ? 'ready' : 'bye', { view: this.view });
   }

@@ -12,7 +12,7 @@ export interface View<Message> {
   reconnect(): void;
   /** A key was pressed in it; true when JupyterLab must not have it. */
   key(event: KeyboardEvent): boolean;
-  /** It has come into the sight of somebody, or gone out of it. */
+  /** It is in the sight of somebody, which is said again and again, or has gone out of it. */
   see(seen: boolean): void;
   /** What changes with time alone; once a second while it is seen. */
   tick(): void;
@@ -20,15 +20,28 @@ export interface View<Message> {
 }
 
 const TICK_MS = 1000;
+const TICKS_OF_BEAT = 10; // the kernel forgets a view that has not said for 30 s that it is seen: a page that is closed says nothing
 
-const seen = new Set<{ tick(): void }>();
+/** What the clock needs of a view. */
+type Seen = Pick<View<never>, 'tick' | 'see'>;
+
+const seen = new Set<Seen>();
 let clock = 0;
+let ticks = 0;
+
+function tick(): void {
+  ticks++;
+  for (const view of seen) {
+    view.tick();
+    if (ticks % TICKS_OF_BEAT === 0) view.see(true);
+  }
+}
 
 /** One clock for all views: what they change at the same time is one frame of the page. */
-function tickWhileSeen(view: { tick(): void }, isSeen: boolean): void {
+function tickWhileSeen(view: Seen, isSeen: boolean): void {
   if (isSeen) seen.add(view);
   else seen.delete(view);
-  if (isSeen) clock ||= setInterval(() => seen.forEach((each) => each.tick()), TICK_MS);
+  if (isSeen) clock ||= setInterval(tick, TICK_MS);
   else if (!seen.size) {
     clearInterval(clock);
     clock = 0;
@@ -40,6 +53,7 @@ export function show<Message>(view: View<Message>, model: AnyModel, el: HTMLElem
   let inSight = false;
   const look = () => {
     const isSeen = inSight && !document.hidden;
+    if (isSeen === seen.has(view)) return;
     tickWhileSeen(view, isSeen);
     view.see(isSeen);
   };

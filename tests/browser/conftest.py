@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page
 
-from .lab import LabPage, LabServer, chromium, lab_server
+from .lab import CHROMIUM, LabPage, LabServer, chromium, lab_server
 
 FAILED_BEFORE = pytest.StashKey[int]()  # tests of this session
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs() -> None:
+    """What all tests here need: a browser, and the node that drives it, which may lack a library."""
+    if not CHROMIUM:
+        pytest.skip("needs chromium")
+    node = subprocess.run(
+        [sys.executable, "-m", "playwright", "--version"], capture_output=True, text=True, check=False
+    )
+    if node.returncode:
+        pytest.skip(f"needs playwright's node: {node.stderr.strip().partition(': ')[2]}")
 
 
 @pytest.fixture(scope="package")

@@ -188,7 +188,7 @@ def show_transcripts(page: Page, look: str) -> None:
     """Load a page with what stays in the notebook, for each end."""
     load(page, look)
     for name, label, command, rows in TRANSCRIPTS:
-        used = "CPU 1.84 s · peak 312.4 MB"
+        used = "CPU 1.84 s · peak 312 MB"
         page.evaluate(
             "(html) => document.querySelector('#cell').insertAdjacentHTML('beforeend', html)",
             transcript._html(State(name, label), command, "12.9 s", used, rows, ""),

@@ -27,11 +27,8 @@ def test_the_bar_the_rows_and_the_buttons(notebook, picture):
     )
     expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "2")
     picture("jobs-running")
-    if AXE.exists():
-        lab.page.evaluate(AXE.read_text())
-        assert (
-            lab.page.evaluate("axe.run('.ipyproc-jobs').then((found) => found.violations.map((each) => each.id))") == []
-        )
+    lab.page.evaluate(AXE.read_text())
+    assert lab.page.evaluate("axe.run('.ipyproc-jobs').then((found) => found.violations.map((each) => each.id))") == []
     (lab.server.root / "go").touch()
     expect(rows.locator(".ipyproc-jobs-what")).to_have_text(
         ["exited with status 3: no <b>such</b> sample", "reading 5", "reading 6", "reading 7"]

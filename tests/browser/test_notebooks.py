@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from .lab import LabPage
 
-pytestmark = pytest.mark.new_page
+pytestmark = [pytest.mark.new_page, pytest.mark.needs("curl", "xz")]
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("0[2-6]*.ipynb"))
 

@@ -82,3 +82,22 @@ def test_a_card_that_was_opened_is_opened_again_after_a_reload(notebook):
     table.get_by_role("button", name=re.compile("^Log")).click()
     lab.page.reload()
     expect(table.get_by_role("button", name=re.compile("^Log"))).to_have_attribute("aria-expanded", "false")
+
+
+def test_a_table_in_sight_says_so_again_and_again(notebook):
+    lab = notebook(
+        "%aproc --bg --proc p sleep 600",
+        "%aprocs",
+        "import asyncio\n"
+        "said_at = get_ipython().magics_manager.registry['AProcMagics']._live._views._said_at\n"
+        "before = list(said_at.values())\n"
+        "async with asyncio.timeout(60):\n"
+        "    while list(said_at.values()) == before: await asyncio.sleep(0.1)\n"
+        "await p.stop(0)\n"
+        "len(before), len(said_at)",
+    )
+    lab.run(1)
+    lab.run(2)
+    expect(lab.cell(2).get_by_role("status")).to_have_text("1 running, 0 ended")
+    lab.run(3)
+    expect(lab.output(3).last).to_have_text("(1, 1)", timeout=60_000)

@@ -135,7 +135,8 @@ async def ours(count: int, workers: int, retry_lost: int) -> Run:
         except TimeoutError:
             run.fault(f"pending: {work!r}")
             return run
-        run.seconds = time.monotonic() - began
+        finally:
+            run.seconds = time.monotonic() - began
         if not killed.is_set():
             run.fault("no worker was killed")
         for job, done in zip(work.jobs, results, strict=True):

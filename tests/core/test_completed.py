@@ -93,6 +93,12 @@ async def test_usage():
     code = "x = b'1' * 80_000_000\nwhile __import__('time').process_time() < 0.3: pass"
     usage = (await ipyproc.run(sys.executable, "-c", code)).usage
     assert 0.3 <= usage.user + usage.system < 30 and 80_000_000 < usage.peak_bytes < 200_000_000
+    for small in (("true",), ("sleep", "0.01"), ("sh", "-c", "echo; :")):  # the shim had more before their exec
+        usage = (await ipyproc.run(*small)).usage
+        assert usage.peak_bytes is None and "peak" not in str(usage), small
+    piped = await ipyproc.run("true").pipe(sys.executable, "-c", "x = b'1' * 80_000_000")
+    assert 80_000_000 < piped.usage.peak_bytes < 200_000_000
+    assert str(ipyproc.Usage(0.25, 0.5, None)) == "0.75 s of CPU"
     assert str(ipyproc.Usage(0.25, 0.5, 7_900_000_000)) == "0.75 s of CPU, 7.9 GB at the peak"
 
 

@@ -1,6 +1,9 @@
 """One tree of errors: each is also the standard one, says what is known, and survives pickling with all of it."""
 
 import asyncio
+import errno
+import importlib
+import os
 import pickle
 import re
 import signal
@@ -11,7 +14,9 @@ from pathlib import Path
 import pytest
 
 import ipyproc
-from ipyproc._core.advice import advice, near_program
+from ipyproc._core import launch
+from ipyproc._core.advice import advice, near_program, says_failure
+from ipyproc._core.failed_command import FailedCommand
 from ipyproc._core.status import Usage
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -20,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 def made(kind, *args, **keywords):
     error = kind(*args, **keywords)
     error.name, error.log, error.advice = "a name", Path("/var/tmp/x.log"), "advice"
+    error.last_words, error.failed_command = "last words", FailedCommand("line 4: `x`", 3, "a script")
     error.add_note("a note")
     return error
 
@@ -41,7 +47,10 @@ def test_pickles_with_all_attributes(error, protocol):
     copy = pickle.loads(pickle.dumps(error, protocol))
     assert type(copy) is type(error)
     assert (vars(copy), copy.args, str(copy)) == (vars(error), error.args, str(error))
-    for name in ("cmd", "name", "returncode", "stdout", "output", "stderr", "log", "advice"):
+    for name in (
+        *("cmd", "name", "returncode", "stdout", "output", "stderr", "log", "advice"),
+        *("last_words", "failed_command"),
+    ):
         assert getattr(copy, name) == getattr(error, name)
 
 
@@ -79,6 +88,39 @@ async def failure(*args, **keywords):
     with pytest.raises(ipyproc.ProcessError) as caught:
         await ipyproc.run(*args, **keywords)
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ls: cannot access '/nosuch': No such file or directory", True),
+        ("=== 1 failed, 3 passed, 1 warning in 0.12s ===", True),
+        ("ValueError: no", True),
+        ("x\nFATAL: it is over\ny", True),
+        ("x.py:3: DeprecationWarning: this will be an error some day", False),
+        ("WARNING: an error may follow", False),
+        ("12 passed\nall is well", False),
+        ("unfailing work", False),
+        ("", False),
+    ],
+)
+def test_what_says_that_it_failed(text, says):
+    assert says_failure(text) is says
+
+
+async def test_the_stream_that_says_why_is_shown(program):
+    error = await failure(*program("err", "a stray word", "out", "1 failed", "exit", 1))
+    assert (error.last_words, error.stdout, error.stderr) == ("1 failed", "1 failed", "a stray word")
+    error = await failure(*program("err", "an error", "out", "1 failed", "exit", 1))
+    assert error.last_words == "an error"
+    error = await failure(*program("out", "one", "err", "two", "exit", 1))
+    assert error.last_words == "two"
+    error = await failure("sh", "-c", "echo one >&2; sleep 0.05; echo two; exit 1")
+    assert error.last_words == "one\ntwo" and str(error).endswith("exited with status 1\none\ntwo")
+    done = await ipyproc.run(*program("err", "a stray word", "out", "1 failed", "exit", 1), check=False)
+    assert done.full_outcome == "exited with status 1: 1 failed"
+    done = await ipyproc.run(*program("out", "1 row", "exit", 1), check=False)
+    assert done.full_outcome == "exited with status 1"
 
 
 async def test_exit_by_status(program):
@@ -132,15 +174,22 @@ async def one_process():
 async def test_killed_by_nobody_we_know(script):
     error = await failure("sh", "-c", script)
     assert error.returncode in (-9, 137)
-    assert "probably out of memory (nobody stopped it from here" in str(error)
-    if sys.platform == "linux":
-        assert re.search(r"; its peak was [\d.]+ [kM]B\)", error.advice)
+    little = "nobody stopped it from here, and it had little memory"
+    assert error.advice == (
+        little if sys.platform == "linux" else "probably out of memory (nobody stopped it from here)"
+    )
 
 
 def test_advice_names_the_peak():
     usage = Usage(1.0, 0.5, 7_900_000_000)
     assert advice(-9, "", usage) == "probably out of memory (nobody stopped it from here; its peak was 7.9 GB)"
     assert advice(137, "", usage) == advice(-9, "", usage)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="supervisors are for Linux")
+async def test_a_killed_program_that_had_much_memory_was_probably_out_of_it():
+    error = await failure(sys.executable, "-c", "import os; x = b'1' * 80_000_000; os.kill(os.getpid(), 9)")
+    assert re.search(r"out of memory \(nobody stopped it from here; its peak was (8|9|1\d)\d(\.\d)? MB\)", error.advice)
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
@@ -167,6 +216,21 @@ async def test_status_126_of_a_shell(shell, tmp_path):
         (127, "zsh:1: command not found: zqxxq", "zqxxq was not found"),
         (127, "env: ‘zqxxq’: No such file or directory", "zqxxq was not found"),
         (127, "/tmp/a.sh: line 3: zqxxq: command not found", "zqxxq was not found"),
+        (
+            127,
+            "/usr/bin/env: ‘python3\\r’: No such file or directory",
+            "a script asks for python3 with a carriage return",
+        ),
+        (
+            127,
+            "a.sh: line 2: $'\\r': command not found",
+            "a script asks for a command with a carriage return behind it: its lines",
+        ),
+        (
+            127,
+            "a.sh: line 3: $'ls\\r': command not found",
+            "a script asks for ls with a carriage return behind it: its lines end",
+        ),
         (126, "env: ‘/etc/passwd’: Permission denied", "/etc/passwd is not executable"),
         (141, "", "what read its output ended first"),
         (1, "x: command not found", ""),
@@ -194,6 +258,91 @@ async def test_what_cannot_start_is_an_oserror():
     for command, kind in ((["nosuchprogram"], FileNotFoundError), (["/tmp"], IsADirectoryError)):
         with pytest.raises(kind):
             await ipyproc.run(command)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the words are those for Linux")
+@pytest.mark.parametrize(
+    ("content", "kind", "said"),
+    [
+        (
+            b"#!/bin/bash\r\necho\r\n",
+            FileNotFoundError,
+            r"the interpreter '/bin/bash\r', which is not there: its lines end with CR LF",
+        ),
+        (
+            b"#! /opt/nosuch/sh -e\n",
+            FileNotFoundError,
+            "the interpreter '/opt/nosuch/sh', which is not there; there is /",
+        ),
+        (b"#!/nosuchq\n", FileNotFoundError, "its #! line names the interpreter '/nosuchq', which is not there: "),
+        (b"#!nosuchq", FileNotFoundError, "its #! line names the interpreter 'nosuchq', which is not there: "),
+        (b"#!/tmp\n", PermissionError, "its #! line names the interpreter '/tmp', which is a directory: "),
+        (
+            b"#!/etc/passwd\n",
+            PermissionError,
+            "its #! line names the interpreter '/etc/passwd', which is not executable: ",
+        ),
+        (b"#!OTHER\n", FileNotFoundError, "its #! line names the interpreter '/nosuchq', which is not there: "),
+        (b"#!/\x1b]0;x\xff\n", FileNotFoundError, r"the interpreter '/\x1b]0;x\udcff', which is not there: "),
+        (b"", OSError, "not a program: no #! line and no known format: "),
+    ],
+)
+@pytest.mark.parametrize("launcher", ["portable", "supervised"])
+async def test_a_script_whose_interpreter_is_not_there(tmp_path, monkeypatch, content, kind, said, launcher):
+    monkeypatch.setattr(launch, "best", lambda: importlib.import_module(f"ipyproc._core.launch.{launcher}"))
+    other, script = tmp_path / "other", tmp_path / "script"
+    other.write_bytes(b"#!/nosuchq\n")
+    script.write_bytes(content.replace(b"OTHER", os.fsencode(other)))
+    for each in (other, script):
+        each.chmod(0o755)
+    for command, more in (
+        (str(script), {}),
+        ("script", {"env": {"PATH": str(tmp_path)}}),
+        ("./script", {"cwd": tmp_path}),
+    ):
+        with pytest.raises(kind) as caught:
+            await ipyproc.run(command, **more)
+        assert said in str(caught.value) and str(caught.value).endswith(f": {command!r}"), str(caught.value)
+
+
+async def test_a_program_whose_loader_is_not_there(tmp_path):
+    path = tmp_path / "program"
+    data = Path("/bin/true").resolve().read_bytes()
+    path.write_bytes(
+        data.replace(b"/ld-linux", b"/ld-LINUX") if b"/ld-linux" in data else data.replace(b"/ld-musl", b"/ld-MUSL")
+    )
+    path.chmod(0o755)
+    with pytest.raises(FileNotFoundError, match="it is there, but not the loader that it names"):
+        await ipyproc.run(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits are those of Linux")
+async def test_what_is_too_long_is_named(monkeypatch):
+    limit = 32 * os.sysconf("SC_PAGE_SIZE")
+    big = "ü" * (limit // 2)
+    for command, more, said in (
+        (
+            ["ls", "a", big],
+            {},
+            f"argument 2 is too long: {limit + 1:,} bytes, and the operating system takes {limit:,} for one; a file",
+        ),
+        (
+            ["ls"],
+            {"env": {"A": "b", "BIG": big}},
+            f"the environment variable BIG is too long: {limit + 5:,} bytes, and the",
+        ),
+        (["echo " + big], {"shell": True}, "the line for the shell is too long: "),
+    ):
+        with pytest.raises(OSError, match=re.escape(said)) as caught:
+            await ipyproc.run(*command, **more)
+        assert caught.value.errno == errno.E2BIG and len(str(caught.value)) < 300
+    with pytest.raises(
+        OSError, match=r"the arguments \(\d,\d{3},\d{3} bytes\) and the environment variables \(6 bytes\) together are"
+    ):
+        await ipyproc.run(["ls", *["x" * (limit // 2)] * 140], env={"A": "bcd"})
+    assert (await ipyproc.run("printenv", "A", env={**os.environ, "A": "x" * (limit - 3)})).stdout == "x" * (
+        limit - 3
+    ) + "\n"
 
 
 @pytest.mark.parametrize(

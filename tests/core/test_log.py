@@ -6,6 +6,7 @@ import gc
 import os
 import random
 import re
+import shutil
 import time
 import warnings
 
@@ -248,6 +249,15 @@ def test_the_gap_grows_with_the_log():
     end(made)
 
 
+@pytest.mark.parametrize("free", [0, 1])
+def test_a_log_has_a_limit_on_a_full_disk_too(free, monkeypatch):
+    monkeypatch.setattr(storage, "free_bytes", lambda: free)
+    made = flood(log.Log(), 50_000)
+    assert made.dropped > 3_000_000 and made.path.stat().st_blocks * 512 < 1_300_000
+    assert made.read(0, 100) == LINE % 0 and made.read(-100) == LINE % 49_999
+    end(made)
+
+
 def test_where_a_file_can_have_no_hole_the_log_ends_at_its_limit(monkeypatch):
     monkeypatch.setattr(log_writer, "punch", lambda *_: False)
     made = flood(log.Log(limit=1_000_000), 20_000)
@@ -363,15 +373,113 @@ def test_files_that_somebody_removes_or_cuts_are_no_error(filled, ended):
             spoil(path)
             [*made.pieces(), *reading]
             assert 0 <= made.offset_of(500, {2}) <= made.bytes and made.lines_before(5000, {1}) >= 0
-            made.tail(), made.text(1), made.read(-50)
+            made.tail(), made.joined(-50), made.last_bytes(50, 1)
     if not ended:
         made.write(1, b"more\n")
         end(made)
 
-    async def main():
+
+def values(made):
+    """All that is a value, and not for showing."""
+
+    async def read():
         return await made.reader(1).read()
 
-    assert len(asyncio.run(main())) <= made.bytes
+    async def lines():
+        return [line async for line in made.reader(1)]
+
+    reader = made.reader(1)
+    return [
+        made.read,
+        made.data,
+        lambda: made.data({1}),
+        lambda: made.text(1),
+        lambda: reader.text,
+        lambda: asyncio.run(read()),
+        lambda: asyncio.run(lines()),
+    ]
+
+
+@pytest.mark.parametrize("how", ["removed", "cut", "exchanged"])
+def test_a_value_of_what_somebody_has_removed_is_an_error(filled, how):
+    made, _ = filled
+    assert all(value() for value in values(made)) and made.missing() == ""
+    if how == "cut":
+        os.truncate(made.path, made.bytes - 70_000)
+    elif how == "exchanged":
+        other = made.path.with_suffix(".other")
+        other.write_bytes(b"x" * made.bytes)
+        other.replace(made.path)
+    else:
+        made.path.unlink()
+    words = f"70.0 kB of the output are not there: somebody has cut its log, {made.path}"
+    if how != "cut":
+        words = f"the output is not there any more: somebody has removed its log, {made.path}"
+    for value in values(made):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            value()
+    assert len(made.joined()) == (made.bytes - 70_000 if how == "cut" else 0)
+    made.path.unlink(missing_ok=True)
+
+
+def test_a_value_whose_stream_nobody_can_tell_is_an_error(filled):
+    made, written = filled
+    made._index_path.unlink()
+    with pytest.raises(ValueError, match="cannot be told apart: somebody has removed the index"):
+        made.text(1)
+    assert made.data() == joined(written)
+
+
+def test_a_value_of_what_was_dropped_is_an_error(monkeypatch):
+    made = flood(log.Log(limit=1_000_000), 40_000, 2000)
+    end(made)
+    for value in values(made)[1:-1]:  # what is read, and lines, go on behind what was dropped
+        with pytest.raises(
+            ValueError, match=r"MB of the output are not there: its log has reached its limit; the rest is in"
+        ):
+            value()
+    made.path.unlink()
+    made = made_of([(1, b"a" * 3000)])
+    full(made._fds[0])
+    with pytest.warns(RuntimeWarning, match="output is being lost"):
+        made.write(2, b"lost")
+    end(made)
+    assert made.text(1) == "a" * 3000, "of this stream all is there"
+    with pytest.raises(ValueError, match=r"4 B of the output are not there: No space left on device; the rest"):
+        made.text(2)
+    made.path.unlink()
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+def test_a_directory_that_is_removed_while_a_program_writes_takes_nothing_along(at, tmp_path, monkeypatch):
+    """Cleaners of /tmp do so, by age. What is written can be read as long as the log is there."""
+    monkeypatch.setenv("IPYPROC_LOG_DIR", str(tmp_path))
+    monkeypatch.setattr(storage, "_directory", None)
+    made = log.Log()
+    for number, (stream, data) in enumerate([(1, b"one\n"), (2, b"two\n"), (1, b"x" * 100_000 + b"\n")]):
+        if number == at:
+            shutil.rmtree(made.path.parent)
+        made.write(stream, data)
+    if at == 3:
+        shutil.rmtree(made.path.parent)
+    end(made)
+    assert made.ended and not made.path.exists() and made.failure == "" and made.dropped == 0
+    assert made.data() == b"one\ntwo\n" + b"x" * 100_000 + b"\n"
+    if at < 2:  # before there was an index
+        with pytest.raises(ValueError, match="cannot be told apart"):
+            made.text(1)
+    else:
+        assert made.text(2) == "two\n" and made.data({1}) == b"one\n" + b"x" * 100_000 + b"\n"
+    storage._directory = None
+
+
+def test_zeros_that_a_file_system_writes_as_a_hole_are_no_gap(monkeypatch):
+    made = log.Log(frozenset({1}), limit=1 << 20)
+    made.write(1, b"a\n")
+    os.ftruncate(made._fds[0], 300_000)  # as ZFS does with what compresses to nothing
+    made.bytes = made.bytes_of[1] = 300_000
+    made.end(1)
+    assert made.data() == b"a\n" + bytes(299_998)
 
 
 # --- how long the files stay -------------------------------------------------------------------------------------
@@ -422,6 +530,8 @@ def test_a_log_of_a_program_that_did_not_start_goes_at_once():
         ([(1, b"a\x1b"), (2, b"[A"), (1, b"[1;"), (2, b"x"), (1, b"3H")], 8),
         ([(1, b"a\x1b["), (1, b"m\n"), (1, b"A")], None),
         ([(1, b"\x1b]0;t\x07"), (2, b"\x1b7")], 6),
+        ([(1, b"a\x1bP0"), (1, b";1"), (1, b"q#0~~\n")], 6),
+        ([(1, b"\x1bP1;1|17/a\x1b\\"), (1, b"\x1b_Gm=1;QUJD\x1b\\")], None),
     ],
 )  # fmt: skip
 def test_the_first_sequence_that_may_change_other_lines_is_known(writes, moved_at):

@@ -3,10 +3,14 @@
 import asyncio
 import os
 import resource
+import signal
+import sys
 
+import psutil
 import pytest
 
 import ipyproc
+from ipyproc._core.launch import supervised
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -135,3 +139,26 @@ async def test_usage_is_that_of_all(monkeypatch):
     monkeypatch.setattr(ipyproc.Process, "usage", usage, raising=False)
     done = await ipyproc.run("true").pipe("true")
     assert done.usage == ipyproc.Usage(2.0, 1.0, 100) and os.fspath(done.log.path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="shims hold programs on Linux only")
+async def test_a_program_that_is_lost_while_it_starts_is_started_again_with_those_before_it(program, monkeypatch):
+    begun = []
+    begin = supervised.Program.start
+
+    async def begin_or_kill_the_second(self, request, fds):
+        begun.append(self)
+        if len(begun) == 2:
+            supervisor = psutil.Process(supervised.supervisor_pid())
+            shims = [each for each in supervisor.children() if not each.children()]
+            for shim in shims:
+                shim.send_signal(signal.SIGKILL)
+            psutil.wait_procs(shims)
+        return await begin(self, request, fds)
+
+    monkeypatch.setattr(supervised.Program, "start", begin_or_kill_the_second)
+    with pytest.raises(ipyproc.ProcessLost, match="the shim was killed"):
+        await ipyproc.run(*program("stall")).pipe("cat")
+    begun.clear()
+    done = await ipyproc.run("seq", "5", retry_lost=1).pipe("tail", "-n", "1")
+    assert (done.lines, [each.returncode for each in done.processes], len(begun)) == (["5"], [0, 0], 4)

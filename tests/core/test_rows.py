@@ -1,5 +1,6 @@
 """Any rows of a log at once, the same as if all of it had gone through a screen; however large it is."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from ipyproc._core import log
 from ipyproc._core.rows import Rows, ends
 from ipyproc._core.screen import LONGEST, WINDOW, Screen
+from ipyproc._core.turns import done
 
 BOTH = {1, 2}
 
@@ -342,7 +344,7 @@ def test_the_ends_of_the_output_are_within_their_bounds_and_their_note_is_exact(
     writes = [*numbered(count), (1, b"\x1b[A\x1b[B" if moves else b"")]
     rows = rows_of(writes)
     first = min(first, rows.total)
-    found = ends(rows, cost, head, tail, lines, first)
+    found = done(ends(rows, cost, head, tail, lines, first))
     notes = [number for number, row in enumerate(found) if row.stream == 0]
     whole = rows.read_all(first, rows.total)
     if not notes:
@@ -364,10 +366,10 @@ def test_the_ends_of_the_output_are_within_their_bounds_and_their_note_is_exact(
 
 def test_the_ends_say_that_lines_are_cut_and_what_is_not_in_the_log():
     rows = rows_of([(1, b"x" * (LONGEST + 1) + b"\n")])
-    assert "not all of each line is shown" in ends(rows, cost, 10**6, 10**6, 100)[-1].plain
+    assert "not all of each line is shown" in done(ends(rows, cost, 10**6, 10**6, 100))[-1].plain
     rows.log.path.unlink()
     rows = followed(end(made_of(numbered(100_000), limit=300_000)))
-    assert "are not in the log: its limit, or a full disk" in ends(rows, cost, 1000, 1000, 10)[-1].plain
+    assert "are not in the log: its limit, or a full disk" in done(ends(rows, cost, 1000, 1000, 10))[-1].plain
     rows.log.path.unlink()
 
 
@@ -417,7 +419,7 @@ def test_to_read_rows_is_little_work_however_long_they_are(line):
     assert rows.read(100, 200)
     assert time.process_time() - began < 0.1
     began = time.process_time()
-    assert ends(rows, lambda row: len(row.ansi.encode()), 20_000, 20_000, 100)
+    assert done(ends(rows, lambda row: len(row.ansi.encode()), 20_000, 20_000, 100))
     assert time.process_time() - began < 0.5
 
 
@@ -432,3 +434,33 @@ def test_a_slice_of_moves_is_short():
         more = rows.follow()
         slices.append(time.process_time() - began)
     assert max(slices) < 0.05
+
+
+@pytest.mark.parametrize("size", [5_000, 100_000, 3_000_000])
+def test_an_image_is_one_row_that_counts_what_is_left_out(size):
+    made = log.Log(frozenset({1}))
+    image = b"a\x1b]1337;File=inline=1:" + b"SECRET" * (size // 6) + b"\x07b\n"
+    made.write(1, b"before\n" + image + b"after\n")
+    made.end(1)
+    rows = Rows(made, {1})
+    while rows.follow():
+        pass
+    shown = [row.plain for row in rows.read(0, 1) + rows.read(1, 1) + rows.read(2, 1)]
+    assert (shown[0], shown[2], rows.total) == ("before", "after", 3)
+    text, count = re.fullmatch(r"(ab?) … (\d+) more characters", shown[1]).groups()
+    assert text.startswith("a") and 0 <= len(image) - int(count) < 40
+    if size <= 100_000:  # of a longer line, what is found in a part of it counts
+        assert [number for number in rows.find("ECRETS", case=True) if number is not None] == []
+
+
+def test_an_image_of_many_lines_is_one_row():
+    made = log.Log(frozenset({1}))
+    made.write(1, b"before\n")
+    for part in (b"\x1bP0;1", b"q", *[b"#0;2;0;0;0~~@@vv$-\n"] * 500, b"\x1b", b"\\\nafter\n"):
+        made.write(1, part)
+    made.end(1)
+    rows = Rows(made, {1})
+    while rows.follow():
+        pass
+    shown = [row.plain for row in rows.read_all(0, rows.total)]
+    assert (shown[0], shown[2:]) == ("before", ["after"]) and shown[1].startswith(" … 95")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime
 import fractions
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,10 +151,18 @@ def test_ctrl_c_in_a_script(program):
 
 async def test_a_descendant_that_holds_the_output_holds_nobody_up(program, tmp_path):
     done = await ipyproc.run(*program("out", "a", "fork", "wait", tmp_path / "go", "out", "late"))
-    assert done.stdout == "a\n" and not done.log.ended
+    with pytest.warns(RuntimeWarning, match="has ended, but a process that it has left holds its output open") as told:
+        assert done.stdout == "a\n" and not done.log.ended
+    assert told[0].filename == __file__
     (tmp_path / "go").touch()
     await done.log.finished()
     assert done.stdout == "a\nlate\n"
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+async def test_what_a_process_substitution_writes_is_waited_for():
+    done = await ipyproc.run("bash", "-c", "exec > >(sleep 0.6; cat); echo all")
+    assert done.stdout == "all\n"
 
 
 async def test_a_lost_program_is_an_error(program):

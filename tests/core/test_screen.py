@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ipyproc._core import screen, status
+from ipyproc._core import screen, status, value
 from ipyproc._core.screen import LONGEST, WINDOW, Screen, rows
 
 from ..hostile import HEAVY, OUTPUTS
@@ -168,8 +168,50 @@ def test_clearing_the_screen_and_drawing_again_keeps_what_scrolled_out():
     ],
 )
 def test_styles(sgr, expected):
-    assert screen.styled("", sgr) == expected
     assert ansi(b"\x1b[%bmx" % sgr.encode()) == (f"^[0;{expected}mx^[0m" if expected else "x")
+
+
+CODES = st.one_of(
+    st.sampled_from([0, 1, 3, 4, 7, 9, 22, 23, 24, 27, 29, *range(30, 38), 39, *range(40, 48), 49]).map(str),
+    st.sampled_from([*range(90, 98), *range(100, 108)]).map(str),
+    st.tuples(st.sampled_from([38, 48]), st.integers(0, 255)).map(lambda found: "{};5;{}".format(*found)),
+    st.tuples(st.sampled_from([38, 48]), *[st.integers(0, 255) | st.sampled_from([38, 48, 5, 2, 0])] * 3).map(
+        lambda found: "{};2;{};{};{}".format(*found)
+    ),
+)
+SGR = st.one_of(st.just(""), st.lists(CODES, max_size=5).map(";".join)).map(lambda codes: f"\x1b[{codes}m")
+
+
+def looks(text):
+    """Each character of one line as pyte shows it."""
+    pyte = pytest.importorskip("pyte")
+    terminal = pyte.Screen(200, 1)
+    pyte.Stream(terminal).feed(text)
+    return [terminal.buffer[0][column] for column in range(200)]
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(SGR, st.text("ab ", max_size=3)), max_size=30))
+def test_styles_are_those_that_pyte_shows(parts):
+    data = "".join(sgr + text for sgr, text in parts) + "x"
+    assert looks(rows([(1, data.encode())])[0].ansi) == looks(data)
+
+
+def test_no_colour_is_taken_for_another_or_left_behind():
+    every = [f"5;{number}" for number in range(256)]
+    every += [
+        f"2;{red};{green};{blue}" for red in range(0, 256, 3) for green, blue in ((0, 7), (1, 7), (48, 5), (5, 38))
+    ]
+    for layer in (38, 48):
+        for before, after in zip(every, [*every[1:], every[0]], strict=True):
+            line = f"\x1b[{layer};{before}mA\x1b[{layer};{after}mB\x1b[{layer + 1}mC"
+            assert ansi(line.encode()) == f"^[0;{layer};{before}mA^[0;{layer};{after}mB^[0mC"
+
+
+def test_the_longest_style_is_read_back_whole():
+    style = "1;2;3;4;7;9;38;2;10;20;30;48;2;40;50;60"
+    once = ansi(f"\x1b[{style}mx".encode())
+    assert once == f"^[0;{style}mx^[0m" and ansi(once.replace("^", "\x1b").encode()) == once
 
 
 def test_styles_stand_where_they_were_written():
@@ -214,19 +256,48 @@ def test_styles_stand_where_they_were_written():
 )
 def test_everything_else_leaves_no_trace(inert):
     assert plain(b"a" + inert + b"b") == ["ab"]
-    assert screen.text(b"a" + inert + b"b\rA") == "Ab"
-    assert screen.text(b"a" + inert + b"b") == screen.inert((b"a" + inert + b"b").decode()) == "ab"
+    assert screen.inert((b"a" + inert + b"b").decode()) == "ab"
 
 
-@pytest.mark.parametrize("start", [b"\x1b]0;t", b"\x1bPq", b"\x1b[3", b"\x1b", b"\x1b("])
+@pytest.mark.parametrize("start", [b"\x1b]0;t", b"\x1bP", b"\x1b_Gm=1;", b"\x1b[3", b"\x1b", b"\x1b("])
 def test_what_is_not_terminated_ends_with_its_line(start):
     assert plain(b"a" + start + b"\nb") == ["a", "b"]
     assert plain(b"a" + start) == ["a"]
 
 
-def test_strings_are_inert_up_to_a_length():
-    assert plain(b"\x1b]0;" + b"x" * 4000 + b"\x07y") == ["y"]
-    assert len(plain(b"\x1b]0;" + b"x" * 9000 + b"\x07y")[0]) == 9000 + 3 - 4096
+IMAGES = {
+    "iTerm2": b"\x1b]1337;File=inline=1;size=%d:%s\x07",
+    "kitty": b"\x1b_Gf=100,a=T,s=%d;%s\x1b\\",
+    "sixels": b"\x1bP0;1;%dq%s\x1b\\",
+    "sixels, C1": b"\x1bP0;1;%dq%s\xc2\x9c",
+}
+
+
+@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+@pytest.mark.parametrize("size", [4000, 100_000])
+def test_an_image_is_passed_over_whole_and_counted(image, size):
+    data = b"a" + image % (1, b"QUJD" * (size // 4)) + b"b\nc"
+    count = f" … {len(data.decode()) - 5} more characters" if size > 4096 else ""
+    first, second = plain(data)
+    assert (re.sub(r"\d+", "", first), second) == (re.sub(r"\d+", "", f"ab{count}"), "c")
+    if count:
+        assert 0 <= size - int(re.findall(r"\d+", first)[0]) + 40 < 60
+    for cut in (1, 2, 3, 4, 9, 5000, len(data) - 6, len(data) - 5, len(data) - 4):
+        assert seen([(1, data[:cut]), (2, b"\x1b]0;t"), (1, data[cut:])]) == seen([(1, data)])
+
+
+def test_sixels_go_over_line_ends_and_no_other_string_does():
+    lines = b"\n".join([b"#0;2;0;0;0~~@@vv$-"] * 1000)
+    assert plain(b"\x1bPq" + lines + b"\x1b\\b\n")[0].startswith("b … 190")
+    assert plain(b"\x1bPq" + lines[:40] + b"\x1b[1mb\n") == ["b"], "another sequence ends them"
+    assert plain(b"\x1b]0;a\nb\x07") == ["", "b"]
+
+
+def test_a_string_without_an_end_is_passed_over_up_to_a_length(monkeypatch):
+    monkeypatch.setattr(screen, "_LONGEST_STRING", 10_000)
+    data = b"\x1bPq" + b"x" * 17_997 + b"\n" + b"b"
+    first, second = (text for _, text in seen((1, data[at : at + 4000]) for at in range(0, len(data), 4000)))
+    assert first.startswith("x" * 6000 + " … 11") and second == "b"
 
 
 def test_bidi_controls_are_named():
@@ -353,7 +424,7 @@ def test_any_cut_of_anything_is_the_same_and_nothing_in_it_acts(parts, random):
         assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", row.plain)
         assert CANONICAL.sub("", row.ansi.replace("\x1b[0m", "")) == row.plain
         assert [again.ansi for again in rows([(1, row.ansi.encode() + b"\n")])] == [row.ansi], "ansi is canonical"
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", screen.text(data))
+    assert not re.search(r"[\r\b\x1b]", value.text(data))
 
 
 HOSTILE = {
@@ -524,43 +595,6 @@ def test_the_bar_of_pip_leaves_one_line():
         ["━━━━━━━━━━", "1.0/1.0", "kB"],
         ["Installed"],
     ]
-
-
-# --- text for a variable -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (b"", ""),
-        (b"a\tb\n\nc\n", "a\tb\n\nc\n"),
-        (b"a\r\nb\r\n", "a\nb\n"),
-        (b"10%\r100%\ndone", "100%\ndone"),
-        (b"a\n10%\r100%", "a\n100%"),
-        (b"one\ntwo\x1b[A\rONE\n\n", "ONE\ntwo\n"),
-        (b"\x1b[31mred\x1b[0m\n", "red\n"),
-        (b"\x1b[31mred\x1b[0m\x1b[K\n", "red\n"),
-        ("é€\xff\n".encode(), "é€\xff\n"),
-        (b"\xff\n", "\ufffd\n"),
-        (b"x" * 30_000 + b"\n", "x" * 30_000 + "\n"),
-        (b"\x1b[1m" + b"x" * 30_000 + b"\r\n", "x" * 30_000 + "\n"),
-        (b"x" * 30_000 + b"\rX", "X" + "x" * 9_999 + " … 20000 more characters"),
-    ],
-)  # fmt: skip
-def test_text(data, expected):
-    assert screen.text(data) == expected
-
-
-@given(st.text(st.characters(max_codepoint=127, exclude_categories=["Cc"], include_characters="\n\t")))
-def test_plain_text_is_itself(text):
-    assert screen.text(text.encode()) == text
-    assert screen.is_plain(text.encode())
-
-
-def test_text_of_much_output_is_that_of_its_rows():
-    data = b"".join(b"%d\r\x1b[A\x1b[2K%d\n\n" % (number, -number) for number in range(15_000))
-    expected = [row.plain for row in rows([(1, data)])]
-    assert len(data) > 4 * screen._PIECE and screen.text(data) == "".join(f"{line}\n" for line in expected)
 
 
 def test_a_row_says_what_it_is():

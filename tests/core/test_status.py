@@ -1,8 +1,14 @@
 """Figures for people: none that rounding makes look wrong."""
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 
 from ipyproc._core.status import duration_words, size_words
+
+WORDS_OF_THE_PAGE = Path(__file__).parents[2] / "js" / "tests" / "words.test.ts"
 
 
 @pytest.mark.parametrize(
@@ -13,9 +19,8 @@ def test_spans_of_time(seconds, words):
     assert duration_words(seconds) == words
 
 
-@pytest.mark.parametrize(
-    ("count", "words"),
-    [(783, "783 B"), (1000, "1.0 kB"), (999_940, "999.9 kB"), (999_960, "1.0 MB"), (5 * 10**15, "5000.0 TB")],
-)
-def test_sizes(count, words):
-    assert size_words(count) == words
+def test_sizes_are_written_as_in_the_page():
+    table = re.search(r"const SIZES = (\[.*?\n\]);", WORDS_OF_THE_PAGE.read_text(), re.DOTALL)[1]
+    sizes = [tuple(each) for each in ast.literal_eval(table)]
+    assert len(sizes) > 10
+    assert [(count, size_words(int(count))) for count, _ in sizes] == sizes

@@ -1,5 +1,6 @@
 """Logs are private, and what ended processes left is cleared by a policy; what is in use is never touched."""
 
+import errno
 import os
 import shutil
 import stat
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ipyproc._core import log, log_writer, storage
+from ipyproc._core import joblog, log, log_writer, storage
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -35,8 +36,14 @@ def left_behind(parent, name, *, size=0, days=0.0, mode=0o700):
     (folder / "lock").touch()
     (folder / "x.log").write_bytes(os.urandom(size))
     folder.chmod(mode)
-    os.utime(folder, (time.time() - days * DAY,) * 2)
+    age(folder, days)
     return folder
+
+
+def age(folder, days):
+    """Nothing in it was written since so many days."""
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (time.time() - days * DAY,) * 2)
 
 
 def names(parent):
@@ -70,6 +77,22 @@ def test_all_is_private_whatever_the_umask(umask, parent):
     assert [stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()] == [0o600] * 3
     made.close()
     storage._directory = None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no umask")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_file_that_the_user_names_is_made_as_a_shell_makes_it(umask, mode, tmp_path):
+    """Others may be meant to read it; a file that is there stays theirs to whom it was given."""
+    before = os.umask(umask)
+    try:
+        log.Log(file=tmp_path / "log").discard()
+        joblog.JobLog(tmp_path / "jobs").__exit__(None, None, None)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("log", "jobs")] == [mode] * 2
+    (tmp_path / "log").chmod(0o640)
+    log.Log(file=tmp_path / "log").discard()
+    assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == 0o640
 
 
 def test_names_cannot_be_guessed():
@@ -173,10 +196,84 @@ def test_what_is_not_ours_stays(parent):
 
 def test_a_directory_without_a_lock_is_perhaps_just_being_made(parent):
     for name, days in [("now", 0), ("old", 8)]:
-        (left_behind(parent, name) / "lock").unlink()
-        os.utime(parent / f"ipyproc-{name}", (time.time() - days * DAY,) * 2)
+        folder = left_behind(parent, name)
+        (folder / "lock").unlink()
+        age(folder, days)
     storage.clear(parent)
     assert names(parent) == ["now"]
+
+
+def test_age_counts_from_what_was_written_last(parent):
+    folder = left_behind(parent, "written", days=30)
+    (left_behind(parent, "ended", days=30) / "lock").touch()
+    for name in ("x.log", "lock"):
+        os.utime(folder / name, (time.time() - (6 if name == "x.log" else 30) * DAY,) * 2)
+    left_behind(parent, "old", days=8)
+    storage.clear(parent)
+    assert names(parent) == ["ended", "written"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks")
+def test_a_directory_that_cannot_be_locked_is_never_cleared_and_a_warning_says_so(parent, monkeypatch):
+    def cannot(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    left_behind(parent, "old", days=9)
+    with monkeypatch.context() as patched:
+        patched.setattr("fcntl.flock", cannot)
+        with pytest.warns(RuntimeWarning, match=f"files cannot be locked in {parent}: .* IPYPROC_LOG_DIR"):
+            made = log.Log()
+        made.write(1, b"x")
+        made.keep()
+        assert names(parent) == ["old", made.path.parent.name], "who cannot lock does not know who else has it"
+        assert log.Log().path.parent == made.path.parent, "and it is warned of once"
+    age(made.path.parent, 9)
+    storage.clear(parent)  # by another process, which could lock it
+    assert made.path.read_bytes() == b"x" and "old" not in names(parent)
+    made.close()
+    storage._directory = None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks")
+def test_whose_lock_another_process_has_just_now_makes_another_directory(parent, monkeypatch):
+    try_lock, tried = storage._try_lock, []
+
+    def busy(fd):
+        tried.append(fd)
+        return try_lock(fd) if len(tried) > 2 else False
+
+    monkeypatch.setattr(storage, "_try_lock", busy)
+    assert names(parent) == [] and names(storage.directory().parent) == [
+        storage.directory().name.removeprefix("ipyproc-")
+    ]
+    assert storage._in_use(storage.directory())
+    storage._directory = None
+
+
+@pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason="systemd is not there")
+def test_systemd_does_not_clean_up_a_directory_in_use(parent, tmp_path_factory):
+    made = log.Log()
+    made.write(1, b"x")
+    left_behind(parent, "left")
+    rule = tmp_path_factory.mktemp("rules") / "tmp.conf"
+    rule.write_text(f"d {parent} - - - 0\n")  # whatever its age
+    done = subprocess.run(["systemd-tmpfiles", "--clean", rule], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(done.stderr)
+    assert parent.is_dir() and names(parent) == [made.path.parent.name.removeprefix("ipyproc-")]
+    assert made.data() == b"x"
+    made.close()
+    storage._directory = None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks")
+def test_the_lock_on_the_directory_tells_of_its_use_when_somebody_has_removed_the_file(parent):
+    folder = storage.directory()
+    (folder / "lock").unlink()
+    age(folder, 9)
+    storage.clear(parent)
+    assert folder.is_dir()
+    storage._directory = None
 
 
 def test_a_directory_in_use_is_not_touched_and_goes_with_its_process(parent, monkeypatch):
@@ -198,7 +295,7 @@ def test_what_a_process_leaves_is_what_it_kept(parent, kept):
         path = Path(process.communicate()[0].strip())
     assert path.exists() == path.parent.exists() == kept
     if kept:
-        os.utime(path.parent, (0, 0))
+        age(path.parent, 8)
         assert storage.directory() != path.parent and not path.parent.exists(), "it is cleared by the next process"
         storage._directory = None
 
@@ -208,7 +305,7 @@ def test_a_killed_process_leaves_what_the_next_one_clears(parent):
         path = Path(process.stdout.readline().strip())
         process.kill()
     assert path.exists()
-    os.utime(path.parent, (0, 0))
+    age(path.parent, 8)
     storage.clear(parent)
     assert names(parent) == []
 

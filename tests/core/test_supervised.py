@@ -84,12 +84,11 @@ def test_a_kernel_that_is_killed_leaves_nothing(kernel, number, stubborn):
 @pytest.mark.parametrize("stopped", ["supervisor", "shim"])
 def test_a_guard_that_is_stopped_does_not_matter(kernel, stopped):
     victim, supervisor, shim, marker = kernel()
-    guard = supervisor if stopped == "supervisor" else shim
-    os.kill(guard, signal.SIGSTOP)
+    guards = [psutil.Process(pid) for pid in (supervisor, shim)]
+    os.kill(supervisor if stopped == "supervisor" else shim, signal.SIGSTOP)
     victim.kill()
     expect_gone(marker, f"{stopped} stopped, kernel killed")
-    if psutil.pid_exists(guard):
-        os.kill(guard, signal.SIGCONT)
+    expect_over(*guards)
 
 
 @pytest.mark.parametrize("killed", ["supervisor", "shim"])
@@ -120,7 +119,8 @@ def test_a_mark_reaches_nobody_else(program):
     async def main():
         one, other = [await run.start(*program("fork", "setsid", "fork", "out", "ready", "stall")) for _ in range(2)]
         for each in (one, other):
-            while len(each.family.alive()) != 1:  # the daemon, alone
+            await each.log.changed(0)  # the daemon speaks
+            while len(each.family.alive()) != 1:  # and is alone
                 await asyncio.sleep(0.01)
         marks = [each.family._program.mark for each in (one, other)]
         assert marks[0] != marks[1]
@@ -370,9 +370,10 @@ def test_many_at_once_and_nothing_is_left(program):
 
 def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program):
     monkeypatch.setattr(supervised, "script", ("nosuch.py", ()))
-    monkeypatch.setattr(supervised, "_refused_until", 0.0)
+    monkeypatch.setattr(supervised, "_refused", supervised._refused)  # as before, for the next test
     tried = []
-    monkeypatch.setattr(supervised, "prepare", lambda prepare=supervised.prepare: (tried.append(1), prepare()))
+    made = supervised.Supervisor
+    monkeypatch.setattr(supervised, "Supervisor", lambda *args: (tried.append(1), made(*args))[1])
 
     async def main():
         for _ in range(3):
@@ -405,7 +406,7 @@ def test_what_a_shim_wrote_is_not_lost_with_it(program):
             await started.log.changed(started.log.bytes)
         log = started.log
         expected = log.bytes, dict(log.bytes_of), dict(log.lines_of), log.marks
-        log.unpack([0] * 7 + [None, [1, 2], 0, 1, ""])  # as if the kernel had heard nothing
+        log.unpack([0] * 7 + [None, [1, 2], 0, 1, "", 0, 0])  # as if the kernel had heard nothing
         os.kill(started.family._program.shim, signal.SIGKILL)
         with pytest.raises(ProcessLost):
             await started.wait()
@@ -427,8 +428,14 @@ def test_a_full_socket_holds_nothing_up_and_the_last_word_counts(program, tmp_pa
     theirs.close()
     with ours, open(tmp_path / "log", "ab") as log, open(os.devnull, "rb") as null:
         written = {"fd": 1, "base": 0, "index": str(tmp_path / "index"), "limit": 0, "streams": [1, 2]}
-        start = {"args": program("drip", "200", "out", "end"), "cwd": "/", "env": {}, "umask": 0o22, "limits": []}
-        start |= {"keep": False, "stdio": [0, "log", "log"], "log": written}
+        start = {"args": program("drip", "200", "out", "end"), "cwd": "/", "here": None, "env": {}, "umask": 0o22}
+        start |= {
+            "limits": [],
+            "mark": [mark.KIND, mark.new()],
+            "keep": None,
+            "stdio": [0, "log", "log"],
+            "log": written,
+        }
         socket.send_fds(ours, [json.dumps({"start": start}).encode() + b"\n"], [null.fileno(), log.fileno()])
         while not (tmp_path / "log").read_bytes().endswith(b"end\n"):
             time.sleep(0.01)  # nobody reads what the shim says
@@ -504,38 +511,111 @@ def test_a_signal_that_comes_late_reaches_nobody(program):
     asyncio.run(main())
 
 
+CHOOSE_PID = """
+import subprocess
+
+def take_pid(pid):
+    for _ in range(20):
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write(str(pid - 1))
+        taken = subprocess.Popen(["sleep", "600"])
+        if taken.pid == pid:
+            return taken
+        taken.kill()
+        taken.wait()  # somebody was quicker: a spare shim is being forked
+    return None
+"""
 REUSE = """
-import asyncio, contextlib, subprocess
+import asyncio, contextlib
 from ipyproc._core import launch, process
 from ipyproc._core.launch import supervised
 
 async def main():
     for launcher in (supervised, launch.portable):
-        ended = await process.start_exec(launcher, "true", start_new_session=True)
-        await ended.wait()
-        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
-            last.write(str(ended.pid - 1))
-        with subprocess.Popen(["sleep", "600"]) as stranger:
-            assert stranger.pid == ended.pid
+        stranger = None
+        while not stranger:  # a shim that has got the pid keeps it
+            ended = await process.start_exec(launcher, "true", start_new_session=True)
+            await ended.wait()
+            stranger = take_pid(ended.pid)
+        try:
             for send in (ended.kill, lambda: ended.send_signal(9, family=True), lambda: ended.family.send_signal(9)):
                 with contextlib.suppress(ProcessLookupError):
                     send()
             await ended.stop(0)
-            alive = await asyncio.to_thread(subprocess.run, ["true"]) and stranger.poll() is None
+            await asyncio.to_thread(subprocess.run, ["true"])
+            assert stranger.poll() is None, launcher
+        finally:
             stranger.kill()
-            assert alive, launcher
+            stranger.wait()
 
 asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may choose the next pid, in a namespace of its own")
-def test_who_gets_the_pid_of_a_program_that_has_ended_gets_no_signal():
-    words = ("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", REUSE)
-    done = subprocess.run(words, stderr=subprocess.PIPE, text=True)
+TAKE_OVER = """
+import os, sys, time
+me = os.getpid()
+if os.fork():
+    os._exit(7)
+os.setsid()
+try:
+    while True:
+        os.kill(me, 0)  # up to the moment when its shim has heard that it has ended
+        time.sleep(0.001)
+except ProcessLookupError:
+    pass
+for _ in range(20):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+        last.write(str(me - 1))
+    if not (child := os.fork()):
+        if os.getpid() == me:
+            while os.getppid() != shim: time.sleep(0.001)
+            os.write(1, b"taken")
+        os._exit(5)
+    if child == me:
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+SECOND_EXIT = """
+import asyncio, sys
+import ipyproc
+from ipyproc._core import process
+from ipyproc._core.launch import supervised
+
+async def main(code):
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
+    for _ in range(20):
+        words = sys.executable, "-c", "import os; shim = os.getppid()" + code
+        ended = await process.start_exec(supervised, *words, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+        assert await ended.wait() == 7
+        await ended.family.gone()
+        assert (ended.returncode, errors) == (7, [])
+        if ended.log.read() == b"taken":
+            return
+    raise AssertionError("no descendant has got the pid of the program")
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_a_descendant_that_gets_the_pid_of_the_program_is_no_second_end_of_it():
+    run_in_pid_namespace(SECOND_EXIT, TAKE_OVER)
+
+
+def run_in_pid_namespace(code, *args):
+    """Run Python code where it may choose the next pid; skips the test where it may not."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may choose the next pid, in a namespace of its own")
+    words = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", code, *args)
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=120)
     if done.returncode and done.stderr.startswith("unshare:"):
         pytest.skip("this sandbox has no namespaces")
     assert done.returncode == 0, done.stderr
+
+
+def test_who_gets_the_pid_of_a_program_that_has_ended_gets_no_signal():
+    run_in_pid_namespace(CHOOSE_PID + REUSE)
 
 
 def test_when_its_loop_is_closed_a_program_can_be_killed_and_nothing_hangs(program):
@@ -582,20 +662,62 @@ def test_a_supervisor_that_can_make_no_shim_ends_nothing(program):
     asyncio.run(main())
 
 
-def test_a_supervisor_that_does_not_answer_is_left_alone_with_what_it_holds(program):
+def test_a_supervisor_that_does_not_answer_is_left_alone_with_what_it_holds(program, monkeypatch):
     async def main():
         first = await run.start(*program("out", "ready", "stall"))
-        supervised._supervisor._control.settimeout(0.2)  # of this one; the next has its time, on a busy machine too
-        os.kill(supervised.supervisor_pid(), signal.SIGSTOP)
-        stopped = supervised.supervisor_pid()
-        running = [await run.start(*program("out", "ready", "stall")) for _ in range(4)]
-        assert supervised.supervisor_pid() != stopped and {each.launcher for each in running} == {"supervised"}
-        assert first.returncode is None
+        stopped = supervised._supervisor
+        monkeypatch.setattr(
+            stopped._process, "send_signal", lambda *_: None
+        )  # a debugger holds it: SIGCONT does nothing
+        os.kill(stopped.process, signal.SIGSTOP)
+        gaps, running = asyncio.create_task(longest_gap()), []
+        with monkeypatch.context() as patch:
+            patch.setattr(supervised, "_PATIENCE", 1.0)
+            while supervised._supervisor is stopped:
+                running.append(await run.start(*program("out", "ready", "stall")))
+        running += await asyncio.gather(*(run.start(*program("out", "ready", "stall")) for _ in range(4)))
+        gaps.cancel()
+        assert await gaps < 0.7, "the event loop waits for no supervisor"
+        assert {each.launcher for each in running} == {"supervised"} and first.returncode is None
         assert await first.stop() == -15
         await asyncio.gather(*(each.stop(0) for each in running))
-        os.kill(stopped, signal.SIGCONT)
+        os.kill(stopped.process, signal.SIGCONT)
+        stopped.wait(20)  # it holds nothing any more
+        assert stopped.is_gone
 
     asyncio.run(main())
+
+
+def test_a_supervisor_that_somebody_has_stopped_goes_on_when_it_is_needed(program):
+    async def main():
+        first = await run.start(*program("out", "ready", "stall"))
+        before = supervised.supervisor_pid()
+        os.kill(before, signal.SIGSTOP)
+        gaps = asyncio.create_task(longest_gap())
+        running = [await run.start(*program("out", "ready", "stall")) for _ in range(4)]  # more than wait
+        gaps.cancel()
+        assert await gaps < 0.7 and supervised.supervisor_pid() == before
+        assert {each.launcher for each in running} == {"supervised"}
+        os.kill(before, signal.SIGSTOP)
+        there = psutil.Process(before)
+        began = time.monotonic()
+        launch.close()
+        assert time.monotonic() - began < 2.5 and not there.is_running()
+        for each in (first, *running):
+            with contextlib.suppress(ProcessLost):  # or -9: as it was heard
+                assert await each.wait() == -9
+
+    asyncio.run(main())
+
+
+async def longest_gap():
+    """The longest time, in seconds, that the event loop was busy without a break, up to its cancellation."""
+    longest, seen = 0.0, time.monotonic()
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            await asyncio.sleep(0.01)
+            longest, seen = max(longest, time.monotonic() - seen), time.monotonic()
+    return longest
 
 
 THREADS = """
@@ -762,7 +884,7 @@ def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program,
                 while held(pid) != sorted(expected) and time.monotonic() < end:
                     await asyncio.sleep(0)  # it is just beginning
                 assert held(pid) == sorted(expected), pid
-                assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 6
+                assert "canary" not in psutil.Process(pid).cmdline() and len(psutil.Process(pid).cmdline()) == 7
             await started.stop(0)
 
     asyncio.run(main())

@@ -1,5 +1,6 @@
 """`show_versions`: what a report of a bug should say."""
 
+import asyncio
 import os
 import platform
 from importlib import metadata
@@ -14,7 +15,7 @@ def test_it_names_what_has_a_part_in_it(capsys, nothing_left):
     told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert told["ipyproc"] == ipyproc.__version__
     assert told["python"].startswith(platform.python_version())
-    assert told["launcher"] == launch.best().name
+    assert told["launcher"] == asyncio.run(launch.best()).name
     assert {name: told[name] for name in ("ipython", "ipykernel", "psutil")} == {
         name: metadata.version(name) for name in ("ipython", "ipykernel", "psutil")
     }

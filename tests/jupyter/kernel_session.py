@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import json
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,14 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import zmq
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-# what this kernel's programs and their descendants are, by the supervisor and its shims
+# what this kernel's programs and their descendants are, by the supervisor and its shims; a shim that is made forks once in vain
 PROGRAMS = (
-    "import psutil; [each for child in psutil.Process().children() for each in ([child] if "
+    "import psutil; [each for found in [[each for child in psutil.Process().children() for each in ([child] if "
     "'supervise.py' not in ' '.join(child.cmdline()) else [program for shim in child.children() "
-    "for program in shim.children(recursive=True)])]"
+    "for program in shim.children(recursive=True)])]] "
+    "for names in [{each.pid: each.info['name'] for each in psutil.process_iter(['name'])}] "
+    "for each in found if names.get(each.pid, 'ipyproc-shim') != 'ipyproc-shim']"
 )
 PATIENCE = 60  # seconds that a loaded machine may take to answer
 
@@ -184,20 +188,31 @@ class KernelSession:
 
 
 @contextmanager
+def sockets() -> Iterator[dict[str, str]]:
+    """Where a kernel listens, as keywords of its manager: a free port may be another program's before the kernel has it."""
+    with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
+        yield {"transport": "ipc", "ip": f"{folder}/channel"}
+
+
+@contextmanager
 def kernel_session(*, load: bool = True, **popen: Any) -> Iterator[KernelSession]:
     """Start a kernel with `ipyproc` loaded, unless told not to; shut it down. `popen`: keywords for its process."""
-    manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(**popen)
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=PATIENCE)
-        session = KernelSession(manager, client)
-        if load:
-            loaded = session.run("%load_ext ipyproc")
-            assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), "loading prints nothing"
-        yield session
-    finally:
-        client.stop_channels()
-        if manager.has_kernel:
-            manager.shutdown_kernel(now=False)
+    with sockets() as where:
+        manager = KernelManager(kernel_name="python3", **where)
+        manager.start_kernel(**popen)
+        client = manager.client()
+        client.context.setsockopt(
+            zmq.RCVHWM, 0
+        )  # all that we do not read at once is kept, as it would be in buffers of TCP
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=PATIENCE)
+            session = KernelSession(manager, client)
+            if load:
+                loaded = session.run("%load_ext ipyproc")
+                assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), "loading prints nothing"
+            yield session
+        finally:
+            client.stop_channels()
+            if manager.has_kernel:
+                manager.shutdown_kernel(now=False)

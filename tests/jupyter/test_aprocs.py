@@ -75,6 +75,23 @@ def test_the_list(kernel, start):
     assert kernel.run("import ipyproc; [each is runs for each in ipyproc.processes()]").value == "[True]"
 
 
+def test_the_cell_is_the_one_that_has_started_it(kernel, start):
+    def run(code):
+        done = kernel.run(code)
+        return f"[{done.of_type('execute_input')[0]['execution_count']}]", done
+
+    cell, _ = run("%aproc --bg --name direct {program} stall")
+    assert row(kernel, newest(kernel))["cell"] == cell
+    cell, _ = run(
+        "import asyncio, ipyproc; go = asyncio.Event()\n"
+        "async def later():\n    await go.wait()\n    await ipyproc.start('sleep', '60')\n"
+        "task = asyncio.create_task(later())"
+    )
+    kernel.run("1")
+    assert kernel.run("go.set(); await task").status == "ok"
+    assert row(kernel, newest(kernel))["cell"] == cell, "and not the one that ran when its task went on"
+
+
 def test_what_python_code_has_started_is_in_it_too(kernel, start):
     kernel.run("import ipyproc; s = await ipyproc.start('sleep', '60')")
     number = newest(kernel)
@@ -140,8 +157,8 @@ def test_wait_is_awaited_and_says_how_each_ended(kernel, start, tmp_path):
     done = kernel.run(code)
     assert done.value == "(0, 2)", "another task of the loop had its turn while the cell waited"
     assert sorted(line.split(" · ")[0] for line in done.text().splitlines()) == sorted(
-        [f"{first}: ✔ Done, exit 0", f"{second}: ✘ Failed, exit 2"]
-    )
+        ["✘ Failed, exit 2", f"{first}: ✔ Done, exit 0", f"{second}: ✘ Failed, exit 2"]
+    ), "the failure is the end of its output, which shows where it is awaited"
     assert kernel.run(f"def f():\n    %aprocs wait {first}\nf()").text().startswith(f"{first}: ✔ Done")
 
 
@@ -280,7 +297,7 @@ def test_the_live_table_by_its_messages(kernel, start):
     assert kernel.run("p.returncode, p.ladder.cause").value == "(-15, 'stop')"
     kernel.comm(table, op="bye", job=job, view="v")
     kernel.run("live = get_ipython().magics_manager.registry['AProcMagics']._live")
-    assert kernel.run("live._views, live._timer").value == "(set(), None)", "out of sight it costs nothing"
+    assert kernel.run("len(live._views), live._timer").value == "(0, None)", "out of sight it costs nothing"
 
 
 @pytest.mark.skipif(not EARLY, reason="ipykernel 7.4 hears it")
@@ -305,7 +322,7 @@ def test_a_forged_message_does_nothing(kernel, start):
     number = start("p", "{program} stall")
     (table,) = kernel.run("%aprocs").cards
     job = kernel.jobs[table]
-    state = "live = get_ipython().magics_manager.registry['AProcMagics']._live; live._views, list(live._cards)"
+    state = "live = get_ipython().magics_manager.registry['AProcMagics']._live; len(live._views), list(live._cards)"
     before = kernel.run(state).value
     for forged in (
         {"op": "kill", "id": number, "job": "0" * 32},

@@ -325,3 +325,33 @@ def test_the_code_comes_when_it_is_asked_for_and_not_with_each_card(kernel):
 
 def is_answer(message, op):
     return message["msg_type"] == "comm_msg" and message["content"]["data"].get("content", {}).get("op") == op
+
+
+SLOW_DISK = """
+import os, threading
+seen, slow, pread = set(), [], os.pread
+def slow_pread(fd, size, offset):
+    "What was not read before would take long; then it is in the memory of the system."
+    blocks = {(os.fstat(fd).st_ino, block) for block in range(offset >> 12, (offset + size >> 12) + 1)}
+    if blocks - seen:
+        slow.append(threading.current_thread() is threading.main_thread())
+    seen.update(blocks)
+    return pread(fd, size, offset)
+os.pread = slow_pread
+"""
+
+
+def test_a_slow_disk_holds_nobody_up(asked, kernel):
+    ask = asked("lines", 100_000, "sleep", 0.1, "err", "oops", rows=100_001)
+    kernel.run(SLOW_DISK)
+    try:
+        assert ask("rows", first=50_000, count=200)[0][1].startswith(b"1line 50000\n1line 50001\n")
+        assert len(ask("find", id="f", text="line 7777", case=True)[0][1]) == 4 * 11
+        assert ask("text", id="c", first=20_000, last=20_300, first_column=0, last_column=-1)[0][0]["size"] == 3310
+        assert len(ask("download", id="d", at=0, until=lambda content: True)[0][1]) == 1 << 19
+        kernel.run("%aproc --quiet --out text {program} lines 100000")
+        assert kernel.run("len(text)").value == "1088890"
+    finally:
+        slow = kernel.json("slow")
+        kernel.run("os.pread = pread")
+    assert len(slow) > 30 and not any(slow), "none was on the event loop"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -23,7 +24,7 @@ def test_a_child_that_reads_stdin_cannot_eat_the_script(kernel):
         ("", "false | true\necho on", "error", ""),
         ("", "false; echo on", "error", ""),
         ("--no-strict", "false | true; false; echo on", "ok", "on\n"),
-        ("--shell sh", "echo $0 | grep -c ipyproc; false; echo on", "error", "1\n"),
+        ("--shell sh", "echo $0; false; echo on", "error", "sh\n"),
         ("--shell /bin/sh --no-strict", "false; echo on", "ok", "on\n"),
     ],
 )
@@ -32,17 +33,44 @@ def test_scripts_are_strict_unless_told(kernel, line, body, status, text):
     assert (done.status, done.text()) == (status, text)
 
 
+def test_line_ends_of_windows(kernel):
+    lines = (
+        "%%aproc",
+        "for i in 1 2; do",
+        "  case $i in",
+        "    2) echo two ;;",
+        "  esac",
+        "done",
+        "cat <<X",
+        "text",
+        "X",
+    )
+    assert kernel.run("\r\n".join(lines)).text() == "two\ntext\n"
+    assert kernel.run("%%aproc --shell sh\r\nif true; then\r\necho yes\r\nfi\r\n").text() == "yes\n"
+    assert kernel.run("%%aproc od -An -c\r\na\r\nb\r\n").text().split() == ["a", r"\n", "b", r"\n"]
+
+
 def test_the_body_is_the_programs_input(kernel):
     assert kernel.run("%%aproc {sys.executable}\nprint('{sys}')").text() == "{sys}\n"
     assert kernel.run("x = 'a b'\nl = [1, 2]").status == "ok"
-    assert kernel.run("%%aproc --expand\nprintf '<%s>' {x} {l} {{x}}").text() == "<a b><1><2><{x}>"
+    assert kernel.run("%%aproc --expand\nprintf '<%s>' {x} {l} {{x}}").text().rstrip("\n") == "<a b><1><2><{x}>"
     assert kernel.run("%%aproc --expand cat\n{x}").text() == "a b\n"
 
 
 def test_a_line_is_one_command_without_a_shell(kernel):
-    assert kernel.run("v = 'a; echo $HOME'\n%aproc printf <%s> {v} $HOME * ~ '{v}'").text() == (
+    assert kernel.run("v = 'a; echo $HOME'\n%aproc printf <%s> {v} '$HOME' * '~' '{v}'").text() == (
         "<a; echo $HOME><$HOME><*><~><a; echo $HOME>"
     )
+
+
+def test_an_expression_of_a_line_sees_what_the_code_around_it_sees(kernel):
+    kernel.run("import os\nbase, n = '/a b', 1\ndef f(n):\n    %aproc printf <%s> {n + 1} {os.path.join(base, str(n))}")
+    assert kernel.run("f(41)").text().rstrip("\n") == "<42></a b/41>"
+    assert kernel.run("async def g(n):\n    %aproc printf <%s> {n + 1}\nawait g(1)").text().rstrip("\n") == "<2>"
+    assert kernel.run("for i in range(2):\n    %aproc printf <%s> {i * 2}").text().replace("\n", "") == "<0><2>"
+    assert kernel.run(
+        "%%aproc --expand\nprintf '<%s>' {os.path.basename(base)} {[n, n + 1]}; echo ${BASH##*/}"
+    ).text() == ("<a b><1><2>bash\n")
 
 
 def test_variables(kernel):
@@ -171,7 +199,17 @@ def test_queued_cells_all_run_around_a_synchronous_one(fresh_kernel):
         ("%aproc /etc/passwd", "PermissionError: [Errno 13] not executable"),
         ("%aproc ls a\0b", "ValueError: "),
         ("n = 'a\\0b'\n%aproc ls {n}", "ValueError: argument 1 ('a\\x00b') holds a NUL character"),
-        ("big = 'x' * 140_000\n%aproc ls {big}", "OSError: [Errno 7] the arguments are too long"),
+        ("big = 'x' * 140_000\n%aproc ls {big}", "OSError: [Errno 7] argument 1 is too long: 140,001 bytes, and the"),
+        (
+            "%aproc --env BIG={big} ls",
+            "OSError: [Errno 7] the environment variable BIG is too long: 140,005 bytes, and",
+        ),
+        (
+            "%aproc --log /nosuch/folder/a.log ls",
+            "UsageError: --log /nosuch/folder/a.log: '/nosuch/folder': there is no such",
+        ),
+        ("%aproc --log /etc/passwd/a.log ls", "UsageError: --log /etc/passwd/a.log: '/etc/passwd': is no folder"),
+        ("%aproc --log /tmp ls", "UsageError: --log: cannot write to '/tmp': Is a directory"),
         ("%aproc --shell sh ls", "UsageError: --shell and --no-strict go with a script"),
         ("%aproc cd /tmp", "UsageError: 'cd' is for a shell, and there is none here; write the line below %%aproc"),
         ("%aproc A=1 env", "UsageError: 'A=1' is for a shell"),
@@ -199,7 +237,60 @@ def test_a_failure_is_told_in_the_users_own_lines(kernel):
     assert done.text() in ("1\n", "1\nwhat happened\n"), "with a card, on a loaded machine"
     assert re.match(r"ProcessExitError: `.*` exited with status 2\nwhat happened", done.error)
     traceback = "\n".join(done.reply["traceback"])
-    assert "aproc_awaited" in traceback and "ipyproc/_jupyter" not in traceback and "interactiveshell" not in traceback
+    assert "ipyproc/_jupyter" not in traceback and "interactiveshell" not in traceback
+    plain = re.sub(r"\x1b\[[\d;]*m", "", traceback)
+    assert (
+        "----> 2 %aproc {program} err 'what happened' exit 2\n      3 print(2)\n" in plain
+        and "aproc_awaited" not in plain
+    )
+
+
+WRITTEN = {
+    "its own line": (
+        "x = 1\nif x:\n    y = %aproc nosuchprog 'a b'  {x}",
+        "----> 3     y = %aproc nosuchprog 'a b'  {x}",
+    ),
+    "a line nearby": ("%aproc true\n%aprocs list\n1/0", "      1 %aproc true\n      2 %aprocs list\n----> 3 1/0"),
+    "a plain function": ("def f():\n    %aproc nosuchprog\nf()", "----> 2     %aproc nosuchprog"),
+    "a task": (
+        "import asyncio\nasync def g():\n    %aproc nosuchprog\nawait asyncio.gather(g())",
+        "----> 3     %aproc nosuchprog",
+    ),
+    "a cause": (
+        "try:\n    %aproc nosuchprog\nexcept OSError as e:\n    raise KeyError from e",
+        "      2     %aproc nosuchprog",
+    ),
+    "a group": (
+        "async def g():\n    %aproc nosuchprog\nasync with asyncio.TaskGroup() as group:\n    task = group.create_task(g())",
+        "line 2, in g\n    |     %aproc nosuchprog\n    | FileNotFoundError: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", ["Context", "Verbose", "Plain", "Minimal"])
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_traceback_shows_the_line_that_the_user_has_written(kernel, name, mode):
+    code, shown = WRITTEN[name]
+    kernel.run(f"%xmode {mode}")
+    try:
+        done = kernel.run(code)
+    finally:
+        kernel.run("%xmode Context")
+    told = done.text("stderr") if name == "a group" else "\n".join(done.reply["traceback"])
+    told = re.sub(r"\x1b\[[\d;]*m|\n *\| *[~^]+(?=\n)", "", told)
+    assert done.status == "error" and "run_line_magic" not in told and "_awaited" not in told and "_jupyter" not in told
+    if mode == "Context":
+        assert shown in told
+    elif mode != "Minimal" and name != "a line nearby":
+        assert "%aproc nosuchprog" in told
+
+
+def test_only_a_traceback_shows_it(kernel):
+    assert kernel.run('def f():\n    %aproc nosuchprog \'it"""s\'\ndef g():\n    return 1\nf()').status == "error"
+    source = kernel.run(
+        "import ast, inspect; ast.parse(inspect.getsource(f)); inspect.getsource(f), inspect.getsource(g)"
+    ).value
+    assert "run_line_magic" in source and "return 1" in source, "what reads the source can parse it"
 
 
 def test_a_signal_is_named(kernel):
@@ -273,6 +364,16 @@ def test_unload_undoes_all(fresh_kernel):
 def test_operators_may_be_arguments_when_quoted(kernel):
     assert kernel.run("""%aproc printf <%s> '|' "a > b" x='a | b'""").text().rstrip("\n") == "<|><a > b><x=a | b>"
     assert kernel.run("%aproc --cwd ~ pwd").text() == kernel.run("import os; print(os.path.expanduser('~'))").text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there no directory can be removed that somebody is in")
+def test_the_directory_of_the_kernel_may_be_gone(fresh_kernel):
+    fresh_kernel.run("import os, tempfile; gone = tempfile.mkdtemp(); os.chdir(gone); os.rmdir(gone)")
+    assert fresh_kernel.run("%aproc echo hello").text() == "hello\n"
+    assert fresh_kernel.run("%%aproc\nx=1; echo $x").text() == "1\n"
+    assert fresh_kernel.run("%%aproc --cwd /tmp\npwd").text() == "/tmp\n"
+    assert "'below'" in fresh_kernel.run("%aproc --cwd below true").error
+    assert "'.venv' is no virtual environment" in fresh_kernel.run("%aproc --venv .venv true").error
 
 
 def test_a_long_line_is_no_burden(kernel):

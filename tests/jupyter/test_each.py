@@ -59,7 +59,7 @@ def test_a_failure_leaves_what_there_is(kernel):
     done = kernel.run(
         "%%aproc --each items --jobs 1 --out o --format json\necho {item}; [ {item} != 1 ] || echo half; [ {item} != 1 ]"
     )
-    assert done.error.startswith("ProcessExitError: `1` exited"), done.error
+    assert done.error.startswith("ProcessExitError: `1`, line 1: `[ 1 != 1 ]` exited"), done.error
     assert kernel.run("o").value == "[0, None, None, None]"
 
 
@@ -142,7 +142,7 @@ def test_a_batch_shows_itself_unless_told(kernel):
 def test_a_failure_starts_no_more_and_ends_the_cell(kernel):
     kernel.run("items = range(20)")
     done = kernel.run("%%aproc --each items --jobs 1\necho {item}; [ {item} != 2 ]")
-    assert done.error.startswith("ProcessExitError: `2` exited with status 1")
+    assert done.error.startswith("ProcessExitError: `2`, line 1: `[ 2 != 2 ]` exited with 1")
     assert done.displays[-1]["text/plain"].startswith("2 of 20 done · 1 failed · ")
 
 
@@ -204,3 +204,10 @@ def test_the_card_ends_when_the_page_says_that_it_is_gone(kernel):
     assert kernel.run(f"import gc; card = {card!r}; {held}").value == "[None]", "it would hold all results"
     kernel.comm(card, op="bye", job=kernel.jobs[card])
     assert kernel.eventually(is_open, "False")
+
+
+def test_a_failure_that_is_no_error_leaves_a_line(kernel):
+    kernel.run("items = list(range(9))")
+    done = kernel.run("%%aproc --each items --quiet --no-raise-error --jobs 2\n[ {item} = 3 ]")
+    assert (done.status, done.text()) == ("ok", "✘ 8 of 9 failed: 0, 1, 2, 4, 5, …\n")
+    assert kernel.run("%%aproc --each items --quiet --no-raise-error\ntrue").text() == ""

@@ -106,3 +106,17 @@ def test_codes_that_are_no_failure(kernel):
     assert kernel.run("%aproc --ok-code 0,1 sh -c 'exit 2'").error.startswith("ProcessExitError: ")
     done = kernel.run("%aproc --ok-code 0,3 sh -c 'sleep 0.4; exit 3'")
     assert done.displays[-1]["text/plain"].startswith("✔ Done, exit 3")
+
+
+def test_a_byte_order_mark_and_colours_are_nothing_to_json_and_csv(kernel):
+    """Ipykernel itself asks all programs for colours, also in a pipe."""
+    assert kernel.run("import os; os.environ['CLICOLOR_FORCE'], os.environ['FORCE_COLOR']").value == "('1', '1')"
+    kernel.run(r"""json = '\ufeff\x1b[1m{\x1b[0m"a": \x1b[32m1\x1b[0m}\n'""")
+    kernel.run("%aproc --out o --format json printf %s {json}\nr = %aproc printf %s {json}")
+    assert kernel.run("o, r.json(), r.stdout == json").value == "({'a': 1}, {'a': 1}, True)"
+    pytest.importorskip("pandas")
+    kernel.run(r"""csv = '\ufeff\x1b[1ma\x1b[0m,b\r\n\x1b]8;;http://x\x1b\\1\x1b]8;;\x1b\\,2\r\n'""")
+    kernel.run("%aproc --out o --format csv printf %s {csv}\nr = %aproc printf %s {csv}")
+    assert (
+        kernel.run("o.to_dict('list'), r.df().to_dict('list')").value == "({'a': [1], 'b': [2]}, {'a': [1], 'b': [2]})"
+    )

@@ -11,6 +11,9 @@ import nbformat
 import papermill
 import psutil
 import pytest
+from traitlets.config import Config
+
+from .kernel_session import sockets
 
 
 def notebook(*cells):
@@ -22,7 +25,9 @@ def notebook(*cells):
 
 
 def execute(made, **keywords):
-    return nbclient.NotebookClient(made, **({"timeout": 60} | keywords)).execute()
+    with sockets() as where:
+        config = Config(KernelManager=where)
+        return nbclient.NotebookClient(made, config=config, **({"timeout": 60} | keywords)).execute()
 
 
 def text(cell, name="stdout"):
@@ -92,6 +97,62 @@ def test_nothing_waits_for_input(cells):
     assert (text(cells["read"]), cells["cat"]["outputs"]) == ("got \n", [])
 
 
+FAILURES = {
+    "told": "%aproc --no-raise-error --ok-code 4 sh -c 'echo o; exit 3'",
+    "accepted": "%aproc --no-raise-error --ok-code 3 sh -c 'exit 3'",
+    "quiet": "%aproc --no-raise-error --quiet --timeout 0.2 --name slow sleep 60",
+    "background": "%aproc --bg --proc p sh -c 'echo before; exit 3'",
+    "meanwhile": "await p.exited()",
+    "once": "1",
+    "late": "await p.wait()",
+    "two": "%aproc --bg --proc awaited --name four sh -c 'exit 4'\n%aproc --bg --quiet --name five --proc q sh -c 'sleep 0.1; exit 5'",
+    "awaited": "await q.exited(); await awaited.wait()",
+    "stopped": "%aproc --bg --proc server sleep 60\nawait server.stop()",
+    "nothing": "import asyncio\nawait asyncio.sleep(0.1)",
+}
+
+
+@pytest.fixture(scope="module", params=["nbclient", "papermill"])
+def failures(request, tmp_path_factory):
+    """The outputs of cells whose programs fail without an error, by a tool of the night."""
+    made = notebook(*FAILURES.values())
+    if request.param == "nbclient":
+        done = execute(made)
+    else:
+        folder = tmp_path_factory.mktemp("night")
+        nbformat.write(made, folder / "in.ipynb")
+        papermill.execute_notebook(folder / "in.ipynb", folder / "out.ipynb", progress_bar=False)
+        done = nbformat.read(folder / "out.ipynb", 4)
+    return {name: text(cell) for name, cell in zip(FAILURES, done.cells[1:], strict=True)}
+
+
+TOOK = r"\d+\.\d+ s( · CPU \d+\.\d\d s · peak \d+ MB)?"
+
+
+def test_a_failure_that_is_no_error_leaves_a_line(failures):
+    assert re.fullmatch(rf"o\n✘ Failed, exit 3 · {TOOK} · sh -c 'echo o; exit 3'\n", failures["told"])
+    assert failures["accepted"] == ""
+    assert re.fullmatch(rf"◔ Timed out, stopped with SIGTERM · {TOOK} · slow\n", failures["quiet"])
+
+
+def test_a_background_program_that_failed_and_was_not_awaited_leaves_a_line(failures):
+    line = rf"✘ Failed, exit 3 · {TOOK} · sh -c 'echo before; exit 3'"
+    told = "".join(failures[name] for name in ("background", "meanwhile", "once"))
+    assert re.search(rf"^{line} · log: /.*\.log$", told, re.MULTILINE) and told.count("✘") == 1
+    assert re.fullmatch(rf"before\n{line}\n", failures["late"]), "its output is shown where it is awaited all the same"
+    lines = [rf"✘ Failed, exit 4 · {TOOK} · four", rf"✘ Failed, exit 5 · {TOOK} · five · log: /.*\.log"]
+    assert re.fullmatch("".join(f"{line}\n" for line in lines), failures["awaited"])
+    assert re.fullmatch(r"\.\.\. in the background: sleep 60; .*\n", failures["stopped"])
+    assert failures["nothing"] == ""
+
+
+def test_an_error_has_a_line_too():
+    made = notebook("%aproc sh -c 'echo last words >&2; exit 3'")
+    execute(made, allow_errors=True)
+    assert re.fullmatch(rf"✘ Failed, exit 3 · {TOOK} · sh -c .*\n", text(made.cells[1]))
+    assert made.cells[1]["outputs"][-1]["output_type"] == "error"
+
+
 def test_a_process_shows_itself_as_text(cells):
     assert text(cells["view"]).startswith("seen\n✔ Done, exit 0")
 
@@ -120,6 +181,10 @@ def test_a_failing_program_fails_the_notebook(tmp_path):
 
 def test_terminal_ipython():
     code = "%load_ext ipyproc\nx = %aproc echo hi\nx.returncode\n%aproc --bg --out y echo bg\nawait y.read()\n"
+    code += (
+        "import threading; f = lambda: get_ipython().run_line_magic('aproc', 'echo in a thread')\n"
+        "t = threading.Thread(target=f); t.start(); t.join()\n%aproc --no-raise-error false\n"
+    )
     done = subprocess.run(
         [
             sys.executable,
@@ -137,4 +202,5 @@ def test_terminal_ipython():
         check=True,
     )
     assert "hi\n" in done.stdout and "Out[3]: 0" in done.stdout and "b'bg\\n'" in done.stdout
+    assert "in a thread\n" in done.stdout and "✘ Failed, exit 1 · 0." in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

@@ -1,5 +1,8 @@
 """The kernel's interrupt ends the program of the cell, by the ladder, and nothing else."""
 
+import contextlib
+import signal
+import sys
 import threading
 import time
 
@@ -57,7 +60,7 @@ def test_whatever_else_a_cell_awaits_is_interrupted_at_once_and_the_program_goes
 def test_every_cell_hears_its_interrupt_while_a_task_of_an_earlier_one_starts_programs(fresh_kernel, start, launcher):
     fresh_kernel.run("import asyncio, ipyproc; from ipyproc._core import launch")
     if launcher == "portable":
-        fresh_kernel.run("launch.best = lambda: launch.portable")
+        fresh_kernel.run("launch.best = lambda: asyncio.sleep(0, launch.portable)")
     background = f"async def background():\n    while True:\n        {start}\ntask = asyncio.create_task(background())"
     assert fresh_kernel.run(background).status == "ok"
     for number in range(20):
@@ -78,6 +81,32 @@ def test_signals_wake_the_loop_of_a_kernel_that_loads_by_its_configuration_and_a
         session.run(f"signal.set_wakeup_fd({theirs}); _ = loop.remove_signal_handler(signal.SIGUSR1)")
         assert session.run(woken).value == "True"
         assert session.run("%unload_ext ipyproc").status == "ok" and session.run(woken).value == "False"
+
+
+@contextlib.contextmanager
+def ignored(*numbers):
+    """Started here, a program ignores these signals, unless it says otherwise."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/PID/status")
+def test_a_server_that_nohup_or_an_ampersand_has_started_changes_nothing():
+    """It ignores SIGHUP, or SIGINT and SIGQUIT, and so does the kernel at first; but no program of ours."""
+    numbers = {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT}
+    with contextlib.ExitStack() as stack:
+        with ignored(*numbers):
+            kernel = stack.enter_context(kernel_session())
+        for line in ("%aproc {}", "import ipyproc; print((await ipyproc.run(*{!r}.split())).stdout)"):
+            shown = kernel.run(line.format("grep SigIgn /proc/self/status")).text()
+            mask = int(shown.split()[1], 16)
+            assert not [number for number in numbers if mask & 1 << number - 1], line
+        done = kernel.run("%aproc sh -c 'echo 42; sleep 600; true'", on_message=kernel.interrupt_when("42"))
+        assert done.error.startswith("KeyboardInterrupt: ") and done.error.endswith("was ended by SIGINT")
 
 
 def test_each_interrupt_climbs_one_rung(kernel):
@@ -130,7 +159,7 @@ def test_no_raise_error_covers_the_interrupt_as_with_script(kernel):
 def test_an_interrupt_that_cannot_be_sent_is_passed_over_with_a_word(fresh_kernel):
     """As in a kernel without a console on Windows: `[WinError 12] The access code is invalid`."""
     fresh_kernel.run(
-        "import psutil, signal; from ipyproc._core import launch; launch.best = lambda: launch.portable\n"
+        "import asyncio, psutil, signal; from ipyproc._core import launch; launch.best = lambda: asyncio.sleep(0, launch.portable)\n"
         "def refuse(self, number, send=psutil.Process.send_signal):\n"
         "    if number == signal.SIGINT:\n"
         "        raise OSError(22, 'The access code is invalid')\n"

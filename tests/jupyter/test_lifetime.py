@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ipyproc._core import family
+from ipyproc._core import family, storage
 
 from ..hostile_family import marked, script_of
 from .kernel_session import PROGRAMS, kernel_session
@@ -54,7 +54,9 @@ def test_an_orderly_end_asks_first(tmp_path):
 
 @pytest.mark.parametrize(("launcher", "note"), [("portable", "cleanup: best effort"), ("supervised", "")])
 def test_a_card_says_where_cleanup_is_best_effort(kernel, launcher, note):
-    kernel.run(f"from ipyproc._core import launch; best = launch.best; launch.best = lambda: launch.{launcher}")
+    kernel.run(
+        f"import asyncio; from ipyproc._core import launch; best = launch.best; launch.best = lambda: asyncio.sleep(0, launch.{launcher})"
+    )
     page = Page(kernel)
     done = kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
     messages = done.messages + kernel.idle_messages(lambda message: is_tail(message, page.card))
@@ -123,3 +125,34 @@ def test_what_is_to_be_kept_outlives_the_kernel_and_its_log_too(how, tmp_path, p
         psutil.wait_procs([kept], timeout=0.02)
     while Path(path).read_text() != "begun\nended\n":
         time.sleep(0.01)
+
+
+def test_the_log_of_what_is_kept_stays_while_it_runs_and_some_days_more_and_so_does_a_table_for_it(tmp_path, program):
+    pytest.importorskip("pandas")
+
+    def age():
+        for each in (*folder.iterdir(), folder):
+            os.utime(each, (time.time() - 30 * 86400,) * 2)
+
+    with kernel_session(env={**os.environ, "IPYPROC_LOG_DIR": str(tmp_path)}) as session:
+        session.run("import pandas; table = pandas.DataFrame({'a': [1]})")
+        words = " ".join(program("wait", tmp_path / "go"))
+        session.run(f'%%aproc --bg --keep -i table --proc p\necho "$table"; {words}; cat "$table"')
+        pid, path = eval(session.run("await p.log.changed(0); (p.pid, str(p.log.path))").value)
+        session.run("del p, table; __import__('gc').collect()")
+        session.manager.shutdown_kernel(now=False)
+    folder, table = Path(path).parent, Path(Path(path).read_text().strip())
+    age()
+    storage.clear(tmp_path)
+    assert table.exists() and folder == table.parent, "it still runs"
+    kept = psutil.Process(pid)
+    shim = kept.parent()
+    (tmp_path / "go").touch()
+    while family.runs(shim):
+        psutil.wait_procs([shim], timeout=0.02)
+    assert Path(path).read_text() == f"{table}\na\n1\n"
+    storage.clear(tmp_path)
+    assert Path(path).exists(), "it has just ended"
+    age()
+    storage.clear(tmp_path)
+    assert not folder.exists()

@@ -39,7 +39,7 @@ def test_a_log_of_ones_own(kernel, tmp_path):
     [
         ("--log", "UsageError: --log needs a value: --log FILE"),
         ("--log '>>'", "UsageError: --log: '>>' names no file"),
-        ("--log /nosuch/file", "UsageError: --log: cannot write to '/nosuch/file': No such file or directory"),
+        ("--log /nosuch/file", "UsageError: --log /nosuch/file: '/nosuch': there is no such folder"),
         ("--log /tmp", "UsageError: --log: cannot write to '/tmp': Is a directory"),
         ("--log /dev/null", "UsageError: --log: cannot write to '/dev/null': not a regular file"),
     ],
@@ -86,7 +86,7 @@ def test_the_bound_of_the_transcript_is_set_by_config(fresh_kernel):
     done = fresh_kernel.run("%aproc {program} lines 20000 sleep 0.5")
     shown = last_display(done)
     assert len(shown["text/html"]) + len(shown["text/plain"]) < 6000
-    left_out = re.search(r"\n\.\.\. ([\d,]+) lines, 2\d\d\.\d kB not shown; full log: (.*)\n", shown["text/plain"])
+    left_out = re.search(r"\n\.\.\. ([\d,]+) lines, 2\d\d kB not shown; full log: (.*)\n", shown["text/plain"])
     lines = re.findall(r"^line (\d+)$", shown["text/plain"], re.MULTILINE)
     assert int(left_out[1].replace(",", "")) == 20_000 - len(lines) and lines[0] == "0" and lines[-1] == "19999"
 
@@ -126,3 +126,95 @@ await asyncio.wait([task])
     done = kernel.run(code)
     text = "".join(data["text/plain"] for data in done.displays[-1:]) or done.text()
     assert done.status == "ok" and "bye" in text
+
+
+# --- a variable has all of it, or it is said why not -------------------------------------------------------------
+
+
+def test_a_variable_has_all_that_was_written(kernel):
+    kernel.run("data = b'10%\\r100%\\n' + b'x' * 20_000 + b'\\n' + bytes(set(range(32)) - {8, 13, 27}) + b'\\n'")
+    kernel.run("code = f'import sys; sys.stdout.buffer.write({data!r})'")
+    kernel.run("%aproc --out x {sys.executable} -c {code}")
+    assert kernel.run("x == data.decode().removeprefix('10%\\r')").value == "True"
+
+
+def test_fields_and_records_stay_apart(kernel, tmp_path):
+    (tmp_path / "a b\nc").touch()
+    kernel.run(f"%aproc --out x find {tmp_path} -type f -print0")
+    assert kernel.run("x").value == repr(f"{tmp_path}/a b\nc\0")
+    kernel.run(r"%aproc --out x printf 'a\x1fb\fc\v\x1e'")
+    assert kernel.run("x").value == repr("a\x1fb\x0cc\x0b\x1e")
+
+
+def test_what_a_process_substitution_writes_is_there(kernel):
+    done = kernel.run("%%aproc --out x\nexec > >(sleep 0.6; cat)\necho all")
+    assert done.status == "ok" and "may not be complete" not in done.text()
+    assert kernel.run("x").value == "'all\\n'"
+
+
+def test_that_more_may_come_is_said(kernel):
+    done = kernel.run("%%aproc --out x --proc p\nsleep 600 &\necho started")
+    assert done.status == "ok" and kernel.run("x").value == "'started\\n'"
+    assert "... x may not be complete: 1 process of sleep 600 & … left, and can still write to it\n" in done.text()
+    kernel.run("await p.stop()")
+
+
+@pytest.mark.parametrize("form", ["text", "lines", "json", "csv"])
+def test_a_log_that_is_removed_while_the_program_writes_can_be_read(fresh_kernel, form):
+    fresh_kernel.run("import shutil; from ipyproc._core import storage")
+    code = (
+        "task = __import__('asyncio').create_task(rest())\n"
+        f"%aproc --out x --format {form} --proc p sh -c 'echo [1; until [ -e $0 ]; do sleep 0.01; done; echo ,2]' {{mark}}"
+    )
+    fresh_kernel.run(
+        "import pathlib, tempfile; mark = pathlib.Path(tempfile.mkdtemp()) / 'mark'\n"
+        "async def rest():\n"
+        "    while 'p' not in globals() or not p.log.bytes: await __import__('asyncio').sleep(0.01)\n"
+        "    shutil.rmtree(p.log.path.parent)\n"
+        "    mark.touch()\n"
+    )
+    if form == "csv":
+        pytest.importorskip("pandas")
+    done = fresh_kernel.run(code)
+    assert done.status == "ok", done.error
+    expected = {"text": "'[1\\n,2]\\n'", "lines": "['[1', ',2]']", "json": "[1, 2]", "csv": "(1, 2)"}[form]
+    assert fresh_kernel.run("x" + (".shape" if form == "csv" else "")).value in (expected, "(1, 1)")
+    shown = fresh_kernel.run("%aprocs log 1").text()
+    assert shown.startswith("[1\n,2]\n... 1: ✔ Done") and shown.endswith(" · somebody has removed its log\n")
+    assert fresh_kernel.run("%aproc echo next").text() == "next\n"
+
+
+def test_a_variable_without_all_of_the_output_is_an_error(fresh_kernel):
+    fresh_kernel.run("%config AProcMagics.log_limit = 2_000_000")
+    done = fresh_kernel.run("%aproc --out x {program} lines 1000000")
+    assert re.search(
+        r"^ValueError: `.*`: [\d.]+ MB of the output are not there: its log has reached its limit; the rest is in ",
+        done.error,
+    )
+    assert fresh_kernel.run("x.startswith('line 0\\n') and x.endswith('line 999999\\n')").value == "True"
+    done = fresh_kernel.run("r = %aproc {program} lines 1000000\nr.stdout")
+    assert "not there: its log has reached its limit" in done.error
+
+
+def test_the_format_is_asked_for_also_where_failures_are_no_errors(kernel):
+    kernel.run("%aproc --no-raise-error --out o --format json echo '[1]'")
+    assert kernel.run("o").value == "[1]"
+    done = kernel.run("%aproc --no-raise-error --out o --format json sh -c 'echo half; exit 3'")
+    assert done.status == "ok" and kernel.run("o").value == "'half\\n'"
+
+
+def test_lines_that_several_python_processes_print_are_whole_and_live_when_they_are_told_to(kernel):
+    """`PYTHONUNBUFFERED=1`, without which nothing would be seen before the end, makes two writes of a `print`."""
+    code = (
+        "import os, sys, time\n"
+        "sys.stdout.reconfigure(line_buffering=True, write_through=False)\n"
+        "worker = next((number for number in range(4) if not os.fork()), None)\n"
+        "while worker is None and os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+        "for n in range(400 * (worker is not None)): print('worker', worker, 'line', n, 'x' * 40)\n"
+    )
+    kernel.run(f"import re, tempfile; code, mark = {code!r}, tempfile.NamedTemporaryFile()")
+    kernel.run("%aproc --bg --proc p {sys.executable} -c {code} {mark.name}")
+    kernel.run("while p.log.lines < 1600: await p.log.changed(p.log.bytes)")
+    assert kernel.run("mark.close(); await p.wait()").value == "0", "it still ran when all lines were there"
+    whole = "len(re.findall(rb'^worker [0-3] line [0-9]{1,3} x{40}$', p.log.data(), re.MULTILINE))"
+    assert kernel.run(whole).value == "1600"

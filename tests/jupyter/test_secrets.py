@@ -8,6 +8,9 @@ import nbclient
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
+from traitlets.config import Config
+
+from .kernel_session import sockets
 
 # what the program got: digests of its argument, of a variable, and of its standard input
 CODE = "import hashlib, os, sys; print(*(hashlib.sha256(text.encode()).hexdigest() for text in " + (
@@ -98,7 +101,9 @@ def test_a_secret_is_not_in_the_saved_notebook_nor_in_its_export(canary, tmp_pat
     text, setup = canary
     made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (*setup, *CELLS)])
     made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbclient.NotebookClient(made, timeout=60, allow_errors=True).execute()
+    with sockets() as where:
+        config = Config(KernelManager=where)
+        nbclient.NotebookClient(made, timeout=60, allow_errors=True, config=config).execute()
     saved = tmp_path / "saved.ipynb"
     nbformat.write(made, saved)
     exported, _ = HTMLExporter().from_filename(saved)
@@ -128,7 +133,7 @@ def test_a_name_that_hides_nothing_is_an_error(kernel, code, error):
 def test_an_item_can_be_a_secret(kernel):
     kernel.run("tokens = ['hid' + 'den', 'hid' + 'den']")
     done = kernel.run("%%aproc --each tokens --secret item --jobs 1\nprintf %s {item} | wc -c; sleep 0.4; false")
-    assert done.error.startswith("ProcessExitError: `item 1` exited with status 1") and done.cards
+    assert done.error.startswith("ProcessExitError: `item 1`, line 1: `false` exited with 1") and done.cards
     assert "hidden" not in everything(done.messages) + json.dumps(done.reply)
 
 

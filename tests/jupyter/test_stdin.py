@@ -5,6 +5,7 @@ import pytest
 from ipyproc._core.log import BOTH, Log
 from ipyproc._core.rows import Rows
 from ipyproc._core.screen import Row
+from ipyproc._core.turns import done
 from ipyproc._jupyter.stdin import MOST, asks_for_secret
 
 from .test_card import Page, is_tail, shown
@@ -115,10 +116,10 @@ def test_echo_goes_behind_the_open_row_and_every_row_keeps_its_place():
     for number in range(500):
         log.write(1, b"line %d\n" % number)
     log.write(1, b"name? ")
-    rows.echo("Ada\x1b[2J")
+    done(rows.echo("Ada\x1b[2J"))
     log.write(1, b"hello\n")
     log.write(2, b"code: ")
-    rows.echo("x")
+    done(rows.echo("x"))
     log.write(1, b"end\n")
     while rows.follow():
         pass

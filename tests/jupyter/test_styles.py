@@ -16,10 +16,11 @@ def html(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("style", "css"),
+    ("sgr", "css"),
     [
         ("1;4;31", "font-weight:bold;text-decoration:underline;color:#d2403f"),
         ("2;3;9", "opacity:.7;font-style:italic;text-decoration:line-through"),
+        ("4;9", "text-decoration:underline line-through"),
         ("97", "color:#9aa0a8"),
         ("38;5;196", "color:#ff0000"),
         ("38;5;244", "color:#808080"),
@@ -30,10 +31,21 @@ def html(text: str) -> str:
         ("32;104", "color:#2e9443;background:#4a90e2"),
         ("7", "color:#ffffff;background:#6f757e"),
         ("7;32", "color:#ffffff;background:#2e9443"),
+        ("38;2;48;0;7", "color:#300007"),
+        ("38;5;47", "color:#00ff5f"),
+        ("48;5;107", "color:#000000;background:#87af5f"),
     ],
 )
-def test_css(style, css):
-    assert styles.css(style) == css
+def test_css(sgr, css):
+    assert styles.css(screen.styled(screen.PLAIN, sgr)) == css
+
+
+@pytest.mark.parametrize("layer", [38, 48])
+def test_every_colour_has_a_css_of_its_own(layer):
+    found = [styles.css(screen.styled(screen.PLAIN, f"{layer};5;{number}")) for number in range(256)]
+    plain = [styles.css(screen.styled(screen.PLAIN, f"{layer};2;{number};1;2")) for number in range(256)]
+    assert all(re.fullmatch(r"(color:#[0-9a-f]{6};?)?(background:#[0-9a-f]{6})?", css) for css in found + plain)
+    assert len(set(plain)) == 256 and all(("background" in css) == (layer == 48) for css in found + plain)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import time
 import types
 
 from ipyproc._jupyter.card import Card
-from ipyproc._jupyter.wire import QUESTIONS, QuestionLimit, Wire
+from ipyproc._jupyter.view import Guard
+from ipyproc._jupyter.wire import QUESTIONS, QuestionLimit, Rank, Wire
 
 
 def sent_in(seconds, size, senders):
@@ -72,7 +73,7 @@ def test_what_a_person_waits_for_goes_first_and_nothing_is_asked_twice():
         for each in (tail, tail, gone):
             wire.ask(each)
         wire.forget(gone)
-        wire.ask(send("answer"), first=True)
+        wire.ask(send("answer"), Rank.ANSWER)
         await done.wait()
 
     asyncio.run(main())
@@ -126,7 +127,8 @@ def test_what_fails_to_send_is_no_error_of_who_asks_and_nobody_waits_for_ever():
 
 
 def test_a_turn_without_an_answer_that_waits_sends_nothing():
-    assert Card._send_rows(types.SimpleNamespace(_answers=[])) == 0, "two turns may be asked for one answer"
+    no_answers = types.SimpleNamespace(_answers=[], _tasks={}, _guard=Guard())
+    assert not Card._send_rows(no_answers), "two turns may be asked for one answer"
 
 
 def test_questions_beyond_so_many_a_second_do_not_pass(monkeypatch):

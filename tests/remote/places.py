@@ -6,7 +6,6 @@ import contextlib
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Client
+
+from ..ports import free_port
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 _CLUSTER = """
@@ -57,9 +58,7 @@ def sshd(place: Path, host: str = "127.0.0.1", inside: Sequence[str] = ()) -> It
     for name in ("host", "key"):
         words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)]
         subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (place / "config").write_text(_SSHD.format(port=port, place=place, host=host))
     known = " ".join((place / "host.pub").read_text().split()[:2])
     (place / "known").write_text(f"[{host}]:{port} {known}\n")

@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 import ipyproc
-from ipyproc._core.launch import named, ssh_hosts
+from ipyproc._core.launch import named, names, ssh_hosts
 
 
 def test_addresses_and_their_launchers():
@@ -165,6 +165,55 @@ def test_hosts_of_the_ssh_configuration(tmp_path):
     (tmp_path / "config").write_text('Host box "big" *.example.org !x\n  HostName 10.0.0.1\nHOST=third\nMatch all\n')
     assert ssh_hosts(tmp_path / "config") == ["box", "big", "third"]
     assert ssh_hosts(tmp_path / "nothing") == []
+
+
+@pytest.fixture
+def ssh_config(tmp_path, monkeypatch):
+    """Where ~/.ssh is, and nobody answers for names."""
+    (tmp_path / ".ssh" / "conf.d").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(names, "_cache", {})
+    monkeypatch.setattr(names.socket, "getaddrinfo", lambda host, port: no_address())
+    return tmp_path / ".ssh"
+
+
+def no_address():
+    raise OSError("Name or service not known")
+
+
+def test_hosts_of_files_that_are_included(ssh_config):
+    (ssh_config / "config").write_text("Include conf.d/*.conf\nInclude=~/.ssh/more\nHost own\nInclude config\n")
+    (ssh_config / "conf.d" / "a.conf").write_text('Host deep "quoted"\n  HostName 10.0.0.1\n')
+    (ssh_config / "more").write_text("  include conf.d/b\n")
+    (ssh_config / "conf.d" / "b").write_text("host far\n")
+    assert ssh_hosts() == ["deep", "quoted", "far", "own"]
+    assert isinstance(named("deep"), ipyproc.SSHLauncher)
+    with pytest.raises(ValueError, match=r"did you mean deep\?"):
+        named("deeep")
+
+
+def test_patterns_and_matches_of_the_ssh_configuration(ssh_config):
+    (ssh_config / "config").write_text(
+        "Include conf.d/*\nHost *\n  HostName %h.example.org\n  IdentityFile ~/.ssh/%n\nHost !*.*\n  Port 23\n"
+    )
+    (ssh_config / "conf.d" / "a").write_text("Host node*\n  User me\nMatch originalhost gpu\n  Port 22\n")
+    for name in ("node7", "gpu"):
+        assert named(name).where == name
+    for name in ("nod7", "gqu", "no.de", "x" * 300, "node 7", "3"):
+        with pytest.raises(ValueError, match="there is no such place"):
+            named(name)
+    (ssh_config / "config").write_text("Host node*\n  Port x\n")
+    with pytest.raises(ValueError, match="there is no such place"):
+        named("node8")
+
+
+def test_a_name_that_has_an_address(ssh_config, monkeypatch):
+    monkeypatch.setattr(
+        names.socket, "getaddrinfo", lambda host, port: ["there"] if host == "box.lan" else no_address()
+    )
+    assert named("box.lan").where == "box.lan"
+    with pytest.raises(ValueError, match="there is no such place"):
+        named("bax.lan")
 
 
 def test_plain_connections_to_others_are_warned_of():

@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import time
 
 import pytest
@@ -27,9 +28,18 @@ async def until_gone(marker):
 async def test_output_status_and_place(on, program):
     done = await ipyproc.run(*program("out", "one", "err", "two", "lines", 3, "exit", 3), on=on, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (3, "one\nline 0\nline 1\nline 2\n", "two\n")
-    assert done.usage.peak_bytes > 1 << 20
+    assert done.usage.user + done.usage.system > 0 and 0 < done.duration < 30
+    big = await ipyproc.run(sys.executable, "-c", "x = b'1' * 80_000_000", on=on)
+    assert 80_000_000 < big.usage.peak_bytes < 200_000_000
     with pytest.raises(ProcessExitError, match="status 3\nlast words"):
         await ipyproc.run(*program("err", "last words", "exit", 3), on=on)
+
+
+async def test_the_end_is_stamped_there_however_busy_we_are(on, program):
+    process = await ipyproc.start(*program("sleep", 0.1), on=on)
+    time.sleep(2)
+    await process.wait()
+    assert 0.1 <= process.duration < 1.5
 
 
 async def test_the_process_says_where_it_is(on, program):

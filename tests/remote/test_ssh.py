@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 
+import asyncssh
 import pytest
 
 import ipyproc
+from ipyproc._core import launch
 from ipyproc._remote import parcel, ssh
 
 pytestmark = pytest.mark.timeout(60)
@@ -66,6 +68,30 @@ async def test_a_machine_without_a_python_for_us(sshd, tmp_path):
     assert (done.returncode, done.stderr) == (127, "no Python 3.11 or newer was found there\n")
 
 
+async def test_the_reason_is_heard_although_it_ended_before_we_spoke(sshd, monkeypatch):
+    """As it happens where we are slow: the channel is closed by then."""
+    create_process = asyncssh.SSHClientConnection.create_process
+
+    async def create_and_wait(*words, **options):
+        process = await create_process(*words, **options)
+        await process.channel.wait_closed()
+        return process
+
+    monkeypatch.setattr(asyncssh.SSHClientConnection, "create_process", create_and_wait)
+    assert "/nope/python: not found" in await refused(**sshd, python="/nope/python")
+
+
+async def test_a_channel_that_closes_while_we_speak_is_a_broken_connection(sshd):
+    on = ipyproc.SSHLauncher(**sshd)
+    running = await ipyproc.start("sleep", "60", on=on)
+    (await on._connections.get())._there.channel.abort()
+    with pytest.raises(ipyproc.ProcessLost, match=r"was being started on .* was lost: the connection broke"):
+        await ipyproc.run("true", on=on)
+    with pytest.raises(ipyproc.ProcessLost, match="the connection broke"):
+        await running.wait()
+    await on.aclose()
+
+
 async def test_a_python_there_that_was_built_for_an_older_linux(sshd, monkeypatch):
     """As conda's and uv's are."""
     monkeypatch.setattr(parcel, "BOOT", f"import os\ndel os.memfd_create, os.pidfd_open\n{parcel.BOOT}")
@@ -80,3 +106,17 @@ async def test_more_programs_than_an_sshd_allows_sessions(sshd):
     results = await ipyproc.parallel([["sh", "-c", f"sleep 0.2; echo {number}"] for number in range(60)], 60, on=on)
     assert [done.stdout for done in results] == [f"{number}\n" for number in range(60)]
     await on.aclose()
+
+
+async def test_a_host_of_an_included_file(sshd, tmp_path, monkeypatch):
+    place = tmp_path / ".ssh"
+    (place / "conf.d").mkdir(parents=True)
+    (place / "config").write_text("Include conf.d/*\n")
+    (place / "conf.d" / "mine").write_text(
+        f"Host included\n  HostName {sshd['host']}\n  Port {sshd['port']}\n  User {sshd['username']}\n"
+        f"  IdentityFile {sshd['client_keys'][0]}\n  UserKnownHostsFile {sshd['known_hosts']}\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = await ipyproc.run("echo", "there", on="included")
+    assert done.stdout == "there\n"
+    await launch.disconnect()

@@ -19,12 +19,16 @@ def prepare() -> None:
         supervised.prepare()
 
 
-def best() -> Launcher:
-    """The launcher that promises most and works here: supervised on Linux, else portable."""
+async def best() -> Launcher:
+    """The launcher that promises most and works here: supervised on Linux, else portable.
+
+    Raises:
+        OSError: this process can have no descriptor more.
+    """
     if sys.platform == "linux":
         from . import supervised  # late: it needs what only Linux has
 
-        if supervised.is_ready():
+        if await supervised.is_ready():
             return supervised
     return portable
 

@@ -44,8 +44,8 @@ class RemoteLauncher(Launcher, Protocol):
     """Starts programs on another machine; what `on=` takes.
 
     `exec` waits until there is a place. Of the keywords of Popen it gets `stdin`, `stdout`, `stderr`, `cwd`, `env` (in
-    addition to what that machine gives its programs) and `start_new_session`, which is True; and `script`: a text for a file
-    there, whose name becomes the last argument. `transport.get_extra_info("where")` is the machine, for people. If the way to
+    addition to what that machine gives its programs) and `start_new_session`, which is True; and `script`: a text that the
+    shell in the arguments is to run, from a file there (see `script`). `transport.get_extra_info("where")` is the machine, for people. If the way to
     it is lost, it calls `process_lost` of the protocol in the place of `process_exited`, with a `ProcessLost`.
     """
 

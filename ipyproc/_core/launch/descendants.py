@@ -1,30 +1,34 @@
-"""The descendants of a process by /proc, and what is done to them. Linux, standard library."""
+"""The descendants of a process by /proc, and what is done to them. Linux, standard library.
+
+A kernel may lack the lists of children (proc_pid_task_children(5) needs CONFIG_PROC_CHILDREN, and gVisor has none): then the
+parent of every process is looked up.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import signal
 from collections.abc import Iterable
 
+from .. import process_table
+
+_ROUNDS = 100  # how often is looked again, where something changes all the time
+
 
 def children(pid: int) -> list[int]:
     """The children of a process, whichever of its threads has forked them; none if it is gone."""
-    found: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
-                found += map(int, file.read().split())
-    except OSError:
-        pass  # it has just ended
-    return found
+    return _listed(pid) if _has_lists() else _all_children().get(pid, [])
 
 
 def of(*pids: int) -> list[int]:
     """All descendants of these processes, children before grandchildren."""
+    children_of = _listed if _has_lists() else functools.partial(_lookup, _all_children())
     found: list[int] = []
     todo = list(pids)
     while todo:
-        new = children(todo.pop(0))
+        new = children_of(todo.pop(0))
         found += new
         todo += new
     return found
@@ -41,7 +45,54 @@ def send_signal(pids: Iterable[int], number: int, *, wake: bool = False) -> None
             pass  # it has just ended, or runs as another user now
 
 
+def freeze(pid: int) -> None:
+    """Stop all descendants of a process (SIGSTOP), and what they fork meanwhile."""
+    stopped: set[int] = set()
+    for _ in range(_ROUNDS):
+        new = set(of(pid)) - stopped
+        if not new:
+            break
+        send_signal(new, signal.SIGSTOP)
+        stopped |= new
+
+
 def kill(pids: list[int]) -> None:
     """Freeze them all, then kill them: none can fork meanwhile."""
     send_signal(pids, signal.SIGSTOP)
     send_signal(pids, signal.SIGKILL)
+
+
+@functools.cache
+def _has_lists() -> bool:
+    return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
+def _listed(pid: int) -> list[int]:
+    found: list[int] = []
+    for _ in range(_ROUNDS):
+        found = []
+        try:
+            threads = os.listdir(f"/proc/{pid}/task")
+        except OSError:
+            return []
+        try:
+            for thread in threads:
+                with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                    found += map(int, file.read().split())
+        except OSError:
+            continue  # this thread has just ended, and its children are another one's now
+        break
+    return found
+
+
+def _all_children() -> dict[int, list[int]]:
+    """The children of every process."""
+    found: dict[int, list[int]] = {}
+    with contextlib.suppress(OSError):  # there is no /proc any more
+        for pid, (parent, _) in process_table.now().items():
+            found.setdefault(parent, []).append(pid)
+    return found
+
+
+def _lookup(table: dict[int, list[int]], pid: int) -> list[int]:
+    return table.get(pid, [])

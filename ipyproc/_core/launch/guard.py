@@ -15,7 +15,7 @@ KILL_PATIENCE = 5.0
 """Seconds; what is stuck in the operating system by then is left."""
 KEPT = "ipyproc-kept"
 """The name of a shim (proc_pid_comm(5)) whose program is to be kept."""
-_SET_NAME, _SET_CHILD_SUBREAPER = 15, 36  # linux/prctl.h
+_SET_PDEATHSIG, _SET_NAME, _SET_CHILD_SUBREAPER = 1, 15, 36  # linux/prctl.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -23,6 +23,11 @@ def become_subreaper() -> None:
     """From now on, whatever of our descendants loses its parent becomes our child. Raises OSError where it may not be."""
     if _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) is refused")
+
+
+def go_on_at_end_of_parent() -> None:
+    """If somebody has stopped us (SIGSTOP), let us go on when our parent ends: then there is something to do."""
+    _libc.prctl(_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
 
 
 def rename(name: str) -> None:

@@ -1,7 +1,8 @@
 """Launchers by their names, for programs on other machines: `run(..., on="ssh://me@box")`, `%%aproc --on dask`.
 
 A name is, in this order: one of `launchers`; an address, whose scheme says who takes it; the name of such a one alone; a
-Host of ~/.ssh/config. What takes addresses is a function of the address that gives a `RemoteLauncher` (see
+machine that SSH knows: a Host of ~/.ssh/config or of a file that it includes, what matches a pattern or a Match there, or
+whatever has an address. What takes addresses is a function of the address that gives a `RemoteLauncher` (see
 `base`). Other packages add theirs by an entry point of the group `ipyproc.launchers`, whose name is the scheme::
 
     [project.entry-points."ipyproc.launchers"]
@@ -10,12 +11,16 @@ Host of ~/.ssh/config. What takes addresses is a function of the address that gi
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import glob
 import importlib
 import importlib.metadata
 import re
+import socket
+import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +32,9 @@ launchers: dict[str, Any] = {}
 _SSH, _DASK = ("ipyproc._remote.ssh", "asyncssh", "ssh"), ("ipyproc._remote.dask", "distributed", "dask")
 _OURS = {"ssh": _SSH, **dict.fromkeys(("dask", "tcp", "tls", "ucx", "ws", "wss"), _DASK)}
 """By their schemes: the module, imported when it is used; the package it needs; the extra that installs it."""
+_HOST = re.compile(r"(?=.*[A-Za-z:])[\w:][\w.:-]*")  # no number alone, which would be an address too
+_LOOK_UP = 2.0  # seconds that a name server may take
+_DEEPEST = 16  # files that include each other, as of OpenSSH
 _used: weakref.WeakSet[RemoteLauncher] = weakref.WeakSet()
 _cache: dict[str, RemoteLauncher] = {}  # by their addresses: whoever uses one again uses its connection
 
@@ -74,7 +82,7 @@ def _of_address(on: str, names: Mapping[str, Any]) -> RemoteLauncher:
             _cache[on] = _module(_OURS[scheme]).launcher(on)
         elif other := _others().get(scheme):
             _cache[on] = _of_package(other, on)
-        elif on in ssh_hosts():
+        elif on in ssh_hosts() or _is_host(on):
             _cache[on] = _module(_SSH).launcher(f"ssh://{on}")
         else:
             raise ValueError(_unknown(on, names))
@@ -110,13 +118,44 @@ def _others() -> dict[str, importlib.metadata.EntryPoint]:
 
 
 def ssh_hosts(config: Path | None = None) -> list[str]:
-    """The names in the Host lines of ~/.ssh/config that are no patterns."""
-    try:
-        text = (config or Path.home() / ".ssh" / "config").read_text(encoding="utf-8", errors="replace")
-    except (OSError, RuntimeError):
-        return []
-    lines = re.findall(r"(?im)^\s*host(?:\s*=\s*|\s+)(.+)$", text)
-    return [name.strip('"') for line in lines for name in line.split() if not re.search(r"[*?!]", name)]
+    """The names in the Host lines of ~/.ssh/config, and of the files that it includes, that are no patterns."""
+    with contextlib.suppress(RuntimeError):  # there is no home
+        config = config or Path.home() / ".ssh" / "config"
+        return list(dict.fromkeys(_hosts(config, config.parent, _DEEPEST)))
+    return []
+
+
+def _hosts(config: Path, folder: Path, deepest: int) -> Iterator[str]:
+    text = ""
+    with contextlib.suppress(OSError):
+        text = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""
+    for keyword, rest in re.findall(r"(?im)^\s*(host|include)(?:\s*=\s*|\s+)(.+)$", text):
+        for name in (word.strip('"') for word in rest.split()):
+            if keyword.lower() == "host":
+                if not re.search(r"[*?!]", name):
+                    yield name
+            elif deepest:
+                for path in sorted(glob.glob(str(folder / Path(name).expanduser()))):
+                    yield from _hosts(Path(path), folder, deepest - 1)
+
+
+def _is_host(name: str) -> bool:
+    """Whether SSH would find a machine of this name: ~/.ssh/config says something of it, or it has an address."""
+    if not _HOST.fullmatch(name):
+        return False
+    with contextlib.suppress(ImportError):
+        if _module(_SSH).is_configured(name):
+            return True
+    found: list[object] = []
+
+    def look_up() -> None:
+        with contextlib.suppress(OSError, UnicodeError):
+            found.extend(socket.getaddrinfo(name, None))
+
+    looking = threading.Thread(target=look_up, name="ipyproc-look-up", daemon=True)  # nothing else bounds its time
+    looking.start()
+    looking.join(_LOOK_UP)
+    return bool(found)
 
 
 def _unknown(on: str, names: Mapping[str, Any]) -> str:

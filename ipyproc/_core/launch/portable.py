@@ -21,6 +21,7 @@ from ..log import LOG, STDERR_FD, STDOUT_FD, Log
 from ..pipe import LogPipe
 from .base import P
 from .trampoline import SCRIPT, SIGNALS
+from .transport import make_quiet
 
 if TYPE_CHECKING:
     from ..process import Process
@@ -77,6 +78,7 @@ async def _start(
                     popen[name] = pipes[-1].write_end
         try:
             started = await launch(protocol, *command, **popen)
+            make_quiet(started[0])
         except NotImplementedError as error:
             raise NotImplementedError(error.args[0] if error.args else _NO_PROGRAMS) from None
     except BaseException:

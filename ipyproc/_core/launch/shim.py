@@ -5,7 +5,9 @@ when the kernel or the supervisor has ended (see `supervisor`), unless it is to 
 
 On the job socket both speak in lines of JSON. From kernel to shim, the first with descriptors::
 
-    {"start": {args, cwd, env, umask, limits, keep,
+    {"start": {args, env, umask, limits, mark,
+               keep: null, or numbers of the descriptors that hold the locks of the log's directory,
+               cwd: null or a path, here: null or the number of a descriptor, the directory that it starts from,
                stdio: [number of a descriptor, "log" or, for stderr, "stdout"],
                log: null or {fd: number of a descriptor, and the other arguments of LogWriter}}}
     {"signal": {number: N, family: true or false, kill_in: null or seconds until SIGKILL to the family}}
@@ -13,11 +15,11 @@ On the job socket both speak in lines of JSON. From kernel to shim, the first wi
 SIGKILL to the family is repeated until nothing is left that may be signalled. The end of the socket means the same. Number 0 is
 no signal; of several `kill_in` the one that ends first counts. From shim to kernel::
 
-    {"pid": P, "shim": S}               the program runs
+    {"pid": P, "shim": S, "at": T}      the program runs, since T, as `time.monotonic()` tells it
     {"errno": N, "text": T, "file": F}  it could not be started
     {"log": LogWriter.pack()}           what the log holds now; told at most every `_PERIOD`
-    {"exit": CODE, "usage": [U, S, M]}  the program itself has ended, as `Process.returncode` tells it; seconds of CPU for
-                                        itself and in the system, and its peak memory in bytes
+    {"exit": CODE, "at": T,             the program itself has ended, as `Process.returncode` tells it, at T; seconds of CPU
+     "usage": [U, S, M]}                for itself and in the system, and its peak memory in bytes, or null (see `_peak`)
     {"gone": true}                      nothing is left of its family; the shim is ready for another program
 """
 
@@ -42,8 +44,9 @@ from ..process_table import may_signal
 from . import descendants, guard
 from .poll_loop import PollLoop
 
-_MOST_FDS = 5  # of one start: three streams, the log, the lock of its directory
+_MOST_FDS = 7  # of one start: three streams, the log, the directory it starts from, two locks of the log's directory
 _PERIOD = 0.004  # seconds between two words about the log
+_ABOVE_OURS = 1.1  # times our memory: Linux counts it in pieces, for each core
 
 
 def main(job: socket.socket, kernel: int) -> NoReturn:
@@ -61,6 +64,7 @@ class Shim:
 
     def __init__(self, job: socket.socket, kernel: int) -> None:
         guard.become_subreaper()
+        guard.go_on_at_end_of_parent()
         guard.rename("ipyproc-shim")
         self._supervisor = os.getppid()
         self._job: socket.socket | None = job
@@ -70,6 +74,7 @@ class Shim:
         self._fds: list[int] = []  # that came with it
         self._outbox = bytearray()
         self._is_kept = False
+        self._locks: list[int] = []  # of the directory of a log that is kept
         self._log: _Log | None = None
         self._rest()
         guard.wake_on_child(self._loop)
@@ -87,6 +92,8 @@ class Shim:
             if self._program:
                 self._reap()
             self._tell()
+        for fd in self._locks:
+            os.utime(fd)  # how long the log is kept counts from now
         os._exit(0)
 
     def _rest(self) -> None:
@@ -126,19 +133,22 @@ class Shim:
         self,
         *,
         args: list[str],
-        cwd: str,
+        cwd: str | None,
+        here: int | None,
         env: dict[str, str],
         umask: int,
         limits: list[tuple[int, tuple[int, int]]],
-        keep: bool,
+        mark: tuple[int, tuple[int, int]],
+        keep: list[int] | None,
         stdio: list[int | str],
         log: dict[str, Any] | None,
     ) -> None:
         """Start a program. What cannot be started is told."""
         fds, self._fds = self._fds, []
+        # by the descriptor, for it may have no name any more; the program follows the link in its own /proc/self
+        start = f"/proc/self/fd/{fds[here]}" if here is not None else "/"
         try:
-            for kind, limit in limits:
-                resource.setrlimit(kind, limit)
+            _limit(limits, mark)
             if log:
                 self._log = _Log(fds=[fds[log.pop("fd")]], **log)
             given: list[int] = []
@@ -151,7 +161,7 @@ class Shim:
                     given.append(given[STDOUT_FD] if target == "stdout" else fds[int(target)])
             program = subprocess.Popen(
                 args,
-                cwd=cwd,
+                cwd=os.path.join(start, cwd or ""),
                 env=env,
                 umask=umask,
                 stdin=given[0],
@@ -162,7 +172,8 @@ class Shim:
         except Exception as error:  # noqa: BLE001  -- whatever it is, the kernel has to know, and the next program comes
             if not (isinstance(error, OSError) and error.errno):
                 error = OSError(errno.EINVAL, str(error) or repr(error), args[0])
-            self._say(errno=error.errno, text=error.strerror, file=error.filename)
+            file = cwd or "." if error.filename == os.path.join(start, cwd or "") else error.filename
+            self._say(errno=error.errno, text=error.strerror, file=file)
             for pipe in self._pipes:
                 pipe.close()
             self._log = None  # its descriptor is one of these
@@ -170,23 +181,26 @@ class Shim:
                 os.close(fd)
             self._rest()
             return
-        for target in stdio:
-            if isinstance(target, int):
-                os.close(fds[target])
+        for number in (*stdio, here):
+            if isinstance(number, int):
+                os.close(fds[number])
         program.returncode = 0  # it is we who reap it
         self._program = program.pid
-        self._say(pid=program.pid, shim=os.getpid())
+        self._say(pid=program.pid, shim=os.getpid(), at=time.monotonic())
         self._tell()
         for pipe in self._pipes:
             pipe.connect()
-        if keep:  # the last descriptor is the lock of the log's directory, which we hold from now on
+        if keep is not None:
             self._is_kept = True
+            self._locks = [fds[number] for number in keep]  # which we hold from now on
             guard.rename(guard.KEPT)
             os.dup2(0, sys.stderr.fileno())  # the kernel's, which somebody may read to its end
 
     def _send_signal(self, *, number: int, family: bool, kill_in: float | None) -> None:
         if family and number == signal.SIGKILL:
             self._kill_all()
+        elif family and number == signal.SIGSTOP:
+            descendants.freeze(os.getpid())
         elif family and number:
             # the program first: a shell whose child has gone would end with a status of its own
             pids = sorted(descendants.of(os.getpid()), key=lambda pid: pid != self._program)
@@ -215,15 +229,16 @@ class Shim:
         try:
             while True:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
+                ended_at = time.monotonic()
                 if not pid:
                     return
-                if pid == self._program:
+                if pid == self._program and not self._has_ended:  # else it is a descendant that got its pid
                     self._has_ended = True
                     for pipe in self._pipes:
                         pipe.take()
                     self._tell_log()
-                    used = [usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024]
-                    self._say(exit=os.waitstatus_to_exitcode(status), usage=used)
+                    used = [usage.ru_utime, usage.ru_stime, _peak(usage)]
+                    self._say(exit=os.waitstatus_to_exitcode(status), at=ended_at, usage=used)
         except ChildProcessError:
             for pipe in self._pipes:
                 pipe.finish()
@@ -281,6 +296,24 @@ class Shim:
             self._outbox.clear()  # nobody is there any more, which is met elsewhere
         else:
             self._loop.remove_writer(self._job.fileno())
+
+
+def _limit(limits: list[tuple[int, tuple[int, int]]], mark: tuple[int, tuple[int, int]]) -> None:
+    """Have these limits; those that are so already are let alone, for gVisor refuses most, whatever the value."""
+    for kind, limit in limits:
+        if resource.getrlimit(kind) != tuple(limit):
+            resource.setrlimit(kind, limit)
+    with contextlib.suppress(OSError, ValueError):  # then nobody but its guards finds the family
+        resource.setrlimit(*mark)
+
+
+def _peak(usage: resource.struct_rusage) -> int | None:
+    """The peak memory of a program in bytes; None where it was not more than ours.
+
+    Linux counts what the process was before its program began, and that was a part of us (getrusage(2), ru_maxrss).
+    """
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage.ru_maxrss * 1024 if usage.ru_maxrss > _ABOVE_OURS * ours else None
 
 
 def _warm_up(fd: int) -> None:

@@ -13,14 +13,12 @@ import contextlib
 import errno
 import json
 import os
-import resource
 import signal as signals
 import socket
 import subprocess
 import sys
 import threading
 import time
-from asyncio.base_subprocess import BaseSubprocessTransport
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -30,8 +28,9 @@ from ..errors import ProcessLost
 from ..family import Family, runs
 from ..log import LOG, Log
 from ..status import Usage
-from . import descendants, mark
+from . import descendants, inheritance, mark
 from .base import P
+from .transport import QuietTransport
 
 if TYPE_CHECKING:
     import psutil
@@ -44,21 +43,28 @@ _AHEAD, _MOST_IDLE = 2, 4  # shims that wait for a program
 _CLOSE_PATIENCE = 3.0  # seconds in which a supervisor has to end what it holds
 _PATIENCE = 5.0  # seconds in which a supervisor has to answer
 _REFUSED = 60.0  # seconds until a supervisor is tried again where two in turn could not run
+_WAKE_AFTER = 0.5  # seconds
 _START_PATIENCE = 60.0  # seconds in which a program has to start; it may come from a slow disk
 script: tuple[str, tuple[int, ...]] = (str(Path(__file__).with_name("supervise.py")), ())
 """What the interpreter of a supervisor runs, and the descriptors that it needs for that."""
-_LIMITS = [getattr(resource, each) for each in dir(resource) if each.startswith("RLIMIT_")]
+_UTF8_MODE = f"-Xutf8={sys.flags.utf8_mode}"  # so that words have the encoding there that they have here
 
 
 class Supervisor:
-    """The supervisor of this process, as seen from here. Started at once; ready a little later."""
+    """A supervisor of this process, as seen from here. Started at once; ready a little later.
 
-    def __init__(self) -> None:
+    Attributes:
+        inherited: what it has inherited, and so its programs do: see `inheritance`.
+        pid: whose it is: a forked child has none.
+    """
+
+    def __init__(self, inherited: tuple[Any, ...]) -> None:
+        self.inherited = inherited
+        self.pid = os.getpid()
         self._control, theirs = socket.socketpair()
-        self.pid = os.getpid()  # whose it is: a forked child has none
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", script[0], str(theirs.fileno()), str(self.pid)],
+                [sys.executable, "-I", "-S", _UTF8_MODE, script[0], str(theirs.fileno()), str(self.pid)],
                 pass_fds=[theirs.fileno(), *script[1]],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # a program that is kept must not hold ours open
@@ -69,12 +75,14 @@ class Supervisor:
             raise
         finally:
             theirs.close()
-        self._control.settimeout(_PATIENCE)
+        self._control.setblocking(False)
         self._lock = threading.Lock()
         self._idle: list[socket.socket] = []  # job sockets of shims that had a program before
         self._coming = 0  # shims that the supervisor has been asked for, and nobody has taken
-        for _ in range(_AHEAD):
-            self._want()
+        self._waiting = 0  # starts that wait for a shim
+        self._held = 0  # shims that somebody has taken
+        self._is_retired = False
+        self._want(_AHEAD)
 
     def __repr__(self) -> str:
         return f"<Supervisor {self._process.pid} of process {self.pid}>"
@@ -89,133 +97,267 @@ class Supervisor:
         """Its pid."""
         return self._process.pid
 
-    def is_ready(self) -> bool:
-        """Whether a shim waits for a program; blocks for the moment that none is ready yet.
+    async def shim(self) -> socket.socket:
+        """The job socket of a shim that waits for a program, as soon as there is one. Other tasks go on meanwhile.
 
         Raises:
-            OSError: the supervisor is gone, or does not answer.
+            TimeoutError: it does not answer.
+            BrokenPipeError: it is gone.
+            BlockingIOError: it can make none now.
+            OSError: this process can have no descriptor more.
         """
-        with self._lock:
-            if self.is_gone:
-                raise BrokenPipeError("the supervisor is gone")
-            if self._idle:
-                return True
-            if not self._coming:
-                self._want()
-            if (word := self._control.recv(1, socket.MSG_PEEK)) == b"E":  # it could make none
-                self._control.recv(1)
-                self._coming -= 1
-            return word == b"S"
+        self._waiting += 1
+        try:
+            while (job := self.take_shim()) is None:
+                self._process.send_signal(signals.SIGCONT)  # somebody may have stopped it
+                await _until_readable(self._control, _PATIENCE)
+            return job
+        finally:
+            self._waiting -= 1
+            self._end_if_idle()
 
-    def take_shim(self) -> socket.socket:
-        """The job socket of a shim that waits for a program. Raises OSError if there is none: the supervisor is gone."""
+    def take_shim(self) -> socket.socket | None:
+        """The same, but None if there is none yet."""
         with self._lock:
+            if self.is_gone:  # and its shims are ending
+                raise BrokenPipeError(errno.EPIPE, "the supervisor is gone")
             while True:
-                if self._idle:
-                    job = self._idle.pop()
-                else:
-                    word, fds, _, _ = socket.recv_fds(self._control, 1, 1)
-                    self._coming -= 1
-                    if word != b"S":
-                        raise BrokenPipeError("the supervisor is gone, or can make no shim")
-                    if not fds:  # lost, and with it the shim
-                        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-                    job = socket.socket(fileno=fds[0])
-                    job.set_inheritable(False)
-                    job.setblocking(False)
+                job = self._idle.pop() if self._idle else self._receive()
+                if job is None:
+                    return None
                 try:
                     job.recv(1)
                 except BlockingIOError:
+                    self._held += 1
                     return job
                 job.close()  # it was at its end: this shim was killed meanwhile
-                if not (self._idle or self._coming):
-                    self._want()
 
-    def give_back(self, job: socket.socket | None) -> None:
-        """A shim is ready for another program; or None: it is in use, have another one made ready in its place.
+    def _receive(self) -> socket.socket | None:
+        self._want(max(1, self._waiting) - self._coming)
+        try:
+            word, fds, _, _ = socket.recv_fds(self._control, 1, 1)
+        except BlockingIOError:
+            return None
+        self._coming -= 1
+        if word == b"E":
+            raise BlockingIOError(errno.EAGAIN, "the supervisor can make no shim")
+        if word != b"S":
+            raise BrokenPipeError(errno.EPIPE, "the supervisor is gone")
+        if not fds:  # lost, and with it the shim
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        job = socket.socket(fileno=fds[0])
+        job.set_inheritable(False)
+        job.setblocking(False)
+        return job
+
+    def replace_shim(self) -> None:
+        """Have another shim made ready in the place of one that has got a program.
 
         Not when it is taken: the cores have enough to do when a program starts.
         """
-        with self._lock, contextlib.suppress(OSError):  # the supervisor is gone, which the next start will notice
-            if job and len(self._idle) < _MOST_IDLE:
+        with self._lock, contextlib.suppress(OSError):  # it is gone, which the next start will notice; or was left
+            self._want(_AHEAD - len(self._idle) - self._coming)
+
+    def give_back(self, job: socket.socket, *, is_ready: bool) -> None:
+        """Let go of a shim that was taken; `is_ready`: for another program. Else it ends what it holds, and itself."""
+        with self._lock:
+            self._held -= 1
+            if is_ready and len(self._idle) < _MOST_IDLE and not self._is_retired:
                 self._idle.append(job)
-            elif job:
-                job.close()
-            elif len(self._idle) + self._coming < _AHEAD:
-                self._want()
+            else:
+                _hang_up(job)
+        self._end_if_idle()
 
-    def wake(self, shim: int) -> None:
-        """Let a shim of its that somebody has stopped (SIGSTOP) go on."""
-        if shim in descendants.children(self.process):  # else its pid may be a stranger's
-            descendants.send_signal([shim], signals.SIGCONT)
+    def wake(self, shim: int | None = None) -> bool:
+        """Let its shims, or this one, go on if somebody has stopped them (SIGSTOP); whether there are such."""
+        found = [
+            each for each in descendants.children(self.process) if shim in (None, each)
+        ]  # else it may be a stranger
+        descendants.send_signal(found, signals.SIGCONT)
+        return bool(found)
 
-    def _want(self) -> None:
-        self._control.send(b"N")
-        self._coming += 1
+    def _want(self, count: int) -> None:
+        for _ in range(count):
+            try:
+                self._control.send(b"N")
+            except BlockingIOError:
+                break  # it has been told often enough
+            self._coming += 1
 
-    def close(self) -> None:
-        """End it, and every program with it; blocks until it has ended, for three seconds at most. Idempotent."""
-        if os.getpid() != self.pid:
-            return  # a forked child must not end what is its parent's
-        atexit.unregister(self.close)
-        self._control.close()
-        while self._idle:
-            self._idle.pop().close()
+    def retire(self) -> None:
+        """Have it end when it holds no program any more. That is not waited for, and nobody may ask it for a shim then."""
+        self._is_retired = True
+        self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        with self._lock:
+            if self._is_retired and not (self._held or self._waiting):
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        for each in (*self._idle, self._control):
+            _hang_up(each)
+        self._idle.clear()
+
+    def leave(self) -> None:
+        """Have it end, and every program with it; that is not waited for."""
+        with self._lock:
+            self._is_retired = True
+            self._hang_up()
+        with contextlib.suppress(OSError):  # another user's: it was started before this process has changed
+            self._process.send_signal(signals.SIGCONT)  # somebody may have stopped it
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended, so long at most."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_CLOSE_PATIENCE)
+            self._process.wait(seconds)
+
+    def disown(self) -> None:
+        """In a forked child: it is its parent's."""
+        self._process.returncode = 0  # so nobody is told that it still runs
+        for each in (self._control, *self._idle):
+            each.close()
+
+
+def _hang_up(end: socket.socket) -> None:
+    """Close a socket for good, although a forked child may have it too."""
+    with contextlib.suppress(OSError):  # the other end is gone
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
+
+
+async def _until_readable(sock: socket.socket, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    fd = os.dup(sock.fileno())  # others may wait for the same one
+
+    def tell() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(fd, tell)
+    try:
+        async with asyncio.timeout(seconds):
+            await ready
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
 
 
 _supervisor: Supervisor | None = None
-_refused_until = 0.0  # of `time.monotonic()`
-_retired: list[Supervisor] = []  # that did not answer, and may hold programs
+_leaving: list[Supervisor] = []  # that start no programs any more, and hold some, or have just been left
+_refused: tuple[tuple[Any, ...] | None, float] = (None, 0.0)  # what was inherited, and until when it is not tried again
+_making = threading.Lock()  # several threads may start the first program at once
+os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 
 
 def prepare() -> None:
     """Start the supervisor of this process, if there is none; it gets ready in the background."""
+    _fitting()
+
+
+def _fitting() -> Supervisor | None:
+    """The supervisor whose programs inherit what a child of this thread would now; started, if there is none.
+
+    None: here none can be.
+    """
     global _supervisor
-    if _supervisor is None or _supervisor.pid != os.getpid():
-        with contextlib.suppress(OSError):
-            _supervisor = Supervisor()
-            atexit.register(_supervisor.close)
-
-
-def is_ready() -> bool:
-    """Whether a program can be started now; a supervisor that was killed or does not answer is replaced, once."""
-    global _supervisor, _refused_until
-    if time.monotonic() < _refused_until:
-        return False
-    is_refused = False
-    for _ in range(2):
-        prepare()
-        if _supervisor is None:
-            return False
+    inherited = inheritance.look().rest
+    with _making:
+        if _supervisor and _supervisor.inherited == inherited:
+            return _supervisor
+        if (_refused[0] == inherited and time.monotonic() < _refused[1]) or not process_table.is_ours():
+            return None
+        _replace(_supervisor)
         try:
-            return _supervisor.is_ready()
-        except OSError as error:
-            is_refused = not isinstance(error, TimeoutError)  # a busy machine refuses nothing
-            if _supervisor.is_gone:
-                _supervisor.close()
-            else:  # what it holds must not end for that
-                _retired.append(_supervisor)
-            _supervisor = None
-    if is_refused:  # this is a place where none can be, most likely
-        _refused_until = time.monotonic() + _REFUSED
-    return False
+            _supervisor = Supervisor(inherited)
+        except OSError:
+            _refuse(inherited)
+        return _supervisor
+
+
+def _replace(supervisor: Supervisor | None) -> None:
+    """Let another one take its place; what it holds must not end for that."""
+    global _supervisor
+    if supervisor and supervisor is _supervisor:  # else somebody else has done it
+        supervisor.retire()
+        _supervisor = None
+        _leaving[:] = [each for each in (*_leaving, supervisor) if not each.is_gone]
+
+
+def _refuse(inherited: tuple[Any, ...]) -> None:
+    global _refused
+    _refused = inherited, time.monotonic() + _REFUSED
+
+
+async def _take() -> tuple[Supervisor, socket.socket] | None:
+    """A shim that waits for a program; a supervisor that was killed or does not answer is replaced, once. None: none can be.
+
+    Raises:
+        OSError: this process can have no descriptor more.
+    """
+    for is_first in (True, False):
+        if (supervisor := _fitting()) is None:
+            return None
+        try:
+            return supervisor, await supervisor.shim()
+        except BlockingIOError:
+            return None  # those that run are in no danger
+        except TimeoutError:
+            is_gone = False  # a busy machine refuses nothing
+        except ConnectionError:
+            is_gone = True
+        with _making:
+            _replace(supervisor)
+        if is_gone and not is_first:  # this is a place where none can be, most likely
+            _refuse(supervisor.inherited)
+    return None
+
+
+async def is_ready() -> bool:
+    """Whether a program can be started now, by a shim that is there.
+
+    Raises:
+        OSError: this process can have no descriptor more.
+    """
+    if not os.access(".", os.X_OK, effective_ids=True):
+        return False  # since it is another user, only a child of its own can begin where it is
+    if taken := await _take():
+        supervisor, job = taken
+        supervisor.give_back(job, is_ready=True)
+    return taken is not None
 
 
 def close() -> None:
-    """End the supervisor of this process, and with it every program that it started."""
+    """End the supervisors of this process, and with them every program that they started; waits 3 s for that at most."""
     global _supervisor
-    for each in (_supervisor, *_retired):
-        if each is not None:
-            each.close()
+    left = [*_leaving, *filter(None, [_supervisor])]
     _supervisor = None
-    _retired.clear()
+    _leaving.clear()
+    for each in left:
+        each.leave()
+    until = time.monotonic() + _CLOSE_PATIENCE
+    for each in left:
+        each.wait(max(0.0, until - time.monotonic()))
 
 
 def supervisor_pid() -> int | None:
     """The pid of the supervisor of this process."""
-    return _supervisor.process if _supervisor is not None and _supervisor.pid == os.getpid() else None
+    return _supervisor.process if _supervisor else None
+
+
+def _disown() -> None:
+    """In a forked child: it has no supervisors, and must not end what is its parent's."""
+    global _supervisor, _making
+    _making = threading.Lock()  # another thread may have had it
+    for each in (*_leaving, *filter(None, [_supervisor])):
+        each.disown()
+    _supervisor = None
+    _leaving.clear()
+
+
+atexit.register(close)  # now, and so behind what is registered later
+os.register_at_fork(after_in_child=_disown)
 
 
 async def exec(
@@ -274,18 +416,9 @@ class Program:
         """Whether anything of its family may be left."""
         return self._job is not None
 
-    def ask(self, request: Mapping[str, Any], fds: Sequence[int]) -> None:
-        """Have it started; a large environment is more than a socket takes at once."""
+    async def start(self, request: Mapping[str, Any], fds: Sequence[int]) -> dict[str, Any]:
+        """Have it started; the first message of the shim: what it could not start, or `pid`, `shim` and `at`."""
         assert self._job
-        data = json.dumps(request).encode() + b"\n"
-        self._job.settimeout(_PATIENCE)
-        sent = socket.send_fds(self._job, [data], fds)
-        if sent < len(data):
-            self._job.sendall(data[sent:])
-        self._job.setblocking(False)
-
-    async def started(self) -> dict[str, Any]:
-        """The first message of the shim."""
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
 
         def first(message: dict[str, Any]) -> None:
@@ -294,11 +427,25 @@ class Program:
                 answer.set_result(message)
 
         self._heard = first
+        data = json.dumps({"start": request}).encode() + b"\n"
+        try:
+            sent = socket.send_fds(self._job, [data], fds)
+        except ConnectionError:
+            raise ProcessLost("the shim was killed before it started a program") from None
+        # a large environment is more than a socket takes at once
+        sending = asyncio.ensure_future(self._loop.sock_sendall(self._job, data[sent:]))
+        sending.add_done_callback(
+            lambda task: task.cancelled() or task.exception()
+        )  # that it is gone, `_read` meets too
+        waking = self._loop.call_later(_WAKE_AFTER, self._supervisor.wake)  # somebody may have stopped it
         try:
             async with asyncio.timeout(_START_PATIENCE):
                 message = await answer
         except TimeoutError:
             raise ProcessLost("the shim does not answer") from None
+        finally:
+            sending.cancel()
+            waking.cancel()
         if not message:
             raise ProcessLost("the shim was killed while it started a program")
         self.pid, self.shim = message.get("pid", 0), message.get("shim", 0)
@@ -313,14 +460,18 @@ class Program:
     def close(self) -> None:
         """Leave the shim; it ends what it holds."""
         if job := self._let_go():
-            job.close()
+            self._supervisor.give_back(job, is_ready=False)
 
     def release(self) -> None:
-        """Nothing is left of it: the shim is ready for another program."""
-        if self.keep:
-            self.close()
-        elif job := self._let_go():
-            self._supervisor.give_back(job)
+        """Nothing is left of it: the shim is ready for another program, unless it was made for this one alone."""
+        if job := self._let_go():
+            self._supervisor.give_back(job, is_ready=not self.keep)
+
+    def disown(self) -> None:
+        """In a forked child: it is its parent's, and so is the event loop."""
+        job, self._job, self._log = self._job, None, None
+        if job:
+            job.close()
 
     def _let_go(self) -> socket.socket | None:
         with self._lock:
@@ -335,7 +486,8 @@ class Program:
         return job
 
     def _read(self) -> None:
-        assert self._job is not None
+        if self._job is None:
+            return  # a forked child runs the loop of its parent
         try:
             data = self._job.recv(65536)
         except BlockingIOError:
@@ -366,15 +518,25 @@ class Program:
         order = {"signal": {"number": number, "family": family, "kill_in": kill_in}}
         with self._lock, contextlib.suppress(OSError):  # the shim has just ended
             if self._job is not None and (number or kill_in is not None):
-                self._job.send(json.dumps(order).encode() + b"\n")
-                self._supervisor.wake(self.shim)
+                is_there = self._supervisor.wake(self.shim)
+                try:
+                    self._job.send(json.dumps(order).encode() + b"\n")
+                except BlockingIOError:  # it has not listened for long: what it would do now, we can do
+                    if is_there:
+                        self._send_ourselves(number, family=family)
+
+    def _send_ourselves(self, number: int, *, family: bool) -> None:
+        if family and number in (signals.SIGSTOP, signals.SIGKILL):
+            descendants.freeze(self.shim)
+        pids = descendants.of(self.shim) if family else {self.pid}.intersection(descendants.children(self.shim))
+        descendants.send_signal(pids, number, wake=family)
 
     def kill(self) -> None:
         """SIGKILL to the program."""
         self.send_signal(signals.SIGKILL)
 
 
-class Transport(BaseSubprocessTransport):
+class Transport(QuietTransport):
     """asyncio's transport, of a program that is no child of ours."""
 
     _protocol: Any
@@ -401,10 +563,16 @@ class Transport(BaseSubprocessTransport):
             self._proc = None  # asyncio's close would kill it
         super().close()
 
+    def disown(self) -> None:
+        """In a forked child: it is its parent's."""
+        self._closed = True
+        self.program.disown()
+
     def hear(self, message: dict[str, Any]) -> None:
         """What the shim says."""
         if "exit" in message:
             self._protocol.usage = Usage(*message["usage"])
+            self._protocol.ended_at = message["at"]
             self._process_exited(message["exit"])
         elif not message and self._returncode is None:
             self.close()
@@ -437,27 +605,34 @@ async def _start(
             fd, written = log.handed_over()
             written["fd"] = len(fds)
             fds.append(fd)
+        here = None
+        if not os.path.isabs(directory := os.fsdecode(cwd or "")):  # by a descriptor, for it may have no name any more
+            here = len(fds)
+            fds.append(os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+            theirs.callback(os.close, fds[here])
+        first_lock = len(fds)
         if keep:
-            fds.append(storage.lock())  # while it is open, nobody clears the directory of the log
-        if not is_ready() or _supervisor is None:
+            fds += storage.locks()  # while they are open, nobody clears the directory of the log
+        if (taken := await _take()) is None:
             raise ProcessLost("no supervisor can be started")
-        ours = _supervisor
-        program = Program(ours, ours.take_shim(), loop, log, keep=keep)
-        theirs.callback(ours.give_back, None)
+        supervisor, job = taken
+        program = Program(supervisor, job, loop, log, keep=keep)
+        theirs.callback(supervisor.replace_shim)
         ours_if_it_fails.callback(program.close)
-        where = os.path.join(os.getcwd(), os.fsdecode(cwd or ""))
+        inherited = inheritance.look()
         request = {
             "args": args,
-            "cwd": where,
+            "cwd": directory or None,
+            "here": here,
             "env": dict(os.environ) if env is None else {os.fsdecode(k): os.fsdecode(v) for k, v in env.items()},
-            "umask": _umask(),
-            "limits": [*((kind, resource.getrlimit(kind)) for kind in _LIMITS), (mark.KIND, program.mark)],
-            "keep": keep,
+            "umask": inherited.umask,
+            "limits": inherited.limits,
+            "mark": (mark.KIND, program.mark),
+            "keep": [*range(first_lock, len(fds))] if keep else None,
             "stdio": stdio,
             "log": written,
         }
-        program.ask({"start": request}, fds)
-        started = await program.started()
+        started = await program.start(request, fds)
         theirs.close()
         if "errno" in started:
             program.release()
@@ -465,7 +640,10 @@ async def _start(
         program.stdin, program.stdout, program.stderr = pipes
         made = protocol()
         waiter = loop.create_future()
-        transport = Transport(loop, made, args, False, stdin, stdout, stderr, 0, waiter=waiter, program=program)
+        told = {"started_at": started["at"]}
+        transport = Transport(
+            loop, made, args, False, stdin, stdout, stderr, 0, waiter=waiter, extra=told, program=program
+        )
         ours_if_it_fails.pop_all()
         program.hear(transport.hear)
         try:
@@ -505,16 +683,6 @@ def _streams(
         stdio.append(len(fds) - 1)
         pipes.append(pipe)
     return stdio, fds, pipes
-
-
-def _umask() -> int:
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)  # `open` takes thrice as long
-        try:
-            return int(os.read(status, 256).split(b"Umask:")[1].split(maxsplit=1)[0], 8)
-        finally:
-            os.close(status)
-    return 0o022
 
 
 class ShimFamily(Family):

@@ -35,8 +35,13 @@ _PASSED_BY = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 def main(control_fd: int, kernel: int) -> NoReturn:
     """Be the supervisor of this kernel."""
     _take_signals()
-    guard.become_subreaper()
+    try:
+        guard.become_subreaper()
+    except OSError:
+        os._exit(1)  # the kernel does without us
+    guard.go_on_at_end_of_parent()
     guard.rename("ipyproc-superv.")
+    os.chdir("/")  # the directory of the kernel may be removed, or its file system unmounted
     supervisor = _Supervisor(socket.socket(fileno=control_fd), kernel)
     while True:
         supervisor.run_once()

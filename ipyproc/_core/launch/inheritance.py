@@ -1,0 +1,90 @@
+"""What a child of this thread would inherit and no message can hand over. Linux, standard library.
+
+A program is no child of this process but of a shim, which was forked by the supervisor, which was started some time ago. What
+has changed here since then, the program would not have: the priority, the cores it may run on, the user. A process cannot take
+over most of that from another one, and some of it nobody can give back. So a supervisor serves as long as a child of this
+thread would inherit what it has inherited, and then another one is started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import resource
+import sys
+from typing import Any, NamedTuple
+
+from . import mark
+
+_LIMITS = sorted({getattr(resource, each) for each in dir(resource) if each.startswith("RLIMIT_")} - {mark.KIND})
+_OF_STATUS = (b"Uid", b"Gid", b"Groups", b"Cap", b"NoNewPrivs", b"Seccomp", b"Spec", b"Cpus_", b"Mems_", b"THP_")
+_USUAL_IO_PRIORITIES = ((0, 0), (2, 4))  # none, and what that means
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children", "user", "uts")
+
+
+class Inheritance(NamedTuple):
+    """What a child would inherit now."""
+
+    umask: int
+    limits: list[tuple[int, tuple[int, int]]]
+    """Pairs of a kind and its soft and hard limit. This and the umask, a message can hand over."""
+    rest: tuple[Any, ...]
+    """All else, to be compared."""
+
+
+def look() -> Inheritance:
+    """What a child of this thread would inherit now."""
+    status = _read("thread-self/status").splitlines()
+    umask = next((int(line.split()[1], 8) for line in status if line.startswith(b"Umask:")), 0o022)
+    limits = [(kind, resource.getrlimit(kind)) for kind in _LIMITS]
+    rest = (
+        *(line for line in status if line.startswith(_OF_STATUS)),
+        *(hard for _, (_, hard) in limits),  # one that was raised from outside cannot be raised by another process
+        os.getresuid(),
+        os.getresgid(),
+        os.getpriority(os.PRIO_PROCESS, 0),
+        os.sched_getscheduler(0),
+        os.sched_getparam(0).sched_priority,
+        _io_priority(os.getpid()),
+        _read("self/oom_score_adj"),
+        _read("self/cgroup"),
+        os.stat("/")[1:3],  # inode and device: chroot(2)
+        *map(_namespace, _NAMESPACES),
+    )
+    return Inheritance(umask, limits, rest)
+
+
+def _read(name: str) -> bytes:
+    with contextlib.suppress(OSError):
+        fd = os.open(f"/proc/{name}", os.O_RDONLY | os.O_CLOEXEC)  # `open` takes thrice as long
+        try:
+            return os.read(fd, 1 << 16)
+        finally:
+            os.close(fd)
+    return b""
+
+
+def _namespace(kind: str) -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/thread-self/ns/{kind}")
+    return ""
+
+
+def _io_priority(pid: int) -> tuple[int, int] | None:
+    """Class and value; None: the usual ones, or psutil is not loaded: its import takes long, and who sets them has it."""
+    if "psutil" not in sys.modules:
+        return None
+    import psutil
+
+    with contextlib.suppress(psutil.Error):  # refused by a sandbox
+        known = tuple(_process(pid).ionice())
+        return known if known not in _USUAL_IO_PRIORITIES else None
+    return None
+
+
+@functools.lru_cache(maxsize=1)  # a forked child has another pid
+def _process(pid: int) -> Any:
+    import psutil
+
+    return psutil.Process(pid)

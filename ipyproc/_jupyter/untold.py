@@ -1,0 +1,37 @@
+"""Failures behind a cell that has ended, in a run that drops what comes for such a cell: the cell that runs then tells them."""
+
+from __future__ import annotations
+
+import sys
+
+from .._core.process import Process
+from .._core.screen import inert_line
+from . import state, transcript
+
+
+class Untold:
+    """Programs in the background that no cell has awaited so far."""
+
+    def __init__(self) -> None:
+        self._processes: list[Process] = []
+
+    def __repr__(self) -> str:
+        return f"<Untold: {len(self._processes)} processes>"
+
+    def add(self, process: Process) -> None:
+        """If this one fails, and nobody has awaited it by then, the cell tells it that runs then, or the next."""
+        self._processes.append(process)
+
+    def tell(self, _: object) -> None:
+        """Call it at the end of each cell."""
+        ended = [process for process in self._processes if process.is_over]
+        self._processes = [process for process in self._processes if not process.is_over]
+        for process in ended:
+            if process.on_wait and has_failed_by_itself(process):
+                where = f"log: {inert_line(str(process.log.path))}" if process.log else ""
+                sys.stdout.write(f"{transcript.closing_line(process, where)}\n")
+
+
+def has_failed_by_itself(process: Process) -> bool:
+    """Whether it has failed; who has stopped it knows that it has ended."""
+    return state.has_failed(process) and process.ladder.cause in ("", "timeout")

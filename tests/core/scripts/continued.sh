@@ -1,0 +1,6 @@
+echo a \
+  b \
+  c
+ls -d \
+  /nonexistent \
+  / > /dev/null

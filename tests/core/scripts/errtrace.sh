@@ -1,0 +1,6 @@
+set -E
+trap 'echo "err in ${FUNCNAME[0]-main} line $LINENO"' ERR
+f() {
+  false
+}
+f

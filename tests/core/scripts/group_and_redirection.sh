@@ -1,0 +1,3 @@
+{ echo a; echo b; } > /dev/null
+{ echo a; cat; } < /nonexistent
+echo never

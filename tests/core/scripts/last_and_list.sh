@@ -1,0 +1,2 @@
+echo a
+[ -e /nonexistent ] && echo no

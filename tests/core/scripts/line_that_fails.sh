@@ -1,0 +1,5 @@
+echo one
+echo two >&2
+
+test -e /nonexistent.parquet
+echo never

@@ -1,0 +1,3 @@
+set -C
+IFS=
+true | false | true

@@ -1,0 +1,3 @@
+trap 'echo "exit $?"; rm -f /tmp/nothing' EXIT
+echo a
+false

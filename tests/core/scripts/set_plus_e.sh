@@ -1,0 +1,7 @@
+set +e
+false
+echo "goes on, $?"
+set -e
+true
+(exit 4)
+echo never

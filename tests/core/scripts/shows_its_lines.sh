@@ -1,0 +1,4 @@
+set -v
+echo a
+# a comment
+false

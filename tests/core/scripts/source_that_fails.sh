@@ -1,0 +1,3 @@
+printf 'echo lib\n\nfalse\n' > lib.sh
+trap 'rm -f lib.sh' EXIT
+source ./lib.sh

@@ -1,0 +1,5 @@
+echo before
+cat > /dev/null
+read -r line || echo "no input"
+echo after
+false

@@ -1,0 +1,3 @@
+echo a
+( cd / ; pwd; false; echo no )
+echo never

@@ -1,0 +1,4 @@
+set -x
+echo a
+f() { false; }
+f
