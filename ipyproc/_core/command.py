@@ -220,8 +220,8 @@ class Command:
 
     def _worded(self, error: OSError) -> OSError:
         """The same error, better worded."""
-        if self.cwd is not None and error.filename == self.cwd:
-            return error  # the directory has just gone, and the program is not to blame
+        if self.cwd and error.filename == self.cwd:
+            return error
         words = [self.args] if isinstance(self.args, str) else self.args
         program = None if self.on or isinstance(self.args, str) else _found(words[0], self.cwd, self.env)
         if text := not_started(error.errno or 0, program, self.args, os.environ if self.env is None else self.env):

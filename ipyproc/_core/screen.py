@@ -271,6 +271,9 @@ class Screen:
         """The same in turns; between them the rows are as they are up to there."""
         for stream, data in pieces:
             cursor = self._cursor(stream)
+            if isinstance(data, int) and cursor.string:
+                cursor.string += data  # a control string goes on there
+                continue
             if isinstance(data, int):
                 cursor.column, cursor.held = max(LONGEST, cursor.column) + data, ""  # what follows there is not held
                 continue

@@ -27,6 +27,7 @@ import shlex
 import stat
 from collections.abc import Sequence
 
+from .encoding import encode
 from .screen import inert_line
 
 _BASH = """unset BASH_EXECUTION_STRING; {trap}eval "${{IFS:2+LINENO:1}}$(<{file})"$'\\n'"""
@@ -79,7 +80,7 @@ def title(text: str) -> str:
 def write(fd: int, text: str) -> None:
     """Make it the content of a new file, and close that; the last line has an end."""
     with open(fd, "wb") as file:
-        file.write(os.fsencode(text) + b"\n")  # in the encoding of all that programs get, see `encoding`
+        file.write(encode(text) + b"\n")
 
 
 def note(file: str | os.PathLike[str]) -> bytes:

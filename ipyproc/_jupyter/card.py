@@ -59,6 +59,7 @@ from . import state as states
 from .figures import PERIOD, Figures
 from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
+from .thread import in_thread
 from .view import Guard, guarded, take_in
 from .widget import MOST_NUMBER, InSight, Widget
 from .wire import QUESTIONS, Rank, Wire
@@ -457,7 +458,7 @@ class Card(Widget):
 
     @guarded
     async def _queue(self, first: int, count: int) -> None:
-        await asyncio.to_thread(self._rows.warm, first, count)
+        await in_thread(self._rows.warm, first, count)
         if (first, count) not in self._answers:
             self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
         self._ask_for_rows()
@@ -467,9 +468,7 @@ class Card(Widget):
         found: list[int] = []
         total = self._rows.total
         finding = self._rows.find(text, case=case)
-        while len(found) <= _MOST_FOUND and (
-            more := await asyncio.to_thread(list, itertools.islice(finding, _AT_ONCE))
-        ):
+        while len(found) <= _MOST_FOUND and (more := await in_thread(list, itertools.islice(finding, _AT_ONCE))):
             found += [number for number in more if number is not None]
         numbers = found[:_MOST_FOUND]
         message = {"op": "found", "id": name, "total": total, "more": len(found) > _MOST_FOUND}
@@ -484,7 +483,7 @@ class Card(Widget):
         while first + len(lines) <= last and size <= _MOST_COPIED:
             number = first + len(lines)
             count = min(_MOST_ROWS, last + 1 - number)
-            await asyncio.to_thread(self._rows.warm, number, count)
+            await in_thread(self._rows.warm, number, count)
             for row in await in_turns(self._rows.read_in_turns(number, count)):
                 lines.append(row.plain)
                 size += len(lines[-1]) + 1
@@ -524,7 +523,7 @@ class Card(Widget):
             "name": inert_line(log.path.name),
             "more": end < size,
         }
-        self.send(message, [await asyncio.to_thread(log.joined, at, end - at)])
+        self.send(message, [await in_thread(log.joined, at, end - at)])
         self._wire.spend(0)
 
 

@@ -38,6 +38,7 @@ from .formats import FORMATS
 from .options import Options
 from .stream import StreamView
 from .table import Table
+from .thread import in_thread
 from .untold import has_failed_by_itself
 from .view import Guard, NoView, View, keep_updated
 
@@ -264,7 +265,9 @@ class Cell:
         if done.lives_on:
             return Outcome(done, done.error())
         if not (state.has_failed(process) or self._interrupted):
-            return Outcome(done, missing or await asyncio.to_thread(self._convert, done))
+            if self._options.format and not missing:
+                return Outcome(done, await in_thread(self._convert, done, self._options.format))
+            return Outcome(done, missing)
         if not self._options.raise_error:
             return Outcome(done)
         if self._interrupted:
@@ -277,11 +280,10 @@ class Cell:
             error.add_note(str(missing))
         return Outcome(done, error)
 
-    def _convert(self, done: CompletedProcess) -> BaseException | None:
-        """Put the output into the variable as `--format` asks for; the error, if it is not in that format."""
+    def _convert(self, done: CompletedProcess, form: str) -> BaseException | None:
+        """Put the output into the variable in this form; the error, if it is not in that format."""
         try:
-            if self._options.format:
-                self._shell.user_ns[self._options.out] = FORMATS[self._options.format](done)
+            self._shell.user_ns[self._options.out] = FORMATS[form](done)
         except (ValueError, ImportError) as error:
             return error
         return None
@@ -423,8 +425,8 @@ class Cell:
         """Give the variables their text; an error, if not all of it is there. In a thread: it may be much, on a slow disk."""
         output, why = _log(process), ""
         for stream, name in self._variables.items():
-            self._shell.user_ns[name] = await asyncio.to_thread(_text, output, stream)
-            why = why or await asyncio.to_thread(output.missing, {stream})
+            self._shell.user_ns[name] = await in_thread(_text, output, stream)
+            why = why or await in_thread(output.missing, {stream})
             if process.is_over and output.is_open(stream):
                 left = status.count_words(process.family.left(), "process", "processes")
                 self._note(f"... {name} may not be complete: {left} of {process.name} left, and can still write to it")

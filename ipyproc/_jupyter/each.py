@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shlex
 from collections import ChainMap
@@ -18,6 +17,7 @@ from .._core.parallel import Job, parallel
 from . import interpolation, jobs, kernel
 from .formats import FORMATS
 from .options import Options
+from .thread import in_thread
 
 _MOST_NAMED = 5  # of those that failed, where nothing else says so
 
@@ -72,11 +72,11 @@ class Each:
             results: list[CompletedProcess] = await self._work
         except BaseException:
             with contextlib.suppress(ValueError):  # the first error is the one to tell
-                await asyncio.to_thread(self._hand_over)
+                await self._hand_over()
             raise
         finally:
             jobs.plain.reset(plain)
-        await asyncio.to_thread(self._hand_over)  # it may be much, on a slow disk
+        await self._hand_over()
         if self._options.quiet and (failed := [job.name for job in self._work.jobs if job.state == "failed"]):
             more = ", …" if len(failed) > _MOST_NAMED else ""
             kernel.note(f"✘ {len(failed)} of {len(results)} failed: {', '.join(failed[:_MOST_NAMED])}{more}")
@@ -91,9 +91,12 @@ class Each:
             assert self._options.grace is not None
             job.process.ladder.grace = self._options.grace
 
-    def _hand_over(self) -> None:
+    async def _hand_over(self) -> None:
         if self._options.out:
-            self._shell.user_ns[self._options.out] = [self._value(job.result) for job in self._work.jobs]
+            self._shell.user_ns[self._options.out] = await in_thread(self._values)
+
+    def _values(self) -> list[Any]:
+        return [self._value(job.result) for job in self._work.jobs]
 
     def _value(self, done: CompletedProcess | None) -> Any:
         """What `--out` gets of one; None: it was not run, or has failed with half of an output."""

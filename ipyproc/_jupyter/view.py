@@ -21,6 +21,7 @@ from .._core import screen
 from .._core.log import Log
 from .._core.rows import Rows
 from .._core.turns import in_turns
+from .thread import in_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -130,7 +131,7 @@ async def take_in(rows: Rows) -> None:
     """Take in all that was written; others have their turns meanwhile. What it begins with will be shown at the end."""
     await in_turns(rows.take_in())
     if rows.log.bytes > _MUCH:  # or it was all read just now
-        await asyncio.to_thread(rows.warm, 0, _SHOWN)
+        await in_thread(rows.warm, 0, _SHOWN)
 
 
 async def keep_updated(view: View, log: Log, until: asyncio.Future[None]) -> None:

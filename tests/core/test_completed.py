@@ -89,6 +89,15 @@ async def test_duration_counts_from_start_to_end(program):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="supervisors are for Linux")
+async def test_duration_counts_to_the_end_however_late_we_hear_of_it(program):
+    process = await ipyproc.start(*program("sleep", 0.1))
+    time.sleep(2)  # it ends meanwhile
+    before = time.time()
+    assert await process.wait() == 0
+    assert 0.1 <= process.duration < 1.5 and process.ended_at < before - 0.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="supervisors are for Linux")
 async def test_usage():
     code = "x = b'1' * 80_000_000\nwhile __import__('time').process_time() < 0.3: pass"
     usage = (await ipyproc.run(sys.executable, "-c", code)).usage

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,13 +25,27 @@ def results() -> dict[str, dict]:
     suites = [subprocess.Popen([sys.executable, SUITE, kind], stdout=pipe, stderr=pipe, text=True) for kind in kinds]
     outputs = [suite.communicate() for suite in suites]
     assert [suite.returncode for suite in suites] == [0] * len(suites), outputs
-    return {kind: json.loads(output.splitlines()[-1]) for kind, (output, _) in zip(kinds, outputs, strict=True)}
+    return {
+        kind: json.loads(output.splitlines()[-1]) | {"noise": [line for line in errors.splitlines() if _is_noise(line)]}
+        for kind, (output, errors) in zip(kinds, outputs, strict=True)
+    }
+
+
+def _is_noise(line):
+    """What is printed beside the verdict; of Python 3.11 but for what it prints of asyncio too, and not each time.
+
+    Its test_close_dont_kill_finished waits for a process by itself, and so does the child watcher in its thread: the loser says so.
+    """
+    race = r"Unknown child process pid \d+, will report returncode 255|Loop <\S+ .*> that handles pid \d+ is closed"
+    expected = rf"-*|Ran \d+ tests in .*|OK( \(skipped=\d+\))?|{race}"
+    return re.fullmatch(expected, line) is None
 
 
 def test_cpython_suite_passes_as_for_asyncio(results):
     theirs, ours = results["asyncio"], results["ipyproc"]
     assert ours["failed"] == theirs["failed"] == []
     assert (ours["ran"], ours["skipped"]) == (theirs["ran"], theirs["skipped"])
+    assert ours["noise"] == theirs["noise"] == []
     assert ours["made"] > 80 and theirs["made"] == 0, "the suite did not use our factories"
 
 
@@ -48,3 +63,4 @@ def test_cpython_suite_with_the_supervised_launcher(results):
     supervised = results["supervised"]
     assert {name.rpartition(".")[2] for name in supervised["failed"]} <= DIFFERENT.keys()
     assert supervised["made"] > 80
+    assert not [line for line in supervised["noise"] if "Event loop is closed" in line or "ignored" in line]

@@ -20,7 +20,8 @@ from ipyproc._core.launch import descendants, supervised
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-COMET = "import os\nos.write(1, b'go')\nwhile True:\n    if os.fork(): os._exit(0)\n"
+# it ends by itself: nothing else would, if this test were killed with all that holds it
+COMET = "import os, time\nos.write(1, b'go')\nend = time.monotonic() + 60\nwhile time.monotonic() < end:\n    if os.fork(): os._exit(0)\n"
 TREE = """
 f() { [ $1 = 0 ] && exec sleep 600; f $(($1 - 1)) & f $(($1 - 1)) & wait; }
 echo ready; f 7

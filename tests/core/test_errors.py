@@ -289,7 +289,8 @@ async def test_what_cannot_start_is_an_oserror():
 )
 @pytest.mark.parametrize("launcher", ["portable", "supervised"])
 async def test_a_script_whose_interpreter_is_not_there(tmp_path, monkeypatch, content, kind, said, launcher):
-    monkeypatch.setattr(launch, "best", lambda: importlib.import_module(f"ipyproc._core.launch.{launcher}"))
+    chosen = importlib.import_module(f"ipyproc._core.launch.{launcher}")
+    monkeypatch.setattr(launch, "best", lambda: asyncio.sleep(0, chosen))
     other, script = tmp_path / "other", tmp_path / "script"
     other.write_bytes(b"#!/nosuchq\n")
     script.write_bytes(content.replace(b"OTHER", os.fsencode(other)))

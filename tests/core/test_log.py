@@ -412,7 +412,7 @@ def test_a_value_of_what_somebody_has_removed_is_an_error(filled, how):
         other.replace(made.path)
     else:
         made.path.unlink()
-    words = f"70.0 kB of the output are not there: somebody has cut its log, {made.path}"
+    words = f"70 kB of the output are not there: somebody has cut its log, {made.path}"
     if how != "cut":
         words = f"the output is not there any more: somebody has removed its log, {made.path}"
     for value in values(made):

@@ -126,7 +126,7 @@ def failures(request, tmp_path_factory):
     return {name: text(cell) for name, cell in zip(FAILURES, done.cells[1:], strict=True)}
 
 
-TOOK = r"\d+\.\d+ s( · CPU \d+\.\d\d s · peak \d+ MB)?"
+TOOK = r"\d+\.\d+ s( · CPU \d+\.\d\d s( · peak \d+ MB)?)?"
 
 
 def test_a_failure_that_is_no_error_leaves_a_line(failures):

@@ -121,7 +121,8 @@ async def test_cpu_and_memory_are_those_of_the_whole_family():
 @pytest.mark.parametrize(("much", "hint"), [(0.0, True), (0.9, False)])
 async def test_out_of_memory_is_suspected_only_where_much_was_used(monkeypatch, much, hint):
     monkeypatch.setattr(state, "_MUCH", much)
-    process = await run.start("sh", "-c", "echo ready; kill -KILL $$")
+    code = "import os; x = b'1' * 50_000_000; os.kill(os.getpid(), 9)"
+    process = await run.start(sys.executable, "-c", code)
     await process.ladder.finished()
     label = state.of(process).label
     assert label.startswith("Ended by SIGKILL, not from here")

@@ -16,7 +16,7 @@ class QuietTransport(BaseSubprocessTransport):
 
     def close(self) -> None:
         """Close its pipes, and kill the program if it runs."""
-        if self._loop.is_closed():
+        if self._loop and self._loop.is_closed():  # it is None when the protocol was told of the end
             for stream in range(3):
                 with contextlib.suppress(RuntimeError, AttributeError):  # the loop is closed; there is no such pipe
                     self.get_pipe_transport(stream).close()  # type: ignore[union-attr]
