@@ -264,7 +264,7 @@ class Cell:
             return Outcome(process, process.lost)
         done = CompletedProcess.of(process)
         if done.lives_on:
-            return Outcome(done, done.error())
+            return Outcome(done, await in_thread(done.error))
         if not (state.has_failed(process) or self._interrupted):
             if self._options.format and not missing:
                 return Outcome(done, await in_thread(self._convert, done, self._options.format))
@@ -275,7 +275,7 @@ class Cell:
             return Outcome(done)
         if self._interrupted:
             return Outcome(done, interrupted=f"`{process.name}` {status.describe(process.returncode)}")
-        error = done.error()
+        error = await in_thread(done.error)  # its last lines may be hard to draw
         has_input = self._options.stdin is not None or self._command.input is not None
         if isinstance(error, ProcessExitError) and error.advice.endswith(NO_INPUT) and not has_input:
             error.advice += "; --stdin ask gives you a row to type in"
