@@ -73,7 +73,7 @@ class Family:
         import psutil  # late: the import of ipyproc loads the standard library only
 
         used, memory, count, paused = 0.0, 0, 0, False
-        for member in self._look(process_table.recent):
+        for member in self._recently_alive():
             try:
                 with member.oneshot():
                     used += sum(member.cpu_times()[:4])
@@ -120,6 +120,10 @@ class Family:
     def alive(self) -> set[psutil.Process]:
         """Look for the family now: all its processes that still run (zombies do not)."""
         return self._look(process_table.now)
+
+    def _recently_alive(self) -> set[psutil.Process]:
+        """As `alive`, but what has come within the last second may be missing: to look costs much on a large machine."""
+        return self._look(process_table.recent)
 
     def _look(self, table: Callable[[], process_table.Rows]) -> set[psutil.Process]:
         import psutil  # late: the import of ipyproc loads the standard library only

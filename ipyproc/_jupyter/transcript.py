@@ -25,7 +25,7 @@ LIMIT = 64 * 1024
 """Bytes of output, in both its forms together, that one cell adds to the notebook."""
 _LINES = 2000
 _RESULT_BYTES, _RESULT_LINES = 16 * 1024, 40  # of a result that a cell shows
-_TURNS, _NEAR = 25, 1 << 13  # of work on a picture that has to be there at once, and bytes of moves that are looked at
+_TURNS, _NEAR = 40, 1 << 13  # of work on a picture that has to be there at once, and bytes of moves that are looked at
 _AROUND = 50  # bytes around a row, where streams alternate
 
 _BORDER = "var(--jp-border-color2, #bdbdbd)"

@@ -285,13 +285,14 @@ def test_ten_million_rows(body):
 def test_a_fast_scroll_asks_where_it_rests(body):
     body.tail(1_000_000)
     body.wait_in_view(1_000_000)
-    body.value(
-        """new Promise((done) => { let n = 0; const log = document.querySelector('.ipyproc-log');
-        const step = () => { log.scrollTop = ++n * 50000; n < 40 ? requestAnimationFrame(step) : done() }; step() })"""
+    took = body.value(
+        """new Promise((done) => { let n = 0; const log = document.querySelector('.ipyproc-log'); const began = performance.now();
+        const step = () => { log.scrollTop = ++n * 50000; n < 40 ? requestAnimationFrame(step) : done(performance.now() - began) };
+        step() })"""
     )
     body.wait("document.querySelector('[data-row]:not(.ipyproc-waits)')")
     body.wait("document.querySelectorAll('.ipyproc-waits').length === 0")
-    assert len(body.asked("rows")) <= 4
+    assert len(body.asked("rows")) <= max(4, 2 + took / 200), "at most one each 200 ms, and where it has come to rest"
 
 
 def test_an_unanswered_question_is_asked_again(body):

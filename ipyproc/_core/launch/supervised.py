@@ -82,7 +82,8 @@ class Supervisor:
         self._waiting = 0  # starts that wait for a shim
         self._held = 0  # shims that somebody has taken
         self._is_retired = False
-        self._want(_AHEAD)
+        with contextlib.suppress(ConnectionError):  # it has ended already, which the first start will notice
+            self._want(_AHEAD)
 
     def __repr__(self) -> str:
         return f"<Supervisor {self._process.pid} of process {self.pid}>"
@@ -710,6 +711,9 @@ class ShimFamily(Family):
                 with contextlib.suppress(psutil.Error):
                     found.add(psutil.Process(pid))
         return {each for each in found if runs(each)}
+
+    def _recently_alive(self) -> set[psutil.Process]:
+        return self.alive()  # only what the shim holds is looked at, and daemons are among it
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
         """Send a signal to the whole family; the number of processes that were there. The shim does it, and the kill."""
