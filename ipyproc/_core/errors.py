@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 
 class ProcessError(Exception):
-    """The root of the errors of this package.
+    """The root of the errors of this package. Every class below has its attributes.
 
-    Attributes, which every class below has:
+    Attributes:
         cmd: the program and its arguments, or the line for the shell.
         name: what to call it, for people; empty: the command itself.
         returncode: how it ended (negative: by that signal); None: not known.

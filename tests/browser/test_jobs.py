@@ -27,7 +27,7 @@ def test_the_bar_the_rows_and_the_buttons(notebook, picture):
     )
     expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "2")
     picture("jobs-running")
-    lab.page.evaluate(AXE.read_text())
+    lab.page.evaluate(AXE)
     assert lab.page.evaluate("axe.run('.ipyproc-jobs').then((found) => found.violations.map((each) => each.id))") == []
     (lab.server.root / "go").touch()
     expect(rows.locator(".ipyproc-jobs-what")).to_have_text(

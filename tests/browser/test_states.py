@@ -12,7 +12,11 @@ from playwright.sync_api import expect
 from .gallery import KINDS, LOOKS, show_states, show_table
 
 NEWEST_AXE = Path(__file__).parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"  # where npm has brought it
-AXE = NEWEST_AXE if NEWEST_AXE.exists() else Path(axe_playwright_python.__file__).with_name("axe.min.js")
+if NEWEST_AXE.exists():
+    AXE = NEWEST_AXE.read_text()
+else:  # 4.12 takes a <section role="group"> for a landmark; 4.14 does not
+    AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
+    AXE += "\naxe.configure({ rules: [{ id: 'landmark-unique', enabled: false }] })"
 WORDS, SIGNALS = ("Pause", "Stop", "Kill"), ("SIGSTOP", "SIGTERM", "SIGKILL")
 CUT_OFF = """[...document.querySelectorAll('.ipyproc-head, .ipyproc-table-top, .ipyproc-table-row')].filter((head) => {
   const box = head.getBoundingClientRect();
@@ -29,7 +33,7 @@ def test_nothing_is_cut_off_and_axe_finds_nothing(page, kind, look, picture):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
     assert page.locator(".ipyproc-tall").count() == 0, "a log that is there whole can be made no higher"
     picture(f"{kind}-{look}")
-    page.evaluate(AXE.read_text())
+    page.evaluate(AXE)
     found = page.evaluate("axe.run('#cell').then(({ violations }) => violations)")
     assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
 

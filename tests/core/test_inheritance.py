@@ -104,3 +104,26 @@ def test_what_has_changed(change):
 @pytest.mark.parametrize("change", CHANGES_BY_ROOT.values(), ids=CHANGES_BY_ROOT)
 def test_what_root_has_changed(change):
     expect_inherited(run_python(COMPARE, change, REPORT, is_root=True))
+
+
+UNSEARCHABLE = """
+import asyncio, os, sys
+import ipyproc
+
+async def main(folder):
+    await ipyproc.run("true")
+    os.chdir(folder)
+    os.setgroups([]), os.setresgid(*[65534] * 3), os.setresuid(*[65534] * 3)
+    process = await ipyproc.start("sh", "-c", "echo here; id -u")
+    code = await process.wait()
+    print(process.launcher, code, process.log.tail().split())
+    print((await ipyproc.run("pwd", cwd="/")).lines)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_a_directory_that_only_a_child_can_be_in(tmp_path):
+    """Another user's, which we are in and may not enter."""
+    tmp_path.chmod(0o700)
+    assert run_python(UNSEARCHABLE, tmp_path, is_root=True) == "portable 0 ['here', '65534']\n['/']\n"

@@ -127,7 +127,7 @@ def test_with_moves_they_are_those_of_a_screen_followed_in_steps_or_at_once(quie
             seen[number] = row.stream, row.ansi
         assert not moved or rows.settled <= rows.ended
     end(made)
-    rows.follow()
+    done(rows.take_in())
     assert shown(rows.read_all(0, rows.total)) == expected
     assert [seen[number] for number in sorted(seen)] == expected[: len(seen)], "settled rows never change"
 
@@ -150,7 +150,7 @@ def test_the_first_moves_unsettle_no_more_than_a_window():
     rows = followed(made)
     assert rows.settled == 1000
     made.write(1, b"\x1b[9999AX")
-    rows.follow()
+    done(rows.take_in())
     assert rows.settled == 1000 - WINDOW and rows.total == 1000
     assert rows.read(901, 1)[0].plain == "Xine 901", "a window of rows, its own among them"
     end(made)
@@ -256,7 +256,7 @@ def test_a_small_limit_keeps_the_numbers_of_rows():
     rows = Rows(made, BOTH)
     for write in numbered(100_000):
         made.write(*write)
-        rows.follow()
+        done(rows.take_in())
     while rows.follow():
         pass
     assert made.dropped and rows.total == 100_000 and rows.read(99_999, 1)[0].plain == "line 99999"
@@ -391,7 +391,7 @@ def test_a_row_has_its_beginning_however_far_before_it_lies():
     rows = Rows(made, BOTH)
     for stream, data in writes:
         made.write(stream, data)
-        rows.follow()
+        done(rows.take_in())
         seen += shown(rows.read_all(len(seen), rows.settled))
     assert seen == expected[: len(seen)], "settled rows never change"
 

@@ -388,6 +388,38 @@ def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program
     assert len(tried) == 2, "it is not tried again at each start"
 
 
+def test_a_supervisor_that_ends_before_it_is_asked_is_reaped(monkeypatch, program):
+    made = []
+
+    class EndsFirst(subprocess.Popen):
+        def __init__(self, *args, **keywords):
+            super().__init__(*args, **keywords)
+            made.append(self)
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+
+    monkeypatch.setattr(supervised, "script", ("nosuch.py", ()))
+    monkeypatch.setattr(supervised, "_refused", supervised._refused)
+    supervised.close()
+    monkeypatch.setattr(subprocess, "Popen", EndsFirst)
+    assert asyncio.run(supervised.is_ready()) is False
+    assert [each.returncode is not None for each in made] == [True, True]
+
+
+def test_figures_are_those_of_daemons_too_and_of_what_has_just_begun():
+    async def main():
+        script = "setsid sleep 600 >/dev/null 2>&1 & echo ready; sleep 600"
+        async with asyncio.timeout(20):
+            started = await run.start("sh", "-c", script)
+            await started.stdout.readline()
+            while started.family.measure()[2] < 3:  # the shell, its sleep and the daemon
+                await asyncio.sleep(0)
+            # of all that is there nothing is missing, though the machine was looked through a moment ago
+            assert started.family.measure()[2] == len(started.family.alive())
+            await started.stop(0)
+
+    asyncio.run(main())
+
+
 def test_a_kernel_that_is_busy_holds_no_program_up(program):
     async def main():
         started = await run.start(*program("lines", "2000000", "out", "end"))

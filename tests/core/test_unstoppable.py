@@ -109,13 +109,13 @@ def test_stop_is_an_error_that_names_what_lives_on_and_may_be_tried_again(told):
 def test_a_timeout_claims_no_stop_that_was_none(told):
     run, script, one_of_two = told(
         """
-        await tell(ipyproc.run(*program, timeout=0.2, retry_lost=3))
-        await tell(ipyproc.run("sh", "-c", f"trap 'exit 3' TERM; {shlex.join(program)} & echo all; wait", timeout=0.5))
+        await tell(ipyproc.run(*program, timeout=2, retry_lost=3))
+        await tell(ipyproc.run("sh", "-c", f"trap 'exit 3' TERM; {shlex.join(program)} & echo all; wait", timeout=2))
         await tell(ipyproc.parallel([program, ["true"]], timeout=0.5, retries=3))
         """
     )
     check(run, returncode=None)
-    assert "could not be stopped after its timeout of 0.2 s: " in run[1] and run[1].endswith("\nready")
+    assert "could not be stopped after its timeout of 2 s: " in run[1] and run[1].endswith("\nready")
     check(script, returncode=3)
     check(one_of_two, returncode=None)
 

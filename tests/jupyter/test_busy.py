@@ -136,13 +136,13 @@ def test_what_is_replayed_or_wrongly_numbered_does_nothing(kernel, background):
     assert kernel.run("await p.wait()").value == "-15"
 
 
-def test_pages_are_numbered_each_by_itself_and_are_bounded(kernel, background):
+def test_pages_are_numbered_each_by_itself_and_a_new_one_is_always_heard(kernel, background):
     page, _ = background("%aproc --bg --proc p {program} out ready stall")
     for number in range(1100):
         page.send("ping", page=f"other-{number}", n=1)
-    page.send("kill", page="one more", n=1)
-    assert kernel.run("p.ladder.sent").value == ""
-    page.send("stop", page="other-5", n=2)
+    page.send("kill", page="other-1099", n=1)
+    assert kernel.run("p.ladder.sent").value == "", "a number that it has used"
+    page.send("stop", page="one more", n=1)
     assert kernel.run("await p.wait()").value == "-15"
 
 

@@ -82,11 +82,28 @@ def test_a_program_of_an_earlier_cell_writes_into_its_own(kernel):
 
 
 def test_a_closed_file_ends_no_program(kernel, tmp_path):
-    kernel.run(
-        f"{TO}with contextlib.redirect_stdout(file):\n    %aproc --bg --proc p sh -c 'sleep 0.2; echo x; sleep 0.2; touch {tmp_path}/done'\n"
-        "file.close()"
+    done = kernel.run(
+        f"{TO}file.close()\nwith contextlib.redirect_stdout(file):\n    %aproc sh -c 'echo x; touch {tmp_path}/done'"
     )
-    assert kernel.run("await p.wait()").value == "0" and (tmp_path / "done").exists()
+    assert done.error == "ValueError: I/O operation on closed file" and (tmp_path / "done").exists()
+    first = kernel.run(
+        f"{TO}with contextlib.redirect_stdout(file):\n    %aproc --bg --proc p --name p {{program}} out x sleep 0.2 out y\nfile.close()"
+    )
+    later = kernel.run("await p.wait()").strays
+    while not (told := [m["content"]["text"] for m in (*first.messages, *later) if m["msg_type"] == "stream"]):
+        later = kernel.idle_messages(lambda m: m["msg_type"] == "stream")
+    assert told == ["... not all of the output of p was captured: ValueError: I/O operation on closed file\n"]
+
+
+def test_what_cannot_be_captured_is_an_error(kernel):
+    kernel.run("%config AProcMagics.log_limit = 2_000_000")
+    try:
+        done = kernel.run(f"{TO}with contextlib.redirect_stdout(file):\n    %aproc seq 2000000")
+    finally:
+        kernel.run("%config AProcMagics.log_limit = 4_000_000_000")
+    whole = kernel.run("file.getvalue() == ''.join(f'{n}\\n' for n in range(1, 2_000_001))").value == "True"
+    assert done.status == ("ok" if whole else "error"), done.error
+    assert whole or "of the output are not there: its log has reached its limit" in done.error
 
 
 def test_quiet_is_quiet(kernel):

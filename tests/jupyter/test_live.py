@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+import time
 
 import psutil
 import pytest
@@ -93,6 +94,11 @@ def test_output_closed_but_alive(kernel):
     assert kernel.run("await p.stop()").value == "-15"
 
 
+def used(process):
+    """Seconds of CPU of a family."""
+    return sum(sum(each.cpu_times()[:2]) for each in process.family.alive())
+
+
 async def test_cpu_and_memory_are_those_of_the_whole_family():
     process = await run.start(sys.executable, "-c", SPIN, "1")
     try:
@@ -100,11 +106,13 @@ async def test_cpu_and_memory_are_those_of_the_whole_family():
         await process.stdout.readline()
         figures = Figures(process)
         assert figures.cpu is None and figures.cpu_words == ""
-        while True:
-            await asyncio.sleep(0.3)
-            figures.look()
-            if figures.cpu > 60:
-                break  # of two that spin; a loaded machine gives them less than 200 %
+        figures.look()
+        before, began = used(process), time.monotonic()
+        while used(process) < before + 0.5:
+            await asyncio.sleep(0.1)  # a loaded machine gives them less than 200 %
+        figures.look()
+        spent = 100 * (used(process) - before) / (time.monotonic() - began)
+        assert figures.cpu == pytest.approx(spent, rel=0.3)
         assert figures.count == 2 and not figures.paused
         assert figures.memory == pytest.approx(sum(each.memory_info().rss for each in process.family.alive()), rel=0.2)
         process.family.send_signal(signal.SIGSTOP)

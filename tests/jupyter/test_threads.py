@@ -23,7 +23,8 @@ def test_a_pool_of_threads_that_the_cell_waits_for(fresh_kernel):
         "found == [(f'{i}\\n', 'e\\n') for i in range(60)]"
     )
     assert (done.value, done.error) == ("True", "")
-    assert fresh_kernel.run("from ipyproc._core.launch import supervised as s; len(s._retired)").value == "0"
+    launchers = fresh_kernel.run("%aprocs list").text().splitlines()[1:]
+    assert len(launchers) == 60 and all("  supervised  " in line for line in launchers)
 
 
 def test_a_thread_that_is_joined_shows_text_in_the_cell_and_cards_come_as_before(kernel):
@@ -82,7 +83,9 @@ def test_what_is_left_there_ends_with_it(kernel):
     done = kernel.run(
         "def f():\n    %aproc --proc p sh -c 'sleep 600 & echo on'\nin_thread(f).join()\np.family.alive()"
     )
-    assert (done.text(), done.value, done.error) == ("on\n", "set()", "")
+    # ipykernel 6 knows threads by numbers that are used again: there what one prints may be labelled as an earlier cell's
+    said = [each["content"]["text"] for each in (*done.messages, *done.strays) if each["msg_type"] == "stream"]
+    assert ("".join(said), done.value, done.error) == ("on\n", "set()", "")
     number = kernel.run("%aprocs list").text().splitlines()[1].split()[0]
     for code in (f"%aprocs wait {number}", f"def f():\n    %aprocs wait {number}\nin_thread(f).join()"):
         assert kernel.run(code).text().startswith(f"{number}: ✔ Done, exit 0")

@@ -1,10 +1,13 @@
 """All cards together send at most 20 messages and 0.3 MB in any second."""
 
 import asyncio
+import functools
 import time
 import types
 
-from ipyproc._jupyter.page.budget import QUESTIONS, QuestionLimit, Rank, Wire
+import pytest
+
+from ipyproc._jupyter.page.budget import PATIENCE, QUESTIONS, QuestionLimit, Rank, Wire
 from ipyproc._jupyter.views.card import Card
 from ipyproc._jupyter.views.view import Guard
 
@@ -78,6 +81,111 @@ def test_what_a_person_waits_for_goes_first_and_nothing_is_asked_twice():
 
     asyncio.run(main())
     assert order == ["burst 0", "burst 1", "burst 2", "burst 3", "answer", "last"]
+
+
+def order_of(asks, turns):
+    """The names in the order of their turns; `asks`: (name, rank) in that order, when the first turns are spent."""
+    order = []
+
+    async def main():
+        wire = Wire()
+        done = asyncio.Event()
+
+        def send(name):
+            order.append(name)
+            if len(order) == turns:
+                done.set()
+            return 1
+
+        senders = {name: functools.partial(send, name) for name, _ in asks}
+        for number in range(4):
+            wire.ask(functools.partial(send, f"first {number}"))
+        for name, rank in asks:
+            wire.ask(senders[name], rank)
+        await done.wait()
+
+    asyncio.run(main())
+    return order[4:]
+
+
+def test_the_best_rank_comes_first_and_each_fourth_turn_is_that_of_who_waits_longest():
+    asks = [(f"{rank.name.lower()} {number}", rank) for rank in reversed(Rank) for number in range(4)]
+    assert order_of(asks, 20) == [
+        *("answer 0", "answer 1", "answer 2", "rest 0"),
+        *("answer 3", "seen 0", "seen 1", "rest 1"),
+        *("seen 2", "seen 3", "news 0", "rest 2"),
+        *("news 1", "news 2", "news 3", "rest 3"),
+    ]
+
+
+def test_who_asks_again_keeps_the_place_and_gets_the_better_rank():
+    asks = [("a", Rank.REST), ("b", Rank.NEWS), ("c", Rank.REST), ("a", Rank.NEWS), ("b", Rank.REST)]
+    assert order_of(asks, 7) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("size", [100, 500_000])
+def test_a_burst_of_what_cannot_wait_holds_nobody_up_for_long(size):
+    async def main():
+        wire, sent = Wire(), asyncio.Event()
+        for _ in range(600):
+            wire.spend(size)
+        wire.ask(lambda: 1)  # nobody had a turn for long, and so this one comes at once
+        began = time.monotonic()
+        wire.ask(lambda: sent.set() or 1)
+        await sent.wait()
+        return time.monotonic() - began
+
+    assert 0.1 < asyncio.run(main()) < PATIENCE + 0.1
+
+
+def test_a_burst_that_goes_on_leaves_the_others_a_part():
+    async def main():
+        wire, turns = Wire(), 0
+
+        def send():
+            nonlocal turns
+            turns += 1
+            asyncio.get_running_loop().call_soon(wire.ask, send)
+            return 100
+
+        async def burst():
+            while True:
+                wire.spend(100)
+                await asyncio.sleep(0.01)
+
+        bursting = asyncio.ensure_future(burst())
+        wire.ask(send)
+        await asyncio.sleep(5 * PATIENCE)
+        bursting.cancel()
+        return turns
+
+    assert 3 <= asyncio.run(main()) <= 8
+
+
+def test_many_that_have_nothing_to_send_do_not_hold_the_loop_up():
+    async def main():
+        wire, looked = Wire(), []
+
+        def look(number):
+            time.sleep(0.004)  # it takes a slice to know that there is nothing
+            looked.append(number)
+            if number == 49:
+                done.set()
+            return 0
+
+        done = asyncio.Event()
+        for _ in range(5):
+            wire.ask(lambda: 1)  # from now on they wait
+        for number in range(50):
+            wire.ask(functools.partial(look, number))
+        ticks = 0
+        while not done.is_set():
+            await asyncio.sleep(0)
+            ticks += 1
+        assert looked == list(range(50))
+        return ticks
+
+    assert asyncio.run(main()) >= 20
 
 
 def test_nothing_to_send_costs_nothing():

@@ -158,7 +158,7 @@ async def test_signals_interrupts_and_timeouts(on, program):
     with pytest.raises(ProcessLookupError):
         process.kill()
     with pytest.raises(ProcessTimeout, match="ready"):
-        await ipyproc.run(*program("out", "ready", "stall"), timeout=0.5, on=on)
+        await ipyproc.run("sh", "-c", "echo ready; exec sleep 60", timeout=2, on=on)
     task = asyncio.ensure_future(ipyproc.run(*program("stall"), on=on))
     while not ipyproc.processes():
         await asyncio.sleep(0.01)

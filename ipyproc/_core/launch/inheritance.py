@@ -9,6 +9,7 @@ thread would inherit what it has inherited, and then another one is started.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import resource
@@ -34,7 +35,11 @@ class Inheritance(NamedTuple):
 
 
 def look() -> Inheritance:
-    """What a child of this thread would inherit now."""
+    """What a child of this thread would inherit now.
+
+    Raises:
+        OSError: this process can have no descriptor more, so it cannot be seen.
+    """
     status = _read("thread-self/status").splitlines()
     umask = next((int(line.split()[1], 8) for line in status if line.startswith(b"Umask:")), 0o022)
     limits = [(kind, resource.getrlimit(kind)) for kind in _LIMITS]
@@ -56,13 +61,16 @@ def look() -> Inheritance:
 
 
 def _read(name: str) -> bytes:
-    with contextlib.suppress(OSError):
+    try:
         fd = os.open(f"/proc/{name}", os.O_RDONLY | os.O_CLOEXEC)  # `open` takes thrice as long
-        try:
-            return os.read(fd, 1 << 16)
-        finally:
-            os.close(fd)
-    return b""
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # that nothing can be seen is no change
+            raise
+        return b""
+    try:
+        return os.read(fd, 1 << 16)
+    finally:
+        os.close(fd)
 
 
 def _namespace(kind: str) -> str:

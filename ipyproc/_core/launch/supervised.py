@@ -84,7 +84,8 @@ class Supervisor:
         self._waiting = 0  # starts that wait for a shim
         self._held = 0  # shims that somebody has taken
         self._is_retired = False
-        self._want(_AHEAD)
+        with contextlib.suppress(ConnectionError):  # it has ended already, which the first start will notice
+            self._want(_AHEAD)
 
     def __repr__(self) -> str:
         return f"<Supervisor {self._process.pid} of process {self.pid}>"
@@ -135,6 +136,8 @@ class Supervisor:
                 job.close()  # it was at its end: this shim was killed meanwhile
 
     def _receive(self) -> socket.socket | None:
+        if self._control.fileno() < 0:
+            raise BrokenPipeError(errno.EPIPE, "another thread has left the supervisor")
         self._want(max(1, self._waiting) - self._coming)
         try:
             word, fds, _, _ = socket.recv_fds(self._control, 1, 1)
@@ -255,16 +258,13 @@ os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, aft
 
 def prepare() -> None:
     """Start the supervisor of this process, if there is none; it gets ready in the background."""
-    _fitting()
+    with contextlib.suppress(OSError):  # which the first start meets
+        _fitting(inheritance.look().rest)
 
 
-def _fitting() -> Supervisor | None:
-    """The supervisor whose programs inherit what a child of this thread would now; started, if there is none.
-
-    None: here none can be.
-    """
+def _fitting(inherited: tuple[Any, ...]) -> Supervisor | None:
+    """The supervisor whose programs inherit this; started, if there is none. None: here none can be."""
     global _supervisor
-    inherited = inheritance.look().rest
     with _making:
         if _supervisor and _supervisor.inherited == inherited:
             return _supervisor
@@ -273,8 +273,9 @@ def _fitting() -> Supervisor | None:
         _replace(_supervisor)
         try:
             _supervisor = Supervisor(inherited)
-        except OSError:
-            _refuse(inherited)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM):  # which may be over soon
+                _refuse(inherited)
         return _supervisor
 
 
@@ -292,17 +293,20 @@ def _refuse(inherited: tuple[Any, ...]) -> None:
     _refused = inherited, time.monotonic() + _REFUSED
 
 
-async def _take() -> tuple[Supervisor, socket.socket] | None:
-    """A shim that waits for a program; a supervisor that was killed or does not answer is replaced, once. None: none can be.
+async def _take() -> tuple[Supervisor, socket.socket, inheritance.Inheritance] | None:
+    """A shim that waits for a program, and what that will inherit; None: none can be.
+
+    A supervisor that was killed or does not answer is replaced, once.
 
     Raises:
         OSError: this process can have no descriptor more.
     """
     for is_first in (True, False):
-        if (supervisor := _fitting()) is None:
+        inherited = inheritance.look()
+        if (supervisor := _fitting(inherited.rest)) is None:
             return None
         try:
-            return supervisor, await supervisor.shim()
+            return supervisor, await supervisor.shim(), inherited
         except BlockingIOError:
             return None  # those that run are in no danger
         except TimeoutError:
@@ -325,7 +329,7 @@ async def is_ready() -> bool:
     if not os.access(".", os.X_OK, effective_ids=True):
         return False  # since it is another user, only a child of its own can begin where it is
     if taken := await _take():
-        supervisor, job = taken
+        supervisor, job, _ = taken
         supervisor.give_back(job, is_ready=True)
     return taken is not None
 
@@ -416,9 +420,7 @@ class Held:
             raise ProcessLost("the shim was killed before it started a program") from None
         # a large environment is more than a socket takes at once
         sending = asyncio.ensure_future(self._loop.sock_sendall(self._job, data[sent:]))
-        sending.add_done_callback(
-            lambda task: task.cancelled() or task.exception()
-        )  # that it is gone, `_read` meets too
+        sending.add_done_callback(_known_elsewhere)
         waking = self._loop.call_later(_WAKE_AFTER, self._supervisor.wake)  # somebody may have stopped it
         try:
             async with asyncio.timeout(_START_PATIENCE):
@@ -510,6 +512,12 @@ class Held:
         descendants.send_signal(pids, number, wake=family)
 
 
+def _known_elsewhere(task: asyncio.Future[None]) -> None:
+    """That the shim is gone, `Held._read` meets too."""
+    if not task.cancelled():
+        task.exception()
+
+
 async def start(spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None) -> Program:
     """Start a program in the hands of a shim; see `base`."""
     args = ["/bin/sh", "-c", spec.args] if isinstance(spec.args, str) else list(spec.args)
@@ -531,11 +539,10 @@ async def start(spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | Non
             fds += storage.locks()  # while they are open, nobody clears the directory of the log
         if (taken := await _take()) is None:
             raise ProcessLost("no supervisor can be started")
-        supervisor, job = taken
+        supervisor, job, inherited = taken
         held = Held(supervisor, job, loop, log, keep=spec.keep)
         theirs.callback(supervisor.replace_shim)
         ours_if_it_fails.callback(held.close)
-        inherited = inheritance.look()
         request = {
             "args": args,
             "cwd": directory or None,
@@ -618,6 +625,9 @@ class ShimFamily(Family):
                 with contextlib.suppress(psutil.Error):
                     found.add(psutil.Process(pid))
         return {each for each in found if runs(each)}
+
+    def _recently_alive(self) -> set[psutil.Process]:
+        return self.alive()  # only what the shim holds is looked at, and daemons are among it
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
         """Send a signal to the whole family; the number of processes that were there. The shim does it, and the kill."""

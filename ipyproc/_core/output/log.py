@@ -43,7 +43,7 @@ LIMIT = 4 * 10**9
 _LEAST = 1 << 20  # bytes of a limit; on a disk that is full now, there may be room later
 _BLOCK = 1 << 16  # bytes that are read at a time
 _MOST_TAIL = 1 << 20  # bytes looked at for the last lines
-_TURNS_OF_TAIL = 8  # and one more for each line
+_TURNS_OF_TAIL = 6  # and one more for each two lines
 
 _offset = operator.attrgetter("offset")
 _bytes = functools.partial(operator.methodcaller, "bytes")
@@ -194,7 +194,7 @@ class Log(LogWriter):
         while len(found) <= lines and start > 0 and window < _MOST_TAIL:
             window *= 4
             start = self._start_of_last(window, streams)
-            more = within(screen.rows_in_turns(self.pieces(start, streams=streams)), _TURNS_OF_TAIL + lines)
+            more = within(screen.rows_in_turns(self.pieces(start, streams=streams)), _TURNS_OF_TAIL + lines // 2)
             if more is None:
                 break
             found = more
@@ -261,9 +261,7 @@ class Log(LogWriter):
                         continue
                     length = min(_BLOCK, end - start, self.gap[0] - start if start < self.gap[0] else _BLOCK)
                     data = _read_at(fd, length, self._base + start)
-                    if b"\0" in data and self._is_over_limit(
-                        fd
-                    ):  # of a gap, perhaps, that the writer has made just now
+                    if b"\0" in data and self._may_have_gap(fd):
                         data, gap = _up_to_hole(fd, data, self._base + start)
                         if gap:
                             start = min(end, start + gap)
@@ -273,8 +271,8 @@ class Log(LogWriter):
                     yield start, stream, data
                     start += len(data)
 
-    def _is_over_limit(self, fd: int) -> bool:
-        """Whether there may be a gap: elsewhere a hole is how some file systems write zeros."""
+    def _may_have_gap(self, fd: int) -> bool:
+        """Whether the writer may just have made one: elsewhere a hole is how some file systems write zeros."""
         return self._limit is not None and os.fstat(fd).st_size - self._base > self._limit
 
     def _open(self, files: contextlib.ExitStack) -> int:

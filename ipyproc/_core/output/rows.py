@@ -32,7 +32,8 @@ _BEFORE = 50  # lines before those asked for, whose open colours go on in them
 _PART = 1 << 15  # bytes of a long line that are looked at, from its first and from its last on
 _AT_A_TIME = 200  # rows
 _NEAREST = 40  # rows that are at hand
-_DRAWN = 1 << 12  # bytes of rows; to draw them takes as long as a turn
+_DRAWN = 1 << 12  # bytes of rows; to draw them takes as long as a turn ...
+_AROUND = 10  # ... and as many bytes more as a row without text is worth
 _MUCH = 1 << 16  # bytes of rows that are read at a time; of a longer line only its ends are looked at
 _REACH = 1 << 20  # bytes of rows that the first moves may reach
 _MOST_BEHIND = 1 << 22  # bytes
@@ -434,6 +435,8 @@ def _read_settled(settled: Log, first: int, stop: int) -> Turns[list[Row]]:
         row = yield from _row(int(head[:1]), coded, _SETTLED)
         row.left_out = int(head[1:] or 0)
         found.append(row)
+        if len(found) % _NEAREST == 0:
+            yield
     return found
 
 
@@ -450,7 +453,7 @@ def ends(rows: Rows, cost: Callable[[Row], int], head: int, tail: int, lines: in
     total, log = rows.total, rows.log
     found = yield from _fitting(_forward(rows, first, total), cost, head + tail, lines)
     if len(found) < total - first:
-        found = fitting(iter(found), cost, head, lines // 2)
+        found = yield from _fitting(iter(found), cost, head, lines // 2)
         start = first + len(found)
         last = (yield from _fitting(_backward(rows, start, total), cost, tail, lines // 2))[::-1]
         stop = total - len(last)
@@ -467,6 +470,7 @@ def _forward(rows: Rows, first: int, stop: int) -> Iterator[Row | None]:
     """The rows, and None after each piece of work."""
     while first < stop:
         more = yield from rows.read_in_turns(first, min(_AT_A_TIME, stop - first))
+        yield None
         yield from more
         first += len(more)
 
@@ -479,6 +483,7 @@ def _backward(rows: Rows, first: int, stop: int) -> Iterator[Row | None]:
         found: list[Row] = []
         while start + len(found) < stop:
             found += yield from rows.read_in_turns(start + len(found), stop - start - len(found))
+        yield None
         yield from reversed(found)
         stop, step = start, min(4 * step, _AT_A_TIME)
 
@@ -492,7 +497,7 @@ def _fitting(rows: Iterator[Row | None], cost: Callable[[Row], int], size: int, 
             yield
             continue
         here = cost(row)
-        size, work = size - here, work + here
+        size, work = size - here, work + here + _AROUND
         if size < 0 or len(found) == lines:
             break
         found.append(row)

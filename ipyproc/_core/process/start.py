@@ -106,10 +106,9 @@ def _follow_script(started: Process, spec: Spec, file: Path | None) -> None:
 
 def _worded(error: OSError, spec: Spec, *, is_here: bool) -> OSError:
     """The same error, better worded."""
-    if spec.cwd and error.filename == spec.cwd:
-        return error
     words = [spec.args] if isinstance(spec.args, str) else spec.args
-    program = None if not is_here or isinstance(spec.args, str) else found(words[0], spec.cwd, spec.env)
+    is_program = is_here and not isinstance(spec.args, str) and error.filename == words[0]  # and no directory
+    program = found(words[0], spec.cwd, spec.env) if is_program else None
     if text := not_started(error.errno or 0, program, spec.args, os.environ if spec.env is None else spec.env):
         return OSError(error.errno, text, f"{words[0]:.80}")  # as it shows itself: a slice shows all it has
     if error.filename == words[0]:

@@ -16,6 +16,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ from ..survivor import Survivor, is_held
 if TYPE_CHECKING:
     import psutil
 
-_ROUNDS = 10  # how often a kill looks again for processes forked meanwhile
+_ROUNDS = 10  # how often a kill, or a pause, looks again for processes forked meanwhile
+_PAUSE = 0.002  # seconds
 
 
 class Family:
@@ -67,7 +69,7 @@ class Family:
         import psutil  # late: the import of ipyproc loads the standard library only
 
         used, memory, count, paused = 0.0, 0, 0, False
-        for member in self._look(process_table.recent):
+        for member in self._recently_alive():
             try:
                 with member.oneshot():
                     used += sum(member.cpu_times()[:4])
@@ -114,6 +116,10 @@ class Family:
     def alive(self) -> set[psutil.Process]:
         """Look for the family now: all its processes that still run (zombies do not)."""
         return self._look(process_table.now)
+
+    def _recently_alive(self) -> set[psutil.Process]:
+        """As `alive`, but what has come within the last second may be missing: to look costs much on a large machine."""
+        return self._look(process_table.recent)
 
     def _look(self, table: Callable[[], process_table.Rows]) -> set[psutil.Process]:
         import psutil  # late: the import of ipyproc loads the standard library only
@@ -166,13 +172,18 @@ class Family:
         self.refused = None
         met: set[psutil.Process] = set()
         reached: list[psutil.Process] = []
+        is_pause = number == getattr(signal, "SIGSTOP", None)
         for _ in range(_ROUNDS):
+            # one that is just forking stops behind that, and the new one goes on
+            may_fork = is_pause and any(_can_run(member) for member in met)
             new = self.alive() - met
             met |= new
             # the program first: a shell whose child has gone would end with a status of its own, and not by the signal
             reached += [member for member in sorted(new, key=self._place) if self._send(member, number)]
-            if not new or number not in (getattr(signal, "SIGKILL", None), getattr(signal, "SIGSTOP", None)):
+            if not (is_pause or number == getattr(signal, "SIGKILL", None)) or not (new or may_fork):
                 break
+            if may_fork:
+                time.sleep(_PAUSE)
         if self._is_blind and self._has_program():
             return self._send_blindly(number)
         if sys.platform != "win32" and number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
@@ -220,6 +231,15 @@ class Family:
 
     def _place(self, member: psutil.Process) -> tuple[bool, int]:
         return member.pid != self.pid, member.pid
+
+
+def _can_run(member: psutil.Process) -> bool:
+    import psutil  # late: the import of ipyproc loads the standard library only
+
+    try:
+        return member.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def runs(member: psutil.Process) -> bool:

@@ -246,7 +246,7 @@ class Cell:
             raise UsageError(f"--log: cannot write to {path!r}: {error.strerror}") from None
 
     async def _in_foreground(self, process: Process) -> Outcome:
-        grace = VALUE_GRACE if self._variables else DRAIN_GRACE
+        grace = VALUE_GRACE if self._variables or self._captured else DRAIN_GRACE
         ending = asyncio.ensure_future(finish(process, self._options.timeout, grace=grace))
         self._shell.user_ns.update(dict.fromkeys(self._variables.values(), ""))
         self._writes = None  # of a process that was lost
@@ -264,21 +264,24 @@ class Cell:
                 missing = await self._hand_over_text(process)
             finally:
                 await self._leave(process)
+        missing = missing or (self._writes.error if self._writes else None)
         self._tell_failure(process, raises=bool(process.lost or self._options.raise_error))
         if process.lost:
             return Outcome(process, process.lost)
         done = CompletedProcess.of(process)
         if done.lives_on:
-            return Outcome(done, done.error())
+            return Outcome(done, await in_thread(done.error))
         if not (state.has_failed(process) or self._interrupted):
             if self._options.format and not missing:
                 return Outcome(done, await in_thread(self._convert, done, self._options.format))
             return Outcome(done, missing)
         if not self._options.raise_error:
+            if missing:
+                sys.stdout.write(f"... {missing}\n")
             return Outcome(done)
         if self._interrupted:
             return Outcome(done, interrupted=f"`{process.name}` {phrases.describe(process.returncode)}")
-        error = done.error()
+        error = await in_thread(done.error)  # its last lines may be hard to draw
         has_input = self._options.stdin is not None or self._command.input is not None
         if isinstance(error, ProcessExitError) and error.advice.endswith(NO_INPUT) and not has_input:
             error.advice += "; --stdin ask gives you a row to type in"
@@ -417,6 +420,8 @@ class Cell:
         finally:
             ending.cancel()
         await _until_end(process, view)
+        if self._writes and (error := self._writes.error):
+            self._note(f"... not all of the output of {process.name} was captured: {type(error).__name__}: {error}")
         if has_failed_by_itself(process) and not kernel.drops_late_output(self._shell):
             self._tell_failure(process, raises=False)
 
@@ -427,7 +432,7 @@ class Cell:
         elif self._starting:
             self._starting.cancel()
 
-    async def _hand_over_text(self, process: Process) -> ValueError | None:
+    async def _hand_over_text(self, process: Process) -> Exception | None:
         """Give the variables their text; an error, if not all of it is there. In a thread: it may be much, on a slow disk."""
         output, why = _log(process), ""
         for stream, name in self._variables.items():

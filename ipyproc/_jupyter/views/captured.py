@@ -5,12 +5,14 @@ That is a value and no picture of one: all of it as text, once, in the order in 
 
 from __future__ import annotations
 
-import asyncio
 import codecs
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TextIO
 
+from ..._core.output import phrases
+from ..._core.output.encoding import ENCODING
 from ..._core.process.process import Process
+from ..cell.thread import in_thread
 from .view import Guard, View, guarded
 
 _STEP = 1 << 20  # bytes; then others have their turn
@@ -22,16 +24,29 @@ class Captured:
     def __init__(self, process: Process, files: Mapping[int, TextIO], shown: View) -> None:
         assert process.log is not None
         self.shown = shown
+        self._name = process.name
         self._log = process.log
         self._guard = Guard(process.log)
-        self._files = files
-        self._decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in files}
+        self._streams = files.keys()
+        self._files = dict(files)  # that take it
+        self._decoders = {stream: codecs.getincrementaldecoder(ENCODING)("replace") for stream in files}
         self._next = 0  # the byte of the log that is written next
+        self._written = 0  # bytes
+        self._failure: Exception | None = None
 
     @property
     def period(self) -> float:
         """Seconds between two updates, at least."""
         return self.shown.period
+
+    @property
+    def error(self) -> Exception | None:
+        """Why not all was written that there was up to now; None: it was. It may be an error of the file."""
+        gone = self._log.size_between(0, self._next, self._streams) - self._written
+        if self._failure or not gone:
+            return self._failure
+        why = self._log.missing(self._streams) or f"{phrases.size_words(gone)} of the output are not there"
+        return ValueError(f"{phrases.quoted(self._name)}: {why}")
 
     def show(self) -> None:
         """Show the others."""
@@ -39,31 +54,47 @@ class Captured:
 
     def update(self) -> None:
         """Write what has come since, or the first part of it."""
-        self._write()
+        self._take_step()
         self.shown.update()
 
     async def settle(self) -> None:
         """Take in all of the output."""
-        while self._write():  # noqa: ASYNC110  -- it is our own work that goes on
-            await asyncio.sleep(0)
+        await self._take_rest()
         await self.shown.settle()
 
     async def finish(self) -> None:
         """Write the rest."""
-        while self._write():  # noqa: ASYNC110
-            await asyncio.sleep(0)
-        self._end()
+        await self._take_rest()
+        self._write([(stream, b"") for stream in self._streams], final=True)
         await self.shown.finish()
 
     @guarded
-    def _end(self) -> None:
-        for stream, decoder in self._decoders.items():
-            self._files[stream].write(decoder.decode(b"", final=True))
+    def _take_step(self) -> None:
+        start, self._next = self._next, self._stop
+        self._write(self._read(start, self._next))
 
     @guarded
-    def _write(self) -> bool:
-        """Write a step; whether there is more."""
-        start, self._next = self._next, min(self._log.bytes, self._next + _STEP)
-        for stream, data in self._log.pieces(start, self._next - start, self._files.keys()):
-            self._files[stream].write(self._decoders[stream].decode(data))
-        return self._next < self._log.bytes
+    async def _take_rest(self) -> None:
+        while self._next < (stop := self._stop):
+            pieces = await in_thread(self._read, self._next, stop)  # it may be much, on a slow disk
+            self._next = stop
+            self._write(pieces)
+
+    @property
+    def _stop(self) -> int:
+        return min(self._log.bytes, self._next + _STEP)
+
+    def _read(self, start: int, stop: int) -> list[tuple[int, bytes]]:
+        return list(self._log.pieces(start, stop - start, self._streams))
+
+    def _write(self, pieces: Iterable[tuple[int, bytes]], *, final: bool = False) -> None:
+        for stream, data in pieces:
+            if stream not in self._files:
+                continue
+            try:
+                if text := self._decoders[stream].decode(data, final):
+                    self._files[stream].write(text)
+                self._written += len(data)
+            except Exception as error:  # noqa: BLE001  -- of somebody else's file
+                self._failure = self._failure or error
+                del self._files[stream]

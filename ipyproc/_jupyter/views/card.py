@@ -208,6 +208,7 @@ class Card(Widget):
         Card.no_page_until = time.monotonic() + PAGE_RETRY
         self._stdin.end()  # nobody can type
         self._text = StreamView(self._process, self._streams, live=False)
+        self.period = self._text.period
 
     @guarded
     async def finish(self) -> None:

@@ -15,7 +15,7 @@ import asyncio
 import contextvars
 import sys
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TextIO
 
 from ..._core.output.log import STDERR_FD
@@ -29,6 +29,9 @@ from .view import Guard, guarded, take_in
 HEAD = TAIL = 32 * 1024  # bytes
 _LINES = 10_000
 _AT_A_TIME = 200  # rows
+_MOST_PARTS = 60  # changes between the two streams in what is written together
+
+_Part = tuple[TextIO, list[str]]
 
 
 class StreamView:
@@ -51,7 +54,7 @@ class StreamView:
         self._wire = Wire.of(asyncio.get_running_loop())
         self._cell = contextvars.copy_context()  # what is written belongs to the cell, whoever's turn ends just now
         self._work: Turns[bool] | None = None  # what is being written
-        self._written = 0  # characters
+        self._written = self._messages = 0  # characters, and in how many messages
         self._looked_at = 0  # bytes of the log
         self._is_done = True  # all was written then that could be
         self._next = 0  # the row that is written next
@@ -87,7 +90,7 @@ class StreamView:
         rest = await in_turns(ends(self._rows, _cost, max(0, self._left), TAIL, _LINES, self._next))
         last = {row.stream: row for row in rest} if self._rows.total > self._rows.ended else {}
         open_rows = set(map(id, self._rows.open)) & {id(row) for row in last.values()}
-        self._write(rest, open_rows)
+        await in_turns(self._write(rest, open_rows))
 
     def _take_turn(self) -> int:
         """Write into its cell, whoever's turn ends just now; how many bytes."""
@@ -95,7 +98,7 @@ class StreamView:
 
     @guarded
     def _go_on(self) -> int:
-        before = self._written
+        written, messages = self._written, self._messages
         work, self._work = self._work, None
         if work is None:
             self._looked_at = self._rows.log.bytes
@@ -103,7 +106,9 @@ class StreamView:
             work = self._write_new()
         if advance(work) is None:
             self._work = work  # it goes on at the next update
-        return self._written - before
+        for _ in range(messages + 1, self._messages):
+            self._wire.spend(0)
+        return self._written - written
 
     def _write_new(self) -> Turns[bool]:
         yield from self._look_back()
@@ -114,7 +119,7 @@ class StreamView:
             rows = yield from self._rows.read_in_turns(self._next, min(stop - self._next, _AT_A_TIME))
             fit = fitting(iter(rows), _cost, self._left, _AT_A_TIME)
             self._next += len(fit)
-            self._write(fit)
+            yield from self._write(fit)
             if len(fit) < len(rows):
                 self._left = 0
         if self._live and self._left > 0 and not self._rows.moves:
@@ -137,20 +142,23 @@ class StreamView:
         self._next = first + (len(now) if same is None else same)
         self._recent = None
 
-    def _write(self, rows: Iterable[Row], open_rows: Collection[int] = ()) -> None:
-        parts: list[tuple[TextIO, str]] = []
-        for row in rows:
+    def _write(self, rows: Iterable[Row], open_rows: Collection[int] = ()) -> Turns[None]:
+        parts: list[_Part] = []
+        for number, row in enumerate(rows, 1):
+            if number % _AT_A_TIME == 0:
+                yield
             file = self._stderr if row.stream == STDERR_FD else self._stdout
             text = self._over_open(row.stream, row.ansi) + ("" if id(row) in open_rows else "\n")
             self._left -= len(text.encode())
             if self._recent is not None:
                 self._recent.append(row.ansi)
             if parts and parts[-1][0] is file:
-                parts[-1] = file, parts[-1][1] + text
+                parts[-1][1].append(text)
             else:
-                parts.append((file, text))
-        for file, text in parts:
-            self._put(file, text)
+                parts.append((file, [text]))
+        for file, texts in parts if len(parts) <= _MOST_PARTS else _fewer(parts):
+            self._put(file, "".join(texts))
+            yield
 
     def _write_open(self) -> None:
         for row in self._rows.open:
@@ -163,6 +171,7 @@ class StreamView:
         file.write(text)
         file.flush()
         self._written += len(text)
+        self._messages += 1
 
     def _over_open(self, stream: int, text: str) -> str:
         """What to write so that the open line of this stream becomes this text."""
@@ -170,6 +179,15 @@ class StreamView:
         if text.startswith(before):
             return text[len(before) :]
         return f"\r{text}{' ' * (len(before) - len(text))}"
+
+
+def _fewer(parts: list[_Part]) -> Iterator[_Part]:
+    """Some parts at a time, of these what goes to either file together: each change is a message, and servers drop too many."""
+    size = 2 * len(parts) // _MOST_PARTS + 1
+    for start in range(0, len(parts), size):
+        some = parts[start : start + size]
+        for file in {id(file): file for file, _ in some}.values():
+            yield file, [text for each, texts in some if each is file for text in texts]
 
 
 def _cost(row: Row) -> int:

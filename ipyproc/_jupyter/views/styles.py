@@ -5,8 +5,10 @@ The colours are readable on a light and on a dark page alike, for nobody knows w
 
 from __future__ import annotations
 
+import functools
 import html
 import re
+from collections.abc import Iterator
 
 from ..._core.output.screen import PLAIN, Row, Style
 
@@ -22,12 +24,22 @@ _LINK = re.compile(r"https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:!?)\]}]", re.IGNOREC
 
 def markup(row: Row) -> str:
     """The row as HTML."""
+    return "".join(parts(row))
+
+
+def parts(row: Row) -> Iterator[str]:
+    """The same, one stretch of one style after the other."""
     if not row.has_styles and "://" not in row.text:
-        return html.escape(row.plain)  # most rows
-    more = row.plain[sum(len(text) for text, _ in row.runs()) :]
-    return "".join(_styled(text, style) for text, style in row.runs()) + html.escape(more)
+        yield html.escape(row.plain)  # most rows
+        return
+    length = 0
+    for text, style in row.runs():
+        length += len(text)
+        yield _styled(text, style)
+    yield html.escape(row.plain[length:])
 
 
+@functools.lru_cache(1024)
 def css(style: Style) -> str:
     """The declarations of a style."""
     fore, back = _colour(style.fore), _colour(style.back)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import html
 import itertools
+from collections.abc import Callable
 
 from ..._core.batch.completed import CompletedProcess
 from ..._core.output import log, phrases, screen
@@ -19,13 +20,13 @@ from ..._core.output.turns import Turns, within
 from ..._core.process.process import Process
 from ..._core.program.usage import Usage
 from . import state
-from .styles import markup
+from .styles import markup, parts
 
 LIMIT = 64 * 1024
 """Bytes of output, in both its forms together, that one cell adds to the notebook."""
 _LINES = 2000
 _RESULT_BYTES, _RESULT_LINES = 16 * 1024, 40  # of a result that a cell shows
-_TURNS, _NEAR = 60, 1 << 15  # of work on a picture that has to be there at once, and bytes of moves that are looked at
+_TURNS, _NEAR = 40, 1 << 13  # of work on a picture that has to be there at once, and bytes of moves that are looked at
 _AROUND = 50  # bytes around a row, where streams alternate
 
 _BORDER = "var(--jp-border-color2, #bdbdbd)"
@@ -42,7 +43,7 @@ def bundle(process: Process, rows: Rows | None, note: str = "", limit: int = LIM
     """The MIME bundle of a process: its state and name, these rows of its output, and a note at the end."""
     shown: list[Row] = []
     if rows:
-        shown = yield from ends(rows, _cost, limit // 2, limit // 2, _LINES)
+        shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, _LINES)
     return _bundle(process, shown, note)
 
 
@@ -63,7 +64,7 @@ def _bundle(process: Process, shown: list[Row], note: str) -> dict[str, str]:
 
 
 def closing_line(process: Process, note: str = "") -> str:
-    """How it has ended, in one line: `✘ Failed, exit 3 · 0.31 s · CPU 0.01 s · peak 12 MB · make`."""
+    """How it has ended, in one line: `✘ Failed, exit 3 · 9.1 s · CPU 7.2 s · peak 412 MB · make`."""
     now = state.of(process)
     took = phrases.duration_words(process.duration)
     return f"{now.mark} {now.label} · {took}{_dotted(_used(process.usage))} · {process.name}{_dotted(note)}"
@@ -75,7 +76,7 @@ def picture(done: CompletedProcess) -> dict[str, str]:
         shown = _at_once(done.log, _RESULT_BYTES, _RESULT_LINES)
     else:
         held = screen.rows(done.pieces())
-        shown = fitting(iter(held), _cost, _RESULT_BYTES, _RESULT_LINES)
+        shown = fitting(iter(held), _cost_up_to(_RESULT_BYTES), _RESULT_BYTES, _RESULT_LINES)
         if hidden := len(held) - len(shown):
             shown.append(Row(0, f"... {phrases.count_words(hidden, 'line', 'lines')} not shown"))
     took = phrases.duration_words(done.duration)
@@ -88,7 +89,7 @@ def _at_once(output: log.Log, limit: int, lines: int) -> list[Row]:
     def work() -> Turns[list[Row]]:
         rows = Rows(output, log.BOTH, behind=_NEAR)
         yield from rows.take_in()
-        return (yield from ends(rows, _cost, limit // 2, limit // 2, lines))
+        return (yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, lines))
 
     shown = within(work(), _TURNS)
     if shown is None:
@@ -100,13 +101,22 @@ def _at_once(output: log.Log, limit: int, lines: int) -> list[Row]:
 
 def text_bundle(rows: Rows, limit: int = LIMIT) -> Turns[dict[str, str]]:
     """The MIME bundle of the output alone, without a frame."""
-    shown = yield from ends(rows, _cost, limit // 2, limit // 2, _LINES)
+    shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, _LINES)
     return {"text/plain": "\n".join(row.plain for row in shown), "text/html": _pre(shown)}
 
 
-def _cost(row: Row) -> int:
-    """Bytes of a row in both forms, with what stands around it."""
-    return len(markup(row).encode()) + len(row.plain.encode()) + _AROUND
+def _cost_up_to(limit: int) -> Callable[[Row], int]:
+    """Tells the bytes of a row in both forms, with what stands around it; or something above this limit."""
+
+    def cost(row: Row) -> int:
+        size = len(row.plain.encode()) + _AROUND
+        for part in parts(row):
+            size += len(part.encode())
+            if size > limit:
+                break
+        return size
+
+    return cost
 
 
 def counts(rows: Rows) -> str:

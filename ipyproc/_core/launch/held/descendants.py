@@ -10,11 +10,13 @@ import contextlib
 import functools
 import os
 import signal
+import time
 from collections.abc import Iterable
 
 from ... import process_table
 
 _ROUNDS = 100  # how often is looked again, where something changes all the time
+_FREEZE_PATIENCE = 0.5  # seconds in which processes have to stop
 
 
 def children(pid: int) -> list[int]:
@@ -46,20 +48,37 @@ def send_signal(pids: Iterable[int], number: int, *, wake: bool = False) -> None
 
 
 def freeze(pid: int) -> None:
-    """Stop all descendants of a process (SIGSTOP), and what they fork meanwhile."""
-    stopped: set[int] = set()
-    for _ in range(_ROUNDS):
-        new = set(of(pid)) - stopped
-        if not new:
-            break
-        send_signal(new, signal.SIGSTOP)
-        stopped |= new
+    """Stop all descendants of a process (SIGSTOP), and what they fork meanwhile; returns when they have stopped.
+
+    A process that is just forking stops behind that, and the new one goes on: so they are looked at until all have stopped.
+    """
+    told: set[int] = set()
+    deadline = time.monotonic() + _FREEZE_PATIENCE
+    while True:
+        there = set(of(pid))
+        send_signal(there - told, signal.SIGSTOP)
+        if there <= told and all(map(_has_stopped, there)) and set(of(pid)) <= told:
+            break  # none of them was running when it was looked for more
+        told |= there
+        if time.monotonic() > deadline:
+            break  # a debugger has it, or the operating system
+        time.sleep(0.0005)
 
 
 def kill(pids: list[int]) -> None:
     """Freeze them all, then kill them: none can fork meanwhile."""
     send_signal(pids, signal.SIGSTOP)
     send_signal(pids, signal.SIGKILL)
+
+
+def _has_stopped(pid: int) -> bool:
+    """Whether it can fork nothing now; so is what we may not signal, for it will never stop."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b")")[2].split(maxsplit=1)[0]  # proc_pid_stat(5)
+    except OSError:
+        return True  # it has just ended
+    return state in b"TtZX" or not process_table.may_signal(pid)
 
 
 @functools.cache
