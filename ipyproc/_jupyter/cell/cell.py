@@ -34,8 +34,10 @@ from ..._core.program.advice import NO_INPUT
 from ..._core.program.ladder import INTERRUPT
 from ..._core.program.spec import Spec
 from .. import kernel
+from ..guard import Guard
 from ..line.formats import FORMATS
 from ..line.options import Options
+from ..thread import in_thread
 from ..views import state, transcript
 from ..views.captured import Captured
 from ..views.card import Card
@@ -43,9 +45,8 @@ from ..views.first import FirstText
 from ..views.stream import StreamView
 from ..views.table import Table
 from ..views.untold import has_failed_by_itself
-from ..views.view import Guard, NoView, View, keep_updated
+from ..views.view import NoView, View, keep_updated
 from . import interrupt
-from .thread import in_thread
 
 CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
 WAIT_SHOWN = 1.0  # seconds; a program that waits so long for a place on another machine is said to

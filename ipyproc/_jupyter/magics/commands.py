@@ -23,10 +23,11 @@ from ..._core.process.process import Process
 from ..._core.program.ladder import KILL, TERMINATE
 from .. import kernel
 from ..cell import interrupt
+from ..guard import Guard
 from ..views import transcript
 from ..views.card import Card
 from ..views.table import Entry, Table, over
-from ..views.view import Guard, keep_updated
+from ..views.view import keep_updated
 
 LIVE = "a live table with buttons; as text where there is no page"
 WORDS = {

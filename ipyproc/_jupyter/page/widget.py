@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 import anywidget
 
 from .. import kernel
-from ..views.view import Guard
+from ..guard import Guard
 from . import front_end
 from .budget import QUESTIONS, QuestionLimit
 

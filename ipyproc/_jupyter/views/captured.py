@@ -12,8 +12,9 @@ from typing import TextIO
 from ..._core.output import phrases
 from ..._core.output.encoding import ENCODING
 from ..._core.process.process import Process
-from ..cell.thread import in_thread
-from .view import Guard, View, guarded
+from ..guard import Guard, guarded
+from ..thread import in_thread
+from .view import View
 
 _STEP = 1 << 20  # bytes; then others have their turn
 

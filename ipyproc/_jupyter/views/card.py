@@ -54,16 +54,17 @@ from ..._core.output.screen import Row, inert_line
 from ..._core.output.turns import in_turns
 from ..._core.process.process import Process
 from ..._core.program.ladder import KILL, TERMINATE
-from ..cell.thread import in_thread
+from ..guard import Guard, guarded
 from ..page import front_end
 from ..page.budget import QUESTIONS, Rank, Wire
 from ..page.widget import MOST_NUMBER, InSight, Widget
+from ..thread import in_thread
 from . import progress, transcript
 from . import state as states
 from .figures import PERIOD, Figures
 from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
-from .view import Guard, guarded, take_in
+from .view import take_in
 
 PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
 PAGE_RETRY = 600.0  # seconds without cards after that; a page may be opened later

@@ -12,8 +12,9 @@ from IPython.display import DisplayHandle
 from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns, within
 from ..._core.process.process import Process
+from ..guard import Guard, guarded
 from . import transcript
-from .view import Guard, guarded, take_in
+from .view import take_in
 
 _GLANCE = 8 * 1024  # bytes in both forms; enough for some moments
 _TURNS = 20  # of work on one picture

@@ -22,9 +22,9 @@ from ..._core.batch.parallel import Job
 from ..._core.output import phrases
 from ..._core.output.screen import inert_line
 from .. import kernel
+from ..guard import Guard, guarded
 from .card import PAGE_PATIENCE, PAGE_RETRY, Card
 from .jobs_card import JobsCard, Picture, Row
-from .view import Guard, guarded
 
 _PERIOD, _LINE_PERIOD = 0.25, 1.0  # seconds between two updates of a page, and between two lines
 _MOST_FAILED, _MOST_RUNNING = 10, 20  # rows

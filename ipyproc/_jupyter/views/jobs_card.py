@@ -22,11 +22,11 @@ from typing import Any
 import traitlets
 
 from ..._core.program.ladder import KILL, TERMINATE
+from ..guard import guarded
 from ..page import front_end
 from ..page.budget import Wire
 from ..page.widget import Widget
 from .card import Card
-from .view import guarded
 
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 

@@ -30,6 +30,7 @@ from IPython.display import display
 from ..._core.output import phrases
 from ..._core.output.screen import inert_line
 from ..._core.program.ladder import KILL, TERMINATE
+from ..guard import guarded
 from ..magics import commands
 from ..page import front_end
 from ..page.budget import Wire
@@ -37,7 +38,6 @@ from ..page.widget import InSight, Widget
 from . import transcript
 from .card import Card
 from .table import Entry, Table
-from .view import guarded
 
 PERIOD = 1.0  # seconds between two looks at what runs
 _SOONEST = 0.2  # seconds between two looks

@@ -23,8 +23,9 @@ from ..._core.output.rows import Rows, ends, fitting
 from ..._core.output.screen import WINDOW, Row
 from ..._core.output.turns import Turns, advance, in_turns
 from ..._core.process.process import Process
+from ..guard import Guard, guarded
 from ..page.budget import Rank, Wire
-from .view import Guard, guarded, take_in
+from .view import take_in
 
 HEAD = TAIL = 32 * 1024  # bytes
 _LINES = 10_000
