@@ -150,7 +150,7 @@ def test_what_has_ended_and_is_not_shown_is_closed(kernel, loads, bye, code):
 
 @pytest.mark.parametrize("code", ["%aproc sh -c 'echo a; sleep 0.4'", MANY], ids=["card", "jobs"])
 def test_what_no_page_has_shown_is_closed(kernel, code):
-    kernel.run("from ipyproc._jupyter.views.card import Card; Card.has_page = True")
+    kernel.run("from ipyproc._jupyter.page import presence; presence.seen()")
     before = kernel.run(OPEN).value
     run_card(kernel, loads=0, code=code)
     assert kernel.eventually(OPEN, before)

@@ -37,6 +37,7 @@ from .. import kernel
 from ..guard import Guard
 from ..line.formats import FORMATS
 from ..line.options import Options
+from ..page import presence
 from ..thread import in_thread
 from ..views import state, transcript
 from ..views.captured import Captured
@@ -129,9 +130,8 @@ class Cell:
         self._is_apart = kernel.is_apart()
         self._may_have_card = (
             (awaited or options.bg or kernel.hears_while_nested(shell))
-            and not (options.quiet or options.plain or self._is_apart)
-            and not (kernel.is_headless(shell) or kernel.captures_displays(shell))
-            and (options.bg or not kernel.is_in_output_widget(shell))
+            and not (options.quiet or options.plain)
+            and presence.reaches_page(shell, is_replaced=not options.bg)
         )
         if options.stdin == "ask" and not self._uses_card:
             raise UsageError(f"--stdin ask: there will be no card here to type in ({_NO_CARD}); give a file, or none")
@@ -392,7 +392,7 @@ class Cell:
 
     @property
     def _uses_card(self) -> bool:
-        return self._may_have_card and time.monotonic() >= Card.no_page_until
+        return self._may_have_card and presence.is_likely()
 
     def _view(self, process: Process, *, plain: bool = False, display: DisplayHandle | None = None) -> View:
         if self._options.quiet:

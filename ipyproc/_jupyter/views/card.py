@@ -55,7 +55,7 @@ from ..._core.output.turns import in_turns
 from ..._core.process.process import Process
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import Guard, guarded
-from ..page import front_end
+from ..page import front_end, presence
 from ..page.budget import QUESTIONS, Rank, Wire
 from ..page.widget import MOST_NUMBER, InSight, Widget
 from ..thread import in_thread
@@ -66,8 +66,6 @@ from .stdin import MOST, Stdin, asks_for_secret
 from .stream import StreamView
 from .view import take_in
 
-PAGE_PATIENCE = 5.0  # seconds in which the first page of a kernel has to say that it is there
-PAGE_RETRY = 600.0  # seconds without cards after that; a page may be opened later
 _TAIL_ROWS, _TAIL_BYTES = 40, 16_000  # twice what is in sight at once
 _MOST_ROWS, _ROWS_BYTES = 200, 48 * 1024  # of one answer
 _MOST_WAITING = 8  # answers
@@ -89,10 +87,6 @@ class Card(Widget):
     unlimited = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # the last one waits instead
     shown = traitlets.Dict().tag(sync=True)
     period = 0.05  # seconds between two updates, at least
-    has_page = False
-    """Whether a page of this kernel has ever shown a card; `jupyter console` never does."""
-    no_page_until = 0.0
-    """Up to this `time.monotonic()` no card is tried, for the last one met no page."""
 
     def __init__(
         self,
@@ -187,7 +181,7 @@ class Card(Widget):
             self._look()
         self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
         self._looked_at = now
-        if not (Card.has_page or self._text) and self._waited > PAGE_PATIENCE:
+        if not (presence.has_come() or self._text) and self._waited > presence.PATIENCE:
             self._write_text()
         if self._text:
             self._text.update()
@@ -197,16 +191,16 @@ class Card(Widget):
         """Take in all of the output; give the first page of this kernel the time to say that it is there."""
         await take_in(self._rows)
         await take_in(self._transcribed)
-        if not (Card.has_page or self._text):
+        if not (presence.has_come() or self._text):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, PAGE_PATIENCE - self._waited)):
+                async with asyncio.timeout(max(0.0, presence.PATIENCE - self._waited)):
                     await self._ready.wait()
-            if not Card.has_page:
+            if not presence.has_come():
                 self._write_text()
 
     def _write_text(self) -> None:
         assert self._process is not None
-        Card.no_page_until = time.monotonic() + PAGE_RETRY
+        presence.missed()
         self._stdin.end()  # nobody can type
         self._text = StreamView(self._process, self._streams, live=False)
         self.period = self._text.period
@@ -376,7 +370,7 @@ class Card(Widget):
         operation, page = content["op"], content["page"]
         assert self._process is not None
         if operation == "ready":
-            Card.has_page, Card.no_page_until = True, 0.0
+            presence.seen()
             self._ready.set()
             self._view_has_come(page)
             self._push_tail(anew=True)  # this view has nothing yet

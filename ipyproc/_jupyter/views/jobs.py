@@ -23,7 +23,7 @@ from ..._core.output import phrases
 from ..._core.output.screen import inert_line
 from .. import kernel
 from ..guard import Guard, guarded
-from .card import PAGE_PATIENCE, PAGE_RETRY, Card
+from ..page import presence
 from .jobs_card import JobsCard, Picture, Row
 
 _PERIOD, _LINE_PERIOD = 0.25, 1.0  # seconds between two updates of a page, and between two lines
@@ -57,7 +57,8 @@ class JobsView:
         self._failed: list[Job] = []
         captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # no display is replaced there
         self._is_live = not (plain.get() or kernel.is_headless(shell) or captured)
-        self._may_have_card = self._is_live and not kernel.captures_displays(shell) and kernel.hears_while_nested(shell)
+        reaches_page = presence.reaches_page(shell, is_replaced=True)
+        self._may_have_card = self._is_live and reaches_page and kernel.hears_while_nested(shell)
         self._halt = halt
         self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None
@@ -110,13 +111,15 @@ class JobsView:
     @guarded
     async def _draw(self) -> None:
         await self._look()
-        if self._card is None and self._may_have_card and time.monotonic() >= Card.no_page_until:
+        if self._card is None and self._may_have_card and presence.is_likely():
             self._card = JobsCard(self._halt)
             self._put({**self._bundle(), **self._card.view()})
         elif self._card is None:
             self._put(self._bundle())
-        elif not (self._card.pages or Card.has_page) and time.monotonic() > self._card.made_at + PAGE_PATIENCE:
-            Card.no_page_until = time.monotonic() + PAGE_RETRY
+        elif (
+            not (self._card.pages or presence.has_come()) and time.monotonic() > self._card.made_at + presence.PATIENCE
+        ):
+            presence.missed()
             self._card.close()
             self._card, self._may_have_card = None, False
         if self._card:

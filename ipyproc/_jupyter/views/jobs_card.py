@@ -23,10 +23,9 @@ import traitlets
 
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
-from ..page import front_end
+from ..page import front_end, presence
 from ..page.budget import Wire
 from ..page.widget import Widget
-from .card import Card
 
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 
@@ -139,6 +138,6 @@ class JobsCard(Widget):
             return
         if operation == "ready":
             self._view_has_come(page)
-        Card.has_page, Card.no_page_until = True, 0.0
+        presence.seen()
         if self._halt is not None:
             self._wire.ask(self._send_picture)

@@ -24,18 +24,17 @@ import weakref
 from typing import Any
 
 import traitlets
-from IPython.core.error import UsageError
 from IPython.display import display
 
 from ..._core.output import phrases
 from ..._core.output.screen import inert_line
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
-from ..magics import commands
-from ..page import front_end
+from ..page import front_end, presence
 from ..page.budget import Wire
 from ..page.widget import InSight, Widget
-from . import transcript
+from . import listing, transcript
+from .another_card import another_card
 from .card import Card
 from .table import Entry, Table
 
@@ -83,7 +82,7 @@ class LiveTable(Widget):
         """Put a view into the cell that is running now."""
         assert self._table is not None
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
-        text = commands.listing(self._table)
+        text = listing.text(self._table)
         display({"application/vnd.jupyter.widget-view+json": view, "text/plain": text.rstrip("\n")}, raw=True)
 
     def close(self) -> None:
@@ -161,13 +160,13 @@ class LiveTable(Widget):
             self._handle_view(operation, content["page"], view, content)
         elif operation in ("pause", "resume"):
             for entry in self._meant(content):
-                with contextlib.suppress(UsageError):  # it has just ended
-                    commands.set_paused(entry, paused=operation == "pause")
+                with contextlib.suppress(RuntimeError):  # it has just ended
+                    entry.set_paused(operation == "pause")
         self._look_in(0.0)
 
     def _handle_view(self, operation: str, page: str, view: str, content: dict[str, Any]) -> None:
         if operation == "ready":
-            Card.has_page, Card.no_page_until = True, 0.0
+            presence.seen()
             if self._views.add((page, view)):
                 self._sent = {}  # it has nothing yet
         elif operation == "bye":
@@ -191,7 +190,7 @@ class LiveTable(Widget):
         if card is None or card.comm is None:  # it was closed
             if process is None or process.log is None or self._table is None:
                 return None
-            card = commands.card(process, self._table, self._limit)
+            card = another_card(process, self._table, self._limit)
             card.embed()
         self._cards[entry.id] = card
         if len(self._cards) > _MOST_CARDS:
