@@ -157,7 +157,7 @@ KEYS = [
 ]
 TRAITS = [
     *("shown", "_esm", "_css", "comm", "layout", "tooltip", "tabbable", "keys", "_dom_classes", "_view_count"),
-    *("_model_module", "_model_name", "_view_module", "_view_name", "_anywidget_id", "_process", "period", "has_page"),
+    *("_model_module", "_model_name", "_view_module", "_view_name", "_anywidget_id", "_run", "period", "has_page"),
 ]
 NAMES = [("anywidget", "AnyModel", "anywidget", "AnyView"), ("ipyproc", "Card", "ipyproc", "Card")]
 

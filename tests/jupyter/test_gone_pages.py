@@ -172,20 +172,20 @@ def test_what_has_ended_stays_while_it_is_shown_or_comes_again_soon(kernel):
 
 def test_not_many_stay_for_pages_that_are_gone_without_a_word(kernel):
     kernel.run(
-        "from ipyproc._jupyter.cell import cell; delay, cell.CARD_DELAY = cell.CARD_DELAY, 0; widget.MOST_STAYING = 5"
+        "from ipyproc._jupyter.cell import showing; delay, showing.CARD_DELAY = showing.CARD_DELAY, 0; widget.MOST_STAYING = 5"
     )
     for _ in range(10):
         run_card(kernel, loads=2, code="%aproc sleep 0.5")
     assert kernel.eventually(OPEN, str(["Card"] * 5))
     kernel.run("for each in list(_instances.values()):\n    if type(each).__name__ == 'Card': each.close()")
-    kernel.run("cell.CARD_DELAY = delay")
+    kernel.run("showing.CARD_DELAY = delay")
 
 
 def test_a_long_day(kernel):
     """Cells of all kinds, with pages that are loaded anew now and then: at the end nothing is left."""
-    kernel.run("from ipyproc._jupyter.cell import cell; delay, cell.CARD_DELAY = cell.CARD_DELAY, 0")
+    kernel.run("from ipyproc._jupyter.cell import showing; delay, showing.CARD_DELAY = showing.CARD_DELAY, 0")
     before = kernel.run(OPEN).value
     for loads, bye in itertools.islice(itertools.cycle([(1, True), (2, True), (1, False), (3, True)]), 40):
         run_card(kernel, loads=loads, bye=bye, code="%aproc sleep 0.05")
     assert kernel.eventually(OPEN, before)
-    kernel.run("cell.CARD_DELAY = delay")
+    kernel.run("showing.CARD_DELAY = delay")

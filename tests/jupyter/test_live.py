@@ -21,7 +21,7 @@ SPIN = "import os, sys\nfor _ in range(int(sys.argv[1])): os.fork()\nprint('read
 
 
 WATCHING = (
-    "[len(o._watching) for o in __import__('gc').get_objects() if type(o).__name__ == 'Card' and o._process is p][0]"
+    "[len(o._watching) for o in __import__('gc').get_objects() if type(o).__name__ == 'Card' and o._run is p][0]"
 )
 
 

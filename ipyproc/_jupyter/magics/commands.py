@@ -18,6 +18,7 @@ from ..._core.errors import ProcessLost, ProcessNotStopped
 from ..._core.output import phrases
 from ..._core.output.screen import inert_line
 from ..._core.process.process import Process
+from ..._core.process.run import logged
 from ..._core.program.ladder import KILL, TERMINATE
 from .. import kernel
 from ..cell import interrupt
@@ -136,13 +137,14 @@ def _set_paused(entry: Entry, *, paused: bool) -> None:
 
 def view(process: Process, table: Table, limit: int) -> None:
     """Show a process in the cell that runs now: a card while anything of it runs, and then its transcript."""
-    assert process.log is not None
-    with Guard(process.log):
-        if presence.can_show(table.shell) and not (process.is_over and process.log.ended and not process.family.left()):
+    run = logged(process)
+    with Guard(run.log):
+        has_page = presence.can_show(table.shell)
+        if has_page and not (run.is_over and run.log.ended and not run.family.left()):
             another_card(process, table, limit).show()
             return
-        bundle = transcript.at_once(process, limit)
-        if presence.can_show(table.shell):
+        bundle = transcript.at_once(run, limit)
+        if has_page:
             display(bundle, raw=True)
         else:
             sys.stdout.write(f"{bundle['text/plain']}\n")

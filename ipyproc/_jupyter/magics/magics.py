@@ -28,8 +28,10 @@ from ..._core.process.process import Process
 from ..._core.program import script
 from .. import kernel
 from ..cell import interrupt, traceback
-from ..cell.cell import Cell, Command, Limits, Outcome
+from ..cell.cell import Cell
+from ..cell.command import Command, Limits
 from ..cell.each import Each
+from ..cell.outcome import Outcome
 from ..line import awaiting, environment, interpolation, options
 from ..page import presence
 from ..views import transcript

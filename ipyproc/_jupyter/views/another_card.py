@@ -6,6 +6,7 @@ import asyncio
 
 from ..._core.output import log
 from ..._core.process.process import Process
+from ..._core.process.run import logged
 from .card import Card
 from .table import Table, over
 from .view import keep_updated
@@ -13,9 +14,9 @@ from .view import keep_updated
 
 def another_card(process: Process, table: Table, limit: int) -> Card:
     """One more card of a process; it follows it to its end."""
-    assert process.log is not None
-    made = Card(process, log.BOTH, transcript_limit=limit)
-    table.follow(_follow(process, process.log, made))
+    run = logged(process)
+    made = Card(run, log.BOTH, transcript_limit=limit)
+    table.follow(_follow(process, run.log, made))
     return made
 
 

@@ -52,7 +52,7 @@ from ..._core.output import phrases
 from ..._core.output.rows import Rows
 from ..._core.output.screen import Row, inert_line
 from ..._core.output.turns import in_turns
-from ..._core.process.process import Process
+from ..._core.process.run import LoggedRun
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import Guard, guarded
 from ..page import front_end, presence
@@ -90,7 +90,7 @@ class Card(Widget):
 
     def __init__(
         self,
-        process: Process | None = None,
+        run: LoggedRun | None = None,
         streams: Collection[int] = (),
         note: str = "",
         transcript_limit: int = transcript.LIMIT,
@@ -99,7 +99,7 @@ class Card(Widget):
         **_: object,
     ) -> None:
         super().__init__()
-        self._process = process
+        self._run = run
         self._streams = streams
         self._note = note
         self._display = display or DisplayHandle()
@@ -116,14 +116,13 @@ class Card(Widget):
         self._download = ("", 0)  # id and size
         self._limit = transcript_limit
         self._notify_after = notify_after  # seconds; None: not at all, or not any more
-        if process is not None:
-            assert process.log is not None
-            self._guard = Guard(process.log)
-            self._rows = Rows(process.log, logs.BOTH)
-            self._transcribed = self._rows if self._streams == logs.BOTH else Rows(process.log, self._streams)
-            self._figures = Figures(process)
+        if run is not None:
+            self._guard = Guard(run.log)
+            self._rows = Rows(run.log, logs.BOTH)
+            self._transcribed = self._rows if self._streams == logs.BOTH else Rows(run.log, self._streams)
+            self._figures = Figures(run)
             self._figures_sent: object = None
-            self._stdin = Stdin(process)
+            self._stdin = Stdin(run)
             self._watching = InSight(_MOST_WATCHING)
             self._typing = asyncio.Lock()  # what is typed goes in the order in which it came
             self._typed: set[asyncio.Task[None]] = set()
@@ -132,7 +131,7 @@ class Card(Widget):
             self._listen()
 
     def __repr__(self) -> str:
-        if self._process is None:
+        if self._run is None:
             return "<Card without a process>"
         return f"{states.of(self._process).label}: {self._process.name} (pid {self._process.pid})"
 
@@ -140,7 +139,7 @@ class Card(Widget):
         """End the widget, and what it does for the page."""
         for task in (*self._tasks.values(), *self._typed):
             task.cancel()
-        if self._process is not None:
+        if self._run is not None:
             self._wire.forget(self._send_tail)
             self._wire.forget(self._send_rows)
             self._wire.forget(self._send_figures)
@@ -199,10 +198,10 @@ class Card(Widget):
                 self._write_text()
 
     def _write_text(self) -> None:
-        assert self._process is not None
+        assert self._run is not None
         presence.missed()
         self._stdin.end()  # nobody can type
-        self._text = StreamView(self._process, self._streams, live=False)
+        self._text = StreamView(self._run, self._streams, live=False)
         self.period = self._text.period
 
     @guarded
@@ -212,8 +211,8 @@ class Card(Widget):
         After a reload of the page nothing can be put there any more (the page has forgotten which output is ours):
         then the card stays and shows the end.
         """
-        process = self._process
-        assert process is not None
+        run = self._run
+        assert run is not None
         self._notify()
         self._push_state()
         rows: Rows | None = self._transcribed
@@ -223,7 +222,7 @@ class Card(Widget):
         await in_turns(self._rows.take_in())
         await in_turns(self._transcribed.take_in())
         self._push_tail()
-        bundle = await in_turns(transcript.bundle(process, rows, self._note, self._limit))
+        bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit))
         is_replaced = not self._embedded and len(self.pages) < 2
         if is_replaced:
             self._wire.forget(self._send_tail)
@@ -232,14 +231,14 @@ class Card(Widget):
 
     def _notify(self) -> None:
         """Tell of the end of the program, once; what is left of its family may go on."""
-        process, after = self._process, self._notify_after
-        assert process is not None
-        if after is None or not process.is_over:
+        run, after = self._run, self._notify_after
+        assert run is not None
+        if after is None or not run.is_over:
             return
         self._notify_after = None
-        if process.duration > after:
-            took = phrases.duration_words(process.duration)
-            self.send({"op": "notify", "label": states.of(process).label, "took": took})
+        if run.duration > after:
+            took = phrases.duration_words(run.duration)
+            self.send({"op": "notify", "label": states.of(run).label, "took": took})
 
     @guarded
     def _look(self) -> None:
@@ -267,16 +266,16 @@ class Card(Widget):
                 self._wire.spend(len(str(new)))
 
     def _state(self) -> dict[str, Any]:
-        process = self._process
-        assert process is not None
-        now, ladder = states.of(process, paused=self._figures.paused), process.ladder
+        run = self._run
+        assert run is not None
+        now, ladder = states.of(run, paused=self._figures.paused), run.ladder
         return {
             "job": self._job,
             "name": now.name,
             "label": now.label,
-            "title": process.name,
-            "note": " · ".join(filter(None, (self._note, _BEST_EFFORT.get(process.launcher)))),
-            "pid": process.pid,
+            "title": run.name,
+            "note": " · ".join(filter(None, (self._note, _BEST_EFFORT.get(run.launcher)))),
+            "pid": run.pid,
             "folded": self.folded,
             "sent": ladder.sent.name if ladder.sent else "",
             "pauses": bool(_PAUSES),
@@ -286,14 +285,14 @@ class Card(Widget):
 
     def _clock(self) -> dict[str, Any]:
         """Times as spans that count from now, as the clocks of kernel and page need not agree; the end is for reading."""
-        process = self._process
-        assert process is not None
-        ladder = process.ladder
+        run = self._run
+        assert run is not None
+        ladder = run.ladder
         return {
-            "elapsed": round(process.duration, 3),
+            "elapsed": round(run.duration, 3),
             "sent_ago": round(time.monotonic() - ladder.sent_at, 3) if ladder.sent else 0,
             "next_in": None if ladder.next_in is None else round(ladder.next_in, 3),
-            "ended": transcript.until(process),
+            "ended": transcript.until(run),
         }
 
     def _push_tail(self, *, anew: bool = False) -> None:
@@ -326,8 +325,8 @@ class Card(Widget):
         return len(buffer) + 300
 
     def _progress(self) -> float | None:
-        assert self._process is not None
-        if self._process.is_over:
+        assert self._run is not None
+        if self._run.is_over:
             return None
         last = [row.plain for row in self._rows.last(progress.LAST)]
         return progress.read(last, is_open=bool(self._rows.open))
@@ -353,13 +352,13 @@ class Card(Widget):
 
     def _take(self, operation: str, content: dict[str, Any]) -> None:
         """Press its button, hand all else to the loop of the process."""
-        assert self._process is not None
-        ladder = self._process.ladder
+        assert self._run is not None
+        ladder = self._run.ladder
         sent = ladder.sent
         if operation in _BUTTONS:
             ladder.reach(_BUTTONS[operation], operation)
-        if operation in _PAUSES and self._process.family.is_threadsafe and not self._process.is_over:
-            self._process.family.send_signal(_PAUSES[operation])
+        if operation in _PAUSES and self._run.family.is_threadsafe and not self._run.is_over:
+            self._run.family.send_signal(_PAUSES[operation])
         self._loop.call_soon_threadsafe(self._handle, content)
         if ladder.sent is not sent:
             with self._lock:
@@ -368,7 +367,7 @@ class Card(Widget):
     @guarded
     def _handle(self, content: dict[str, Any]) -> None:
         operation, page = content["op"], content["page"]
-        assert self._process is not None
+        assert self._run is not None
         if operation == "ready":
             presence.seen()
             self._ready.set()
@@ -378,9 +377,9 @@ class Card(Widget):
             self._push_tail(anew=True)  # it may have missed something
         elif operation in _BUTTONS:
             self._push_state()
-        elif operation in _PAUSES and not self._process.is_over:
-            if not self._process.family.is_threadsafe:
-                self._process.family.send_signal(_PAUSES[operation])
+        elif operation in _PAUSES and not self._run.is_over:
+            if not self._run.family.is_threadsafe:
+                self._run.family.send_signal(_PAUSES[operation])
             self._loop.call_later(_PAUSED_BY, self._look)
         elif operation == "stdin":
             self._do_in_order(self._type(content.get("text")))
