@@ -438,8 +438,7 @@ class Held:
     def hear(self, heard: Callable[[dict[str, Any]], object]) -> None:
         """Call this with each message of the shim from here on; the last one is empty."""
         self._heard = heard
-        while self._messages:
-            heard(self._messages.pop(0))
+        self._pass_on()
 
     def close(self) -> None:
         """Leave the shim; it ends what it holds."""
@@ -490,8 +489,13 @@ class Held:
         if any("gone" in message for message in messages):
             self.release()
         self._messages += [message for message in messages if "log" not in message]
+        self._pass_on()
+
+    def _pass_on(self) -> None:
         while self._messages and self._heard:
             self._heard(self._messages.pop(0))
+        if self._job is None:
+            self._heard = None  # the table of processes knows families for longer than programs and their logs
 
     def send_signal(self, number: int, *, family: bool = False, kill_in: float | None = None) -> None:
         """Have the shim send a signal, and SIGKILL to the family after so many seconds. From any thread."""

@@ -133,7 +133,7 @@ class Card(Widget):
     def __repr__(self) -> str:
         if self._run is None:
             return "<Card without a process>"
-        return f"{states.of(self._process).label}: {self._process.name} (pid {self._process.pid})"
+        return f"{states.of(self._run).label}: {self._run.name} (pid {self._run.pid})"
 
     def close(self) -> None:
         """End the widget, and what it does for the page."""
