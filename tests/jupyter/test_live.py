@@ -60,13 +60,13 @@ def test_a_program_that_is_paused_by_somebody_else_is_seen_while_somebody_looks(
     page = Page(kernel)
     kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
     program = psutil.Process(kernel.json("p.pid"))
-    page.send("watch", id="view", on=True)
+    page.send("watch", view="view", on=True)
     kernel.idle_messages(lambda m: is_answer(m, "figures"))
     program.suspend()
     states_until(kernel, page, "paused")
     program.resume()
     states_until(kernel, page, "running")
-    page.send("watch", id="view", on=False)
+    page.send("watch", view="view", on=False)
     page.send("ping")
     kernel.idle_messages(lambda m: is_tail(m, page.card))
     assert kernel.json(WATCHING) == 0
@@ -77,9 +77,9 @@ def test_watching_is_bounded_and_wrong_ids_are_ignored(kernel):
     page = Page(kernel)
     kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
     for wrong in (5, None, "x" * 100, ["x"]):
-        page.send("watch", id=wrong, on=True)
+        page.send("watch", view=wrong, on=True)
     for number in range(40):
-        page.send("watch", id=str(number), on=True)
+        page.send("watch", view=str(number), on=True)
     page.send("stop")
     states_until(kernel, page, "signaled")
     assert 0 < kernel.json(WATCHING) <= 20
