@@ -33,7 +33,7 @@ def load(name, data):
     path = "/proc/self/fd/%d" % fd
     spec = zipimport.zipimporter(path).find_spec(name)
     package = sys.modules[name] = importlib.util.module_from_spec(spec)
-    importlib.import_module(name + "._core.launch.supervised").script = path, (fd,)
+    importlib.import_module(name + "._core.launch.client").script = path, (fd,)
     return package
 '''
 """Defines `load(name, zip file)`, which the other machine runs first."""
