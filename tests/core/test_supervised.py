@@ -620,7 +620,6 @@ for _ in range(20):
 SECOND_EXIT = """
 import asyncio, sys
 import ipyproc
-from ipyproc._core.process import process
 from ipyproc._core.launch import supervised
 from tests.starting import start_exec
 

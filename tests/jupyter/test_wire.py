@@ -7,9 +7,9 @@ import types
 
 import pytest
 
+from ipyproc._jupyter.guard import Guard
 from ipyproc._jupyter.page.budget import PATIENCE, QUESTIONS, QuestionLimit, Rank, Wire
 from ipyproc._jupyter.views.card import Card
-from ipyproc._jupyter.views.view import Guard
 
 
 def sent_in(seconds, size, senders):

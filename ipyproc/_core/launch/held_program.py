@@ -98,8 +98,7 @@ class HeldProgram:
     def hear(self, heard: Callable[[FromShim], object]) -> None:
         """Call this with each message of the shim from here on, but those about the log; `Lost` is the last one."""
         self._heard = heard
-        while self._messages:
-            heard(self._messages.pop(0))
+        self._pass_on()
 
     def close(self) -> None:
         """Leave the shim; it ends what it holds."""
@@ -156,8 +155,13 @@ class HeldProgram:
             self.close()
             mark.kill(self.mark[0])  # the supervisor does it too, unless it was killed with the shim
         self._messages += [message for message in messages if not isinstance(message, Logged)]
+        self._pass_on()
+
+    def _pass_on(self) -> None:
         while self._messages and self._heard:
             self._heard(self._messages.pop(0))
+        if self._job is None:
+            self._heard = None  # the table of processes knows families for longer than programs and their logs
 
     def send_signal(self, number: int, *, family: bool = False, kill_in: float | None = None) -> None:
         """Have the shim send a signal, and SIGKILL to the family after so many seconds. From any thread."""

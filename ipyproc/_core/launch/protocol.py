@@ -289,66 +289,8 @@ HEAD: Final = struct.Struct(">II")
 
 # --- how they are written and read ---------------------------------------------------------------------------------
 
+
 T = TypeVar("T", bound=tuple[Any, ...])
-
-
-class Direction(Generic[T]):
-    """All messages from one side to another.
-
-    Args:
-        kinds: those messages.
-        streams: the numbers of those whose data goes this way.
-    """
-
-    def __init__(self, *kinds: type[T], streams: tuple[int, ...] = ()) -> None:
-        self._kinds: dict[str, type[T]] = {kind.__name__: kind for kind in kinds}
-        self._streams = streams
-
-    def __repr__(self) -> str:
-        return f"<Direction of {', '.join(self._kinds)}>"
-
-    def encode(self, message: T) -> bytes:
-        """The bytes for a message; a line, unless it is `Data`."""
-        if isinstance(message, Data):
-            return bytes((message.stream,)) + message.data
-        return json.dumps((VERSION, type(message).__name__, *message)).encode() + b"\n"
-
-    def decode(self, data: bytes) -> T:
-        """The message of these bytes; the end of its line may be missing.
-
-        Raises:
-            ProtocolError: it is of another version, none that goes this way, or of another form.
-        """
-        if data[:1] and data[0] in self._streams:
-            return cast(T, Data(data[0], data[1:]))
-        try:
-            told = json.loads(data)
-        except (ValueError, RecursionError):
-            raise _no_message(data) from None
-        if not isinstance(told, list) or len(told) < 2:
-            raise _no_message(data)
-        version, name, *fields = told
-        if version != VERSION:
-            raise _other_version(version)
-        if not isinstance(name, str) or (kind := self._kinds.get(name)) is None or name == "Data":
-            raise _no_message(data)
-        try:
-            made: T = _reader(kind)(fields)
-        except _Unfit:
-            raise _no_message(data) from None
-        return made
-
-
-ToShim = Start | Signal
-FromShim = Started | NotStarted | Logged | Exited | Gone | Lost
-ToFar = RemoteStart | Signal | Credit | Look | Close | Data
-FromFar = RemoteStarted | NotStarted | Taken | Figures | RemoteExited | Gone | Lost | Data
-
-TO_SHIM = Direction[ToShim](Start, Signal)
-FROM_SHIM = Direction[FromShim](Started, NotStarted, Logged, Exited, Gone, Lost)
-TO_FAR = Direction[ToFar](RemoteStart, Signal, Credit, Look, Close, Data, streams=(0,))
-FROM_FAR = Direction[FromFar](RemoteStarted, NotStarted, Taken, Figures, RemoteExited, Gone, Lost, Data, streams=(1, 2))
-ABOUT, OFFER, PLACE = Direction[About](About), Direction[Offer](Offer), Direction[Place](Place)
 
 
 class _Unfit(Exception):
@@ -399,6 +341,65 @@ def _read_tuple(make: Callable[[Any], Any], readers: tuple[Callable[[Any], Any],
 
 def _refuse() -> NoReturn:
     raise _Unfit
+
+
+class Direction(Generic[T]):
+    """All messages from one side to another.
+
+    Args:
+        kinds: those messages.
+        streams: the numbers of those whose data goes this way.
+    """
+
+    def __init__(self, *kinds: type[T], streams: tuple[int, ...] = ()) -> None:
+        # made now, so that shims share them: they are forked later
+        self._readers: dict[str, Callable[[list[object]], T]] = {kind.__name__: _reader(kind) for kind in kinds}
+        self._streams = streams
+
+    def __repr__(self) -> str:
+        return f"<Direction of {', '.join(self._readers)}>"
+
+    def encode(self, message: T) -> bytes:
+        """The bytes for a message; a line, unless it is `Data`."""
+        if isinstance(message, Data):
+            return bytes((message.stream,)) + message.data
+        return json.dumps((VERSION, type(message).__name__, *message)).encode() + b"\n"
+
+    def decode(self, data: bytes) -> T:
+        """The message of these bytes; the end of its line may be missing.
+
+        Raises:
+            ProtocolError: it is of another version, none that goes this way, or of another form.
+        """
+        if data[:1] and data[0] in self._streams:
+            return cast(T, Data(data[0], data[1:]))
+        try:
+            told = json.loads(data)
+        except (ValueError, RecursionError):
+            raise _no_message(data) from None
+        if not isinstance(told, list) or len(told) < 2:
+            raise _no_message(data)
+        version, name, *fields = told
+        if version != VERSION:
+            raise _other_version(version)
+        if not isinstance(name, str) or (read := self._readers.get(name)) is None or name == "Data":
+            raise _no_message(data)
+        try:
+            return read(fields)
+        except _Unfit:
+            raise _no_message(data) from None
+
+
+ToShim = Start | Signal
+FromShim = Started | NotStarted | Logged | Exited | Gone | Lost
+ToFar = RemoteStart | Signal | Credit | Look | Close | Data
+FromFar = RemoteStarted | NotStarted | Taken | Figures | RemoteExited | Gone | Lost | Data
+
+TO_SHIM = Direction[ToShim](Start, Signal)
+FROM_SHIM = Direction[FromShim](Started, NotStarted, Logged, Exited, Gone, Lost)
+TO_FAR = Direction[ToFar](RemoteStart, Signal, Credit, Look, Close, Data, streams=(0,))
+FROM_FAR = Direction[FromFar](RemoteStarted, NotStarted, Taken, Figures, RemoteExited, Gone, Lost, Data, streams=(1, 2))
+ABOUT, OFFER, PLACE = Direction[About](About), Direction[Offer](Offer), Direction[Place](Place)
 
 
 def _other_version(theirs: object) -> ProtocolError:
