@@ -18,14 +18,15 @@ MODULES = {
 
 
 FLOORS = (  # from the ground up: a room imports what is below it, and what is in it
-    "_core.process_table _core.output _core.pipelines _core.host",
+    "_core.process_table _core.output _core.pipelines _core.host _core.launch.protocol",
     "_core.failed_command _core.survivor _core.launch.held",
     "_core.errors",
     "_core.program",
     "_core.launch",
     "_core.process _core.versions",
     "_core.batch",
-    "_remote.parcel _remote.far",
+    "_remote.parcel _remote.connections _remote.far _remote.family _remote.pipes",
+    "_remote.channel",
     "_remote.far_dask _remote.far_ssh _remote.near",
     "_remote.dask _remote.ssh",
     "_jupyter.kernel _jupyter.guard _jupyter.thread",
