@@ -352,12 +352,16 @@ class Direction(Generic[T]):
     """
 
     def __init__(self, *kinds: type[T], streams: tuple[int, ...] = ()) -> None:
-        # made now, so that shims share them: they are forked later
-        self._readers: dict[str, Callable[[list[object]], T]] = {kind.__name__: _reader(kind) for kind in kinds}
+        self._kinds: dict[str, type[T]] = {kind.__name__: kind for kind in kinds}
         self._streams = streams
 
     def __repr__(self) -> str:
-        return f"<Direction of {', '.join(self._readers)}>"
+        return f"<Direction of {', '.join(self._kinds)}>"
+
+    def prepare(self) -> None:
+        """Make now what `decode` needs, and not with the first messages."""
+        for kind in self._kinds.values():
+            _reader(kind)
 
     def encode(self, message: T) -> bytes:
         """The bytes for a message; a line, unless it is `Data`."""
@@ -382,12 +386,13 @@ class Direction(Generic[T]):
         version, name, *fields = told
         if version != VERSION:
             raise _other_version(version)
-        if not isinstance(name, str) or (read := self._readers.get(name)) is None or name == "Data":
+        if not isinstance(name, str) or (kind := self._kinds.get(name)) is None or name == "Data":
             raise _no_message(data)
         try:
-            return read(fields)
+            made: T = _reader(kind)(fields)
         except _Unfit:
             raise _no_message(data) from None
+        return made
 
 
 ToShim = Start | Signal

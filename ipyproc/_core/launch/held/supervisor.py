@@ -66,6 +66,7 @@ class _Supervisor:
         if watched := guard.watch(kernel, self._loop, self._end):
             self._own.append(watched)
         self._loop.add_reader(control.fileno(), self._serve)
+        protocol.TO_SHIM.prepare()
         gc.freeze()  # what shims share with us stays shared
 
     def run_once(self) -> None:
