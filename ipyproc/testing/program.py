@@ -8,6 +8,7 @@ import inspect
 import itertools
 import os
 import signal as signals
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,7 @@ class FakeProgram:
         return self._transport is not None
 
     def on_signal(self, signal: int, handler: Callable[[], object]) -> None:
-        """Call this when the signal comes, and go on: `program.on_signal(signal.SIGTERM, asyncio.Event().set)`.
+        """Call this each time the signal comes, and go on: `program.on_signal(signal.SIGTERM, asked.set)`.
 
         Without a handler a signal does what it does to a program: most end it. SIGKILL and SIGSTOP cannot be handled.
 
@@ -164,18 +165,20 @@ class FakeProgram:
             ended = await code
             check_returncode(0 if ended is None else ended)
             self._finish(ended or 0)
-        except asyncio.CancelledError:  # whoever ends the event loop ends it too
-            self._finish(-_KILL)
-            raise
         except ProcessLost as error:
             self._finish(None, error)
         except BrokenPipeError:
-            self._finish(-_PIPE)
+            self._finish(_ended_by(_PIPE))
+        except SystemExit as end:
+            self._finish(end.code if isinstance(end.code, int) else int(end.code is not None))
         except Exception as error:  # noqa: BLE001  -- as of a Python program, and of the test as well
             self._failed(error)
             with contextlib.suppress(BrokenPipeError):
                 await self.stderr.write("".join(traceback.format_exception(error)))
             self._finish(1)
+        except asyncio.CancelledError:  # whoever ends the event loop ends it too
+            self._finish(_ended_by(_KILL))
+            raise
 
     def signal(self, number: int) -> None:
         """A signal comes."""
@@ -188,7 +191,7 @@ class FakeProgram:
         if not self.is_running or not number:
             return
         if number == _KILL:
-            self._finish(-number)
+            self._finish(_ended_by(number))
         elif self.is_paused:
             self._pending = [*{*self._pending, number}]
         elif handler := self._handlers.get(number):
@@ -197,7 +200,7 @@ class FakeProgram:
             self.is_paused = True
             self._ready.clear()
         elif number not in _IGNORED:
-            self._finish(-number)
+            self._finish(_ended_by(number))
 
     def _handle(self, handler: Callable[[], object]) -> None:
         try:
@@ -267,6 +270,11 @@ class FakeFamily(Family):
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
         """It cannot outlive this process."""
         return False
+
+
+def _ended_by(number: int) -> int:
+    """The return code of a program that this signal has ended."""
+    return 1 if sys.platform == "win32" else -number
 
 
 def check_returncode(code: object) -> None:

@@ -20,6 +20,8 @@ import ipyproc
 from ipyproc import testing
 from ipyproc.testing import FakeProgram, Script, programs
 
+from ..played import PLAYED
+
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 uvloop.new_event_loop().close()  # uvloop keeps a few descriptors of its own from its first loop on
@@ -472,6 +474,15 @@ def test_a_function_that_is_none_is_told_of(play, error, told):
         assert ipyproc.run("sox", check=False).result().returncode == 1
 
 
+@pytest.mark.parametrize(("code", "returncode"), [(None, 0), (3, 3), ("told", 1)])
+def test_a_script_ends_as_a_python_program_does(code, returncode):
+    async def leave(program):
+        sys.exit(code)
+
+    with programs({"leave": leave}):
+        assert ipyproc.run("leave", check=False).result().returncode == returncode
+
+
 def test_a_fake_program_starts_others():
     async def make(program):
         await ipyproc.run("cc")
@@ -901,3 +912,42 @@ def test_it_needs_the_standard_library_alone():
     first, second, names = subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()
     assert (first, second) == ("False True", "x")
     assert "ipyproc" in names.split() and not {"psutil", "IPython", "ipywidgets"} & {*names.split()}
+
+
+# --- as a real one ---------------------------------------------------------------------------------------------------
+
+WORDS = [
+    ("out", "a", "err", "b", "exit", 3),
+    ("raw", "00ff0a0d", "raw", ""),
+    ("lines", 5000),
+    ("cat", "err", "read"),
+    ("env", "A"),
+    ("close",),
+    ("ignore", "TERM", "out", "ready", "stall"),
+    ("out", "ready", "stall"),
+]
+
+
+@pytest.mark.parametrize("streams", ["logged", "piped", "joined"])
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: words[0])
+def test_a_fake_program_is_met_as_a_real_one(program, words, streams):
+    async def met():
+        pipes = {"stdout": ipyproc.PIPE, "stderr": ipyproc.PIPE, "stdin": ipyproc.PIPE}
+        keywords = {"logged": {"input": "text\n"}, "piped": pipes, "joined": {"stderr": ipyproc.STDOUT, "input": b"x"}}
+        process = await ipyproc.start(*program(*words), env={"A": "ä"}, **keywords[streams])
+        if "stall" in words:
+            assert await process.stdout.readline() == b"ready\n"
+            code, output = await process.stop(0.05), (process.ladder.cause, process.ladder.sent)
+        else:
+            output = await process.communicate(b"sent" if streams == "piped" else None)
+            code = await process.wait()
+        if process.log:
+            await process.log.finished()
+            output = output, process.log.read(stream=1), process.log.read(stream=2), process.log.lines
+        with pytest.raises(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        return code, output, process.lost, process.family.is_alive(), repr(process).partition(" (")[2]
+
+    real = run(met())
+    with programs(PLAYED):
+        assert run(met()) == real
