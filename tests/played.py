@@ -49,4 +49,21 @@ async def echo(played: FakeProgram) -> None:
     await played.stdout.write(b" ".join(map(os.fsencode, played.args[1:])) + b"\n")
 
 
-PLAYED = {os.path.basename(sys.executable): program, "echo": echo, "true": Script(), "false": Script(returncode=1)}
+async def cat(played: FakeProgram) -> None:
+    """As the program of this name, without arguments."""
+    await played.stdout.write(await played.stdin.read())
+
+
+async def sleep(played: FakeProgram) -> None:
+    """As the program of this name."""
+    await asyncio.sleep(float(played.args[1]))
+
+
+PLAYED = {
+    os.path.basename(sys.executable): program,
+    "cat": cat,
+    "echo": echo,
+    "false": Script(returncode=1),
+    "sleep": sleep,
+    "true": Script(),
+}
