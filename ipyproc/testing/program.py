@@ -155,6 +155,8 @@ class FakeProgram:
         transport.begin()
         self._failed = failed
         self._task = self._loop.create_task(self._play(play))
+        # whoever ends the event loop ends it too, perhaps before its first step
+        self._task.add_done_callback(lambda _: self._finish(_ended_by(_KILL)))
         return program
 
     async def _play(self, play: Play) -> None:
@@ -176,9 +178,6 @@ class FakeProgram:
             with contextlib.suppress(BrokenPipeError):
                 await self.stderr.write("".join(traceback.format_exception(error)))
             self._finish(1)
-        except asyncio.CancelledError:  # whoever ends the event loop ends it too
-            self._finish(_ended_by(_KILL))
-            raise
 
     def signal(self, number: int) -> None:
         """A signal comes."""

@@ -71,3 +71,16 @@ def test_it_is_in_the_table_and_views(fakes):
     done = fakes.run(f"import ipyproc\n{code}\n    print(await p.stop())")
     assert done.status == "ok" and done.text().rstrip().endswith("4") and "server" in done.text(), done.error
     assert len(done.cards) == 1
+
+
+def test_plain_code_waits_for_it(fakes):
+    done = fakes.run("import ipyproc\nwith programs(fakes):\n    print(ipyproc.run('sox').result().stdout)")
+    assert done.text() == "out\n\n", done.error
+
+
+def test_a_script_for_each_item(fakes):
+    fakes.run("items = ['a', 'b']")
+    line = "get_ipython().run_cell_magic('aproc', '--each items --jobs 1 --out texts', 'work {item}')"
+    done = fakes.run(f"with programs({{'bash': fakes['sox']}}) as started:\n    {line}")
+    assert done.status == "ok", done.error
+    assert fakes.json("[texts, [each.script for each in started]]") == [["out\n", "out\n"], ["work a", "work b"]]
