@@ -54,7 +54,7 @@ class Output:
 
     def close(self) -> None:
         """Close it, before the program ends. Idempotent."""
-        shared, self._shared = self._shared, None
+        shared, self._shared = self._shared, None  # what was played is known for longer than its log
         if shared:
             shared.users -= 1
             if not shared.users:
@@ -79,17 +79,15 @@ class _ToNull:
 
 class _ToLog:
     def __init__(self, log: Log, stream: int) -> None:
-        self._log: Log | None = log
+        self._log = log
         self._stream = stream
 
     async def write(self, data: bytes) -> None:
-        if self._log:
-            self._log.write(self._stream, data)
+        self._log.write(self._stream, data)
 
     def close(self) -> None:
-        log, self._log = self._log, None  # what was played is known for longer than its log
-        if log and not log.ended:
-            log.end(self._stream)
+        if not self._log.ended:  # else it was given up
+            self._log.end(self._stream)
 
 
 class _ToPipe(asyncio.ReadTransport):

@@ -247,6 +247,81 @@ def test_a_file_that_is_not_read_is_left_alone(tmp_path):
         assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 0
 
 
+def test_of_a_large_file_no_more_is_read_than_needed(tmp_path):
+    (tmp_path / "in").write_bytes(b"x" * 2_000_000)
+
+    async def main():
+        seen, ready = [], asyncio.Event()
+
+        async def first(program):
+            seen.append(await program.stdin.readexactly(1))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            ready.set()
+            await forever(program)
+
+        with programs({"first": first}), (tmp_path / "in").open("rb") as file:
+            process = await ipyproc.start("first", stdin=file)
+            await ready.wait()
+            await process.stop()
+            return seen, os.lseek(file.fileno(), 0, os.SEEK_CUR)
+
+    seen, read = run(main())
+    assert seen == [b"x"] and 0 < read <= 300_000
+
+
+def test_nothing_goes_on_when_it_was_killed():
+    async def main():
+        tasks, ended = asyncio.all_tasks(), asyncio.Event()
+
+        async def reads(program):
+            try:
+                await program.stdin.read()
+            finally:
+                ended.set()
+
+        read, write = os.pipe()
+        with programs({"reads": reads}):
+            process = await ipyproc.start("reads", stdin=read)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            process.kill()
+            await process.wait()
+            await ended.wait()
+        os.close(read), os.close(write)
+        while asyncio.all_tasks() != tasks:
+            await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_a_full_pipe_to_another_one_holds_it_up_and_not_the_event_loop():
+    async def main():
+        held, done = asyncio.Event(), []
+
+        async def writes(program):
+            for _ in range(50):
+                await program.stdout.write(b"x" * 9_999)
+                done.append(9_999)
+
+        async def reads(program):
+            await held.wait()
+            await program.stdout.write(str(len(await program.stdin.read())))
+
+        with programs({"writes": writes, "reads": reads}):
+            work = asyncio.ensure_future(ipyproc.run("writes").pipe("reads"))
+            before = -1
+            while len(done) == 0 or before != len(done):
+                before = len(done)
+                for _ in range(50):
+                    await asyncio.sleep(0)
+            assert sum(done) < 200_000
+            held.set()
+            return (await work).stdout
+
+    assert run(main()) == "499950"
+
+
 def test_a_conversation_by_pipes():
     async def calculator(program):
         await program.stderr.write("? ")
