@@ -38,6 +38,7 @@ from ._core.process.factories import create_subprocess_exec, create_subprocess_s
 from ._core.process.process import Process
 from ._core.process.registry import processes
 from ._core.program.usage import Usage
+from ._core.versions import __version__ as __version__
 from ._core.versions import show_versions
 
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from ._remote.dask import DaskLauncher
     from ._remote.near import LinkLauncher
     from ._remote.ssh import SSHLauncher
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CompletedPipeline",

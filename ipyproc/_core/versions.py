@@ -10,6 +10,7 @@ from importlib import metadata
 
 from . import launch
 
+__version__ = "0.1.0"
 PACKAGES = ("ipython", "ipykernel", "ipywidgets", "anywidget", "jupyterlab", "notebook", "psutil", "nest-asyncio2")
 """Those that have a part in what is seen, by the names under which they are installed."""
 
@@ -25,8 +26,6 @@ def show_versions() -> None:
         ipyproc        ...
         python         ...
     """
-    from .. import __version__  # late: the package imports this module
-
     rows = {
         "ipyproc": __version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()})",

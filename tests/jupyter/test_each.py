@@ -85,12 +85,12 @@ def test_it_expands_anyway(kernel):
 
 def picture_of(message):
     content = message["content"].get("data", {}).get("content", {}) if message["msg_type"] == "comm_msg" else {}
-    return [content] if content.get("op") == "picture" else []
+    return [content["picture"]] if content.get("op") == "picture" else []
 
 
 def test_where_no_page_answers_the_text_goes_on(kernel, tmp_path):
-    kernel.run("items = ['one']\nfrom ipyproc._jupyter.views import jobs; from ipyproc._jupyter.views.card import Card")
-    kernel.run("patience, jobs.PAGE_PATIENCE, Card.has_page = jobs.PAGE_PATIENCE, 0.3, False")
+    kernel.run("items = ['one']\nfrom ipyproc._jupyter.page import presence")
+    kernel.run("patience, presence.PATIENCE, presence._has_come = presence.PATIENCE, 0.3, False")
 
     def look(message):
         if "<b>at" in message["content"].get("data", {}).get("text/plain", ""):
@@ -99,7 +99,7 @@ def test_where_no_page_answers_the_text_goes_on(kernel, tmp_path):
     code = f"%%aproc --each items\nsleep 0.6; echo '<b>at'; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
     done = kernel.run(code, page="", on_message=look)
     assert "&lt;b&gt;at" in done.displays[-2]["text/html"] and set(done.displays[-2]) == {"text/plain", "text/html"}
-    kernel.run("jobs.PAGE_PATIENCE, Card.no_page_until = patience, 0.0")
+    kernel.run("presence.PATIENCE, presence._not_before = patience, 0.0")
 
 
 @pytest.mark.parametrize("button", ["stop", "kill"])

@@ -12,7 +12,7 @@ PATCHES = {
     "the text of the first moments": "transcript.text_bundle",
     "a card that cannot be made": "card.Card.__init__",
     "the state of a card": "card.Card._state",
-    "a message of a card": "card.Card._progress",
+    "a message of a card": "output.Output._progress",
     "text": "stream.StreamView._write",
     "the message of the page": "card.Card._push_tail",
 }
@@ -24,7 +24,7 @@ def broken(kernel):
     kernel.run(
         "import ipyproc\n"
         "from ipyproc._core.output import rows\n"
-        "from ipyproc._jupyter.views import card, first, jobs, live_table, state, stream, styles, transcript\n"
+        "from ipyproc._jupyter.views import card, first, jobs, listing, live_table, output, state, stream, styles, transcript\n"
         "def fail(*_, **__): raise RuntimeError('" + BOOM + "')\n"
         "def swap(name, new):\n"
         "    *path, last = name.split('.')\n"
@@ -74,12 +74,11 @@ def test_the_program_and_the_cell_go_on(kernel, broken, tmp_path, what, how):
         ("card.Card.__init__", "%aproc sh -c 'echo a; sleep 0.5'"),
         ("stream.StreamView._write", "%aproc --plain echo a"),
         ("jobs.JobsView._picture", "await ipyproc.parallel([['sleep', '0.5']])"),
-        ("commands.listing", "%aprocs"),
+        ("listing.text", "%aprocs"),
         ("transcript.at_once", "p = await ipyproc.start('echo', 'a'); await p.wait(); p.view()"),
     ],
 )
 def test_it_is_told_as_what_it_is(kernel, broken, name, line):
-    kernel.run("from ipyproc._jupyter.magics import commands")
     broken(name)
     done = kernel.run(f"{line}\n'went on'")
     assert (done.error, done.value) == ("", "'went on'")

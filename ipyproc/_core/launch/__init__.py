@@ -27,9 +27,9 @@ __all__ = [
 def prepare() -> None:
     """Get ready in the background what the best launcher needs, so that the first program need not wait for it."""
     if sys.platform == "linux":
-        from . import supervised  # late: it needs what only Linux has
+        from . import client  # late: it needs what only Linux has
 
-        supervised.prepare()
+        client.prepare()
 
 
 async def best() -> Launcher:
@@ -37,11 +37,12 @@ async def best() -> Launcher:
 
     Raises:
         OSError: this process can have no descriptor more.
+        ProcessLost: ipyproc was updated after this process had begun, and its supervisor is of the new version.
     """
     if sys.platform == "linux":
-        from . import supervised  # late: it needs what only Linux has
+        from . import client, supervised  # late: they need what only Linux has
 
-        if await supervised.is_ready():
+        if await client.is_ready():
             return supervised
     return portable
 
@@ -70,6 +71,6 @@ def look_up(spec: Spec) -> None:
 def close() -> None:
     """End what `prepare` began, and every program that was started by it."""
     if sys.platform == "linux":
-        from . import supervised  # late: it needs what only Linux has
+        from . import client  # late: it needs what only Linux has
 
-        supervised.close()
+        client.close()

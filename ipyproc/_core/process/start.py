@@ -110,7 +110,8 @@ def _worded(error: OSError, spec: Spec, *, is_here: bool) -> OSError:
     is_program = is_here and not isinstance(spec.args, str) and error.filename == words[0]  # and no directory
     program = found(words[0], spec.cwd, spec.env) if is_program else None
     if text := not_started(error.errno or 0, program, spec.args, os.environ if spec.env is None else spec.env):
-        return OSError(error.errno, text, f"{words[0]:.80}")  # as it shows itself: a slice shows all it has
+        most = 80 if isinstance(spec.args, str) else 4096  # a line for the shell is no path
+        return OSError(error.errno, text, f"{words[0]:.{most}}")  # as it shows itself: a slice shows all it has
     if error.filename == words[0]:
         error.filename = words[0]  # the caller's own object, which may show itself in another way
     return error

@@ -11,82 +11,39 @@ import contextlib
 import functools
 import os
 import sys
-import time
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import DisplayHandle
 
 from ..._core import launch
 from ..._core.batch.completed import CompletedProcess
 from ..._core.batch.stage import DRAIN_GRACE, VALUE_GRACE, all_ended, finish
 from ..._core.errors import ProcessExitError, ProcessLost
-from ..._core.output import log, phrases, value
+from ..._core.output import log, phrases
 from ..._core.output.screen import inert_line
 from ..._core.process.process import Process
+from ..._core.process.run import LoggedRun, logged
 from ..._core.process.start import start
 from ..._core.program.advice import NO_INPUT
 from ..._core.program.ladder import INTERRUPT
 from ..._core.program.spec import Spec
 from .. import kernel
-from ..line.formats import FORMATS
 from ..line.options import Options
-from ..views import state, transcript
-from ..views.captured import Captured
-from ..views.card import Card
-from ..views.first import FirstText
-from ..views.stream import StreamView
+from ..thread import in_thread
+from ..views import state
 from ..views.table import Table
 from ..views.untold import has_failed_by_itself
-from ..views.view import Guard, NoView, View, keep_updated
-from . import interrupt
-from .thread import in_thread
+from ..views.view import NoView, View, keep_updated
+from . import interrupt, variables
+from .command import Command, Limits
+from .outcome import Outcome
+from .showing import Showing
 
-CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
 WAIT_SHOWN = 1.0  # seconds; a program that waits so long for a place on another machine is said to
-_MOMENT = 0.005  # seconds; most commands end within that when they have written
-_NAMES = {log.STDOUT_FD: "sys.stdout", log.STDERR_FD: "sys.stderr"}
-_NO_CARD = "no page, a captured cell, an Output widget, a thread, --plain or --quiet"
-
-
-@dataclass(frozen=True)
-class Command:
-    """What to start. `script` is what the shell in `args` is to run; `input` is for standard input."""
-
-    args: tuple[str, ...]
-    title: str
-    input: bytes | None = None
-    script: str | None = None
-
-
-@dataclass(frozen=True)
-class Limits:
-    """In bytes: of what a cell adds to the notebook, and of a log on disk."""
-
-    transcript: int
-    log: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run went: what the cell's expression is worth, or the error that ends the cell."""
-
-    value: CompletedProcess | Process | None  # None: it was not started
-    error: BaseException | None = None
-    interrupted: str = ""  # how it ended, after an interrupt
-
-    def unwrap(self) -> CompletedProcess | Process | None:
-        """The value; raises the error. Called where the cell's own code waits, and not in a task of ours."""
-        if self.interrupted:
-            raise interrupt.error(self.interrupted)
-        if self.error is not None:
-            raise self.error
-        return self.value
 
 
 class Cell:
@@ -114,30 +71,9 @@ class Cell:
         self._env = env
         self._table = table
         self._limits = limits
-        names = {log.STDOUT_FD: options.out, log.STDERR_FD: options.err}
-        self._variables = {stream: name for stream, name in names.items() if name}
-        shown = log.BOTH if options.tee else log.BOTH - self._variables.keys()
-        files = {log.STDOUT_FD: sys.stdout, log.STDERR_FD: sys.stderr}
-        self._note_file = next((file for file in files.values() if kernel.is_own_stream(file)), None)
-        self._captured = {
-            stream: file
-            for stream, file in files.items()
-            if stream in shown and not (options.quiet or kernel.is_own_stream(file))
-        }
-        self._streams = shown - self._captured.keys()
+        self._variables = variables.names(options)
+        self._showing = Showing(shell, options, limits.transcript, awaited=awaited)
         self._is_apart = kernel.is_apart()
-        self._may_have_card = (
-            (awaited or options.bg or kernel.hears_while_nested(shell))
-            and not (options.quiet or options.plain or self._is_apart)
-            and not (kernel.is_headless(shell) or kernel.captures_displays(shell))
-            and (options.bg or not kernel.is_in_output_widget(shell))
-        )
-        if options.stdin == "ask" and not self._uses_card:
-            raise UsageError(f"--stdin ask: there will be no card here to type in ({_NO_CARD}); give a file, or none")
-        if options.notify is not None and not self._uses_card:
-            raise UsageError(
-                f"--notify: there will be no card here that could tell the browser ({_NO_CARD}); leave it out"
-            )
         if options.bg and self._is_apart and not (awaited or kernel.has_running_loop()):
             raise UsageError(
                 "--bg: in a thread there is no event loop that would go on with it; leave --bg out, as only the thread waits"
@@ -145,8 +81,6 @@ class Cell:
         self._interrupted = False
         self._process: Process | None = None
         self._starting: asyncio.Task[Process] | None = None
-        self._shown: View = NoView()
-        self._writes: Captured | None = None
 
     async def run(self) -> Outcome:
         """Start it and, in the foreground, wait for it.
@@ -189,7 +123,7 @@ class Cell:
         try:
             await asyncio.wait([self._starting], timeout=WAIT_SHOWN)
             if not (self._starting.done() or self._options.quiet):
-                self._note(f"... waits for a place on {self._options.on.name}")
+                self._showing.note(f"... waits for a place on {self._options.on.name}")
             return await self._starting
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -222,7 +156,7 @@ class Cell:
                 launch.look_up(spec)
             process = await start(spec, options.on, make_log=self._make_log)
         if options.keep:
-            _log(process).keep()
+            logged(process).log.keep()
         process.ok_codes = options.ok_codes
         if options.proc:
             names[options.proc] = process
@@ -246,184 +180,113 @@ class Cell:
             raise UsageError(f"--log: cannot write to {path!r}: {error.strerror}") from None
 
     async def _in_foreground(self, process: Process) -> Outcome:
-        grace = VALUE_GRACE if self._variables or self._captured else DRAIN_GRACE
+        run, showing = logged(process), self._showing
+        grace = VALUE_GRACE if self._variables or showing.is_capturing else DRAIN_GRACE
         ending = asyncio.ensure_future(finish(process, self._options.timeout, grace=grace))
         self._shell.user_ns.update(dict.fromkeys(self._variables.values(), ""))
-        self._writes = None  # of a process that was lost
-        self._shown = self._with_captured(self._view(process, plain=True))  # if it is cancelled at once
+        showing.begin(run, plain=True)  # if it is cancelled at once
         try:
             async with kernel.deliver_comms(self._shell):
-                await self._show(process, ending)
-                await keep_updated(self._shown, _log(process), ending)
+                await showing.show(run, ending)
+                await keep_updated(showing.view, run.log, ending)
         except BaseException:
             await process.ladder.abandon()
             raise
         finally:
             ending.cancel()
             try:
-                missing = await self._hand_over_text(process)
+                missing = await variables.hand_over_text(run, self._variables, self._shell.user_ns, showing.note)
             finally:
-                await self._leave(process)
-        missing = missing or (self._writes.error if self._writes else None)
-        self._tell_failure(process, raises=bool(process.lost or self._options.raise_error))
+                await self._leave(process, run)
+        missing = missing or showing.error
+        showing.tell_failure(run, raises=bool(process.lost or self._options.raise_error))
         if process.lost:
             return Outcome(process, process.lost)
-        done = CompletedProcess.of(process)
+        return await self._outcome(CompletedProcess.of(process), state.has_failed(run), missing)
+
+    async def _outcome(self, done: CompletedProcess, has_failed: bool, missing: Exception | None) -> Outcome:
+        options = self._options
         if done.lives_on:
             return Outcome(done, await in_thread(done.error))
-        if not (state.has_failed(process) or self._interrupted):
-            if self._options.format and not missing:
-                return Outcome(done, await in_thread(self._convert, done, self._options.format))
+        if not (has_failed or self._interrupted):
+            if options.format and not missing:
+                hand_over = variables.hand_over_converted
+                error = await in_thread(hand_over, done, str(options.out), options.format, self._shell.user_ns)
+                return Outcome(done, error)
             return Outcome(done, missing)
-        if not self._options.raise_error:
+        if not options.raise_error:
             if missing:
                 sys.stdout.write(f"... {missing}\n")
             return Outcome(done)
         if self._interrupted:
-            return Outcome(done, interrupted=f"`{process.name}` {phrases.describe(process.returncode)}")
-        error = await in_thread(done.error)  # its last lines may be hard to draw
-        has_input = self._options.stdin is not None or self._command.input is not None
-        if isinstance(error, ProcessExitError) and error.advice.endswith(NO_INPUT) and not has_input:
-            error.advice += "; --stdin ask gives you a row to type in"
-        if error and missing:
-            error.add_note(str(missing))
-        return Outcome(done, error)
+            return Outcome(done, interrupted=f"`{done.name}` {phrases.describe(done.returncode)}")
+        failure = await in_thread(done.error)  # its last lines may be hard to draw
+        has_input = options.stdin is not None or self._command.input is not None
+        if isinstance(failure, ProcessExitError) and failure.advice.endswith(NO_INPUT) and not has_input:
+            failure.advice += "; --stdin ask gives you a row to type in"
+        if failure and missing:
+            failure.add_note(str(missing))
+        return Outcome(done, failure)
 
-    def _convert(self, done: CompletedProcess, form: str) -> BaseException | None:
-        """Put the output into the variable in this form; the error, if it is not in that format."""
-        try:
-            self._shell.user_ns[self._options.out] = FORMATS[form](done)
-        except (ValueError, ImportError) as error:
-            return error
-        return None
-
-    async def _leave(self, process: Process) -> None:
+    async def _leave(self, process: Process, run: LoggedRun) -> None:
         """The cell ends. If descendants live on, what they write goes on into it, and there they can be stopped."""
-        if self._is_apart or (_log(process).ended and not process.family.left()):
-            await self._shown.finish()
+        view = self._showing.view
+        if self._is_apart or (run.log.ended and not run.family.left()):
+            await view.finish()
         elif kernel.drops_late_output(self._shell):
-            await self._shown.finish()
+            await view.finish()
             if not self._options.quiet:
-                _log(process).keep()
-                left = phrases.count_words(process.family.left(), "process", "processes")
-                path = inert_line(str(_log(process).path))
-                self._note(f"... {left} of {process.name} left; what they write is in the log: {path}")
+                run.log.keep()
+                left = phrases.count_words(run.family.left(), "process", "processes")
+                path = inert_line(str(run.log.path))
+                self._showing.note(f"... {left} of {run.name} left; what they write is in the log: {path}")
         else:
-            self._table.follow(_until_end(process, self._shown))
-
-    async def _show(self, process: Process, ending: asyncio.Future[None]) -> None:
-        """Show the process: a command that is over soon gets its output as text, any other a card."""
-        output = _log(process)
-        text: FirstText | None = None
-        if self._uses_card:
-            card_at = time.monotonic() + CARD_DELAY
-            first = asyncio.ensure_future(_first_output(output, self._streams))
-            try:
-                await asyncio.wait([ending, first], timeout=CARD_DELAY, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                first.cancel()
-            patience = _MOMENT if output.size(self._streams) else CARD_DELAY
-            await asyncio.wait([ending], timeout=min(patience, max(0.0, card_at - time.monotonic())))
-            if output.size(self._streams) and not ending.done() and time.monotonic() < card_at:
-                text = FirstText(process, self._streams, self._limits.transcript)
-                text.show()
-                self._shown = self._with_captured(text)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.0, card_at - time.monotonic())):
-                        await keep_updated(self._shown, output, ending)
-        over = ending.done() and output.ended and not process.family.left()
-        if not (over and text):
-            view = self._view(process, plain=over, display=text.display if text else None)
-            self._shown = self._with_captured(view)
-            view.show()
+            self._table.follow(_until_end(process, run, view))
 
     def _in_background(self, process: Process) -> Outcome:
-        view = self._shown = self._with_captured(self._view(process))
-        self._hand_over_readers(process)
+        run = logged(process)
+        view = self._showing.begin(run, plain=False)
+        variables.hand_over_readers(process, run, self._variables, self._shell.user_ns)
         if kernel.drops_late_output(self._shell):
-            if self._streams and not self._options.quiet:
-                _log(process).keep()
-                path = inert_line(str(_log(process).path))
-                self._note(f"... in the background: {process.name}; shown where it is awaited; log: {path}")
+            if self._showing.shows_output:
+                run.log.keep()
+                path = inert_line(str(run.log.path))
+                self._showing.note(f"... in the background: {run.name}; shown where it is awaited; log: {path}")
             process.on_wait = functools.partial(self._show_where_awaited, process, view)
             self._table.untold.add(process)
             view = NoView()
         view.show()
-        self._table.follow(self._follow(process, view))
+        self._table.follow(self._follow(process, run, view))
         return Outcome(process)
 
     async def _show_where_awaited(self, process: Process, view: View) -> None:
         """A run that nobody watches drops what comes for a cell that has ended: the first cell that waits shows it."""
         process.on_wait = None
+        run = logged(process)
         ending = asyncio.ensure_future(finish(process))
         try:
-            await keep_updated(view, _log(process), ending)
+            await keep_updated(view, run.log, ending)
             await view.finish()
-            if has_failed_by_itself(process):
-                self._tell_failure(process, raises=False)
+            if has_failed_by_itself(run):
+                self._showing.tell_failure(run, raises=False)
         except asyncio.CancelledError:
             process.on_wait = functools.partial(self._show_where_awaited, process, view)
             raise
         finally:
             ending.cancel()
 
-    def _with_captured(self, view: View) -> View:
-        """The view, and with it what goes into files that stand in the place of `sys.stdout` and `sys.stderr`."""
-        if not self._captured:
-            return view
-        assert self._process
-        self._writes = self._writes or Captured(self._process, self._captured, view)
-        self._writes.shown = view
-        return self._writes
-
-    def _tell_failure(self, process: Process, *, raises: bool) -> None:
-        """Say how it has failed, where no card does so; where somebody looks on, an error that follows is enough."""
-        view = self._shown.shown if isinstance(self._shown, Captured) else self._shown
-        is_told = isinstance(view, Card) or (raises and (self._options.quiet or not kernel.is_headless(self._shell)))
-        if state.has_failed(process) and not is_told:
-            self._note(transcript.closing_line(process))
-
-    def _note(self, text: str) -> None:
-        """Write a line of ours into the cell, but never into what somebody captures."""
-        if self._note_file:
-            self._note_file.write(f"{text}\n")
-            self._note_file.flush()
-
-    @property
-    def _uses_card(self) -> bool:
-        return self._may_have_card and time.monotonic() >= Card.no_page_until
-
-    def _view(self, process: Process, *, plain: bool = False, display: DisplayHandle | None = None) -> View:
-        if self._options.quiet:
-            return NoView()
-        if plain or not self._uses_card:
-            return StreamView(process, self._streams, live=not kernel.drops_late_output(self._shell))
-        only_there = self._variables.keys() - self._streams - self._captured.keys()
-        names = ", ".join(self._variables[stream] for stream in sorted(only_there))
-        notes = [f"output in {names}"] if names else []
-        if self._captured:
-            notes.append(f"captured: {', '.join(_NAMES[stream] for stream in sorted(self._captured))}")
-        if process.where:
-            notes.append(f"on {inert_line(process.where)}")
-        if self._options.keep:
-            notes.append(f"kept; log: {inert_line(str(_log(process).path))}")
-        note = " · ".join(notes)
-        with Guard(_log(process)):
-            return Card(process, self._streams, note, self._limits.transcript, display, self._options.notify)
-        return StreamView(process, self._streams, live=True)  # text stands in for a card that could not be made
-
-    async def _follow(self, process: Process, view: View) -> None:
+    async def _follow(self, process: Process, run: LoggedRun, view: View) -> None:
         """What goes on behind a cell with `--bg`."""
         ending = asyncio.ensure_future(finish(process, self._options.timeout))
         try:
-            await keep_updated(view, _log(process), ending)
+            await keep_updated(view, run.log, ending)
         finally:
             ending.cancel()
-        await _until_end(process, view)
-        if self._writes and (error := self._writes.error):
-            self._note(f"... not all of the output of {process.name} was captured: {type(error).__name__}: {error}")
-        if has_failed_by_itself(process) and not kernel.drops_late_output(self._shell):
-            self._tell_failure(process, raises=False)
+        await _until_end(process, run, view)
+        if error := self._showing.error:
+            self._showing.note(f"... not all of the output of {run.name} was captured: {type(error).__name__}: {error}")
+        if has_failed_by_itself(run) and not kernel.drops_late_output(self._shell):
+            self._showing.tell_failure(run, raises=False)
 
     def _interrupt(self) -> None:
         self._interrupted = True
@@ -432,45 +295,12 @@ class Cell:
         elif self._starting:
             self._starting.cancel()
 
-    async def _hand_over_text(self, process: Process) -> Exception | None:
-        """Give the variables their text; an error, if not all of it is there. In a thread: it may be much, on a slow disk."""
-        output, why = _log(process), ""
-        for stream, name in self._variables.items():
-            self._shell.user_ns[name] = await in_thread(_text, output, stream)
-            why = why or await in_thread(output.missing, {stream})
-            if process.is_over and output.is_open(stream):
-                left = phrases.count_words(process.family.left(), "process", "processes")
-                self._note(f"... {name} may not be complete: {left} of {process.name} left, and can still write to it")
-        return ValueError(f"{phrases.quoted(process.name)}: {why}") if why else None
 
-    def _hand_over_readers(self, process: Process) -> None:
-        for stream, own in ((log.STDOUT_FD, process.stdout), (log.STDERR_FD, process.stderr)):
-            if stream in self._variables:
-                self._shell.user_ns[self._variables[stream]] = _log(process).reader(stream)
-            else:
-                own.consume()  # type: ignore[union-attr]  # the cell has read it, as with %%script
-
-
-async def _first_output(output: log.Log, streams: Collection[int]) -> None:
-    while not output.size(streams) and not output.open_streams.isdisjoint(streams):
-        await output.changed(output.bytes, streams)
-
-
-async def _until_end(process: Process, view: View) -> None:
+async def _until_end(process: Process, run: LoggedRun, view: View) -> None:
     """Follow what is left when the program has ended, up to the end of its output and of its family."""
     ending = asyncio.ensure_future(all_ended(process))
     try:
-        await keep_updated(view, _log(process), ending)
+        await keep_updated(view, run.log, ending)
     finally:
         ending.cancel()
     await view.finish()
-
-
-def _text(output: log.Log, stream: int) -> str:
-    """What there is of a stream, complete or not."""
-    return value.text(output.joined(streams={stream}))
-
-
-def _log(process: Process) -> log.Log:
-    assert process.log is not None  # `start` gives every process one
-    return process.log

@@ -18,8 +18,8 @@ from .. import kernel
 from ..line import interpolation
 from ..line.formats import FORMATS
 from ..line.options import Options
+from ..thread import in_thread
 from ..views import jobs
-from .thread import in_thread
 
 _MOST_NAMED = 5  # of those that failed, where nothing else says so
 

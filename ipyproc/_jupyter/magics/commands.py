@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
-import signal
 import sys
-import time
 from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +15,18 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from ..._core.errors import ProcessLost, ProcessNotStopped
-from ..._core.output import log, phrases
+from ..._core.output import phrases
 from ..._core.output.screen import inert_line
 from ..._core.process.process import Process
+from ..._core.process.run import logged
 from ..._core.program.ladder import KILL, TERMINATE
 from .. import kernel
 from ..cell import interrupt
-from ..views import transcript
-from ..views.card import Card
-from ..views.table import Entry, Table, over
-from ..views.view import Guard, keep_updated
+from ..guard import Guard
+from ..page import presence
+from ..views import listing, transcript
+from ..views.another_card import another_card
+from ..views.table import Entry, Table
 
 LIVE = "a live table with buttons; as text where there is no page"
 WORDS = {
@@ -42,7 +42,6 @@ WORDS = {
 _RUNGS = {"stop": TERMINATE, "kill": KILL}
 _LAST_LINES = 20
 _MOMENT = 1.0  # seconds in which a family takes SIGSTOP
-_WIDEST = {"state": 44, "command": 60}  # characters
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def act(request: Request, table: Table, limit: int) -> list[Coroutine[Any, Any, 
     """
     word, entries = request.word, request.entries
     if word in ("", "list"):
-        sys.stdout.write(listing(table))
+        sys.stdout.write(listing.text(table))
     elif not entries:
         sys.stdout.write("nothing runs\n")
     elif word in ("stop", "kill", "wait"):
@@ -99,7 +98,7 @@ def act(request: Request, table: Table, limit: int) -> list[Coroutine[Any, Any, 
         return [_end(entry, word) for entry in entries]
     elif word in ("pause", "resume"):
         for entry in entries:
-            set_paused(entry, paused=word == "pause")
+            _set_paused(entry, paused=word == "pause")
         return [_settled(entry, paused=word == "pause") for entry in entries]
     elif word == "log":
         for entry in entries:
@@ -129,82 +128,26 @@ async def ended(shell: InteractiveShell, ends: Collection[Coroutine[Any, Any, No
     return "the waiting; the programs go on" if interrupted else ""
 
 
-def set_paused(entry: Entry, *, paused: bool) -> None:
-    """Suspend the family, or let it go on.
-
-    Raises:
-        UsageError: it has ended, or this is Windows.
-    """
-    number = getattr(signal, "SIGSTOP" if paused else "SIGCONT", None)
-    if number is None:
-        raise UsageError("%aprocs: a program cannot be paused on Windows")
-    process = entry.process
-    if process is None or entry.ladder is None:
-        raise UsageError(f"%aprocs: {_sentence(entry).rstrip()}; it can be paused no more")
-    process.family.send_signal(number)
-
-
-def card(process: Process, table: Table, limit: int) -> Card:
-    """One more card of a process; it follows it to its end."""
-    assert process.log is not None
-    made = Card(process, log.BOTH, transcript_limit=limit)
-    table.follow(_follow(process, process.log, made))
-    return made
+def _set_paused(entry: Entry, *, paused: bool) -> None:
+    try:
+        entry.set_paused(paused)
+    except RuntimeError as error:
+        raise UsageError(f"%aprocs: {error}") from None
 
 
 def view(process: Process, table: Table, limit: int) -> None:
     """Show a process in the cell that runs now: a card while anything of it runs, and then its transcript."""
-    assert process.log is not None
-    with Guard(process.log):
-        if can_show(table.shell) and not (process.is_over and process.log.ended and not process.family.left()):
-            card(process, table, limit).show()
+    run = logged(process)
+    with Guard(run.log):
+        has_page = presence.can_show(table.shell)
+        if has_page and not (run.is_over and run.log.ended and not run.family.left()):
+            another_card(process, table, limit).show()
             return
-        bundle = transcript.at_once(process, limit)
-        if can_show(table.shell):
+        bundle = transcript.at_once(run, limit)
+        if has_page:
             display(bundle, raw=True)
         else:
             sys.stdout.write(f"{bundle['text/plain']}\n")
-
-
-def can_show(shell: InteractiveShell) -> bool:
-    """Whether a widget that is displayed now will reach a page, as far as one can know."""
-    nowhere = kernel.is_headless(shell) or kernel.captures_displays(shell) or kernel.is_apart()
-    return not nowhere and time.monotonic() >= Card.no_page_until
-
-
-def listing(table: Table) -> str:
-    """The table as text."""
-    rows = [("id", "state", "since", "time", "CPU", "memory", "lines", "cell", "launcher", "command")]
-    for entry in table.entries.values():
-        entry.measure()
-        told = entry.look()
-        seen = told.figures
-        rows.append(
-            (
-                str(entry.id),
-                _short(f"{told.state.mark} {told.state.label}", _WIDEST["state"]),
-                time.strftime("%H:%M:%S", time.localtime(entry.started_at)),
-                phrases.duration_words(told.duration),
-                seen.cpu_words if seen else "",
-                phrases.size_words(seen.memory) if seen else "",
-                f"{told.lines:,}",
-                f"[{entry.cell}]",
-                told.launcher,
-                _short(told.name, _WIDEST["command"]),
-            )
-        )
-    if len(rows) == 1:
-        return "no process was started yet\n"
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    figures = {0, 3, 4, 5, 6, 7}  # to the right
-    return "".join(
-        "  ".join(
-            text.rjust(width) if place in figures else text.ljust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        + "\n"
-        for row in rows
-    )
 
 
 def complete(table: Table, line: str) -> list[str]:
@@ -235,7 +178,7 @@ async def _end(entry: Entry, word: str) -> None:
     if (process := entry.process) and entry.ladder:  # else its event loop may have ended too
         with contextlib.suppress(ProcessLost, ProcessNotStopped):
             await entry.on_its_loop(process.wait() if word == "wait" else process.ladder.finished())
-    sys.stdout.write(_sentence(entry))
+    sys.stdout.write(f"{entry.sentence()}\n")
 
 
 async def _settled(entry: Entry, *, paused: bool) -> None:
@@ -246,23 +189,14 @@ async def _settled(entry: Entry, *, paused: bool) -> None:
             while (entry.look().state.name == "paused") != paused:
                 await asyncio.sleep(_MOMENT / 50)
                 entry.measure()
-    sys.stdout.write(_sentence(entry))
-
-
-async def _follow(process: Process, output: log.Log, shown: Card) -> None:
-    ending = asyncio.ensure_future(over(process))
-    try:
-        await keep_updated(shown, output, ending)
-    finally:
-        ending.cancel()
-    await shown.finish()
+    sys.stdout.write(f"{entry.sentence()}\n")
 
 
 def _show(entry: Entry, table: Table, limit: int) -> None:
     process = entry.process
-    if process and process.log and entry.ladder and can_show(table.shell):
+    if process and process.log and entry.ladder and presence.can_show(table.shell):
         with Guard(process.log):
-            card(process, table, limit).show()
+            another_card(process, table, limit).show()
     else:
         sys.stdout.write(_log(entry))
 
@@ -279,17 +213,7 @@ def _log(entry: Entry) -> str:
     if told.log:
         where = "somebody has removed its log" if process else "its output went with the process"
         where = f"log: {inert_line(str(told.log))}" if told.log.exists() else where
-    return f"{tail}... {_sentence(entry).rstrip()} · {lines} · {where}\n"
-
-
-def _sentence(entry: Entry) -> str:
-    told = entry.look()
-    took = phrases.duration_words(told.duration)
-    return f"{entry.id}: {told.state.mark} {told.state.label} · {took} · {told.name}\n"
-
-
-def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    return f"{tail}... {entry.sentence()} · {lines} · {where}\n"
 
 
 def _unknown(word: str) -> str:

@@ -28,9 +28,12 @@ from ..._core.process.process import Process
 from ..._core.program import script
 from .. import kernel
 from ..cell import interrupt, traceback
-from ..cell.cell import Cell, Command, Limits, Outcome
+from ..cell.cell import Cell
+from ..cell.command import Command, Limits
 from ..cell.each import Each
+from ..cell.outcome import Outcome
 from ..line import awaiting, environment, interpolation, options
+from ..page import presence
 from ..views import transcript
 from ..views.live_table import LiveTable
 from ..views.table import MOST_ENDED, Table
@@ -133,7 +136,7 @@ class AProcMagics(Magics):
 
     def _act(self, line: str) -> Collection[Coroutine[Any, Any, None]]:
         assert self.shell is not None
-        if not line.strip() and commands.can_show(self.shell):
+        if not line.strip() and presence.can_show(self.shell):
             self._live = self._live or LiveTable(self.table, self.transcript_limit)
             self._live.show()
             return ()

@@ -11,9 +11,10 @@ from typing import TextIO
 
 from ..._core.output import phrases
 from ..._core.output.encoding import ENCODING
-from ..._core.process.process import Process
-from ..cell.thread import in_thread
-from .view import Guard, View, guarded
+from ..._core.process.run import LoggedRun
+from ..guard import Guard, guarded
+from ..thread import in_thread
+from .view import View
 
 _STEP = 1 << 20  # bytes; then others have their turn
 
@@ -21,12 +22,11 @@ _STEP = 1 << 20  # bytes; then others have their turn
 class Captured:
     """A view that writes some streams of a process into these files, and lets another view show the others."""
 
-    def __init__(self, process: Process, files: Mapping[int, TextIO], shown: View) -> None:
-        assert process.log is not None
+    def __init__(self, run: LoggedRun, files: Mapping[int, TextIO], shown: View) -> None:
         self.shown = shown
-        self._name = process.name
-        self._log = process.log
-        self._guard = Guard(process.log)
+        self._name = run.name
+        self._log = run.log
+        self._guard = Guard(run.log)
         self._streams = files.keys()
         self._files = dict(files)  # that take it
         self._decoders = {stream: codecs.getincrementaldecoder(ENCODING)("replace") for stream in files}

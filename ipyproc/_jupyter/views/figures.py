@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..._core.process.process import Process
+from ..._core.process.run import Run
 
 PERIOD = 1.0  # seconds between two looks, at least
 _LEAST = 0.1  # seconds over which CPU can be told
@@ -21,8 +21,8 @@ class Figures:
         looked_at: `time.monotonic()`.
     """
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._used = 0.0
         self.cpu: float | None = None
         self.memory = self.count = 0
@@ -40,10 +40,10 @@ class Figures:
     def look(self) -> None:
         """Look now."""
         now = time.monotonic()
-        used, memory, count, paused = self._process.family.measure()
+        used, memory, count, paused = self._run.family.measure()
         if not (count or self.looked_at):
             return  # another machine has not answered yet
-        passed = now - self.looked_at if self.looked_at else self._process.duration  # at first, that since its start
+        passed = now - self.looked_at if self.looked_at else self._run.duration  # at first, that since its start
         if passed >= _LEAST:
             self.cpu = max(0.0, 100 * (used - self._used) / passed)
         if not self.looked_at or passed >= _LEAST:

@@ -11,9 +11,10 @@ from IPython.display import DisplayHandle
 
 from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns, within
-from ..._core.process.process import Process
+from ..._core.process.run import LoggedRun
+from ..guard import Guard, guarded
 from . import transcript
-from .view import Guard, guarded, take_in
+from .view import take_in
 
 _GLANCE = 8 * 1024  # bytes in both forms; enough for some moments
 _TURNS = 20  # of work on one picture
@@ -28,12 +29,11 @@ class FirstText:
 
     period = 0.05  # seconds between two updates, at least
 
-    def __init__(self, process: Process, streams: Collection[int], limit: int) -> None:
-        assert process.log is not None
-        self._rows = Rows(process.log, streams)
+    def __init__(self, run: LoggedRun, streams: Collection[int], limit: int) -> None:
+        self._rows = Rows(run.log, streams)
         self._limit = limit
         self._shown = 0  # bytes of the log
-        self._guard = Guard(process.log)
+        self._guard = Guard(run.log)
         self.display: DisplayHandle | None = None
 
     @guarded

@@ -8,8 +8,9 @@ from ..._core.batch.completed import CompletedProcess
 from ..._core.errors import ProcessNotStopped
 from ..._core.failed_command import FailedCommand
 from ..._core.output import phrases
-from ..._core.process.process import Process
+from ..._core.process.run import Run
 from ..._core.program.ladder import KILL, RUNGS, TERMINATE, StopLadder
+from ..page.messages import StateName
 
 _WHO = {
     "stop": "Stopped by you",
@@ -27,9 +28,9 @@ _MUCH = 0.25  # of all memory; a limit of its container may be lower than that o
 
 @dataclass(frozen=True)
 class State:
-    """`name`: running, closed, paused, stopping, ok, failed, signaled, timeout, left or lost; `label`: what a person reads."""
+    """`name`: one word for it; `label`: what a person reads."""
 
-    name: str
+    name: StateName
     label: str
 
     @property
@@ -51,10 +52,10 @@ _MARKS = {
 }
 
 
-def of(process: Process, *, paused: bool = False) -> State:
+def of(run: Run, *, paused: bool = False) -> State:
     """The state of a process now; `paused`: somebody has looked, and it was stopped by SIGSTOP or its like."""
-    code, ladder = process.returncode, process.ladder
-    if process.lost:
+    code, ladder = run.returncode, run.ladder
+    if run.lost:
         return State("lost", "Lost: nobody saw how it ended")
     if code is None:
         if failure := ladder.failure:
@@ -63,13 +64,13 @@ def of(process: Process, *, paused: bool = False) -> State:
             return State("stopping", f"Stopping ({ladder.sent.name} sent)")
         if paused:
             return State("paused", "Paused")
-        if process.log and process.log.ended:
+        if run.log and run.log.ended:
             return State("closed", "Running, its output is closed")
         return State("running", "Running")
-    ended = _ended(code, process)
+    ended = _ended(code, run)
     if failure := ladder.failure:
         return State("left", f"{ended.label}; not stopped: {_names(failure)}")
-    if left := process.family.left():
+    if left := run.family.left():
         count = phrases.count_words(left, "process", "processes")
         now = f"stopping {count} ({ladder.sent.name} sent)" if ladder.sent else f"{count} left"
         return State("left", f"{ended.label}; {now}")
@@ -82,15 +83,16 @@ def _names(failure: ProcessNotStopped) -> str:
     return "; ".join(map(str, failure.survivors[:_MOST_NAMED]))
 
 
-def has_failed(process: Process) -> bool:
+def has_failed(run: Run) -> bool:
     """Whether a program that has ended or was lost is one that `%aproc` calls a failure."""
-    return process.returncode not in process.ok_codes or process.ladder.cause == "timeout"
+    return run.returncode not in run.ok_codes or run.ladder.cause == "timeout"
 
 
 def of_result(done: CompletedProcess) -> State:
     """The state of a program that has ended, by what is left of it."""
     if not done.failed:
         return State("ok", "Done, exit 0")
+    name: StateName
     if done.lives_on:
         name = "left"
     elif done.returncode is None:
@@ -100,19 +102,19 @@ def of_result(done: CompletedProcess) -> State:
     return State(name, f"{done.outcome[0].upper()}{done.outcome[1:]}{_where(done.failed_command)}")
 
 
-def _ended(code: int, process: Process) -> State:
-    ladder = process.ladder
+def _ended(code: int, run: Run) -> State:
+    ladder = run.ladder
     if ladder.cause:
         return State("timeout" if ladder.cause == "timeout" else "signaled", _stopped(ladder, code))
     if code < 0:
         name = phrases.signal_name(-code)
-        hint = _memory_hint(process) if name == "SIGKILL" else ""
+        hint = _memory_hint(run) if name == "SIGKILL" else ""
         if name in _CRASHES:
             return State("failed", f"Crashed ({name})")
         return State("signaled", f"Ended by {name}, not from here{hint}")
-    if code in process.ok_codes:
+    if code in run.ok_codes:
         return State("ok", f"Done, exit {code}")
-    return State("failed", f"Failed, exit {code}{_where(process.failed_command)}")
+    return State("failed", f"Failed, exit {code}{_where(run.failed_command)}")
 
 
 def _where(command: FailedCommand | None) -> str:
@@ -130,11 +132,11 @@ def _stopped(ladder: StopLadder, code: int) -> str:
     return f"{said}; {ladder.reached} processes ended" if ladder.reached > 1 else said
 
 
-def _memory_hint(process: Process) -> str:
+def _memory_hint(run: Run) -> str:
     """Nobody says who sent a SIGKILL; Linux sends it when memory runs out, and then mostly to whoever has used much."""
     import psutil  # late: the import of ipyproc loads the standard library only
 
-    usage = process.usage
+    usage = run.usage
     if usage is None:
         return " (out of memory?)"
     peak = usage.peak_bytes or 0

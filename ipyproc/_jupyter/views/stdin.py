@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from ..._core.output.encoding import ENCODING
 from ..._core.output.screen import Row
-from ..._core.process.process import Process
+from ..._core.process.run import Run
 
-MOST = 64 * 1024  # bytes of one message
 _MOST_WAITING = 1 << 20  # bytes that the program has not read yet
 _PASSWORD = re.compile(
     r"(?:\b(?:pass(?:word|phrase|code)|pin|secret|token|api[ _-]?key|otp|verification code|passwort|kennwort|"
@@ -22,21 +21,21 @@ _MASK = "••••••••"  # never as long as what was typed
 class Stdin:
     """Standard input of a process that was started with a pipe for it; otherwise closed from the first."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._ended = process.stdin is None
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._ended = run.stdin is None
 
     def __repr__(self) -> str:
-        return f"<Stdin of {self._process.name}: {'open' if self.is_open else 'closed'}>"
+        return f"<Stdin of {self._run.name}: {'open' if self.is_open else 'closed'}>"
 
     @property
     def is_open(self) -> bool:
         """Whether the program may still read from it."""
-        return not (self._ended or self._process.is_over)
+        return not (self._ended or self._run.is_over)
 
     def send(self, text: str, prompt: Sequence[Row]) -> str | None:
         """Send it, behind these rows; what to show of it. None: it was not sent, as the program reads nothing."""
-        stdin, data = self._process.stdin, text.encode(ENCODING, "replace")
+        stdin, data = self._run.stdin, text.encode(ENCODING, "replace")
         if not self.is_open or stdin is None or stdin.is_closing():
             return None
         if stdin.transport.get_write_buffer_size() + len(data) > _MOST_WAITING:
@@ -46,8 +45,8 @@ class Stdin:
 
     def end(self) -> None:
         """The program reads the end of its input. Idempotent."""
-        if self.is_open and self._process.stdin:
-            self._process.stdin.close()
+        if self.is_open and self._run.stdin:
+            self._run.stdin.close()
         self._ended = True
 
 

@@ -22,9 +22,10 @@ from ..._core.output.log import STDERR_FD
 from ..._core.output.rows import Rows, ends, fitting
 from ..._core.output.screen import WINDOW, Row
 from ..._core.output.turns import Turns, advance, in_turns
-from ..._core.process.process import Process
+from ..._core.process.run import LoggedRun
+from ..guard import Guard, guarded
 from ..page.budget import Rank, Wire
-from .view import Guard, guarded, take_in
+from .view import take_in
 
 HEAD = TAIL = 32 * 1024  # bytes
 _LINES = 10_000
@@ -45,10 +46,9 @@ class StreamView:
 
     period = 0.2  # seconds between two updates, at least
 
-    def __init__(self, process: Process, streams: Collection[int], *, live: bool) -> None:
-        assert process.log is not None
-        self._rows = Rows(process.log, streams)
-        self._guard = Guard(process.log)
+    def __init__(self, run: LoggedRun, streams: Collection[int], *, live: bool) -> None:
+        self._rows = Rows(run.log, streams)
+        self._guard = Guard(run.log)
         self._live = live
         self._stdout, self._stderr = sys.stdout, sys.stderr
         self._wire = Wire.of(asyncio.get_running_loop())

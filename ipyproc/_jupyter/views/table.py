@@ -20,6 +20,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from ..._core import process_table
 from ..._core.batch.stage import all_ended
 from ..._core.errors import ProcessLost
+from ..._core.output import phrases
 from ..._core.process import registry
 from ..._core.process.process import Process
 from ..._core.program import family
@@ -95,6 +96,25 @@ class Entry:
         if process := self.process:
             self._last = _summary(process, paused=bool(self._figures and self._figures.paused))
         return replace(self._last, figures=self._figures) if self.measured_at else self._last
+
+    def sentence(self) -> str:
+        """Its id, its state, and how long it has run: `3: ✔ Done, exit 0 · 1.2 s · make`."""
+        told = self.look()
+        took = phrases.duration_words(told.duration)
+        return f"{self.id}: {told.state.mark} {told.state.label} · {took} · {told.name}"
+
+    def set_paused(self, paused: bool) -> None:
+        """Suspend the family, or let it go on.
+
+        Raises:
+            RuntimeError: it has ended, or this is Windows.
+        """
+        number = getattr(signal, "SIGSTOP" if paused else "SIGCONT", None)
+        if number is None:
+            raise RuntimeError("a program cannot be paused on Windows")
+        if self._held is None:
+            raise RuntimeError(f"{self.sentence()}; it can be paused no more")
+        self._held.family.send_signal(number)
 
     def let_go(self) -> None:
         """Hold the process no longer."""

@@ -17,7 +17,7 @@ from ..._core.output.log import STDERR_FD
 from ..._core.output.rows import Rows, ends, fitting
 from ..._core.output.screen import Row, inert_line
 from ..._core.output.turns import Turns, within
-from ..._core.process.process import Process
+from ..._core.process.run import LoggedRun, Run
 from ..._core.program.usage import Usage
 from . import state
 from .styles import markup, parts
@@ -39,35 +39,34 @@ _COLOURS = {
 }
 
 
-def bundle(process: Process, rows: Rows | None, note: str = "", limit: int = LIMIT) -> Turns[dict[str, str]]:
+def bundle(run: Run, rows: Rows | None, note: str = "", limit: int = LIMIT) -> Turns[dict[str, str]]:
     """The MIME bundle of a process: its state and name, these rows of its output, and a note at the end."""
     shown: list[Row] = []
     if rows:
         shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, _LINES)
-    return _bundle(process, shown, note)
+    return _bundle(run, shown, note)
 
 
-def at_once(process: Process, limit: int = LIMIT) -> dict[str, str]:
+def at_once(run: LoggedRun, limit: int = LIMIT) -> dict[str, str]:
     """The same of all its output, for whoever cannot wait."""
-    assert process.log is not None
-    return _bundle(process, _at_once(process.log, limit, _LINES), "")
+    return _bundle(run, _at_once(run.log, limit, _LINES), "")
 
 
-def _bundle(process: Process, shown: list[Row], note: str) -> dict[str, str]:
-    now = state.of(process)
-    took = phrases.duration_words(process.duration)
-    used = _used(process.usage)
+def _bundle(run: Run, shown: list[Row], note: str) -> dict[str, str]:
+    now = state.of(run)
+    took = phrases.duration_words(run.duration)
+    used = _used(run.usage)
     return {
-        "text/plain": "\n".join([*(row.plain for row in shown), closing_line(process, note)]),
-        "text/html": _html(now, process.name, took, used, shown, note, until(process)),
+        "text/plain": "\n".join([*(row.plain for row in shown), closing_line(run, note)]),
+        "text/html": _html(now, run.name, took, used, shown, note, until(run)),
     }
 
 
-def closing_line(process: Process, note: str = "") -> str:
+def closing_line(run: Run, note: str = "") -> str:
     """How it has ended, in one line: `✘ Failed, exit 3 · 9.1 s · CPU 7.2 s · peak 412 MB · make`."""
-    now = state.of(process)
-    took = phrases.duration_words(process.duration)
-    return f"{now.mark} {now.label} · {took}{_dotted(_used(process.usage))} · {process.name}{_dotted(note)}"
+    now = state.of(run)
+    took = phrases.duration_words(run.duration)
+    return f"{now.mark} {now.label} · {took}{_dotted(_used(run.usage))} · {run.name}{_dotted(note)}"
 
 
 def picture(done: CompletedProcess) -> dict[str, str]:
@@ -128,11 +127,11 @@ def counts(rows: Rows) -> str:
     return " · ".join(parts)
 
 
-def until(process: Process) -> str:
+def until(run: Run) -> str:
     """When it has ended, by the clock; empty while it runs."""
-    if process.ended_at is None:
+    if run.ended_at is None:
         return ""
-    return f"ended {datetime.datetime.fromtimestamp(process.ended_at).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    return f"ended {datetime.datetime.fromtimestamp(run.ended_at).astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], note: str, ended: str = "") -> str:

@@ -6,6 +6,7 @@ import sys
 
 from ..._core.output.screen import inert_line
 from ..._core.process.process import Process
+from ..._core.process.run import Run
 from . import state, transcript
 
 
@@ -32,6 +33,6 @@ class Untold:
                 sys.stdout.write(f"{transcript.closing_line(process, where)}\n")
 
 
-def has_failed_by_itself(process: Process) -> bool:
+def has_failed_by_itself(run: Run) -> bool:
     """Whether it has failed; who has stopped it knows that it has ended."""
-    return state.has_failed(process) and process.ladder.cause in ("", "timeout")
+    return state.has_failed(run) and run.ladder.cause in ("", "timeout")

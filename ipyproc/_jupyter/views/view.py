@@ -1,30 +1,17 @@
-"""What shows a process in its cell, and how it is kept up to date.
-
-An error of a view ends neither the program nor the cell: it is shown as what it is. So whatever somebody else calls of a
-view is `guarded`.
-"""
+"""What shows a process in its cell, and how it is kept up to date."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import contextvars
-import functools
-import inspect
-import sys
-import traceback
-from collections.abc import Callable, Coroutine, Iterator
-from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Iterator
+from typing import Protocol
 
-from ..._core.output import screen
 from ..._core.output.log import Log
 from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns
-from ..cell.thread import in_thread
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from ..thread import in_thread
 
 _MUCH = 1 << 20  # bytes
 _SHOWN = 2000  # rows
@@ -41,74 +28,6 @@ class View(Protocol):
     def update(self) -> None: ...
     async def settle(self) -> None: ...
     async def finish(self) -> None: ...
-
-
-class Guard:
-    """`with guard:` around what a view does: an error of it goes no further; the first of a view is told, on stderr.
-
-    Args:
-        log: the output that is shown; its file is named, and kept.
-    """
-
-    def __init__(self, log: Log | None = None) -> None:
-        self._log = log
-        self._has_told = False
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        if not self._has_told:
-            self._has_told = True
-            self._tell(error)
-        return True
-
-    def _tell(self, error: Exception) -> None:
-        where = ""
-        if self._log:
-            self._log.keep()
-            where = f" The output is in {screen.inert_line(str(self._log.path))}"
-        trace = screen.inert("".join(traceback.format_exception(error)))
-        with contextlib.suppress(Exception):  # whoever has taken the place of stderr
-            sys.stderr.write(f"Not all can be shown here; that is no fault of the program.{where}\n{trace}")
-
-
-class _HasGuard(Protocol):
-    _guard: Guard
-
-
-V = TypeVar("V", bound=_HasGuard)
-
-
-@overload
-def guarded(
-    method: Callable[Concatenate[V, P], Coroutine[Any, Any, None]],
-) -> Callable[Concatenate[V, P], Coroutine[Any, Any, None]]: ...
-
-
-@overload
-def guarded(method: Callable[Concatenate[V, P], T]) -> Callable[Concatenate[V, P], T | None]: ...
-
-
-def guarded(method: Callable[Concatenate[V, P], Any]) -> Callable[Concatenate[V, P], Any]:
-    """A method of a view within its `_guard`; None takes the place of what an error has prevented."""
-    if inspect.iscoroutinefunction(method):
-
-        @functools.wraps(method)
-        async def call_later(self: V, /, *args: P.args, **keywords: P.kwargs) -> Any:
-            with self._guard:
-                return await method(self, *args, **keywords)
-
-        return call_later
-
-    @functools.wraps(method)
-    def call(self: V, /, *args: P.args, **keywords: P.kwargs) -> Any:
-        with self._guard:
-            return method(self, *args, **keywords)
-
-    return call
 
 
 class NoView:
