@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import sys
 
-from . import portable
+from ..program.spec import Spec
+from . import portable, stand_in
 from .base import Launcher, RemoteLauncher
 from .names import disconnect, launchers, named, ssh_hosts
 
-__all__ = ["Launcher", "RemoteLauncher", "best", "close", "disconnect", "launchers", "named", "prepare", "ssh_hosts"]
+__all__ = [
+    "Launcher",
+    "RemoteLauncher",
+    "best",
+    "choose",
+    "close",
+    "disconnect",
+    "launchers",
+    "look_up",
+    "named",
+    "prepare",
+    "ssh_hosts",
+]
 
 
 def prepare() -> None:
@@ -32,6 +45,27 @@ async def best() -> Launcher:
         if await client.is_ready():
             return supervised
     return portable
+
+
+async def choose(launcher: Launcher | None) -> Launcher:
+    """The launcher to start with: this one, or None for the best; in a test, what stands in for it.
+
+    Raises:
+        OSError: this process can have no descriptor more.
+    """
+    if instead := stand_in.current.get():
+        return instead.there(launcher) if launcher else instead.here()
+    return launcher or await best()
+
+
+def look_up(spec: Spec) -> None:
+    """Look whether it can be started on this machine; a stand-in alone knows what that can start.
+
+    Raises:
+        OSError: there is no such directory or program, or it is not executable.
+    """
+    if not stand_in.current.get():
+        spec.check()
 
 
 def close() -> None:
