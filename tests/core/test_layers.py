@@ -25,6 +25,7 @@ FLOORS = (  # from the ground up: a room imports what is below it, and what is i
     "_core.launch",
     "_core.process _core.versions",
     "_core.batch",
+    "testing",
     "_remote.parcel _remote.connections _remote.far _remote.family _remote.pipes",
     "_remote.channel",
     "_remote.far_dask _remote.far_ssh _remote.near",
@@ -147,13 +148,5 @@ def test_public_names_are_sorted_and_there():
     assert all(hasattr(ipyproc, name) for name in ipyproc.__all__)
 
 
-def test_testing_needs_the_core_alone():
-    for module, path in MODULES.items():
-        if module.startswith("ipyproc.testing"):
-            found = imports(module, at_top_only=False)
-            assert not [name for name in found if not name.startswith(("ipyproc._core", "ipyproc.testing"))], module
-            tree = ast.walk(ast.parse(path.read_text()))
-            names = [alias.name for node in tree if isinstance(node, ast.Import) for alias in node.names]
-            assert {name.partition(".")[0] for name in names} <= {*sys.stdlib_module_names, "psutil"}, module
-        elif module != "ipyproc":
-            assert not [name for name in imports(module, at_top_only=False) if "testing" in name], module
+def test_nothing_needs_what_is_for_tests():
+    assert not [module for module in MODULES if room(module) != "ipyproc.testing" and "testing" in str(imports(module))]
