@@ -1,24 +1,18 @@
 """The live card of one process: an anywidget that shows its state and its output, with Stop and Kill.
 
-The kernel owns the text; the page gets the last rows, and any others when it asks for them, in binary custom messages
-and never in a synced trait. How its messages are checked, and heard though the kernel is busy, is said in `widget`; what
-they are in `messages`. A card that a page forges has no process and does nothing. Stop and Kill act at once, in any thread;
-all else waits for the event loop.
-
-Tails and rows wait for their turn on the `Wire` of all cards. What a person asked for in one piece (found, text, piece)
-is sent at once, the download one piece for each request.
+How its messages are checked, and heard though the kernel is busy, is said in `widget`; what they are in `messages`;
+what a page gets of the text in `output`. A card that a page forges has no process and does nothing. Stop and Kill act at
+once, in any thread; all else waits for the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import signal
-import struct
 import sys
 import time
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from IPython.display import DisplayHandle
@@ -26,28 +20,21 @@ from IPython.display import DisplayHandle
 from ..._core.output import log as logs
 from ..._core.output import phrases
 from ..._core.output.rows import Rows
-from ..._core.output.screen import Row, inert_line
 from ..._core.output.turns import in_turns
 from ..._core.process.run import LoggedRun
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import Guard, guarded
 from ..page import front_end, messages, presence
-from ..page.budget import QUESTIONS, Rank, Wire
+from ..page.budget import Rank, Wire
 from ..page.widget import InSight, Widget
-from ..thread import in_thread
-from . import progress, transcript
 from . import state as states
+from . import transcript
 from .figures import PERIOD, Figures
-from .stdin import Stdin, asks_for_secret
+from .output import Output, times
+from .stdin import Stdin
 from .stream import StreamView
 from .view import take_in
 
-_TAIL_ROWS, _TAIL_BYTES = 40, 16_000  # twice what is in sight at once
-_ROWS_BYTES = 48 * 1024  # of one answer
-_MOST_WAITING = 8  # answers
-_MOST_FOUND = 10_000  # rows
-_MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
-_AT_ONCE = 64  # steps of a search; then it may be called off
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
 _PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
@@ -85,18 +72,10 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._ready = asyncio.Event()
         self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
         self._text: StreamView | None = None  # stands in for a page that does not come
-        self._sent = -1  # up to this byte of the log the page knows it ...
-        self._known = 0  # ... and these rows for good
-        self._answers: list[tuple[int, int]] = []  # (first, count) of rows that the page waits for
-        self._asked = itertools.count()  # numbers of its questions for rows
-        self._tasks: dict[str, asyncio.Task[None]] = {}  # of each operation that takes long, the last
-        self._download = ("", 0)  # id and size
         self._limit = transcript_limit
         self._notify_after = notify_after  # seconds; None: not at all, or not any more
         if run is not None:
             self._guard = Guard(run.log)
-            self._rows = Rows(run.log, logs.BOTH)
-            self._transcribed = self._rows if self._streams == logs.BOTH else Rows(run.log, self._streams)
             self._figures = Figures(run)
             self._figures_sent: object = None
             self._stdin = Stdin(run)
@@ -105,6 +84,9 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             self._typed: set[asyncio.Task[None]] = set()
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
+            self._output = Output(run, self._stdin, self._wire, self._tell, self._questions, self._guard)
+            is_whole = self._streams == logs.BOTH
+            self._transcribed = self._output.rows if is_whole else Rows(run.log, self._streams)
             self._listen()
 
     def __repr__(self) -> str:
@@ -114,11 +96,10 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
 
     def close(self) -> None:
         """End the widget, and what it does for the page."""
-        for task in (*self._tasks.values(), *self._typed):
-            task.cancel()
         if self._run is not None:
-            self._wire.forget(self._send_tail)
-            self._wire.forget(self._send_rows)
+            for task in self._typed:
+                task.cancel()
+            self._output.close()
             self._wire.forget(self._send_figures)
         super().close()
 
@@ -165,7 +146,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     @guarded
     async def settle(self) -> None:
         """Take in all of the output; give the first page of this kernel the time to say that it is there."""
-        await take_in(self._rows)
+        await take_in(self._output.rows)
         await take_in(self._transcribed)
         if not (presence.has_come() or self._text):
             with contextlib.suppress(TimeoutError):
@@ -196,13 +177,13 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         if self._text:
             await self._text.finish()
             rows = None  # it stands there already
-        await in_turns(self._rows.take_in())
+        await in_turns(self._output.rows.take_in())
         await in_turns(self._transcribed.take_in())
         self._push_tail()
         bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit))
         is_replaced = not self._embedded and len(self.pages) < 2
         if is_replaced:
-            self._wire.forget(self._send_tail)
+            self._output.rest()
             self._display.update(bundle, raw=True)
         self._end(stays=not is_replaced)
 
@@ -259,74 +240,11 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             pauses=bool(_PAUSES),
             stdin=self._stdin.is_open,
             notifies=self._notify_after is not None,
-            **self._times(),
-        )
-
-    def _times(self) -> messages.Times:
-        run = self._run
-        assert run is not None
-        ladder = run.ladder
-        return messages.Times(
-            elapsed=round(run.duration, 3),
-            sent_ago=round(time.monotonic() - ladder.sent_at, 3) if ladder.sent else 0,
-            next_in=None if ladder.next_in is None else round(ladder.next_in, 3),
-            ended=transcript.until(run),
+            **times(run),
         )
 
     def _push_tail(self, *, anew: bool = False) -> None:
-        """Take in what is new, and ask for a turn to tell the page; `anew`: as if it knew nothing."""
-        if anew:
-            self._sent, self._known = -1, 0
-        more = self._rows.follow()
-        if self.pages and (more or self._rows.log.bytes != self._sent):
-            self._sent = -1 if more else self._rows.log.bytes
-            self._wire.ask(self._send_tail, Rank.REST if not self._sent else Rank.SEEN if self._watching else Rank.NEWS)
-
-    @guarded
-    def _send_tail(self) -> int:
-        rows, total = self._rows, self._rows.total
-        last = rows.last(total - max(0, total - _TAIL_ROWS, min(self._known, total - 1)))
-        self._known = rows.settled
-        buffer = _buffer(reversed(last), _TAIL_BYTES, backwards=True)
-        count = buffer.count(b"\n") + 1 if buffer else 0
-        message = messages.Tail(
-            op="tail",
-            total=total,
-            first=total - count,
-            settled=rows.settled,
-            counts=transcript.counts(rows),
-            progress=self._progress(),
-            secret=self._stdin.is_open and asks_for_secret(self._prompt()),
-            **self._times(),
-        )
-        self._tell(message, [buffer])
-        return len(buffer) + 300
-
-    def _progress(self) -> float | None:
-        assert self._run is not None
-        if self._run.is_over:
-            return None
-        last = [row.plain for row in self._rows.last(progress.LAST)]
-        return progress.read(last, is_open=bool(self._rows.open))
-
-    @guarded
-    def _send_rows(self) -> None:
-        """Answer what was asked for last; the others wait for their own turn."""
-        reading = self._tasks.get("rows")
-        if self._answers and (reading is None or reading.done()):
-            self._do("rows", self._answer(*self._answers.pop()))
-
-    @guarded
-    async def _answer(self, first: int, count: int) -> None:
-        buffer = _buffer(await in_turns(self._rows.read_in_turns(first, count)), _ROWS_BYTES)
-        self._tell(messages.SomeRows(op="rows", first=first), [buffer])
-        self._wire.spend(len(buffer) + 300)
-        if self._answers:
-            self._loop.call_soon(self._ask_for_rows)  # when this one is done
-
-    @guarded
-    def _ask_for_rows(self) -> None:
-        self._wire.ask(self._send_rows, Rank.ANSWER)
+        self._output.push(has_page=bool(self.pages), is_in_sight=bool(self._watching), anew=anew)
 
     def _take(self, request: messages.CardRequest, page: str) -> None:
         """Press its button, hand all else to the loop of the process."""
@@ -367,7 +285,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         elif request["op"] == "bye":
             self._view_has_gone(page)
         else:
-            self._look_up(request)
+            self._output.look_up(request)
 
     def _do_in_order(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -377,10 +295,10 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     @guarded
     async def _type(self, text: str) -> None:
         async with self._typing:
-            await in_turns(self._rows.take_in())
-            shown = self._stdin.send(text, self._prompt())
+            await in_turns(self._output.rows.take_in())
+            shown = self._stdin.send(text, self._output.prompt)
             if shown is not None:
-                for rows in {self._rows, self._transcribed}:
+                for rows in {self._output.rows, self._transcribed}:
                     await in_turns(rows.echo(shown))
                 self._push_tail(anew=True)
 
@@ -390,108 +308,8 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             self._stdin.end()
             self._push_state()
 
-    def _prompt(self) -> list[Row]:
-        """What the program may be asking: its open rows, or the last row, if it has ended the line of its question."""
-        return self._rows.open or self._rows.last(1)
-
     def _watch(self, view: str, *, on: bool) -> None:
         if not on:
             self._watching.discard(view)
         elif self._watching.add(view):
             self._figures_sent = None  # this view has none yet
-
-    def _look_up(self, request: messages.CardRequest) -> None:
-        """What the page asks of the output."""
-        if request["op"] == "rows":
-            self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._queue(request["first"], request["count"]))
-        elif request["op"] == "find":
-            self._do("find", self._find(request["id"], request["text"], case=request["case"]))
-        elif request["op"] == "text" and request["first"] <= request["last"]:
-            self._do("text", self._copy(request))
-        elif request["op"] == "download":
-            self._do("download", self._send_piece(request["id"], request["at"]))
-
-    def _do(self, operation: str, work: Coroutine[Any, Any, None]) -> None:
-        """Begin what takes long; it takes the place of what was asked for before."""
-        if before := self._tasks.get(operation):
-            before.cancel()
-        self._tasks[operation] = self._loop.create_task(work)
-
-    @guarded
-    async def _queue(self, first: int, count: int) -> None:
-        await in_thread(self._rows.warm, first, count)
-        if (first, count) not in self._answers:
-            self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
-        self._ask_for_rows()
-
-    @guarded
-    async def _find(self, name: str, text: str, *, case: bool) -> None:
-        found: list[int] = []
-        total = self._rows.total
-        finding = self._rows.find(text, case=case)
-        while len(found) <= _MOST_FOUND and (more := await in_thread(list, itertools.islice(finding, _AT_ONCE))):
-            found += [number for number in more if number is not None]
-        numbers = found[:_MOST_FOUND]
-        message = messages.Found(op="found", id=name, total=total, more=len(found) > _MOST_FOUND)
-        self._tell(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
-        self._wire.spend(4 * len(numbers))
-
-    @guarded
-    async def _copy(self, asked: messages.GetText) -> None:
-        name, first, end = asked["id"], asked["first"], asked["last_column"]
-        lines: list[str] = []
-        size = 0
-        last = min(asked["last"], self._rows.total - 1)
-        while first + len(lines) <= last and size <= _MOST_COPIED:
-            number = first + len(lines)
-            count = min(messages.MOST_ROWS, last + 1 - number)
-            await in_thread(self._rows.warm, number, count)
-            for row in await in_turns(self._rows.read_in_turns(number, count)):
-                lines.append(row.plain)
-                size += len(lines[-1]) + 1
-            if first + len(lines) == number:
-                break
-        if first + len(lines) > last and lines and end >= 0:
-            lines[-1] = lines[-1][:end]
-        if lines:
-            lines[0] = lines[0][asked["first_column"] :]
-        whole = "\n".join(lines).encode()
-        if len(whole) > _MOST_COPIED:
-            self._tell(messages.TextTooBig(op="too_big", id=name))
-            return
-        for at in range(0, len(whole) or 1, _PIECE):
-            piece = whole[at : at + _PIECE]
-            more = at + _PIECE < len(whole)
-            self._tell(messages.TextPiece(op="text", id=name, size=len(whole), more=more), [piece])
-            self._wire.spend(len(piece))
-
-    @guarded
-    async def _send_piece(self, name: str, at: int) -> None:
-        while not self._questions.passes():  # noqa: ASYNC110  -- time is what we wait for
-            await asyncio.sleep(1 / QUESTIONS)
-        log = self._rows.log
-        if at == 0:
-            self._download = name, log.bytes
-        size = self._download[1]
-        if name != self._download[0] or at > size:
-            return
-        if log.gap[0] <= at < log.gap[1]:
-            at = log.gap[1]  # what was dropped is not there
-        end = min(at + _PIECE, size, log.gap[0] if at < log.gap[0] else size)
-        message = messages.FilePiece(
-            op="piece", id=name, at=at, size=size, name=inert_line(log.path.name), more=end < size
-        )
-        self._tell(message, [await in_thread(log.joined, at, end - at)])
-        self._wire.spend(0)
-
-
-def _buffer(rows: Iterable[Row], size: int, *, backwards: bool = False) -> bytes:
-    """The rows as the page takes them, as many as are no more than so many bytes, but one at least."""
-    found: list[bytes] = []
-    for row in rows:
-        found.append(f"{row.stream}{row.ansi}".encode())
-        size -= len(found[-1]) + 1
-        if size < 0 and len(found) > 1:
-            found.pop()
-            break
-    return b"\n".join(reversed(found) if backwards else found)
