@@ -1,4 +1,4 @@
-"""Arguments of `run`, `start` and `parallel` that say how, and not what: checked, with errors that name what is allowed."""
+"""Checks of the options of `run`, `start` and `parallel`, with errors that name what is allowed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _ALWAYS_SO = ("capture_output", "close_fds", "restore_signals", "start_new_sessi
 
 
 def refuse(keywords: Mapping[str, Any], known: Callable[..., Any], instead: Mapping[str, str]) -> None:
-    """Raise a clear error for keywords that the function `known` does not take; `instead`: what to do for some."""
+    """Raise a clear error for keywords that the function `known` does not take; `instead`: for some, what to do."""
     if not keywords:
-        return  # to look at signatures takes longer than all else here
+        return  # looking at signatures takes longer than all else here
     function, of_popen = known.__name__, inspect.signature(subprocess.Popen).parameters
     for name, value in keywords.items():
         if name in _ALWAYS_SO:
             if value:
                 continue
         elif name in of_popen and value == of_popen[name].default:
-            continue  # it asks for nothing
+            continue  # the default, so it asks for nothing
         if name in instead:
             raise TypeError(f"{function}() takes no keyword {name!r}: {instead[name]}")
         if name in of_popen or name in _ALWAYS_SO:
@@ -36,14 +36,14 @@ def refuse(keywords: Mapping[str, Any], known: Callable[..., Any], instead: Mapp
 
 
 def seconds(name: str, value: Any) -> float | None:
-    """The value of an argument that is a span of time; None is one, without an end.
+    """Check an argument that is a duration in seconds; None means no limit.
 
     Raises:
-        TypeError, ValueError: it is none.
+        TypeError, ValueError: it is something else.
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):  # numpy's numbers are real ones
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):  # numpy's numbers are Real too
         raise TypeError(f"{name}={value!r}: allowed is a number of seconds, or None")
     span = float(value)
     if not span >= 0:
@@ -52,10 +52,10 @@ def seconds(name: str, value: Any) -> float | None:
 
 
 def count(name: str, value: Any, least: int) -> int:
-    """The value of an argument that is a whole number from `least` on.
+    """Check an argument that is a whole number, `least` or more.
 
     Raises:
-        TypeError, ValueError: it is none.
+        TypeError, ValueError: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name}={value!r}: allowed is a whole number from {least} on")
@@ -65,7 +65,7 @@ def count(name: str, value: Any, least: int) -> int:
 
 
 def check_encoding(encoding: Any, errors: Any) -> None:
-    """Raise a clear error if there is no such encoding of texts, or no such way to treat errors.
+    """Raise a clear error if there is no such text encoding, or no such way to handle errors.
 
     Raises:
         TypeError, LookupError: as the functions of `codecs` do.
