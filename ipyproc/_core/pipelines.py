@@ -1,4 +1,4 @@
-"""The pipelines of a shell script: what can be told of its text without running it. For words in a message, no more."""
+"""The pipelines of a shell script, found in its text without running it. Good enough for a message, and for no more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PLAIN = re.compile(r"[^\\'\"`$#<>()|&;\n\s{}]+")
 _COMPOUND = {"if": "fi", "case": "esac", "{": "}", **dict.fromkeys(("while", "until", "for", "select"), "done")}
 _BETWEEN = frozenset(("then", "else", "elif", "do", "!", "time"))  # a command follows
 _HERE = re.compile(r"<<(-?)[ \t]*(?:'([^'\n]*)'|\"([^\"\n]*)\"|([^\s;&|<>()'\"]+))")
-_NAME = re.compile(r"(?:[A-Za-z_]\w*\+?=(?:'[^']*'|\"[^\"]*\"|[^\s'\"])*\s+)*([^\s;&|<>()]+)")  # behind assignments
+_NAME = re.compile(r"(?:[A-Za-z_]\w*\+?=(?:'[^']*'|\"[^\"]*\"|[^\s'\"])*\s+)*([^\s;&|<>()]+)")  # after assignments
 _DEEPEST = 100  # commands within commands
 
 
@@ -30,14 +30,14 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Its stages, and the last of its lines, which may be that of a here-document."""
+    """The stages of a pipeline, and its last line, which may be the end of a here-document."""
 
     stages: list[Stage]
     last: int
 
 
 def pipelines(script: str) -> list[Pipeline]:
-    """All of two stages and more; those within another one come before it."""
+    """All pipelines of two or more stages; one inside another comes before it."""
     reader = _Reader(script)
     reader.read(0, "", 0)
     return reader.found
@@ -49,11 +49,11 @@ class _Reader:
         self._ends = [match.start() for match in re.finditer("\n", text)]
         self._here: list[
             tuple[str, str]
-        ] = []  # here-documents that begin behind this line: whether tabs count, and their end
+        ] = []  # here-documents that begin after this line: whether leading tabs are dropped, and the word that ends it
         self.found: list[Pipeline] = []
 
     def read(self, at: int, end: str, depth: int) -> int:
-        """Read commands up to the bracket or the word `end`, or the end of the text; the place behind it."""
+        """Read commands up to the bracket or the word `end`, or to the end of the text; the position after it."""
         text, begin, stages = self._text, at, list[Stage]()
         expects_command = True  # a word here may be one of the shell's own
 
@@ -94,7 +94,7 @@ class _Reader:
                 at = self.read(at + 1, "}", depth + 1) if char == "{" and depth < _DEEPEST else at + 1
                 expects_command = False
             elif char == ")":
-                at = end_pipeline(at, at + 1)  # it may be that of a pattern of `case`
+                at = end_pipeline(at, at + 1)  # it may end a pattern of `case`
                 if end == ")":
                     return at
             elif text.startswith(("||", "&&", ";;"), at):
@@ -112,7 +112,7 @@ class _Reader:
         return end_pipeline(at, at)
 
     def _word(self, at: int, depth: int) -> int:
-        """Read what is quoted, expanded or redirected here; the place behind it."""
+        """Read what is quoted, expanded or redirected here; the position after it."""
         text, char = self._text, self._text[at]
         if char == "\\":
             return at + 2
@@ -138,7 +138,7 @@ class _Reader:
         )
 
     def _quoted(self, at: int, end: str, depth: int) -> int:
-        """Read up to the end of what is quoted; the place behind it."""
+        """Read up to the end of what is quoted; the position after it."""
         text = self._text
         while at < len(text) and text[at] != end:
             if text[at] == "\\":
@@ -154,7 +154,7 @@ class _Reader:
         return self._text.startswith("&>", at) or (at > 0 and self._text[at - 1] in "<>")
 
     def _behind_line(self, at: int) -> int:
-        """Behind this line end, and the here-documents that follow it."""
+        """The position after this line end and the here-documents that follow it."""
         at += 1
         for tabs, end in self._here:
             while at < len(self._text):

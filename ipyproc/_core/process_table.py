@@ -8,16 +8,16 @@ import time
 from collections.abc import Mapping
 
 Rows = Mapping[int, tuple[int, int | None]]
-"""By its pid: the parent of a process, and its session (None where there are none)."""
+"""For each pid: the pid of its parent, and its session (None where the system has no sessions)."""
 
 _RECENT = 1.0  # seconds
-_SHARE = 0.02  # of the time that may go into looking
+_SHARE = 0.02  # of the time that may be spent on reading the table
 
-_latest: tuple[float, float, Rows] = (0.0, 0.0, {})  # when it was taken, of `time.monotonic()`; seconds that took
+_latest: tuple[float, float, Rows] = (0.0, 0.0, {})  # when it was read, in `time.monotonic()`; how long that took
 
 
 def now() -> Rows:
-    """Look now, which takes some 15 µs for each process of the machine.
+    """The table as it is now; reading it takes some 15 µs for each process of the machine.
 
     Raises:
         OSError: it cannot be read here.
@@ -32,7 +32,7 @@ def now() -> Rows:
 
 
 def is_ours() -> bool:
-    """Whether it can be read, and tells of the processes that we can signal: /proc may be that of another namespace."""
+    """Whether the table shows the processes that we can signal: there may be no /proc, or that of another namespace."""
     try:
         return sys.platform != "linux" or os.readlink("/proc/self") == str(os.getpid())
     except OSError:
@@ -40,7 +40,7 @@ def is_ours() -> bool:
 
 
 def recent() -> Rows:
-    """What was seen not long ago, and is looked at anew at most once a second; less often where that takes long.
+    """A table that may be a little old: it is read again at most once a second, and less often where that takes long.
 
     Raises:
         OSError: it cannot be read here.
@@ -50,7 +50,7 @@ def recent() -> Rows:
 
 
 def _read_proc() -> Rows:
-    """By proc_pid_stat(5), which psutil reads too, in five times the time: it looks at more."""
+    """Read /proc, see proc_pid_stat(5). psutil does so too but reads more, and takes five times as long."""
     rows: dict[int, tuple[int, int | None]] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
