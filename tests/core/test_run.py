@@ -151,7 +151,7 @@ def test_ctrl_c_in_a_script(program):
 
 async def test_a_descendant_that_holds_the_output_holds_nobody_up(program, tmp_path):
     done = await ipyproc.run(*program("out", "a", "fork", "wait", tmp_path / "go", "out", "late"))
-    with pytest.warns(RuntimeWarning, match="has ended, but a process that it has left holds its output open") as told:
+    with pytest.warns(RuntimeWarning, match="has ended, but a process that it left behind holds its output open") as told:
         assert done.stdout == "a\n" and not done.log.ended
     assert told[0].filename == __file__
     (tmp_path / "go").touch()

@@ -333,9 +333,9 @@ class Rows:
         return itertools.chain.from_iterable(self._line(stream, offset) for stream in self._streams)
 
     def _line(self, stream: int, offset: int) -> Iterator[Piece]:
-        """The text of this stream's open line at this offset; of a long one, only its first and its last part.
+        """The text of this stream's open line at this offset.
 
-        If a long line was rewritten (by a carriage return), these are not joined: the last part is what is seen.
+        Of a long one: its first part, how many bytes are left out (unless a carriage return begins it anew), its last part.
         """
         start = self.log.offset_of(self.log.lines_before(offset, (stream,)), (stream,))
         size, is_anew = 0, False
