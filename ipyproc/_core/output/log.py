@@ -96,7 +96,7 @@ class Log(LogContents):
             self.close()
         self._wake()
 
-    def handed_over(self) -> tuple[int, dict[str, Any]]:
+    def hand_over(self) -> tuple[int, dict[str, Any]]:
         """Let another process write from now on: the file's descriptor, and the other arguments of a `LogWriter` there."""
         more = {"base": self._base, "index": str(self._index_path), "limit": self._limit}
         return self._fds[0], {"streams": sorted(self.open_streams), **more}
