@@ -101,7 +101,7 @@ class Log(LogContents):
         more = {"base": self._base, "index": str(self._index_path), "limit": self._limit}
         return self._fds[0], {"streams": sorted(self.open_streams), **more}
 
-    def take(self, packed: list[Any]) -> None:
+    def update(self, packed: list[Any]) -> None:
         """Learn the state that the writer in the other process reports; see `LogWriter.pack`."""
         self.unpack(packed)
         if self.ended:
