@@ -81,7 +81,7 @@ class LogPipe:
         """Close what is open; the program was not started."""
         _close(self._fds)
 
-    def take(self) -> None:
+    def read_available(self) -> None:
         """Read what is there now; the program has ended."""
         for _ in range(2):  # the buffer is as large as a pipe, so the second one finds nothing, or the end
             if self._fds:
@@ -89,7 +89,7 @@ class LogPipe:
 
     def finish(self) -> None:
         """Read what is there, and end the stream: nobody is left who could write."""
-        self.take()
+        self.read_available()
         if self._fds:
             self._end()
 
