@@ -121,7 +121,7 @@ class Family:
         """As `alive`, but by a table that may be a second old or more, as reading it costs much on a large machine."""
         return self._look(process_table.recent)
 
-    def _look(self, table: Callable[[], process_table.Rows]) -> set[psutil.Process]:
+    def _look(self, table: Callable[[], process_table.Table]) -> set[psutil.Process]:
         import psutil  # late: the import of ipyproc loads the standard library only
 
         if os.getpid() != self._owner:
