@@ -30,7 +30,7 @@ class JobLog:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
-        self._fd = storage.open_own(path, append=True)
+        self._fd = storage.open_user_file(path, append=True)
 
     def __repr__(self) -> str:
         return f"<JobLog in {self._path}>"

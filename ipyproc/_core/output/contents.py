@@ -44,22 +44,22 @@ class LogContents(LogWriter):
         append: bool = False,
         limit: int = LIMIT,
     ) -> None:
-        self._own = file is not None
+        self._is_user_file = file is not None
         base = 0
         most: int | None = None
         if file is None:
             fd, self.path = storage.create_file(".log")
             most = min(limit, max(storage.free_bytes() // 2, _LEAST))
         else:
-            fd, self.path = storage.open_own(file, append=append), Path(file).absolute()
+            fd, self.path = storage.open_user_file(file, append=append), Path(file).absolute()
             base = os.fstat(fd).st_size
         self._made = os.fstat(fd)
         super().__init__(streams, [fd], base=base, index=storage.new_path(".index"), limit=most)
-        self._kept = self._own
+        self._kept = self._is_user_file
         self._waiters: set[asyncio.Future[None]] = set()
         weakref.finalize(self, close_all, self._fds)
         self._remove_index = storage.remove_with(self, Path(self._index_path))
-        self._remove = storage.remove_with(self, *(() if self._own else (self.path,)))
+        self._remove = storage.remove_with(self, *(() if self._is_user_file else (self.path,)))
 
     @property
     def ended(self) -> bool:

@@ -135,7 +135,7 @@ class Log(LogContents):
         self.open_streams.clear()
         if not self._fds or not self.is_there():
             return
-        if self._kept and not self._own:
+        if self._kept and not self._is_user_file:
             storage.keep(self.path)
         close_all(self._fds)
 

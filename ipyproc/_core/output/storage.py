@@ -90,15 +90,15 @@ _kept_bytes = 0  # the sum of their sizes
 
 def directory() -> Path:
     """The private directory of this process, made at first use and removed at exit if no log in it was kept."""
-    return _own().path
+    return _current().path
 
 
 def locks() -> list[int]:
     """The descriptors that hold the locks; the directory is locked as long as any process has them open."""
-    return _own().locks
+    return _current().locks
 
 
-def _own() -> _Directory:
+def _current() -> _Directory:
     global _directory
     with _making:  # several threads may start the first program at once
         ours = os.getpid(), _user()  # after setuid(2), no file can be created in it
@@ -125,7 +125,7 @@ def new_path(suffix: str) -> Path:
     return directory() / (secrets.token_hex(8) + suffix)
 
 
-def open_own(path: str | os.PathLike[str], *, append: bool) -> int:
+def open_user_file(path: str | os.PathLike[str], *, append: bool) -> int:
     """Open a file of the user's for a log, and lock it.
 
     Raises:
