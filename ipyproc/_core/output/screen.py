@@ -235,7 +235,7 @@ class _Cursor:
         self.style = PLAIN
         self.saved: tuple[Row, int, Style] | None = None
         self.margin = 0  # the last row of the scroll region, counted from 1; 0: none is set
-        self.held = ""  # the start of a sequence
+        self.unfinished = ""  # the start of a sequence
         self.string = 0  # characters of the control string so far; 0: it is not in one
         self.is_image = False  # that string is one of sixels
         self.decoder = codecs.getincrementaldecoder(encoding)("replace")
@@ -274,7 +274,7 @@ class Screen:
                 cursor.string += data  # a control string goes on there
                 continue
             if isinstance(data, int):
-                cursor.column, cursor.held = max(LONGEST, cursor.column) + data, ""  # what follows is not kept
+                cursor.column, cursor.unfinished = max(LONGEST, cursor.column) + data, ""  # what follows is not kept
                 continue
             for start in range(0, len(data), _BIT):
                 yield from self._write(cursor, cursor.decoder.decode(data[start : start + _BIT]))
@@ -328,8 +328,8 @@ class Screen:
 
     def _write(self, cursor: _Cursor, text: str, *, final: bool = False) -> Turns[None]:
         """Write text, without control strings (titles, links, images), however long they are and wherever they are cut."""
-        if cursor.held:
-            text, cursor.held = cursor.held + text, ""
+        if cursor.unfinished:
+            text, cursor.unfinished = cursor.unfinished + text, ""
         at = 0
         while at < len(text):
             if cursor.string:
@@ -356,7 +356,7 @@ class Screen:
         if end or cursor.string > _LONGEST_STRING:
             self._end_string(cursor)
         elif text.endswith("\x1b"):
-            cursor.held = "\x1b"  # perhaps the first half of its end
+            cursor.unfinished = "\x1b"  # perhaps the first half of its end
             cursor.string -= 1
         return stop
 
@@ -377,7 +377,7 @@ class Screen:
             return
         unfinished = None if final else _UNFINISHED.search(text, max(0, len(text) - _LONGEST_UNFINISHED))
         end = unfinished.start() if unfinished else len(text)
-        cursor.held = text[end:]
+        cursor.unfinished = text[end:]
         for token in self.token.finditer(text, 0, end):
             if work >= _TURN:
                 work = 0
