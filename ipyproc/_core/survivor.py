@@ -41,7 +41,7 @@ class Survivor:
             return cls(member.pid, "a process", "has just ended, or is hidden from here")
 
 
-def is_held(member: psutil.Process) -> bool:
+def is_traced(member: psutil.Process) -> bool:
     """Whether a debugger has stopped it (ptrace): it acts on no signal but SIGKILL."""
     import psutil  # late: the import of ipyproc loads the standard library only
 

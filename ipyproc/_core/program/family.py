@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from .. import process_table
-from ..survivor import Survivor, is_held
+from ..survivor import Survivor, is_traced
 
 if TYPE_CHECKING:
     import psutil
@@ -210,7 +210,7 @@ class Family:
     def _send(self, member: psutil.Process, number: int) -> bool:
         import psutil  # late: the import of ipyproc loads the standard library only
 
-        if number == getattr(signal, "SIGKILL", None) and member.pid == self.pid and is_held(member):
+        if number == getattr(signal, "SIGKILL", None) and member.pid == self.pid and is_traced(member):
             # asyncio (3.12 and newer) would block the event loop until the debugger lets go of the dead process
             self.refused = BlockingIOError(errno.EBUSY, "a debugger holds it")
             return False
