@@ -93,7 +93,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         self.failed_command = failed_command
         self._encoding = encoding  # None: bytes
         self._errors = errors
-        self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
+        self._in_memory: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
         self._missing = ""  # what is missing of it, and why
 
     @classmethod
@@ -126,7 +126,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return {"text/plain": repr(self), **host.current().picture(self)}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_held": tuple(self.pieces()), "_missing": self._why_missing(BOTH), "log": None}
+        return {**vars(self), "_in_memory": tuple(self.pieces()), "_missing": self._why_missing(BOTH), "log": None}
 
     @property
     def name(self) -> str:
@@ -285,12 +285,12 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         """(stream, bytes) of the output, in order of arrival; 1 is standard output, 2 standard error."""
         if self.log:
             return self.log.pieces(streams=streams)
-        return ((stream, bytes(data)) for stream, data in self._held if stream in streams)
+        return ((stream, bytes(data)) for stream, data in self._in_memory if stream in streams)
 
     def release_log(self) -> None:
         """Move the output to memory, and remove its log."""
         if self.log:
-            self._held, self._missing = tuple(self.pieces()), self._why_missing(BOTH)
+            self._in_memory, self._missing = tuple(self.pieces()), self._why_missing(BOTH)
             self.log.discard()
             self.log = None
 

@@ -23,7 +23,7 @@ from .completed import CompletedProcess
 from .joblog import JobLog
 from .stage import VALUE_GRACE, Stage, finish
 
-HELD_BYTES = 2048
+IN_MEMORY_BYTES = 2048
 """A result with no more bytes of output than this has them in memory instead of a log, which itself takes more."""
 
 POLICIES = ("stop", "finish")
@@ -422,7 +422,7 @@ class _Pool:
         return result
 
     def _end(self, job: Job, result: CompletedProcess) -> None:
-        if result.log and result.log.ended and result.log.bytes <= HELD_BYTES:
+        if result.log and result.log.ended and result.log.bytes <= IN_MEMORY_BYTES:
             result.release_log()
         job.state, job.outcome = "failed" if result.failed else "done", result.full_outcome
         if result.failed:
