@@ -61,13 +61,13 @@ class _Reader:
             source = text[begin:to]
             stages.append(Stage(source.strip(), self._line(to - len(source.lstrip()))))
 
-        def end_pipeline(to: int, behind: int) -> int:
+        def end_pipeline(to: int, after: int) -> int:
             nonlocal begin, stages, expects_command
             end_stage(to)
             if len(stages) > 1:
-                self.found.append(Pipeline(stages, self._line(behind - 1)))
-            begin, stages, expects_command = behind, [], True
-            return behind
+                self.found.append(Pipeline(stages, self._line(after - 1)))
+            begin, stages, expects_command = after, [], True
+            return after
 
         while at < len(text):
             char = text[at]
@@ -83,7 +83,7 @@ class _Reader:
                         at = self.read(at, _COMPOUND[word], depth + 1)
                 expects_command = False
             elif char == "\n":
-                at = end_pipeline(at, self._behind_line(at))
+                at = end_pipeline(at, self._after_line(at))
             elif char.isspace():
                 at += 1
             elif char == "#" and (at == 0 or text[at - 1] in " \t\n;&|()"):
@@ -103,7 +103,7 @@ class _Reader:
                 at = end_pipeline(at, at + 1)
             elif char == "|":
                 end_stage(at)
-                begin = at = self._behind_pipe(at + (2 if text.startswith("|&", at) else 1))
+                begin = at = self._after_pipe(at + (2 if text.startswith("|&", at) else 1))
                 expects_command = True
             elif text.startswith("()", at):
                 at, expects_command = at + 2, True  # the body of a function follows
@@ -153,7 +153,7 @@ class _Reader:
         """Whether this `&` is part of `>&`, `<&` or `&>`."""
         return self._text.startswith("&>", at) or (at > 0 and self._text[at - 1] in "<>")
 
-    def _behind_line(self, at: int) -> int:
+    def _after_line(self, at: int) -> int:
         """The position after this line end and the here-documents that follow it."""
         at += 1
         for tabs, end in self._here:
@@ -165,12 +165,12 @@ class _Reader:
         self._here.clear()
         return at
 
-    def _behind_pipe(self, at: int) -> int:
+    def _after_pipe(self, at: int) -> int:
         """Where the next stage begins, which may be on another line."""
         text = self._text
         while at < len(text):
             if text[at] == "\n":
-                at = self._behind_line(at)
+                at = self._after_line(at)
             elif text[at] == "#":
                 at = self._find("\n", at)
             elif text[at].isspace():
