@@ -64,7 +64,7 @@ class Rows:
         self._settled: Log | None = None  # rows from `_settled_from` to the screen's first, once the cursor has moved
         self._settled_from = 0
         self._recent: deque[Row] = deque(maxlen=_NEAREST)  # those that were on the screen last
-        self._taking: Turns[None] | None = None  # what is being fed to the screen
+        self._feeding: Turns[None] | None = None  # what is being fed to the screen
         self._finished = False
 
     def __repr__(self) -> str:
@@ -104,9 +104,9 @@ class Rows:
         log = self.log
         self._look_ahead()
         while self._is_behind:
-            self._taking = self._taking or self._next_step()
-            if next(self._taking, True):  # it has come to its end
-                self._taking = None
+            self._feeding = self._feeding or self._next_step()
+            if next(self._feeding, True):  # it has come to its end
+                self._feeding = None
                 self._look_ahead()
             yield
         if log.ended and not self._is_behind and not self._finished:
@@ -229,7 +229,7 @@ class Rows:
 
     @property
     def _is_behind(self) -> bool:
-        return self._taking is not None or self._fed < self.log.bytes
+        return self._feeding is not None or self._fed < self.log.bytes
 
     def _look_ahead(self) -> None:
         """Go on elsewhere in the log if the cursor moves from here on, or too much is waiting."""
@@ -246,15 +246,15 @@ class Rows:
         if log.gap[0] <= self._fed < log.gap[1]:
             if not self._settled:
                 self._jump(log.gap[1])
-                assert self._taking
-                return self._taking
+                assert self._feeding
+                return self._feeding
             self._screen.rows.append(_dropped(log))
             self._fed = log.gap[1]
-        return self._take(
+        return self._feed(
             min(_STEP, log.bytes - self._fed, log.gap[0] - self._fed if self._fed < log.gap[0] else _STEP)
         )
 
-    def _take(self, size: int) -> Turns[None]:
+    def _feed(self, size: int) -> Turns[None]:
         """Feed the next `size` bytes of the log to the screen."""
         for _ in self._screen.feed_in_turns(self.log.pieces(self._fed, size, self._streams)):
             self._settle()
@@ -266,7 +266,7 @@ class Rows:
         """Go on with a new screen at this offset, which is in the row `first`."""
         self._screen, self._fed, self._first = Screen(), offset, first
         self._recent.clear()
-        self._taking = self._screen.feed_in_turns(self._begun(offset))
+        self._feeding = self._screen.feed_in_turns(self._begun(offset))
 
     def _settle(self) -> None:
         self._put_away(self._screen.settle())
@@ -275,7 +275,7 @@ class Rows:
         """Skip to near the end, with a new screen: it would take too much work to follow all cursor movement."""
         size = phrases.size_words(offset - self._fed)
         self._put_away([*self._screen.finish(), Row(0, f"… {size} more were written here than can be shown")])
-        self._screen, self._fed, self._taking = Screen(), offset, None
+        self._screen, self._fed, self._feeding = Screen(), offset, None
 
     def _put_away(self, gone: list[Row]) -> None:
         self._first += len(gone)
