@@ -57,12 +57,12 @@ def failed_command(note: bytes, script: str) -> FailedCommand | None:
         code, line, source, count, *rest = decode(note).split("\0")
         codes = [int(each) for each in rest[: int(count)]]
         command, _, *_ = rest[int(count) :]  # one that nothing follows was cut off
-        return _told(int(code), int(line), source, codes, command, script)
+        return _from_note(int(code), int(line), source, codes, command, script)
     except (ValueError, IndexError):  # bash did not write this
         return None
 
 
-def _told(code: int, line: int, source: str, codes: list[int], command: str, script: str) -> FailedCommand | None:
+def _from_note(code: int, line: int, source: str, codes: list[int], command: str, script: str) -> FailedCommand | None:
     """`codes`: the status of each stage of the pipe."""
     if not (0 < code < 256 and 0 < line < 1 << 31):
         return None

@@ -460,9 +460,9 @@ def ends(rows: Rows, cost: Callable[[Row], int], head: int, tail: int, lines: in
         last = (yield from _fitting(_backward(rows, start, total), cost, tail, lines // 2))[::-1]
         stop = total - len(last)
         count = f"{stop - start:,} lines" if stop - start != 1 else "1 line"
-        found += [_told(f"{count}, {phrases.size_words(rows.size(start, stop))} not shown", log), *last]
+        found += [_note(f"{count}, {phrases.size_words(rows.size(start, stop))} not shown", log), *last]
     elif any(row.left_out for row in found):
-        found.append(_told("not all of each line is shown", log))
+        found.append(_note("not all of each line is shown", log))
     if log.dropped:
         found.append(Row(0, f"... {phrases.size_words(log.dropped)} are not in the log: its limit, or a full disk"))
     return found
@@ -520,7 +520,7 @@ def fitting(rows: Iterator[Row], cost: Callable[[Row], int], size: int, lines: i
     return found
 
 
-def _told(what: str, log: Log) -> Row:
+def _note(what: str, log: Log) -> Row:
     if not log.is_there():
         return Row(0, f"... {what}; somebody has removed the log")
     log.keep()
