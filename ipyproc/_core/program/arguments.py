@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_ALWAYS_SO = ("capture_output", "close_fds", "restore_signals", "start_new_session")  # True is what we do anyway
+_ALWAYS_ON = ("capture_output", "close_fds", "restore_signals", "start_new_session")  # True is what we do anyway
 
 
 def refuse(keywords: Mapping[str, Any], known: Callable[..., Any], instead: Mapping[str, str]) -> None:
@@ -19,19 +19,19 @@ def refuse(keywords: Mapping[str, Any], known: Callable[..., Any], instead: Mapp
         return  # looking at signatures takes longer than all else here
     function, of_popen = known.__name__, inspect.signature(subprocess.Popen).parameters
     for name, value in keywords.items():
-        if name in _ALWAYS_SO:
+        if name in _ALWAYS_ON:
             if value:
                 continue
         elif name in of_popen and value == of_popen[name].default:
             continue  # the default, so it asks for nothing
         if name in instead:
             raise TypeError(f"{function}() takes no keyword {name!r}: {instead[name]}")
-        if name in of_popen or name in _ALWAYS_SO:
+        if name in of_popen or name in _ALWAYS_ON:
             raise ValueError(f"{function}() cannot honour {name}={value!r}; create_subprocess_exec() may take it")
         of_known = inspect.signature(known).parameters.values()
-        own = [each.name for each in of_known if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
-        near = difflib.get_close_matches(name, own, 1)
-        hint = f"; did you mean {near[0]}?" if near else f"; allowed are {', '.join(own)}"
+        allowed = [each.name for each in of_known if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+        near = difflib.get_close_matches(name, allowed, 1)
+        hint = f"; did you mean {near[0]}?" if near else f"; allowed are {', '.join(allowed)}"
         raise TypeError(f"{function}() takes no keyword {name!r}{hint}")
 
 
