@@ -47,10 +47,10 @@ class LogReader:
         if n >= 0:
             if n:
                 await self._fill()
-            return self._take(n)
+            return self._pop(n)
         parts: list[bytes] = []
         while await self._fill():
-            parts.append(self._take(_BLOCK))
+            parts.append(self._pop(_BLOCK))
         if parts and (why := self._log.missing(self._streams)):
             raise ValueError(why)
         return b"".join(parts)
@@ -60,7 +60,7 @@ class LogReader:
         parts: list[bytes] = []
         while await self._fill():
             newline = self._buffer.find(b"\n", self._used)
-            parts.append(self._take(newline + 1 - self._used if newline >= 0 else _BLOCK))
+            parts.append(self._pop(newline + 1 - self._used if newline >= 0 else _BLOCK))
             if newline >= 0:
                 break
         return b"".join(parts)
@@ -122,7 +122,7 @@ class LogReader:
                 self._position = self._log.bytes
         return self._used < len(self._buffer)
 
-    def _take(self, count: int) -> bytes:
+    def _pop(self, count: int) -> bytes:
         taken = self._buffer[self._used : self._used + count]
         self._used += len(taken)
         return taken
