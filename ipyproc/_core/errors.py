@@ -175,7 +175,7 @@ class ProcessNotStopped(ProcessError):
         ...         await process.stop()
         ...     except ipyproc.ProcessNotStopped as error:
         ...         for each in error.survivors:
-        ...             print(f"ask somebody who may to `kill {each.pid}`: it {each.why}")
+        ...             print(f"ask an administrator to `kill {each.pid}`: it {each.why}")
     """
 
     def __init__(self, survivors: Sequence[Survivor] = ()) -> None:

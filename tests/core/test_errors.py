@@ -181,7 +181,7 @@ async def one_process():
 async def test_killed_by_nobody_we_know(script):
     error = await failure("sh", "-c", script)
     assert error.returncode in (-9, 137)
-    little = "nobody stopped it from here, and it had little memory"
+    little = "nobody stopped it from here, and it used little memory"
     assert error.advice == (
         little if sys.platform == "linux" else "probably out of memory (nobody stopped it from here)"
     )

@@ -35,7 +35,7 @@ _OF_PYTHON = b"Traceback (most recent call last):\n"
 
 
 class CompletedProcess(subprocess.CompletedProcess[Any]):
-    r"""A program that has ended: `args`, `returncode`, `stdout`, `stderr` as of `subprocess.CompletedProcess`.
+    r"""A program that has ended: `args`, `returncode`, `stdout`, `stderr` as in `subprocess.CompletedProcess`.
 
     `stdout` and `stderr` are read from the log when you ask for them, as text (invalid bytes become U+FFFD) unless `run` was
     told otherwise; None for a stream that did not go to the log. Unlike in `subprocess`, line ends are as the program wrote

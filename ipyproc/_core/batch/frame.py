@@ -83,7 +83,7 @@ def _detected(text: str) -> str:
         return "jsonl" if rest.strip() and _is_json(first) else "json"
     for name, separator in _SEPARATORS.items():
         reader = csv.reader(io.StringIO(text[:_LONGEST_HEAD]), delimiter=separator)
-        with contextlib.suppress(csv.Error):  # a carriage return within a line, as of a progress bar
+        with contextlib.suppress(csv.Error):  # a carriage return within a line, as in a progress bar
             rows = list(itertools.islice(reader, 2))
             if rows and len(rows[0]) > 1 and len(rows[-1]) == len(rows[0]):
                 return name

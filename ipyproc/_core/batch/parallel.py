@@ -71,7 +71,7 @@ def parallel(
         progress: in a notebook, show how far it has come: a bar, what failed, the last line of what runs, and Stop all;
             where there is no page, a line a second.
         timeout: seconds, for each attempt.
-        on, retry_lost: as of `run`; a command that is lost more often than that is run again as one of its `retries`.
+        on, retry_lost: as for `run`; a command that is lost more often than that is run again as one of its `retries`.
         check: at the end, raise the error of the command that failed first.
 
     Returns:

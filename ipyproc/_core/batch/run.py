@@ -103,7 +103,7 @@ def run(
     arguments.refuse(popen, run, {"args": _ARGS, "executable": _EXECUTABLE})
     if PIPE in (stdin, stdout, stderr):
         if stdin == PIPE:
-            raise ValueError("stdin=PIPE: what to send is input=... alone; start() has a stdin that can be written to")
+            raise ValueError("stdin=PIPE: run() sends only input=...; start() gives a stdin that can be written to")
         stdout, stderr = (LOG if stream == PIPE else stream for stream in (stdout, stderr))
     stage = Stage.of(
         cmd,
@@ -141,12 +141,12 @@ async def start(
     on: Any = None,
     **popen: Any,
 ) -> Process:
-    """Start a program as `run` does, and go on: a `Process`, with asyncio's members and more.
+    """Start a program as `run` does, without waiting for its end. Gives a `Process`, with asyncio's members and more.
 
-    Arguments are those of `run` (there: what each of them is); streams may be PIPE too, for `process.stdin.write` and
-    `process.stdout.read` (a pipe that nobody reads blocks the program when it is full; LOG never does). There is no `check`
-    and no `timeout`: look at `returncode`, and use `asyncio.timeout`. The program ends with this process, however that
-    ends, where there is a supervisor (`process.launcher`). Cancelling it while it starts ends the program.
+    The arguments are described at `run`; streams may be PIPE too, for `process.stdin.write` and `process.stdout.read` (a
+    pipe that nobody reads blocks the program when it is full; LOG never does). There is no `check` and no `timeout`: look at
+    `returncode`, and use `asyncio.timeout`. Where there is a supervisor (`process.launcher`), the program ends with this
+    process, however this process ends. Cancelling it while it starts ends the program.
 
     Raises:
         OSError: it cannot be started; the message names the program or the directory.

@@ -216,7 +216,7 @@ class LogWriter:
         self._mark = mark
 
     def _open_index(self) -> int:
-        """Create the index. If somebody has removed its directory, the log goes on without, which readers notice."""
+        """Create the index. If somebody has removed its directory, the log goes on without one, which readers notice."""
         try:
             return open_new(self._index_path)
         except FileNotFoundError:

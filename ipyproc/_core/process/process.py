@@ -144,7 +144,7 @@ class Process(asyncio.subprocess.Process):
 
     @property
     def ended_at(self) -> float | None:
-        """When the program ended, in seconds as of `time.time()`; None while it runs."""
+        """When the program ended, as `time.time()` counts; None while it runs."""
         return time.time() - self.program.ended_ago if self.is_over else None
 
     def __await__(self) -> Generator[Any, None, int]:
@@ -262,7 +262,7 @@ class Process(asyncio.subprocess.Process):
             transport.disown()
         else:
             transport._closed = (
-                True  # else asyncio's `__del__` closes it, and takes its pipes from the parent's event loop
+                True  # or asyncio's `__del__` would close it, and remove its pipes from the parent's event loop
             )
 
     def check_loop(self) -> None:
@@ -312,7 +312,7 @@ class Process(asyncio.subprocess.Process):
         """
         _check_signal(signal)
         if self.is_over:
-            raise ProcessLookupError(f"{self!r}: it can get no signal any more")
+            raise ProcessLookupError(f"{self!r}: it can no longer get a signal")
         if family:
             if not self.family.send_signal(signal) and (refused := self.family.refused):
                 words = f"{phrases.signal_name(signal)} cannot be sent to {self!r}: {refused.strerror}"

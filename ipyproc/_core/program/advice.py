@@ -73,7 +73,7 @@ def advice(
             return f"{text!r:.200} was passed as it is: no shell has expanded it"
     if returncode in (-_KILLED, _OF_SHELL + _KILLED):
         if usage and usage.peak_bytes is None:
-            return "nobody stopped it from here, and it had little memory"
+            return "nobody stopped it from here, and it used little memory"
         peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage and usage.peak_bytes else ""
         return f"probably out of memory (nobody stopped it from here{peak})"
     if returncode in (-_BROKEN_PIPE, _OF_SHELL + _BROKEN_PIPE):

@@ -47,7 +47,7 @@ def seconds(name: str, value: Any) -> float | None:
         raise TypeError(f"{name}={value!r}: allowed is a number of seconds, or None")
     span = float(value)
     if not span >= 0:
-        raise ValueError(f"{name}={value!r}: allowed is a number of seconds from 0 on, or None")
+        raise ValueError(f"{name}={value!r}: allowed is a number of seconds, 0 or more, or None")
     return span
 
 
@@ -58,9 +58,9 @@ def count(name: str, value: Any, least: int) -> int:
         TypeError, ValueError: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name}={value!r}: allowed is a whole number from {least} on")
+        raise TypeError(f"{name}={value!r}: allowed is a whole number, {least} or more")
     if value < least:
-        raise ValueError(f"{name}={value!r}: allowed is a whole number from {least} on")
+        raise ValueError(f"{name}={value!r}: allowed is a whole number, {least} or more")
     return int(value)
 
 
@@ -72,7 +72,7 @@ def check_encoding(encoding: Any, errors: Any) -> None:
     """
     for name, value in (("encoding", encoding), ("errors", errors)):
         if not isinstance(value, str):
-            raise TypeError(f"{name}={value!r}: allowed is a name, as of bytes.decode()")
+            raise TypeError(f"{name}={value!r}: allowed is a name, as for bytes.decode()")
     try:
         "".encode(encoding)
         codecs.lookup_error(errors)

@@ -38,7 +38,7 @@ _FOR_A_SHELL = re.compile(r"[\s|&;<>()$`*?]")
 
 
 class Target(enum.Enum):
-    """Where a stream of a program goes to, or comes from; an `Fd` says so too."""
+    """Where a stream of a program goes to, or comes from, unless that is an `Fd`."""
 
     LOG = enum.auto()
     PIPE = enum.auto()
