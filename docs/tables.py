@@ -1,6 +1,6 @@
-"""The tables of the documentation that the code itself knows; `python docs/tables.py` writes them into the pages.
+"""The tables of the documentation that are made from the code; `python docs/tables.py` writes them into the pages.
 
-They stand in the pages, between two comments, so that they can be read without Sphinx as well; a test says when they are old.
+They are in the pages, between two comments, so that they can be read without Sphinx as well; a test fails when they are outdated.
 """
 
 from __future__ import annotations

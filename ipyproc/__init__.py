@@ -79,7 +79,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Launchers for other machines are loaded when they are asked for; some need packages of their own. `testing` too."""
+    """Load `testing` and the launchers for other machines on first use; some launchers need extra packages."""
     if name == "DaskLauncher":
         from ._remote.dask import DaskLauncher  # late: `ipyproc[dask]`
 
@@ -93,7 +93,7 @@ def __getattr__(name: str) -> Any:
 
         return SSHLauncher
     if name == "testing":
-        import ipyproc.testing  # late: nobody needs it but tests; `from . import` would ask this function
+        import ipyproc.testing  # late: only tests need it; `from . import` would call this function again
 
         return ipyproc.testing
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -113,7 +113,7 @@ def _notebook() -> _host.Host[Any, Any, Any] | None:
 
 
 for _error in (ProcessError, ProcessExitError, ProcessLost, ProcessNotStopped, ProcessStopped, ProcessTimeout):
-    _error.__module__ = __name__  # as users know them, in the traceback of a script
+    _error.__module__ = __name__  # the name that users know, in the traceback of a script too
 
 _host.use(_notebook)
 
@@ -126,7 +126,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take back all that loading added, and kill the programs that still run; called by `%unload_ext ipyproc`."""
+    """Undo what loading did, and kill the programs that still run; called by `%unload_ext ipyproc`."""
     from ._jupyter.magics import magics  # late: `import ipyproc` must not load Jupyter
 
     magics.unload(shell)

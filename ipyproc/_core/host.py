@@ -1,7 +1,7 @@
-"""Where this code runs, as far as showing and waiting go: a notebook, or a place without one.
+"""What the place where this code runs can do: show things, wait, be interrupted.
 
-`Host` is the place without one: nothing is shown, and nobody can interrupt. A notebook brings a subclass of it, and
-`use` says how it is found. Nothing else of `_core` knows of a screen.
+`Host` is the plain default: it shows nothing, and nobody can interrupt it. A notebook provides a subclass, and `use`
+says how to find it. It is the only place in `_core` that knows about showing things.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ResultT = TypeVar("ResultT")
 class Host(Generic[ProcessT, JobT, ResultT]):
     """A script, a server, a plain Python prompt.
 
-    It is generic, because it stands below what it shows: `Process`, `Job` and `CompletedProcess`.
+    It is generic because it must not import what it shows: `Process`, `Job` and `CompletedProcess`.
     """
 
     def show(self, process: ProcessT) -> None:
@@ -31,39 +31,39 @@ class Host(Generic[ProcessT, JobT, ResultT]):
         raise RuntimeError("view() shows a process in a cell, and this is no notebook")
 
     def picture(self, result: ResultT) -> dict[str, str]:
-        """A result as a MIME bundle, beside its text."""
+        """A result as a MIME bundle, to be shown in addition to its text; empty: the text alone."""
         return {}
 
     def progress(
         self, jobs: Sequence[JobT], halt: Callable[[int], None]
     ) -> contextlib.AbstractAsyncContextManager[Callable[[JobT], object]]:
-        """Show how far these jobs have come: `async with host.progress(jobs, halt) as changed`, then `changed(job)` each time.
+        """Show the progress of jobs: `async with host.progress(jobs, halt) as changed`, and `changed(job)` at each change.
 
-        `halt(rung)` stops them all, see `ladder`; it may be called in any thread.
+        `halt(rung)` stops them all, see `ladder`; it may be called from any thread.
         """
         return nothing_shown()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run work to its end inside the event loop that is running in this thread.
+        """Run a coroutine to its end although the event loop of this thread is already running.
 
         Raises:
-            RuntimeError: that loop cannot be used from inside.
+            RuntimeError: that loop cannot be run from inside itself.
         """
         work.close()
         raise RuntimeError("the event loop of this thread is running: write `await` instead of `.result()`")
 
     def interruptible(self, what: str, stop: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
-        """While the body is awaited, an interrupt calls `stop`; `what` says to a person what was interrupted."""
+        """While the body is awaited, an interrupt calls `stop`; `what` names, for people, what is interrupted."""
         return contextlib.nullcontext()
 
 
 def nothing_shown() -> contextlib.AbstractAsyncContextManager[Callable[[Any], object]]:
-    """The progress that nobody sees."""
+    """A `progress` that shows nothing."""
     return contextlib.nullcontext(lambda job: None)
 
 
 def use(find: Callable[[], Host[Any, Any, Any] | None]) -> None:
-    """Ask `find` for the host from now on; where it gives None, there is no notebook."""
+    """Ask `find` for the host from now on; if it gives None, the plain default is the host."""
     global _find
     _find = find
 

@@ -181,7 +181,7 @@ async def one_process():
 async def test_killed_by_nobody_we_know(script):
     error = await failure("sh", "-c", script)
     assert error.returncode in (-9, 137)
-    little = "nobody stopped it from here, and it had little memory"
+    little = "nobody stopped it from here, and it used little memory"
     assert error.advice == (
         little if sys.platform == "linux" else "probably out of memory (nobody stopped it from here)"
     )
@@ -231,12 +231,12 @@ async def test_status_126_of_a_shell(shell, tmp_path):
         (
             127,
             "a.sh: line 2: $'\\r': command not found",
-            "a script asks for a command with a carriage return behind it: its lines",
+            "a script asks for a command with a carriage return after it: its lines",
         ),
         (
             127,
             "a.sh: line 3: $'ls\\r': command not found",
-            "a script asks for ls with a carriage return behind it: its lines end",
+            "a script asks for ls with a carriage return after it: its lines end",
         ),
         (126, "env: ‘/etc/passwd’: Permission denied", "/etc/passwd is not executable"),
         (141, "", "what read its output ended first"),
@@ -250,7 +250,7 @@ def test_advice(code, stderr, words):
 async def test_a_word_for_a_shell_that_there_is_not(tmp_path):
     for word in ("*.csv", "~/nosuch", "$HOME/nosuch"):
         error = await failure("ls", word, cwd=tmp_path)
-        assert error.advice == f"{word!r} was passed as it is, for no shell has expanded it"
+        assert error.advice == f"{word!r} was passed as it is: no shell has expanded it"
     assert (await failure("ls", "nosuch", cwd=tmp_path)).advice == ""
     assert (await failure("grep", "a*", "nosuch", cwd=tmp_path)).advice == ""
 

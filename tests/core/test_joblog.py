@@ -117,7 +117,7 @@ async def test_the_log_of_other_commands(tmp_path):
 async def test_what_is_no_job_log_stays_as_it_is(tmp_path, content):
     path = tmp_path / "data"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="this is no job log; its line 1 is b"):
+    with pytest.raises(ValueError, match="this is not a job log; its line 1 is b"):
         await ipyproc.parallel([["true"]], resume=path)
     assert path.read_bytes() == content
 

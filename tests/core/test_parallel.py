@@ -326,10 +326,10 @@ def test_what_nobody_awaits_is_warned_of():
 @pytest.mark.parametrize(
     ("commands", "keywords", "error", "words"),
     [
-        ([["true"]], {"jobs": 0}, ValueError, "jobs=0: allowed is a whole number from 1 on"),
-        ([["true"]], {"jobs": "4"}, TypeError, "jobs='4': allowed is a whole number from 1 on"),
+        ([["true"]], {"jobs": 0}, ValueError, "jobs=0: allowed is a whole number, 1 or more"),
+        ([["true"]], {"jobs": "4"}, TypeError, "jobs='4': allowed is a whole number, 1 or more"),
         ([["true"]], {"jobs": True}, TypeError, "jobs=True"),
-        ([["true"]], {"retries": -1}, ValueError, "retries=-1: allowed is a whole number from 0 on"),
+        ([["true"]], {"retries": -1}, ValueError, "retries=-1: allowed is a whole number, 0 or more"),
         (
             [["true"]],
             {"on_failure": "finsh"},

@@ -76,9 +76,9 @@ def test_a_character_that_it_does_not_have_is_an_error_before_anything_starts(se
     kernel, _ = session
     for line in ("%%aproc\necho '😀'", "%%aproc cat\n😀"):
         error = kernel.run(line).error
-        assert error.startswith("UsageError: %%aproc: the body of the cell: '😀' is no character of "), error
+        assert error.startswith("UsageError: %%aproc: the body of the cell: '😀' is not a character of "), error
         assert error.endswith("a kernel that is started with LC_ALL=C.UTF-8 has all characters")
-    assert "is no text that a program can get: '😀' is no character of" in kernel.run("%aproc echo 😀").error
+    assert "is no text that a program can get: '😀' is not a character of" in kernel.run("%aproc echo 😀").error
     assert kernel.run("from ipyproc._core.output import storage; [*storage.directory().glob('*.sh')]").value == "[]"
 
 

@@ -188,12 +188,12 @@ def test_a_variable_without_all_of_the_output_is_an_error(fresh_kernel):
     fresh_kernel.run("%config AProcMagics.log_limit = 2_000_000")
     done = fresh_kernel.run("%aproc --out x {program} lines 1000000")
     assert re.search(
-        r"^ValueError: `.*`: [\d.]+ MB of the output are not there: its log has reached its limit; the rest is in ",
+        r"^ValueError: `.*`: [\d.]+ MB of the output are missing: its log has reached its limit; the rest is in ",
         done.error,
     )
     assert fresh_kernel.run("x.startswith('line 0\\n') and x.endswith('line 999999\\n')").value == "True"
     done = fresh_kernel.run("%aproc --plain --no-raise-error --out x {program} lines 1000000 exit 3")
-    assert done.status == "ok" and "MB of the output are not there: its log has reached its limit" in done.text()
+    assert done.status == "ok" and "MB of the output are missing: its log has reached its limit" in done.text()
     done = fresh_kernel.run("r = %aproc {program} lines 1000000\nr.stdout")
     assert "not there: its log has reached its limit" in done.error
 

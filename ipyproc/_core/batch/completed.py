@@ -35,24 +35,24 @@ _OF_PYTHON = b"Traceback (most recent call last):\n"
 
 
 class CompletedProcess(subprocess.CompletedProcess[Any]):
-    r"""A program that has ended: `args`, `returncode`, `stdout`, `stderr` as of `subprocess.CompletedProcess`.
+    r"""A program that has ended: `args`, `returncode`, `stdout`, `stderr` as in `subprocess.CompletedProcess`.
 
-    `stdout` and `stderr` are read from the log when they are asked for, as text (bytes that are none become U+FFFD) unless
-    `run` was told otherwise; None for a stream that did not go to the log. Unlike text of `subprocess`, line ends are as
-    the program wrote them. It can be pickled; the copy has the output in memory, and no log. Where not all of the output can
-    be had (its log has reached its limit, the disk was full, somebody has removed the file), they raise ValueError.
+    `stdout` and `stderr` are read from the log when you ask for them, as text (invalid bytes become U+FFFD) unless `run` was
+    told otherwise; None for a stream that did not go to the log. Unlike in `subprocess`, line ends are as the program wrote
+    them. If some of the output is missing (the log has reached its limit, the disk was full, somebody has removed the file),
+    they raise ValueError. A result can be pickled; the copy has the output in memory, and no log.
 
     Attributes:
         args: the program and its arguments, or the line for the shell.
-        name: what to call it, for people: the command, unless a name was given.
-        returncode: its status; negative: ended by that signal; None: it was not run, or lost, or could not be started.
+        name: its display name: the command, unless a name was given.
+        returncode: its exit status (`-N`: ended by signal N); None: it was not run, was lost, or could not be started.
         duration: seconds from start to end.
-        usage: CPU time and greatest memory, see `Usage`; None where they are not known.
-        log: the output on disk; None: there is none, or it is held in memory because it is small (see `parallel`).
-        failed_command: of a script for bash that has failed, the command that ended it: `where` ("line 4: `test -e x`") and
-            `code`; None: not known, or this was no script.
-        earlier: whether this is the result of an earlier run (see `parallel`), whose output is not here: `stdout` is None,
-            and what is made of it raises ValueError.
+        usage: CPU time and largest memory, see `Usage`; None where they are not known.
+        log: the output on disk; None: there is none, or the output is small and in memory (see `parallel`).
+        failed_command: for a bash script that failed, the command that ended it: `where` ("line 4: `test -e x`") and
+            `code`; None: not known, or not a script.
+        earlier: whether this is the result of an earlier run (see `parallel`), whose output is gone: `stdout` is None, and
+            `lines`, `json()` and the like raise ValueError.
 
     Example:
         >>> import ipyproc
@@ -87,18 +87,18 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         self.log = log
         self._streams = streams  # that went to the log
         self.earlier = earlier
-        self._cause = cause  # who stopped it, as the ladder tells
+        self._cause = cause  # what stopped it, see `StopLadder.cause`
         self._timeout = timeout
         self._failure = failure  # it was lost, could not be started, or could not be stopped
         self.failed_command = failed_command
         self._encoding = encoding  # None: bytes
         self._errors = errors
-        self._held: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
-        self._missing = ""  # why that is not all
+        self._in_memory: tuple[tuple[int, bytes], ...] = ()  # the output, where there is no log
+        self._missing = ""  # what is missing of it, and why
 
     @classmethod
     def of(cls, process: Process, encoding: str | None = ENCODING, errors: str = "replace") -> CompletedProcess:
-        """What is left of a process that has ended or was lost; or of one that cannot be stopped, up to now."""
+        """The result of a process that has ended or was lost; or of one that cannot be stopped, as far as it has come."""
         assert process.is_over or process.ladder.failure
         readers = ((STDOUT_FD, process.stdout), (STDERR_FD, process.stderr))
         return cls(
@@ -122,15 +122,15 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return f"<{type(self).__name__} ({self.name}) {self.outcome}{took}{', in an earlier run' * self.earlier}>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """What Jupyter shows of it: in a notebook the output too, the first and the last lines of it."""
+        """What Jupyter shows: in a notebook, also the first and the last lines of the output."""
         return {"text/plain": repr(self), **host.current().picture(self)}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_held": tuple(self.pieces()), "_missing": self._why_missing(BOTH), "log": None}
+        return {**vars(self), "_in_memory": tuple(self.pieces()), "_missing": self._why_missing(BOTH), "log": None}
 
     @property
     def name(self) -> str:
-        """What to call it, for people."""
+        """Its display name."""
         return self._name or phrases.command_line(self.args)
 
     @property
@@ -162,7 +162,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         """Standard output as one JSON value.
 
         Raises:
-            json.JSONDecodeError (a ValueError): it is none; the note says how it begins.
+            json.JSONDecodeError (a ValueError): it is not; a note says how the output begins.
         """
         text = self._text()
         try:
@@ -176,14 +176,14 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         """Standard output as a pandas DataFrame.
 
         Args:
-            format: "csv", "tsv", "json" (an array of objects) or "jsonl" (JSON lines: one object on each line); None:
-                as the output looks.
+            format: "csv", "tsv", "json" (an array of objects) or "jsonl" (JSON lines: one object on each line); None: it
+                is detected.
             keywords: those of `pandas.read_csv`, for csv and tsv: `df(sep=";")`, `df("csv", dtype=str)`.
 
         Raises:
             ImportError: pandas is not installed.
-            ValueError: it is not in that format, or it cannot be told in which.
-            TypeError: there is no such keyword, or JSON takes none.
+            ValueError: it is not in that format, or the format cannot be detected.
+            TypeError: there is no such keyword, or JSON takes no keywords.
         """
         return frame.frame(self._text(), format, **keywords)
 
@@ -210,7 +210,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     @property
     def full_outcome(self) -> str:
-        """`outcome`, and if it failed by itself: where in a script, and the last line of what it said of it."""
+        """`outcome`, and if it failed by itself, also where in a script, and the last line that it wrote about it."""
         if not self.failed or self.was_stopped:
             return self.outcome
         where = f" in {self.failed_command.where}" if self.failed_command else ""
@@ -220,12 +220,12 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     @property
     def failed(self) -> bool:
-        """Whether there is an `error()`: its status is not 0, or its time was up, or it did not run to its end."""
+        """Whether there is an `error()`: the status is not 0, its time was up, or it did not run to its end."""
         return self.returncode != 0 or self.timed_out or self.lives_on
 
     @property
     def was_stopped(self) -> bool:
-        """Whether somebody stopped it: a button, an interrupt, `Process.stop()`; a timeout is nobody."""
+        """Whether somebody stopped it: a button, an interrupt, `Process.stop()`; a timeout does not count."""
         return bool(self._cause) and not self.timed_out and not self.lives_on
 
     @property
@@ -235,7 +235,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
     @property
     def lives_on(self) -> bool:
-        """Whether something of it could not be stopped, and was still there when this result was made."""
+        """Whether the program or a part of its family could not be stopped, and still ran when this result was made."""
         return isinstance(self._failure, ProcessNotStopped)
 
     def check_returncode(self) -> None:
@@ -246,7 +246,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     def error(self) -> Exception | None:
         """The error that says how it ended, with the last lines of both streams; None if it succeeded.
 
-        Where those lines are not all, the log is kept on disk.
+        If there is more output than those lines, the log is kept on disk.
         """
         found: ProcessError
         if isinstance(self._failure, ProcessLost | ProcessNotStopped):
@@ -285,12 +285,12 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         """(stream, bytes) of the output, in order of arrival; 1 is standard output, 2 standard error."""
         if self.log:
             return self.log.pieces(streams=streams)
-        return ((stream, bytes(data)) for stream, data in self._held if stream in streams)
+        return ((stream, bytes(data)) for stream, data in self._in_memory if stream in streams)
 
     def release_log(self) -> None:
-        """Hold the output in memory, and give its log back."""
+        """Move the output to memory, and remove its log."""
         if self.log:
-            self._held, self._missing = tuple(self.pieces()), self._why_missing(BOTH)
+            self._in_memory, self._missing = tuple(self.pieces()), self._why_missing(BOTH)
             self.log.discard()
             self.log = None
 
@@ -298,7 +298,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return self.tail(LAST_LINES, stream).rstrip()[-_LONGEST:] if stream in self._streams else None
 
     def _last_words(self, stdout: str, stderr: str) -> str:
-        """What an error shows of them: the stream that says why it failed; or else both, unless standard error came last."""
+        """The lines that an error shows: of the stream that says why it failed, or else both, or stderr if it came last."""
         if not (stdout and stderr) or says_failure(stderr):
             return stderr or stdout
         if says_failure(stdout):
@@ -307,7 +307,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return stderr if both.endswith(stderr.rpartition("\n")[2]) else both
 
     def _open_lines(self) -> list[str]:
-        """The last line of each stream whose last line has no end, or is followed by why Python ended."""
+        """The last line of each stream where that has no line end, or only a Python traceback follows it."""
         found = []
         for stream in self._streams:
             pieces = self.pieces({stream})
@@ -318,13 +318,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return found
 
     def data(self, streams: Collection[int]) -> bytes:
-        """What the program wrote, all of it: else an error says why not, or a warning that more may come."""
+        """All that the program wrote. It raises ValueError if a part is missing, and warns if more may come."""
         if why := self._why_missing(streams):
             raise ValueError(f"{phrases.quoted(self.name)}: {why}")
         if self.log and not self.log.open_streams.isdisjoint(streams):
             warnings.warn(
-                f"{phrases.quoted(self.name)} has ended, but a process that it has left holds its output open: there may "
-                "come more than is there now",
+                f"{phrases.quoted(self.name)} has ended, but a process that it left behind holds its output open: more may "
+                "come",
                 RuntimeWarning,
                 stacklevel=4,
             )
@@ -334,7 +334,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         return self.log.missing(streams) if self.log else self._missing
 
     def _check_here(self) -> None:
-        """Raise ValueError where nothing would pass for an empty output."""
+        """Raise ValueError if the output is not here, so that it is not taken for an empty one."""
         if self.earlier:
             raise ValueError(f"{phrases.quoted(self.name)} succeeded in an earlier run, and its output is not here")
 
@@ -350,12 +350,12 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
 
 class CompletedPipeline(CompletedProcess):
-    """Programs that were joined by pipes: the output of the last, and how each ended.
+    """Programs that were joined by pipes: the output of the last one, and how each ended.
 
     Attributes:
         processes: all of them, from left to right.
         returncode: the rightmost that is not 0.
-        usage: CPU time of all; the greatest memory of any one.
+        usage: CPU time of all; the largest memory of any one.
 
     Example:
         >>> import ipyproc

@@ -1,4 +1,4 @@
-"""The output of a program as a pandas DataFrame. pandas is imported when one is asked for."""
+"""The output of a program as a pandas DataFrame. pandas is imported only for that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 _SEPARATORS = {"tsv": "\t", "csv": ","}
-_LONGEST_HEAD = 100_000  # characters, of which the format is told
+_LONGEST_HEAD = 100_000  # characters from which the format is detected
 
 
 def _csv(pandas: Any, text: str, **keywords: Any) -> Any:
@@ -43,14 +43,14 @@ FORMATS: dict[str, Callable[..., Any]] = {"csv": _csv, "tsv": _tsv, "json": _jso
 
 
 def frame(text: str, format: str | None = None, **keywords: Any) -> Any:
-    """A DataFrame of this text; `format`: one of `FORMATS`, or None: found out from how the text begins.
+    """A DataFrame of this text; `format`: one of `FORMATS`, or None to detect it from the beginning of the text.
 
     `keywords`: of `pandas.read_csv`; where there are any, None means csv.
 
     Raises:
         ImportError: pandas is not installed.
-        ValueError: the text is not in that format, or in none that is known; or there is no such format.
-        TypeError: there is no such keyword, or JSON takes none.
+        ValueError: the text is not in that format, its format cannot be detected, or there is no such format.
+        TypeError: there is no such keyword, or JSON takes no keywords.
     """
     if format is not None and format not in FORMATS:
         near = difflib.get_close_matches(str(format).lower(), FORMATS, 1, 0.4)
@@ -59,7 +59,7 @@ def frame(text: str, format: str | None = None, **keywords: Any) -> Any:
     if keywords and format not in (None, *_SEPARATORS):
         raise TypeError(f"{', '.join(keywords)}: keywords of pandas.read_csv are for csv and tsv, and not for {format}")
     try:
-        import pandas  # late: only who asks for a DataFrame needs it
+        import pandas  # late: only a DataFrame needs it
     except ImportError:
         raise ImportError("a DataFrame needs pandas, which is not installed (pip install pandas)") from None
     text = text.removeprefix("\ufeff")  # a byte order mark
@@ -72,18 +72,18 @@ def frame(text: str, format: str | None = None, **keywords: Any) -> Any:
     except TypeError as error:
         if keywords:
             raise
-        raise ValueError(f"this is no {chosen} of a table: {error}; the output {_beginning(text)}") from None
+        raise ValueError(f"this {chosen} is not a table: {error}; the output {_beginning(text)}") from None
 
 
 def _detected(text: str) -> str:
-    """How the text looks: JSON by its first line, a table by the first two rows, which have as many fields."""
+    """Detect the format: JSON by the first line, a table by its first two rows, which have the same number of fields."""
     text = text.lstrip()
     first, _, rest = text.partition("\n")
     if first.startswith(("[", "{")):
         return "jsonl" if rest.strip() and _is_json(first) else "json"
     for name, separator in _SEPARATORS.items():
         reader = csv.reader(io.StringIO(text[:_LONGEST_HEAD]), delimiter=separator)
-        with contextlib.suppress(csv.Error):  # a carriage return within a line, as of a progress bar
+        with contextlib.suppress(csv.Error):  # a carriage return within a line, as in a progress bar
             rows = list(itertools.islice(reader, 2))
             if rows and len(rows[0]) > 1 and len(rows[-1]) == len(rows[0]):
                 return name

@@ -1,7 +1,7 @@
-"""The job log of `parallel`: which commands have run and how they ended, as JSON lines in a file of the user's own.
+"""The job log of `parallel`: which commands have run and how they ended, as JSON lines in a file of the user's.
 
-Each attempt is one line, written with one write when it has ended: number and name of the command, `args`, `attempt`,
-`state` (done or failed), `exit` (null: nobody saw it), `start` and `end` (ISO 8601, UTC), `duration` in seconds.
+Each attempt is one line, which is written at once at its end: `number` and `name` of the command, `args`, `attempt`,
+`state` (done or failed), `exit` (null: not known), `start` and `end` (ISO 8601, UTC), `duration` in seconds.
 `pandas.read_json(path, lines=True)` reads it.
 """
 
@@ -30,7 +30,7 @@ class JobLog:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
-        self._fd = storage.open_own(path, append=True)
+        self._fd = storage.open_user_file(path, append=True)
 
     def __repr__(self) -> str:
         return f"<JobLog in {self._path}>"
@@ -46,10 +46,10 @@ class JobLog:
     def succeeded(self, commands: Sequence[tuple[str, ...] | str]) -> dict[int, float]:
         """The numbers of these commands that have succeeded by now, with their durations.
 
-        A last line that was cut, by a crash in the middle of its write, is removed.
+        A last line that a crash has cut off is removed from the file.
 
         Raises:
-            ValueError: this is no job log, or that of other commands.
+            ValueError: the file is not a job log, or it is that of other commands.
         """
         found = {}
         size = 0
@@ -78,7 +78,7 @@ class JobLog:
         start: float,
         duration: float,
     ) -> None:
-        """Note the end of one attempt; `start` in seconds of `time.time()`.
+        """Write a line about one attempt that has ended; `start` in seconds of `time.time()`, `duration` in seconds.
 
         Raises:
             OSError: it cannot be written.
@@ -103,7 +103,7 @@ class JobLog:
             record = json.loads(line)
             if isinstance(record, dict) and {"number", "args", "state", "duration"} <= record.keys():
                 return record
-        raise ValueError(f"resume={self._path!r}: this is no job log; its line {number} is {line[:60]!r}")
+        raise ValueError(f"resume={self._path!r}: this is not a job log; its line {number} is {line[:60]!r}")
 
     def _compare(self, record: dict[str, Any], commands: Sequence[tuple[str, ...] | str], line: int) -> None:
         number = record["number"]

@@ -23,8 +23,8 @@ from .completed import CompletedProcess
 from .joblog import JobLog
 from .stage import VALUE_GRACE, Stage, finish
 
-HELD_BYTES = 2048
-"""A result with no more output than this has it in memory, and no log: a log alone takes more than that."""
+IN_MEMORY_BYTES = 2048
+"""A result with no more bytes of output than this has them in memory instead of a log, which itself takes more."""
 
 POLICIES = ("stop", "finish")
 _MOST_NAMED = 10  # of the commands that failed, in an error
@@ -51,39 +51,39 @@ def parallel(
     retry_lost: int = 0,
     **others: Any,
 ) -> Parallel:
-    r"""Run many commands, so many at once: `results = await ipyproc.parallel([["gzip", path] for path in paths])`.
+    r"""Run many commands, several at once: `results = await ipyproc.parallel([["gzip", path] for path in paths])`.
 
-    Each is run as by `run`: session, empty input, log, and the keywords not told here. A result whose output is no more
-    than 2 KiB has it in memory; any other has a log on disk.
+    Each is run as by `run`, with a session of its own, empty input and a log; keywords not described here are those of
+    `run`. A result has output of up to 2 KiB in memory, and more of it in a log on disk.
 
     Args:
         commands: each is a list of words (or a string: the name of a program; with `shell=True` a line for the
-            shell), or a pair (name, command), for messages; or a dict, from names to commands. All are looked at before
+            shell), or a pair (name, command), for messages; or a dict, from names to commands. All are checked before
             the first is started.
-        jobs: how many run at once; None: one for each CPU that this process may use, or with `on` as many as run there: on
-            a Dask cluster all that have a slot, also when it grows.
+        jobs: how many run at once; None: one for each CPU that this process may use, or with `on` as many as can run
+            there: on a Dask cluster all that have a slot, also when it grows.
         on_failure: what a failure means for the others. "stop": no further command is started, those that run may
             finish. "finish": all are run.
         retries: how often a command that failed is run again; one that somebody stopped is not.
         resume: a file, the job log: one line of JSON for each attempt that has ended (see `joblog`). The next call with the
             same commands and file skips those that succeeded.
-        on_change: called with a `Job` whenever one starts, ends, or is skipped. It must be quick; an error of it stops all.
-        progress: in a notebook, show how far it has come: a bar, what failed, what runs with its last line, and Stop all;
-            where nobody looks on, a line a second.
+        on_change: called with a `Job` whenever one starts, ends, or is skipped. It must be quick; an error in it stops all.
+        progress: in a notebook, show how far it has come: a bar, what failed, the last line of what runs, and Stop all;
+            where there is no page, a line a second.
         timeout: seconds, for each attempt.
-        on, retry_lost: as of `run`; `retries` count what was lost more often too.
-        check: at the end, raise the error of the first command that failed (the first in time).
+        on, retry_lost: as for `run`; a command that is lost more often than that is run again as one of its `retries`.
+        check: at the end, raise the error of the command that failed first.
 
     Returns:
         A `Parallel`. Awaited, it gives a list of `CompletedProcess` in the order of the commands; one that was not run
         has the returncode None. `async for done in ipyproc.parallel(...)` gives each when it has ended, and keeps none.
-        Its `jobs` tell how far it has come, `stop()` ends it. Cancelling it, and leaving the `async for`, stops all
-        programs and waits for their ends.
+        Its `jobs` tell how far it has come, `stop()` ends it. Cancelling it, or leaving the `async for`, stops all
+        programs and waits for their end.
 
     Raises:
         ProcessExitError, ProcessTimeout, ProcessLost, OSError: of the first that failed; a note says what became of the
             others.
-        TypeError, ValueError, OSError: an argument is wrong, a program is not there, or the job log is that of other
+        TypeError, ValueError, OSError: an argument is wrong, a program was not found, or the job log is that of other
             commands; before anything starts.
 
     Example:
@@ -162,10 +162,10 @@ class Job:
         number: its place among the commands, from 0.
         state: "waiting", "running", "done", "failed", or "skipped" (it succeeded in an earlier run).
         attempts: how often it was started.
-        lost: how often it was lost, with the machine that it ran on or the way to it.
-        process: its `Process`, while it runs; `job.process.tail(1)` is what it wrote last.
-        outcome: how the last attempt ended, in words, and what a failed one wrote last to standard error; empty before.
-        result: when it has ended, if it is kept.
+        lost: how often it was lost, with the machine that it ran on or the connection.
+        process: its `Process`, while it runs; `job.process.tail(1)` is the last line that it wrote.
+        outcome: how the last attempt ended, in words, and the last line in which a failed one says why; empty before.
+        result: its result, when it has ended; None if results are not kept.
     """
 
     number: int
@@ -182,7 +182,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What to call it, for people."""
+        """Its display name."""
         return str(self.stage)
 
     @property
@@ -196,7 +196,7 @@ class Job:
 
 
 class Parallel(work.Work[list[CompletedProcess]]):
-    """Commands that run side by side. Await it, once; or iterate over it; or call `result()`.
+    """Commands that run side by side. Once only: await it, iterate over it with `async for`, or call `result()`.
 
     Attributes:
         jobs: all commands, in their order; see `Job`.
@@ -223,13 +223,13 @@ class Parallel(work.Work[list[CompletedProcess]]):
 
     async def __aiter__(self) -> AsyncIterator[CompletedProcess]:
         """The results as the commands end; those that succeeded in an earlier run come first."""
-        self.close()  # it cannot be awaited as well
+        self.close()  # it can no longer be awaited
         async with contextlib.aclosing(_as_completed(self._pool)) as results:
             async for result in results:
                 yield result
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Start no more commands, and stop those that run as `Process.stop` does; it returns when they have ended.
+        """Start no more commands, stop those that run as `Process.stop` does, and wait until they have ended.
 
         Args:
             grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
@@ -249,7 +249,7 @@ class Parallel(work.Work[list[CompletedProcess]]):
 
 
 class _Pool:
-    """Does the work: as many tasks as commands may run at once, each with one command after the other."""
+    """Does the work, in as many tasks as commands may run at once; each task runs one command after the other."""
 
     def __init__(
         self,
@@ -276,12 +276,12 @@ class _Pool:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: set[asyncio.Task[Process]] = set()
         self._is_stopping = False  # no further command is started
-        self._stop: Callable[[Process], None] | None = None  # what is done to each that runs
+        self._stop: Callable[[Process], None] | None = None  # what is done to each process that runs
         self._first_failure: CompletedProcess | None = None
-        self.left: list[Process] = []  # that have ended, and of whose family something has not
+        self.left: list[Process] = []  # that have ended, but not their whole family
 
     def halt(self, stop: Callable[[Process], None]) -> None:
-        """Start no more, and do this to each program that runs, or is just being started. From any thread."""
+        """Start no more, and call `stop` for each process that runs or is just being started. From any thread."""
         self._is_stopping, self._stop = True, stop
         for process in [job.process for job in self.jobs]:
             if process:
@@ -293,7 +293,7 @@ class _Pool:
         self.halt(lambda process: process.ladder.reach(rung, "kill" if rung == KILL else "stop"))
 
     def _start_no_more(self) -> None:
-        """What waits for its place on another machine has not begun."""
+        """Cancel also the starts that wait for a place on another machine: those programs have not begun."""
         self._is_stopping = True
         for starting in self._starting:
             starting.cancel()
@@ -304,7 +304,7 @@ class _Pool:
             await asyncio.wait(self._workers)
 
     async def work(self) -> None:
-        """Run them. Cancelling it stops those that run, and waits for their ends."""
+        """Run the commands. Cancelling it stops those that run, and waits for their end."""
         with (
             host.current().interruptible(f"{len(self.jobs)} commands", lambda: self.halt(_interrupt)),
             contextlib.ExitStack() as files,
@@ -321,7 +321,7 @@ class _Pool:
             self._check()
 
     def _look_at_programs(self) -> None:
-        """One command of each program: the look at the file system takes its time."""
+        """Check that the programs are there; only one command of each, because looking at the file system takes time."""
         one_of_each = {job.args[0]: job for job in reversed(self.jobs)}
         try:
             for job in one_of_each.values():
@@ -345,7 +345,7 @@ class _Pool:
                     worker.cancel()
                 with contextlib.suppress(asyncio.CancelledError):  # again: each program climbs one rung
                     await asyncio.wait(left)
-        # of all, or asyncio tells of the others
+        # retrieved from all, or asyncio would log the others
         errors = [worker.exception() for worker in self._workers if not worker.cancelled()]
         for error in filter(None, errors):
             raise error
@@ -366,7 +366,7 @@ class _Pool:
         return job.attempts - min(job.lost, job.stage.retry_lost) <= self._retries
 
     async def _start(self, job: Job) -> Process | None:
-        """None: it waited for its place on another machine, and no further command is started."""
+        """Start it; None: no further command is started, and it was still waiting for a place on another machine."""
         if not job.stage.on:
             return await job.stage.start()
         starting = asyncio.ensure_future(job.stage.start())
@@ -382,7 +382,7 @@ class _Pool:
             self._starting.discard(starting)
 
     async def _attempt(self, job: Job) -> CompletedProcess | None:
-        """Run it once, to its end; None: it was not started, for no more is."""
+        """Run it once, to its end; None: it was not started, because no further command is."""
         started = time.time()
         try:
             process = await self._start(job)
@@ -422,7 +422,7 @@ class _Pool:
         return result
 
     def _end(self, job: Job, result: CompletedProcess) -> None:
-        if result.log and result.log.ended and result.log.bytes <= HELD_BYTES:
+        if result.log and result.log.ended and result.log.bytes <= IN_MEMORY_BYTES:
             result.release_log()
         job.state, job.outcome = "failed" if result.failed else "done", result.full_outcome
         if result.failed:
@@ -443,7 +443,7 @@ class _Pool:
         self._show(job)
 
     def _check(self) -> None:
-        """Raise the error of the command that failed first; or of one that was not run, for somebody has stopped all."""
+        """Raise the error of the command that failed first; or of one that was not run because all were stopped."""
         if not self.jobs or not self.jobs[0].stage.check:
             return
         counts = Counter(job.state for job in self.jobs)
@@ -451,7 +451,7 @@ class _Pool:
         if (first := self._first_failure or left) and (error := first.error()):
             failed = [job for job in self.jobs if job.state == "failed"]
             error.add_note(f"Of {len(self.jobs)} commands {len(failed)} failed, {counts['waiting']} were not started.")
-            if len(failed) == 1 or self._stop:  # told already; or it is clear why
+            if len(failed) == 1 or self._stop:  # already said, or the reason is clear
                 raise error
             for job in failed[:_MOST_NAMED]:
                 error.add_note(f"{phrases.quoted(job.name)} {job.outcome}")
@@ -493,7 +493,7 @@ def _interrupt(process: Process) -> None:
 
 
 def _named(item: Any, *, shell: bool) -> tuple[str, Any]:
-    """A command and its name; in a pair of a name and a command, the second can be no word of the first."""
+    """The name and the command of an item: of a pair (name, command), unless that is a program and its argument."""
     if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
         name, cmd = item
         if shell or isinstance(cmd, list | tuple | Spec):
@@ -502,5 +502,5 @@ def _named(item: Any, *, shell: bool) -> tuple[str, Any]:
 
 
 def _cpus() -> int:
-    """How many this process may use."""
+    """How many CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -50,33 +50,33 @@ def run(
     The keywords are those of `subprocess.run`. What is different, and why:
 
     - `check=True` is the default: a failure that nobody looks at must not pass for success.
-    - Standard input is empty unless something is given: no program waits for a person who is not there.
-    - The output always goes to a log on disk, so that no amount of it fills the memory; `stdout` and `stderr` of the
-      result are read from it. It is text unless `text=False`; bad bytes become U+FFFD unless `errors="strict"`.
-    - A string is the name of a program, and never a line for a shell unless `shell=True` (/bin/sh): nothing in a file
+    - Standard input is empty unless you give some: no program waits for a person who is not there.
+    - The output always goes to a log on disk, so that it cannot fill the memory; `stdout` and `stderr` of the
+      result are read from it. It is text unless `text=False`; invalid bytes become U+FFFD unless `errors="strict"`.
+    - A string is the name of a program, and not a line for a shell unless `shell=True` (/bin/sh): nothing in a file
       name can become a command. Write `run("ls", "-l")` or `run(["ls", "-l"])`.
     - A timeout, like a cancellation, ends the whole family of the program: SIGTERM, and SIGKILL 5 seconds later.
-    - The program has a session of its own, so that no Ctrl-C and no interrupt for others reaches it.
+    - The program has a session of its own, so a Ctrl-C or an interrupt that is meant for something else does not reach it.
 
     Args:
         cmd: the program, a name that is looked up in PATH or a path; or it and its arguments as one list.
         args: its arguments, one word each: strings, bytes or paths.
         stdin: an open file or a descriptor; None: that of this process.
         input: what to write to standard input.
-        stdout, stderr: LOG, or DEVNULL, an open file, a descriptor, None (those of this process); `stderr=STDOUT`: to
-            where stdout goes. PIPE is taken for LOG.
-        capture_output: is there for `subprocess`: output goes to the log in any case.
+        stdout, stderr: LOG, or DEVNULL, an open file, a descriptor, None (those of this process); `stderr=STDOUT`:
+            wherever stdout goes. PIPE means LOG.
+        capture_output: accepted because `subprocess` has it; output goes to the log in any case.
         shell: `cmd` is a line for /bin/sh.
         cwd: the directory to start in.
         env: the whole environment.
         timeout: seconds.
         check: raise an error if the status is not 0.
-        text, encoding, errors: how `input` and output are text.
-        name: what to call it in messages and in the log of `logging`, instead of the command.
+        text, encoding, errors: how `input` and output are converted between text and bytes.
+        name: what to call it in messages and in `logging`, instead of the command.
         on: another machine to run it on: "ssh://me@box:22", a Host of ~/.ssh/config, "dask", the address of a Dask
-            scheduler, a Dask Client or cluster, a launcher, or a name in `ipyproc.launchers`. The log is here all the same.
-            `env` is added to the environment of that machine, `cwd` is a directory there, and no program joins it by a pipe.
-        retry_lost: how often it is run again when it was lost, with its machine or the way to it. It may have done its work.
+            scheduler, a Dask Client or cluster, a launcher, or a name in `ipyproc.launchers`. The log is on this machine.
+            `env` is added to the environment of that machine, `cwd` is a directory there, and no pipe can join it.
+        retry_lost: how often to run it again if it is lost, with its machine or the connection. It may have done its work.
         popen: other keywords of `subprocess.Popen`; those that cannot be honoured are an error.
 
     Returns:
@@ -103,7 +103,7 @@ def run(
     arguments.refuse(popen, run, {"args": _ARGS, "executable": _EXECUTABLE})
     if PIPE in (stdin, stdout, stderr):
         if stdin == PIPE:
-            raise ValueError("stdin=PIPE: what to send is input=... alone; start() has a stdin that can be written to")
+            raise ValueError("stdin=PIPE: run() sends only input=...; start() gives a stdin that can be written to")
         stdout, stderr = (LOG if stream == PIPE else stream for stream in (stdout, stderr))
     stage = Stage.of(
         cmd,
@@ -141,12 +141,12 @@ async def start(
     on: Any = None,
     **popen: Any,
 ) -> Process:
-    """Start a program as `run` does, and go on: a `Process`, with asyncio's members and more.
+    """Start a program as `run` does, without waiting for its end. Gives a `Process`, with asyncio's members and more.
 
-    Arguments are those of `run` (there: what each of them is); streams may be PIPE too, for `process.stdin.write` and
-    `process.stdout.read` (a pipe that nobody reads blocks the program when it is full; LOG never does). There is no `check`
-    and no `timeout`: look at `returncode`, and use `asyncio.timeout`. The program ends with this process, however that
-    ends, where there is a supervisor (`process.launcher`). Cancelling it while it starts ends the program.
+    The arguments are described at `run`; streams may be PIPE too, for `process.stdin.write` and `process.stdout.read` (a
+    pipe that nobody reads blocks the program when it is full; LOG never does). There is no `check` and no `timeout`: look at
+    `returncode`, and use `asyncio.timeout`. Where there is a supervisor (`process.launcher`), the program ends with this
+    process, however this process ends. Cancelling it while it starts ends the program.
 
     Raises:
         OSError: it cannot be started; the message names the program or the directory.
@@ -216,16 +216,16 @@ class Run(work.Work[CompletedProcess]):
         return f"<Run ({_line(self._stages)}) {how}>"
 
     def pipe(self, cmd: Word | Sequence[Word] | Run, *args: Word, **keywords: Any) -> Run:
-        """Join a program that reads what this one writes, by a pipe of the operating system: no data goes through Python.
+        """Add a program that reads what this one writes, through a pipe of the operating system: no data goes through Python.
 
-        The arguments are those of `run`, or a `Run` that was not started. The result is a `CompletedPipeline`: the output is
-        that of the last program, `returncode` the rightmost that is not 0, `processes` are all. The error that is raised is
-        that of the rightmost program that failed and has `check`; its notes say how the others failed. The shortest
+        The arguments are those of `run`, or a `Run` that was not started. The result is a `CompletedPipeline`, with the
+        output of the last program, the rightmost `returncode` that is not 0, and all `processes`. The error that is raised
+        is that of the rightmost program that failed and has `check`; its notes say how the others failed. The shortest
         `timeout` counts for all.
 
         Raises:
             ValueError: `stdin` or `input` was given for it, or `stdout` for the one before.
-            RuntimeError: one of them was awaited or waited for already.
+            RuntimeError: one of them was already awaited, or its `result()` called.
 
         Example:
             >>> import ipyproc
@@ -235,7 +235,7 @@ class Run(work.Work[CompletedProcess]):
         for each in (self, cmd):
             if isinstance(each, Run) and not each.is_untouched:
                 raise RuntimeError(f"{each!r}: it runs once; make another one")
-        self.close()  # also where an error follows, or Python would warn that nobody has awaited it
+        self.close()  # even if an error follows, or Python would warn that it was never awaited
         following = cmd if isinstance(cmd, Run) else run(cmd, *args, **keywords)
         following.close()
         if following is cmd and (args or keywords):
@@ -257,7 +257,7 @@ class Run(work.Work[CompletedProcess]):
 
 
 async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> CompletedProcess:
-    """The work of a `Run`; a function and no method, so that one that nobody awaits goes, and is warned of, at once."""
+    """The work of a `Run`. It is not a method, so that a `Run` that is never awaited is freed, with a warning, at once."""
     timeouts = [stage.timeout for stage in stages if stage.timeout is not None]
     task = asyncio.current_task()
 
@@ -265,7 +265,7 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
         for process in processes:
             process.ladder.climb(INTERRUPT, "interrupt")
         if task and len(processes) < len(stages):
-            task.cancel()  # it is just starting them
+            task.cancel()  # some are still being started
 
     with host.current().interruptible(_line(stages), interrupt):
         for stage in stages:

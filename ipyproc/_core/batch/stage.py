@@ -1,4 +1,4 @@
-"""A command that is run to its end, and how its result is made."""
+"""`Stage`: a command to be run to its end, and how its result is made."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ..program.spec import Fd, Spec, Word
 from .completed import CompletedProcess
 
 DRAIN_GRACE = 0.1
-"""Seconds for the rest of the output and of the family after the end of a program; a descendant may live longer."""
+"""Seconds to wait for the rest of the output and of the family after the end of a program; a descendant may live longer."""
 VALUE_GRACE = 1.0
-"""Seconds for the rest of the output where it is a value: `exec > >(tee log)` in a script is complete then, too."""
+"""Seconds to wait for the rest of output that is a value, so that it is complete after `exec > >(tee log)` too."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Stage:
-    """A command and how its result is made: one program of a `Run`, or of a `Parallel`."""
+    """A command and how its result is made: one program of a `Run` or a `Parallel`."""
 
     spec: Spec
     on: RemoteLauncher | None  # the other machine that it runs on
@@ -52,12 +52,12 @@ class Stage:
         retry_lost: int = 0,
         **keywords: Any,
     ) -> Stage:
-        """Check it; `keywords` are those of `Spec.of`."""
+        """Check the arguments, and make a `Stage` of them; `keywords` are those of `Spec.of`."""
         timeout = arguments.seconds("timeout", timeout)
-        text = text is None or text  # None is what subprocess.run has for "not given"
+        text = text is None or text  # subprocess.run says None for "not given"
         if not text and (encoding or errors):
             raise ValueError(f"text=False: encoding={encoding!r} and errors={errors!r} are for text")
-        of_input = errors or "strict"  # what nobody can read is no harm in a log, and much in an input
+        of_input = errors or "strict"  # bad characters do no harm in a log, but much in an input
         encoding, errors = encoding or ENCODING, errors or "replace"
         arguments.check_encoding(encoding, errors)
         retry_lost = arguments.count("retry_lost", retry_lost, 0)
@@ -70,7 +70,7 @@ class Stage:
         return str(self.spec)
 
     def look_up(self) -> None:
-        """Look whether it can be started; what can be on another machine, that alone knows.
+        """Check that it can be started. Whether it can on another machine is known only there.
 
         Raises:
             OSError: there is no such directory or program, or it is not executable.
@@ -79,7 +79,7 @@ class Stage:
             launch.look_up(self.spec)
 
     async def start(self, *, stdin: int | None = None, stdout: int | None = None) -> Process:
-        """Start it; `stdin`, `stdout`: descriptors of pipes, instead of its own. Raises as `process.start` does."""
+        """Start it; `stdin`, `stdout`: descriptors of pipes, instead of those in the spec. Raises as `process.start`."""
         spec = self.spec
         if stdin is not None:
             spec = replace(spec, stdin=Fd(stdin))
@@ -92,17 +92,17 @@ class Stage:
         return CompletedProcess.of(process, self.encoding, self.errors)
 
     def error_of(self, done: CompletedProcess) -> Exception | None:
-        """Its error, if there is one that matters here."""
+        """The error of this result, unless there is none, or `check` is off and it only says that the program failed."""
         error = done.error()
         return error if self.check or not isinstance(error, ProcessExitError) else None
 
 
 async def finish(process: Process, seconds: float | None = None, *, grace: float = DRAIN_GRACE) -> None:
-    """Wait for the end, however it is, and a moment for what is left; after so many seconds, stop it.
+    """Wait until the program ends or is lost, and then briefly for the rest of its output and its family.
 
-    It may not have ended then: see `ladder.failure`.
+    If it cannot be stopped, it returns all the same, see `ladder.failure`.
 
-    `grace`: seconds of that moment for the output.
+    `seconds`: time after which it is stopped; None: no limit. `grace`: seconds to wait for the rest of the output.
     """
     with process.ladder.limit(seconds), contextlib.suppress(ProcessLost, ProcessNotStopped):
         await process.ladder.finished()

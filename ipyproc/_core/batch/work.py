@@ -1,4 +1,4 @@
-"""Waiting for work from plain code, where there is no `await`."""
+"""`Work`: a coroutine whose result plain code can wait for, without `await`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ T = TypeVar("T")
 
 
 class Work(Coroutine[Any, Any, T]):
-    """A coroutine with a second way to be waited for: `await` it, or, in plain code, call `result()`; once in all."""
+    """A coroutine that runs once: `await` it, or call `result()` where there is no `await`."""
 
     def __init__(self, work: Coroutine[Any, Any, T], name: str) -> None:
         self._work = work
-        # Python warns of what was never awaited, by this name
+        # the name in Python's warning that it was never awaited
         self._work.__qualname__ = name  # type: ignore[attr-defined]
 
     @property
     def is_untouched(self) -> bool:
-        """Whether nobody has begun to await it."""
+        """Whether it has not been started."""
         return inspect.getcoroutinestate(self._work) == inspect.CORO_CREATED
 
     def __await__(self) -> Any:
@@ -45,36 +45,36 @@ class Work(Coroutine[Any, Any, T]):
     def result(self) -> T:
         """Wait for it where there is no `await`: in a plain function, a script, a thread, a cell.
 
-        Outside a notebook it has an event loop of its own, and what programs leave running is stopped at the end.
+        Outside a notebook, it gets an event loop of its own, and what programs have left running is stopped at its end.
 
         Raises:
-            RuntimeError: it was awaited or waited for already; or an event loop is running in this thread, and this is no
-                notebook: use `await`.
+            RuntimeError: it was already awaited, or `result()` called; or an event loop is running in this thread, and
+                this is not a notebook: use `await`.
         """
         if not self.is_untouched:
             raise RuntimeError(f"{self!r}: it runs once; make another one")
         try:
             return wait(self, self._clean_up)
         except ProcessError as error:
-            raise error.with_traceback(None) from None  # where asyncio was when a program failed helps nobody
+            raise error.with_traceback(None) from None  # asyncio's frames are of no help to anybody
 
     async def _clean_up(self) -> None:
-        """What is to be done before its own event loop ends."""
+        """What is done before its own event loop is closed."""
 
 
 def wait(work: Coroutine[Any, Any, T], clean_up: Callable[[], Coroutine[Any, Any, None]]) -> T:
-    """Run it to its end on the loop of this thread that is running; else on a loop of its own, and there `clean_up` too.
+    """Run it to its end on this thread's running loop; or, if there is none, on a new loop, with `clean_up` at the end.
 
     Raises:
-        RuntimeError: the loop that is running cannot be used from inside.
+        RuntimeError: the running loop cannot be run from inside itself.
     """
     is_running = False
-    with contextlib.suppress(RuntimeError):  # and not `except`: an error of the work would tell of that one as well
+    with contextlib.suppress(RuntimeError):  # not in an `except`: errors of the work would show this one too
         asyncio.get_running_loop()
         is_running = True
     if is_running:
         return host.current().wait(work)
-    # not asyncio.run: that would leave the main thread without the loop that others have set for it
+    # not asyncio.run: it would leave the main thread without the event loop that was set for it
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         try:
             return runner.run(work)

@@ -148,7 +148,7 @@ class HeldProgram:
             messages.append(Lost("its shim was killed, and the program with it"))
         states = [message.state for message in messages if isinstance(message, Logged)]
         if states and self._log:
-            self._log.take(list(states[-1]))
+            self._log.update(list(states[-1]))
         if any(isinstance(message, Gone) for message in messages):
             self.release()
         elif any(isinstance(message, Lost) for message in messages):

@@ -43,7 +43,7 @@ async def start(spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | Non
         stdio, fds, pipes = _streams((spec.stdin, spec.stdout, spec.stderr), theirs, ours_if_it_fails)
         written = None
         if log:
-            fd, more = log.handed_over()
+            fd, more = log.hand_over()
             written = LogFile(len(fds), more["streams"], more["base"], more["index"], more["limit"])
             fds.append(fd)
         here = None

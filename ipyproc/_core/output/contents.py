@@ -1,4 +1,4 @@
-"""What lies on disk of a log, and how it is read: bytes, text and lines of both streams or of one, at any place."""
+"""The files of a log, and how they are read: bytes, text and lines of both streams or of one, from any offset on."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ BOTH = frozenset((STDOUT_FD, STDERR_FD))
 LIMIT = 4 * 10**9
 """Bytes on disk of one log."""
 
-_LEAST = 1 << 20  # bytes of a limit; on a disk that is full now, there may be room later
+_LEAST = 1 << 20  # bytes; no limit is lower, as a disk that is full now may have room later
 _BLOCK = 1 << 16  # bytes that are read at a time
 _MOST_TAIL = 1 << 20  # bytes looked at for the last lines
-_TURNS_OF_TAIL = 6  # and one more for each two lines
+_TURNS_OF_TAIL = 6  # pieces of work, and one more for every two lines
 
 _offset = operator.attrgetter("offset")
 _bytes = functools.partial(operator.methodcaller, "bytes")
@@ -34,7 +34,7 @@ _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class LogContents(LogWriter):
-    """The files of a log, and all that can be read of them while they grow and afterwards; see `log.Log`."""
+    """Reads the files of a log, while they grow and afterwards; see `log.Log`."""
 
     def __init__(
         self,
@@ -44,22 +44,22 @@ class LogContents(LogWriter):
         append: bool = False,
         limit: int = LIMIT,
     ) -> None:
-        self._own = file is not None
+        self._is_user_file = file is not None
         base = 0
         most: int | None = None
         if file is None:
             fd, self.path = storage.create_file(".log")
             most = min(limit, max(storage.free_bytes() // 2, _LEAST))
         else:
-            fd, self.path = storage.open_own(file, append=append), Path(file).absolute()
+            fd, self.path = storage.open_user_file(file, append=append), Path(file).absolute()
             base = os.fstat(fd).st_size
         self._made = os.fstat(fd)
         super().__init__(streams, [fd], base=base, index=storage.new_path(".index"), limit=most)
-        self._kept = self._own
+        self._kept = self._is_user_file
         self._waiters: set[asyncio.Future[None]] = set()
         weakref.finalize(self, close_all, self._fds)
         self._remove_index = storage.remove_with(self, Path(self._index_path))
-        self._remove = storage.remove_with(self, *(() if self._own else (self.path,)))
+        self._remove = storage.remove_with(self, *(() if self._is_user_file else (self.path,)))
 
     @property
     def ended(self) -> bool:
@@ -72,7 +72,7 @@ class LogContents(LogWriter):
         return sum(self.lines_of.values())
 
     def keep(self) -> None:
-        """Keep the file when this object goes: a view has told the user where it is."""
+        """Do not remove the file together with this object: a view has told the user where it is."""
         if not self._kept:
             self._kept = True
             self._remove.detach()
@@ -84,21 +84,21 @@ class LogContents(LogWriter):
         return sum(self.bytes_of[stream] for stream in streams)
 
     def size_between(self, start: int, stop: int, streams: Collection[int]) -> int:
-        """How many bytes of these streams there are between these offsets; what was dropped counts."""
+        """How many bytes of these streams there are between these offsets, with those that were dropped."""
         return self._size_before(stop, streams) - self._size_before(start, streams) if start < stop else 0
 
     def missing(self, streams: Collection[int] = BOTH) -> str:
-        """Why not all can be read that these streams have written up to now; empty: it can. A sentence."""
+        """A sentence that says what cannot be read of the output of these streams up to now, and why; empty: all can."""
         path = screen.inert_line(str(self.path))
         gone = sum(self.lost_of[stream] for stream in streams) + self.size_between(*self.gap, streams)
         if gone:
             self.keep()
             why = self.failure or "its log has reached its limit"
-            return f"{phrases.size_words(gone)} of the output are not there: {why}; the rest is in {path}"
+            return f"{phrases.size_words(gone)} of the output are missing: {why}; the rest is in {path}"
         return self.removed(streams)
 
     def removed(self, streams: Collection[int] = BOTH) -> str:
-        """What somebody has removed, of all that was written; empty: nothing. A sentence."""
+        """A sentence that says what somebody has removed of all that was written; empty: nothing."""
         path = screen.inert_line(str(self.path))
         if not self.size(streams):
             return ""
@@ -106,11 +106,9 @@ class LogContents(LogWriter):
             try:
                 size = os.fstat(self._open(files)).st_size - self._base
             except FileNotFoundError:
-                return f"the output is not there any more: somebody has removed its log, {path}"
+                return f"the output is gone: somebody has removed its log, {path}"
         if size < self.bytes:
-            return (
-                f"{phrases.size_words(self.bytes - size)} of the output are not there: somebody has cut its log, {path}"
-            )
+            return f"{phrases.size_words(self.bytes - size)} of the output are missing: somebody has truncated its log, {path}"
         with self.index() as index:
             if not index.is_whole and BOTH.difference(streams):
                 return f"standard output and error cannot be told apart: somebody has removed the index of their log, {path}"
@@ -119,14 +117,14 @@ class LogContents(LogWriter):
     # --- reading -------------------------------------------------------------------------------------------------
 
     def read(self, start: int = 0, size: int | None = None, stream: int | None = None) -> bytes:
-        """The bytes from offset `start` on, up to the end or `size` of both streams as they arrived; or one stream of them.
+        """The bytes from offset `start` on, in order of arrival. What was dropped from the log is left out.
 
-        A negative start counts from the end. All of it is held in memory. What was dropped is left out; see `data`.
+        They are held in memory.
 
         Args:
-            start: bytes.
-            size: bytes; None: up to the end of what is there now.
-            stream: 1 (standard output) or 2 (standard error); None: both.
+            start: an offset in bytes, which counts both streams; negative: from the end.
+            size: how many bytes to look at, of both streams; None: up to the end of what is there now.
+            stream: give only the bytes of 1 (standard output) or 2 (standard error); None: of both.
 
         Raises:
             ValueError: somebody has removed the file or a part of it.
@@ -137,13 +135,13 @@ class LogContents(LogWriter):
         return self.joined(start, size, streams)
 
     def joined(self, start: int = 0, size: int | None = None, streams: Collection[int] = BOTH) -> bytes:
-        """`pieces` in one: what there is, complete or not."""
+        """`pieces` joined: what there is, complete or not."""
         return b"".join(data for _, data in self.pieces(start, size, streams))
 
     def tail(self, lines: int = 10, stream: int | None = None) -> str:
         r"""The last lines, as a terminal would leave them, joined by `\n`; of both streams, or of one.
 
-        They are fewer where their bytes are more than a mebibyte, or where most of it is rewritten again and again.
+        They are fewer than `lines` if they are longer than a mebibyte together, or were rewritten very often.
         """
         streams = BOTH if stream is None else {stream}
         window = 1024
@@ -159,14 +157,14 @@ class LogContents(LogWriter):
         return "\n".join(row.plain for row in found[max(0, len(found) - lines) :])
 
     def last_bytes(self, size: int, stream: int) -> bytes:
-        """The last bytes of one stream, so many of them at most."""
+        """The last bytes of one stream, at most `size`."""
         return self.joined(self._start_of_last(size, {stream}), streams={stream})[-size:]
 
     def data(self, streams: Collection[int] = BOTH) -> bytes:
         """All bytes of these streams that were written up to now.
 
         Raises:
-            ValueError: not all of them can be read, and why.
+            ValueError: not all of them can be read; the message says why.
         """
         if why := self.missing(streams):
             raise ValueError(why)
@@ -176,21 +174,21 @@ class LogContents(LogWriter):
         """All of one stream that was written up to now, as a terminal would leave it; see `value`.
 
         Raises:
-            ValueError: not all of it can be read, and why.
+            ValueError: not all of it can be read; the message says why.
         """
         return value.text(self.data({stream}))
 
     def pieces(
         self, start: int = 0, size: int | None = None, streams: Collection[int] = BOTH
     ) -> Iterator[tuple[int, bytes]]:
-        """The bytes told apart: pairs of stream (1 or 2) and at most 64 KiB; only of these streams. No size: to the end."""
+        """Pairs of stream (1 or 2) and bytes, at most 64 KiB each; only of these streams. No size: up to the end."""
         for _, stream, data in self.spans(start, size, streams):
             yield stream, data
 
     def spans(
         self, start: int = 0, size: int | None = None, streams: Collection[int] = BOTH
     ) -> Iterator[tuple[int, int, bytes]]:
-        """The same with the offset of each piece: (offset, stream, bytes). What was dropped is not among them."""
+        """The same with the offset of each piece: (offset, stream, bytes). What was dropped is left out."""
         if start < 0:
             start = max(0, self.bytes + start)
         stop = self.bytes if size is None else min(self.bytes, start + size)
@@ -216,16 +214,16 @@ class LogContents(LogWriter):
                             start = min(end, start + gap)
                             continue
                     if not data:
-                        return  # somebody has cut the file
+                        return  # somebody has truncated the file
                     yield start, stream, data
                     start += len(data)
 
     def _may_have_gap(self, fd: int) -> bool:
-        """Whether the writer may just have made one: elsewhere a hole is how some file systems write zeros."""
+        """Whether the writer may have dropped a part of the file: if not, a hole is how the file system stores zeros."""
         return self._limit is not None and os.fstat(fd).st_size - self._base > self._limit
 
     def _open(self, files: contextlib.ExitStack) -> int:
-        """A descriptor of the file, of the reader's own: the log may end meanwhile. Raises FileNotFoundError."""
+        """A descriptor of the file for this reader alone: the log may end meanwhile. Raises FileNotFoundError."""
         fd = os.dup(self._fds[0]) if self._fds and _HAS_PREAD else os.open(self.path, _READ)
         files.callback(os.close, fd)
         if not os.path.samestat(self._made, os.fstat(fd)):
@@ -237,7 +235,7 @@ class LogContents(LogWriter):
         return stream in self.open_streams
 
     async def changed(self, seen: int, streams: Collection[int] = BOTH) -> None:
-        """Wait until there is more than the `seen` bytes, or the log (or these streams of it) has ended."""
+        """Wait until there are more than `seen` bytes, or these streams have ended."""
         while self.bytes <= seen and not self.open_streams.isdisjoint(streams):
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.add(waiter)
@@ -252,7 +250,7 @@ class LogContents(LogWriter):
             await self.changed(self.bytes)
 
     def is_there(self) -> bool:
-        """Whether the file is found by its name."""
+        """Whether the file is still found under its name."""
         with contextlib.suppress(OSError):
             return os.path.samestat(self._made, os.stat(self.path))
         return False
@@ -270,7 +268,7 @@ class LogContents(LogWriter):
         return count + sum(data.count(b"\n") for _, data in self.pieces(mark.offset, offset - mark.offset, streams))
 
     def offset_of(self, line: int, streams: Collection[int] = BOTH) -> int:
-        """The offset behind the end of this many lines of these streams: where line `line`, counted from 0, goes on."""
+        """The offset after the end of this many lines of these streams: where line `line`, counted from 0, begins."""
         if line <= 0:
             return 0
         mark = self.last_mark(line - 1, lambda mark: mark.lines(streams))
@@ -285,7 +283,7 @@ class LogContents(LogWriter):
         return self.bytes
 
     def _start_of_last(self, size: int, streams: Collection[int]) -> int:
-        """The offset of the last bytes of these streams, so many of them, however much of the other is between."""
+        """The offset at which the last `size` bytes of these streams begin, however much of the other is between."""
         stop = self.bytes
         with self.index() as index:
             for number in reversed(range(len(index))):
@@ -302,16 +300,16 @@ class LogContents(LogWriter):
         return mark.bytes(streams) + (mark.stream in streams) * (offset - mark.offset)
 
     def _runs_between(self, start: int, stop: int, streams: Collection[int]) -> Iterator[tuple[int, int]]:
-        """(stream, end offset) of each stretch of one stream that has a part in start..stop; read as far as needed.
+        """(stream, end offset) of each run of bytes of one stream within start..stop; the index is read as far as needed.
 
-        Stretches of other streams than these are leapt over, as if they were one.
+        Consecutive runs of other streams are passed over as one.
         """
         with self.index() as index:
             number = max(0, bisect_right(index, start, key=_offset) - 1)
             mark = index[number]
             while True:
                 number += 1
-                if mark.stream not in streams:  # up to the last record before which there is no more of these
+                if mark.stream not in streams:  # on to the last record before any more of these streams
                     number = max(number, bisect_right(index, mark.bytes(streams), number, key=_bytes(streams)) - 1)
                 if number >= len(index) or (following := index[number]).offset >= stop:
                     break
@@ -328,7 +326,7 @@ def _read_at(fd: int, length: int, offset: int) -> bytes:
 
 
 def _up_to_hole(fd: int, data: bytes, offset: int) -> tuple[bytes, int]:
-    """What of the data is no hole in the file; or nothing, and the size of the hole that it begins with."""
+    """The data up to the first hole in the file, and 0; or nothing, and the size of the hole that it begins with."""
     if sys.platform != "linux":
         return data, 0
     hole = os.lseek(fd, offset, os.SEEK_HOLE) - offset  # the end of the file counts as one
@@ -337,11 +335,11 @@ def _up_to_hole(fd: int, data: bytes, offset: int) -> tuple[bytes, int]:
     try:
         return b"", os.lseek(fd, offset, os.SEEK_DATA) - offset
     except OSError:
-        return b"", 0  # there is nothing behind it
+        return b"", 0  # there is nothing after it
 
 
 def _end_of_line(data: bytes, number: int) -> int:
-    """The offset behind the `number`-th line end, which is there."""
+    """The offset after the `number`-th line end; there are that many."""
     start, stop = 0, len(data)
     while stop - start > 256:
         middle = (start + stop) // 2

@@ -1,14 +1,15 @@
-"""The output of one process on disk: complete, byte-exact, both streams told apart.
+"""The output of one process on disk: complete, byte for byte, with the two streams told apart.
 
-A log is one file that holds what the program wrote, in the order in which it arrived, and beside it (only when there is
-much of it, or both streams) an index: at which offset another stream goes on, and how many lines end before it.
-So line N is found at once, and nothing is kept in memory but a few numbers; whoever reads says how much.
+A log is one file that holds what the program wrote, in the order in which it arrived. If there is much output, or both
+streams have some, it has an index too: the offsets at which the stream changes, and how many lines end before each.
+So line N is found at once, and memory holds nothing but a few numbers; each reader says how much it wants.
 
-A log of ours takes at most `LIMIT` bytes on disk, or half of what is free when it starts, if that is less (but a mebibyte):
-its first and its last half are kept, and what is between is dropped and counted (`dropped`); offsets stay as they are.
-Where a file system cannot give back the middle of a file, the log ends at its limit. A file of the user's own (`--log
-FILE`) has no limit. A log of ours goes with its last reference, unless a view left out a part of it and points the user to the
-file: then it is kept, also after the end of this process, as `storage` says how long.
+A log of ours takes at most `LIMIT` bytes on disk, or half of the free space when it starts, if that is less (but at least
+a mebibyte). Then the halves of that at its beginning and its end are kept, and what is between is dropped and counted
+(`dropped`); offsets stay as they are. Where a file system cannot free the middle of a file, the log ends at its limit.
+A file of the user's (`--log FILE`) has no limit. A log of ours is removed with its last reference, unless a view has left
+out a part of it and points the user to the file: then it is kept, even after the end of this process; `storage` says for
+how long.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ LOG: Final = -100
 class Log(LogContents):
     r"""All output of one process, on disk. Made by `stdout=ipyproc.LOG`; found as `process.log`.
 
-    `async for line in log` gives the lines as bytes, from the first one on and up to the end of the output, as they
-    come; `log.reader(start=log.bytes)` gives those that come from now on.
+    `async for line in log` gives the lines as bytes, as they come, from the first one to the end of the output;
+    `log.reader(start=log.bytes)` reads what comes from now on.
 
-    It is written here (`write`, `end`), or in another process, which tells its state (`handed_over`, `take`).
+    It is written here (`write`, `end`), or by another process (`hand_over`), which reports its state (`update`).
 
     Attributes:
         path: the file, which holds both streams in order of arrival.
         bytes: how many bytes were written to it.
-        dropped: how many of them are not there: beyond the limit, or the disk was full.
+        dropped: how many bytes are missing: the log has reached its limit, or the disk was full.
         watchers: called at every change; they must be quick.
 
     And those of `LogContents` and `LogWriter`: `bytes_of`, `lines_of`, `gap` and others.
@@ -71,7 +72,7 @@ class Log(LogContents):
         return f"<Log of {self.bytes} bytes, {state}, in {screen.inert_line(str(self.path))}>"
 
     def reader(self, stream: int | None = None, start: int = 0) -> LogReader:
-        """A reader of both streams as they arrived, or of one, from this offset on."""
+        """A reader of both streams in order of arrival, or of one, from this offset on."""
         return LogReader(self, BOTH if stream is None else frozenset((stream,)), start)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -82,7 +83,7 @@ class Log(LogContents):
     def write(self, stream: int, data: bytes | bytearray, size: int | None = None) -> None:
         """Append what the program wrote: the first `size` bytes of `data`.
 
-        A full disk is warned of once and counted in `dropped`; the program goes on.
+        If the disk is full, a warning says so once, and what is lost is counted in `dropped`; the program goes on.
         """
         super().write(stream, data, size)
         self._wake()
@@ -95,22 +96,22 @@ class Log(LogContents):
             self.close()
         self._wake()
 
-    def handed_over(self) -> tuple[int, dict[str, Any]]:
-        """The descriptor, and the other arguments of a `LogWriter` in another process, which writes from now on."""
+    def hand_over(self) -> tuple[int, dict[str, Any]]:
+        """Let another process write from now on: the file's descriptor, and the other arguments of a `LogWriter` there."""
         more = {"base": self._base, "index": str(self._index_path), "limit": self._limit}
         return self._fds[0], {"streams": sorted(self.open_streams), **more}
 
-    def take(self, packed: list[Any]) -> None:
-        """Know what the writer in the other process knows."""
+    def update(self, packed: list[Any]) -> None:
+        """Learn the state that the writer in the other process reports; see `LogWriter.pack`."""
         self.unpack(packed)
         if self.ended:
             self.close()
         self._wake()
-        if self.failure and not self._has_warned:  # not from here: where warnings are errors, more has to be done first
+        if self.failure and not self._has_warned:  # later: where warnings are errors, it would interrupt the caller
             asyncio.get_running_loop().call_soon(self._warn)
 
     def lose(self) -> None:
-        """The writer in the other process is gone: what it has not told is in the files."""
+        """The writer in the other process is gone: take from the files what it has not reported."""
         if self.ended or not self._fds:
             return
         self.bytes = os.fstat(self._fds[0]).st_size - self._base
@@ -129,12 +130,12 @@ class Log(LogContents):
     def close(self) -> None:
         """Close the descriptors; what is in the files stays. Idempotent.
 
-        If somebody has removed the file, it is held open, for that is the only way to it.
+        If somebody has removed the file, it stays open, as that is the only way to read it.
         """
         self.open_streams.clear()
         if not self._fds or not self.is_there():
             return
-        if self._kept and not self._own:
+        if self._kept and not self._is_user_file:
             storage.keep(self.path)
         close_all(self._fds)
 

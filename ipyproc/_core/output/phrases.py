@@ -1,4 +1,4 @@
-"""Words for people: how a program ended, what it is called, numbers, spans of time, sizes."""
+"""Words for people: how a program ended, what it is called, numbers, durations, sizes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def describe(returncode: int | None) -> str:
 
 
 def command_line(args: str | bytes | Sequence[object]) -> str:
-    """A command as one would type it in a shell, as one line on which nothing acts."""
+    """A command as one would type it in a shell; one line, without control characters and escape sequences."""
     if isinstance(args, bytes):
         args = args.decode(errors="replace")
     text = args if isinstance(args, str) else shlex.join(str(word) for word in args)
@@ -45,7 +45,7 @@ def command_line(args: str | bytes | Sequence[object]) -> str:
 
 
 def quoted(name: str) -> str:
-    """What a program is called, within a sentence: bounded, between backticks."""
+    """The name of a program for use within a sentence: bounded, between backticks."""
     return f"`{name[:199]}…`" if len(name) > 200 else f"`{name}`"
 
 
@@ -55,7 +55,7 @@ def count_words(count: int, one: str, many: str) -> str:
 
 
 def duration_words(seconds: float) -> str:
-    """A span of time for people: `0.42 s`, `12.9 s`, `3:02`, `1:00:05`."""
+    """A duration for people: `0.42 s`, `12.9 s`, `3:02`, `1:00:05`."""
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 59.95:
@@ -66,7 +66,7 @@ def duration_words(seconds: float) -> str:
 
 
 def size_words(count: int) -> str:
-    """A number of bytes for people, in decimal units: `783 B`, `9.4 kB`, `412 MB`, `2.1 GB`; in the page `size.ts` does it."""
+    """A number of bytes for people, in decimal units: `783 B`, `9.4 kB`, `412 MB`, `2.1 GB`; in the page, `size.ts` does this."""
     step, units = 1, ["B", "kB", "MB", "GB", "TB"]
     while len(units) > 1 and 2 * count >= 1999 * step:  # it would be rounded to 1000
         step *= 1000

@@ -1,10 +1,10 @@
-"""The pipe from a program to its log, read on an event loop: that of this process, or that of a shim.
+"""The pipe from a program to its log, read on the event loop of this process or of a shim.
 
-Standard library only, and nothing of this package: a shim (see `launch.supervisor`) runs it in an interpreter of its own.
+Standard library only, and nothing of this package: a shim (see `launch.held`) runs it in an interpreter of its own.
 
-Our own pipe and not asyncio's transport: it is large, it is read with one buffer for all pipes of a thread, and what
-is read goes to the file as it is, without a StreamReader, a bytes object per piece, or a pause and resume of reading.
-A program that floods gets the loop for `_SLICE` at a time, so the loop stays alive; a log takes everything, so a
+Why not asyncio's transport: this pipe is large, all pipes of a thread are read with one buffer, and what is read goes
+straight to the file, without a StreamReader, a bytes object for each piece, or a pause of reading.
+A program that floods gets the loop for `_SLICE` at a time, so the loop goes on; the log takes everything, so a
 program never waits for a reader.
 """
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 _PIPE_BYTES = 1 << 18  # Linux grants an ordinary user 64 MiB for all pipes
 _BUFFER_BYTES = 1 << 18
-_FIRST_BYTES = 1 << 14  # of the buffer, as long as that is enough: most shims never need more
+_FIRST_BYTES = 1 << 14  # size of the buffer as long as that is enough: most shims never need more
 _SLICE = 0.001  # seconds
 _BUSY = 0.002  # seconds; a program that writes again so soon ...
 _PAUSE, _LONGEST_PAUSE = 0.004, 0.016  # ... is read again after this time: one read for many small writes
-_FEW = 4096  # bytes; where less than that came in a pause, the next one is longer
+_FEW = 4096  # bytes; if less than that came during a pause, the next one is longer
 
 _thread = threading.local()
 
 
 class Loop(Protocol):
-    """What is needed of an event loop; the names are those of asyncio's."""
+    """What we need of an event loop, by asyncio's names."""
 
     def add_reader(self, fd: int, callback: Callable[[], object], /) -> None: ...
     def remove_reader(self, fd: int, /) -> object: ...
@@ -42,9 +42,9 @@ class Loop(Protocol):
 
 
 class LogPipe:
-    """Made before the program starts, which gets `write_end` as one of its streams; then `connect`.
+    """A pipe, made before the program starts. The program gets `write_end` as one of its streams; then call `connect`.
 
-    POSIX only: asyncio's loop of Windows has no `add_reader`; there the log is fed by asyncio's own pipe.
+    POSIX only: asyncio's loop on Windows has no `add_reader`; there, asyncio's own pipe feeds the log.
     """
 
     def __init__(self, log: LogWriter, stream: int, loop: Loop, others: Sequence[LogPipe] = ()) -> None:
@@ -52,7 +52,7 @@ class LogPipe:
         self._others = others  # of the same program
         self._stream = stream
         self._loop = loop
-        self._fds: list[int] = []  # that are open; `__del__` comes also where there is no pipe to have
+        self._fds: list[int] = []  # those that are open; set before os.pipe() can fail, for `__del__`
         self._read_end, self.write_end = os.pipe()
         self._fds += (self._read_end, self.write_end)
         self._read_at = 0.0
@@ -62,7 +62,7 @@ class LogPipe:
         if sys.platform == "linux":
             import fcntl  # late: POSIX only
 
-            with contextlib.suppress(OSError):  # the user's share of memory for pipes is used up: it stays at 64 KiB
+            with contextlib.suppress(OSError):  # the user's share of pipe memory is used up: it keeps its 64 KiB
                 fcntl.fcntl(self.write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
     def __repr__(self) -> str:
@@ -72,7 +72,7 @@ class LogPipe:
         _close(self._fds)  # the loop has ended before the program
 
     def connect(self) -> None:
-        """The program has its end: close ours of it, and read."""
+        """The program has the write end: close it here, and start reading."""
         self._fds.remove(self.write_end)
         os.close(self.write_end)
         self._loop.add_reader(self._read_end, self._drain)
@@ -81,27 +81,27 @@ class LogPipe:
         """Close what is open; the program was not started."""
         _close(self._fds)
 
-    def take(self) -> None:
-        """Take what is there now, at once; the program has ended."""
+    def read_available(self) -> None:
+        """Read what is there now; the program has ended."""
         for _ in range(2):  # the buffer is as large as a pipe, so the second one finds nothing, or the end
             if self._fds:
                 self._read(once=True)
 
     def finish(self) -> None:
-        """Take what is there, and end: nobody is left who could write."""
-        self.take()
+        """Read what is there, and end the stream: nobody is left who could write."""
+        self.read_available()
         if self._fds:
             self._end()
 
     def _drain(self) -> None:
-        """Take what is there; and first what was left in another pipe, for that was written before."""
+        """Read what is there, but first what was left in another pipe, because that was written before."""
         for other in self._others:
             if other is not self and other._fds and (other._is_paused or other._has_more):
                 other._read(once=True)  # the buffer is as large as a pipe
         self._read()
 
     def _read(self, *, once: bool = False) -> None:
-        """An error that left the callback would come again for ever, the program waiting."""
+        """Read for a slice of time, or once. An error must not leave it: the loop would call it again for ever."""
         self._has_more = False
         deadline = time.perf_counter() + _SLICE
         try:
@@ -142,7 +142,7 @@ class LogPipe:
         self._is_paused = False
         if self._fds:
             self._loop.add_reader(self._read_end, self._drain)
-            self._drain()  # now: another pipe may have become ready in the pause, and would be read before
+            self._drain()  # now: another pipe may have become ready in the pause, and would be read first
 
     def _end(self) -> None:
         self._loop.remove_reader(self._read_end)

@@ -12,7 +12,7 @@ _BLOCK = 1 << 16  # bytes that are read at a time
 
 
 class LogReader:
-    """Reads a log with the methods of `asyncio.StreamReader`, live: it waits for what is not there yet.
+    """Reads a log with the methods of `asyncio.StreamReader`, and waits for more while the program writes.
 
     Unlike a pipe, a log that nobody reads never blocks the program.
     """
@@ -22,7 +22,7 @@ class LogReader:
         self._streams = streams
         self._position = start  # in the log
         self._buffer = b""  # one piece of this stream, at most _BLOCK bytes ...
-        self._used = 0  # ... of which so many were read
+        self._used = 0  # ... of which this many were read
         self._consumed = False
 
     def __repr__(self) -> str:
@@ -31,32 +31,36 @@ class LogReader:
 
     @property
     def text(self) -> str:
-        """All that was written up to now, as text; bytes that are none become U+FFFD. Raises as `Log.data`."""
+        """All that was written up to now, as text; invalid bytes become U+FFFD.
+
+        Raises:
+            ValueError: not all of it can be read; the message says why.
+        """
         return decode(self._log.data(self._streams))
 
     async def read(self, n: int = -1) -> bytes:
         """Up to `n` bytes, at least one unless at the end; -1: all up to the end (held in memory).
 
         Raises:
-            ValueError: somebody has removed what is to be read; or with -1, the log has not all of it, and why.
+            ValueError: somebody has removed what is to be read; or with -1, a part is missing; the message says why.
         """
         if n >= 0:
             if n:
                 await self._fill()
-            return self._take(n)
+            return self._pop(n)
         parts: list[bytes] = []
         while await self._fill():
-            parts.append(self._take(_BLOCK))
+            parts.append(self._pop(_BLOCK))
         if parts and (why := self._log.missing(self._streams)):
             raise ValueError(why)
         return b"".join(parts)
 
     async def readline(self) -> bytes:
-        """One line with its newline; at the end what is left, which may be empty."""
+        """One line with its newline; at the end whatever is left, which may be empty."""
         parts: list[bytes] = []
         while await self._fill():
             newline = self._buffer.find(b"\n", self._used)
-            parts.append(self._take(newline + 1 - self._used if newline >= 0 else _BLOCK))
+            parts.append(self._pop(newline + 1 - self._used if newline >= 0 else _BLOCK))
             if newline >= 0:
                 break
         return b"".join(parts)
@@ -71,7 +75,7 @@ class LogReader:
         return not self._is_open and not self._load()
 
     def consume(self) -> None:
-        """Say that the stream is read elsewhere (it is shown in the cell): from here it is only its end."""
+        """Read nothing more here but the end: the stream is read elsewhere (it is shown in the cell)."""
         self._consumed = True
 
     # --- asyncio's subprocess protocol feeds a reader by these names, where a pipe is asyncio's -------------------
@@ -118,7 +122,7 @@ class LogReader:
                 self._position = self._log.bytes
         return self._used < len(self._buffer)
 
-    def _take(self, count: int) -> bytes:
+    def _pop(self, count: int) -> bytes:
         taken = self._buffer[self._used : self._used + count]
         self._used += len(taken)
         return taken

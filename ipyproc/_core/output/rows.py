@@ -1,15 +1,17 @@
-"""The rows of a log: what a terminal would show of it, any part of it at once, whatever its size.
+"""The rows of a log: what a terminal would show of it. Any part is found at once, however large the log is.
 
-As long as no sequence of the program can change earlier lines, a row is a line of the log: it is found by the index of
-the log and made when somebody asks. Nothing but the last rows is ever looked at.
+As long as the program writes no sequence that can change earlier lines, a row is a line of the log: it is found by the
+log's index, and made when somebody asks for it. Only the last rows are looked at without being asked for.
 
-From the first sequence that moves the cursor up or down, or erases below (progress bars of several lines), what is in
-the log is not what would be seen: then all that follows goes through one screen, and the rows that no cursor reaches any
-more are the lines of a second log, each behind the digit of its stream and how many characters of it are not held.
+From the first sequence that moves the cursor up or down, or erases below it (progress bars of several lines), the lines of
+the log are no longer what a terminal would show: all that follows goes through one screen. The rows that no cursor can
+reach any more become the lines of a second log, each after the digit of its stream and the number of its characters that
+were left out.
 
-Rows are counted from 0. Those below `settled` will never change; at the first moves it falls back to what they may reach.
+Rows are counted from 0. Those before `settled` will never change; at the first cursor movement, `settled` falls back to
+the first row that it may reach.
 
-Whatever a program has written, and in whatever way, nothing here takes long: it is done in turns (see `turns`).
+Nothing here takes long, whatever a program has written: work is done in turns (see `turns`).
 """
 
 from __future__ import annotations
@@ -27,17 +29,17 @@ from .turns import Turns, advance, done
 
 _STEP = 1 << 12  # bytes that go through the screen at a time
 _PIECE = 1 << 15  # bytes that are searched at a time
-_NEAR = 1 << 16  # bytes; what is farther behind the end is not needed for the last rows
-_BEFORE = 50  # lines before those asked for, whose open colours go on in them
-_PART = 1 << 15  # bytes of a long line that are looked at, from its first and from its last on
+_NEAR = 1 << 16  # bytes before the end; what is farther away is not needed for the last rows
+_BEFORE = 50  # lines before those asked for that are read too, because their colours may go on
+_PART = 1 << 15  # bytes of a long line that are looked at, at its beginning and at its end
 _AT_A_TIME = 200  # rows
-_NEAREST = 40  # rows that are at hand
-_DRAWN = 1 << 12  # bytes of rows; to draw them takes as long as a turn ...
-_AROUND = 10  # ... and as many bytes more as a row without text is worth
+_NEAREST = 40  # rows that are kept at hand
+_DRAWN = 1 << 12  # bytes of rows; drawing them takes as long as a turn ...
+_AROUND = 10  # ... where a row counts for this many bytes in addition to its text
 _MUCH = 1 << 16  # bytes of rows that are read at a time; of a longer line only its ends are looked at
 _REACH = 1 << 20  # bytes of rows that the first moves may reach
 _MOST_BEHIND = 1 << 22  # bytes
-_SETTLED = "utf-8"  # in which the second log is written: any character can stand in a row
+_SETTLED = "utf-8"  # the encoding of the second log: a row can have any character
 _UNSEEN = bytes({*range(32), 127} - {*b"\t\n\r\b"})
 _INERT = re.compile(
     rb"\x1b\[[0-?]{0,4096}[ -/]{0,64}[@-~]?|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"
@@ -49,7 +51,7 @@ class Rows:
     """The rows of these streams of a log. Call `follow` to take in what the program has written since.
 
     Args:
-        behind: bytes of moves that may wait to go through the screen; where there are more, it goes on near their end.
+        behind: bytes with cursor movement that may wait for the screen; if there are more, it skips to near their end.
     """
 
     def __init__(self, log: Log, streams: Collection[int], *, behind: int = _MOST_BEHIND) -> None:
@@ -59,10 +61,10 @@ class Rows:
         self._screen = Screen()
         self._first = 0  # the number of the first row of the screen
         self._fed = 0  # how far into the log the screen has come
-        self._settled: Log | None = None  # rows from `_settled_from` up to those of the screen, once there were moves
+        self._settled: Log | None = None  # rows from `_settled_from` to the screen's first, once the cursor has moved
         self._settled_from = 0
         self._recent: deque[Row] = deque(maxlen=_NEAREST)  # those that were on the screen last
-        self._taking: Turns[None] | None = None  # what is being taken in
+        self._feeding: Turns[None] | None = None  # what is being fed to the screen
         self._finished = False
 
     def __repr__(self) -> str:
@@ -70,7 +72,7 @@ class Rows:
 
     @property
     def total(self) -> int:
-        """How many rows there are; open ones count."""
+        """How many rows there are, with the open ones."""
         return self._first + len(self._screen.all)
 
     @property
@@ -94,17 +96,17 @@ class Rows:
         return self.log.moved_at is not None or self._settled is not None
 
     def follow(self) -> bool:
-        """Take in what is new, for `SLICE` at most; whether there is more to take in."""
+        """Take in what is new, for `SLICE` at most; return whether there is more."""
         return advance(self.take_in()) is None
 
     def take_in(self) -> Turns[bool]:
-        """Take in all that is there, in turns; True."""
+        """Take in all that is new, in turns; return True."""
         log = self.log
         self._look_ahead()
         while self._is_behind:
-            self._taking = self._taking or self._next_step()
-            if next(self._taking, True):  # it has come to its end
-                self._taking = None
+            self._feeding = self._feeding or self._next_step()
+            if next(self._feeding, True):  # it has come to its end
+                self._feeding = None
                 self._look_ahead()
             yield
         if log.ended and not self._is_behind and not self._finished:
@@ -115,11 +117,11 @@ class Rows:
         return True
 
     def echo(self, text: str) -> Turns[None]:
-        """Show a line that was typed for the program, as a terminal does: behind what stands there. The log has it not."""
+        """Show a line that was typed for the program, as a terminal does: after the last text. It is not in the log."""
         yield from self.take_in()
         if self._finished:
             return
-        if self._settled is None:  # from here on the rows are more than the lines of the log
+        if self._settled is None:  # from here on there are rows that are not lines of the log
             self._begin_moves(self.log.bytes)
             yield from self.take_in()
         stream = self.open[-1].stream if self.open else STDOUT_FD
@@ -127,17 +129,17 @@ class Rows:
         self._settle()
 
     def last(self, count: int) -> list[Row]:
-        """The last rows, so many of them at most; those that are at hand, which takes no time."""
+        """The last rows, at most `count`, of those that are at hand; this takes no time."""
         on_screen = self._screen.all
         missing = max(0, count - len(on_screen))
         return [*itertools.islice(self._recent, max(0, len(self._recent) - missing), None), *on_screen][-count:]
 
     def read(self, first: int, count: int) -> list[Row]:
-        """At most `count` rows from this one on; fewer, but one at least, where they are long."""
+        """At most `count` rows from this one on; fewer, but at least one, if they are long."""
         return done(self.read_in_turns(first, count))
 
     def read_in_turns(self, first: int, count: int) -> Turns[list[Row]]:
-        """The same in turns; the rows are those that there are at the first."""
+        """The same in turns; rows that come meanwhile are not among them."""
         first, stop = max(0, first), min(first + count, self.total)
         found: list[Row] = []
         settled, on_screen, screen_from = self._settled, self._screen.all, self._first
@@ -159,9 +161,9 @@ class Rows:
         return found
 
     def warm(self, first: int, count: int) -> None:
-        """Read what `read` would, for nothing: from then on it is in the memory of the system.
+        """Read what `read` would and throw it away: from then on it is in the page cache of the operating system.
 
-        Call it in another thread, for from a slow disk it takes long; it needs nothing that another one changes.
+        Call it in another thread, because a slow disk takes long. It uses nothing that other threads change.
         """
         settled, end = self._settled, self._settled_from
         if settled and first >= end:
@@ -179,7 +181,7 @@ class Rows:
         return found
 
     def size(self, first: int, stop: int) -> int:
-        """How many bytes these rows take: those before `stop`, from `first` on."""
+        """How many bytes the rows from `first` up to `stop` take."""
         if not self._settled:
             return self.log.size_between(self._offset(first), self._offset(stop), self._streams)
         settled = max(0, min(stop, self._first) - self._settled_from), max(0, first - self._settled_from)
@@ -192,11 +194,11 @@ class Rows:
         )
 
     def find(self, text: str, *, case: bool) -> Iterator[int | None]:
-        """The numbers of the rows that hold this text; and None after each piece of work, for others to have a turn.
+        """The numbers of the rows that contain this text; and None after each piece of work, so that others get a turn.
 
         Without `case`, upper and lower case are the same.
         """
-        # what another thread changes is taken now; the rest is done as far as somebody asks, in any thread
+        # what another thread may change is read now; the rest is done as the caller goes on, in any thread
         return self._find(text, self._screen.all, self._first, self._settled, self._settled_from, case=case)
 
     def _find(
@@ -227,10 +229,10 @@ class Rows:
 
     @property
     def _is_behind(self) -> bool:
-        return self._taking is not None or self._fed < self.log.bytes
+        return self._feeding is not None or self._fed < self.log.bytes
 
     def _look_ahead(self) -> None:
-        """Go on elsewhere, if what is to come asks for it."""
+        """Go on elsewhere in the log if the cursor moves from here on, or too much is waiting."""
         log = self.log
         if log.moved_at is not None and self._settled is None:
             self._begin_moves(log.moved_at)
@@ -244,16 +246,16 @@ class Rows:
         if log.gap[0] <= self._fed < log.gap[1]:
             if not self._settled:
                 self._jump(log.gap[1])
-                assert self._taking
-                return self._taking
+                assert self._feeding
+                return self._feeding
             self._screen.rows.append(_dropped(log))
             self._fed = log.gap[1]
-        return self._take(
+        return self._feed(
             min(_STEP, log.bytes - self._fed, log.gap[0] - self._fed if self._fed < log.gap[0] else _STEP)
         )
 
-    def _take(self, size: int) -> Turns[None]:
-        """Take in so many bytes of the log."""
+    def _feed(self, size: int) -> Turns[None]:
+        """Feed the next `size` bytes of the log to the screen."""
         for _ in self._screen.feed_in_turns(self.log.pieces(self._fed, size, self._streams)):
             self._settle()
             yield
@@ -261,19 +263,19 @@ class Rows:
         self._settle()
 
     def _begin_at(self, offset: int, first: int) -> None:
-        """Go on with a new screen at this offset, which lies in this row."""
+        """Go on with a new screen at this offset, which is in the row `first`."""
         self._screen, self._fed, self._first = Screen(), offset, first
         self._recent.clear()
-        self._taking = self._screen.feed_in_turns(self._begun(offset))
+        self._feeding = self._screen.feed_in_turns(self._begun(offset))
 
     def _settle(self) -> None:
         self._put_away(self._screen.settle())
 
     def _leap(self, offset: int) -> None:
-        """Go on near the end with a new screen: moves are too much work to follow whatever is written."""
+        """Skip to near the end, with a new screen: it would take too much work to follow all cursor movement."""
         size = phrases.size_words(offset - self._fed)
         self._put_away([*self._screen.finish(), Row(0, f"… {size} more were written here than can be shown")])
-        self._screen, self._fed, self._taking = Screen(), offset, None
+        self._screen, self._fed, self._feeding = Screen(), offset, None
 
     def _put_away(self, gone: list[Row]) -> None:
         self._first += len(gone)
@@ -283,7 +285,7 @@ class Rows:
             self._settled.write(STDOUT_FD, "".join(lines).encode(_SETTLED))
 
     def _jump(self, offset: int) -> None:
-        """Go on with the first line behind this offset: what is between was never in sight."""
+        """Go on with the first line after this offset: nobody has seen what is between."""
         if self.log.gap[0] <= offset < self.log.gap[1]:
             offset = self.log.gap[1]
         lines = self.log.lines_before(offset, self._streams)
@@ -291,7 +293,7 @@ class Rows:
         self._begin_at(*((start, lines + 1) if start < self.log.bytes else (offset, lines)))
 
     def _begin_moves(self, offset: int) -> None:
-        """Begin with the rows that the moves at this offset may reach; from here on all goes through the screen."""
+        """Go back to the first row that the cursor at this offset may reach; from there on, all goes through the screen."""
         line = max(0, self.log.lines_before(offset, self._streams) - WINDOW)
         start = self.log.offset_of(line, self._streams)
         if offset - start > _REACH:  # long lines
@@ -327,13 +329,13 @@ class Rows:
         return found[first - base : stop - base]
 
     def _begun(self, offset: int) -> Iterator[Piece]:
-        """What the open line of each stream holds at this offset."""
+        """The text of each stream's open line at this offset."""
         return itertools.chain.from_iterable(self._line(stream, offset) for stream in self._streams)
 
     def _line(self, stream: int, offset: int) -> Iterator[Piece]:
-        """What the open line of this stream holds at this offset.
+        """The text of this stream's open line at this offset.
 
-        Of a long one its first and its last part: what it begins with, or how it was written anew last.
+        Of a long one: its first part, how many bytes are left out (unless a carriage return begins it anew), its last part.
         """
         start = self.log.offset_of(self.log.lines_before(offset, (stream,)), (stream,))
         size, is_anew = 0, False
@@ -349,7 +351,7 @@ class Rows:
                 break
 
     def _long_row(self, number: int, stream: int = 0) -> Turns[Row]:
-        """A row of which only both ends are looked at; 0: whoever ends its line has written it."""
+        """A row of which only the two ends are looked at. `stream` 0: the row is of the stream that ends its line."""
         log = self.log
         end = log.offset_of(number + 1, self._streams) - 1 if number < log.line_count(self._streams) else log.bytes
         stream = stream or next(log.pieces(end, 1), (STDOUT_FD, b""))[0]
@@ -358,7 +360,7 @@ class Rows:
 
 
 def _read(log: Log, start: int, stop: int) -> None:
-    """Of what is between these offsets as much as is looked at for an answer: long lines are passed over."""
+    """Read between these offsets as much as an answer would look at: the middle of long lines is passed over."""
     for part in (start, max(start, stop - _MUCH)):
         for _ in log.pieces(part, min(_MUCH + 2 * _PART, max(0, stop - part))):
             pass
@@ -367,14 +369,14 @@ def _read(log: Log, start: int, stop: int) -> None:
 def _search(
     log: Log, streams: Collection[int], text: str, *, case: bool, encoding: str = ENCODING
 ) -> Iterator[tuple[int, bytes] | None]:
-    """(number, what of it was looked at) of each line that may hold this text; and None after each piece of work.
+    """(number, the part that was searched) of each line that may contain this text; and None after each piece of work.
 
-    Looked at are lines that have ended; of a line that does not end for long, the parts as they come.
+    It searches lines that have ended; a line that does not end for long is searched part by part.
     """
     wanted = (text if case else text.casefold()).encode(encoding, "replace")
     number = before = 0
     begun: dict[int, bytes] = {}  # the open line of each stream, its last part
-    open_hits: dict[int, bytes] = {}  # the long open lines that hold it
+    open_hits: dict[int, bytes] = {}  # the long open lines that contain the text
     for offset, stream, piece in log.spans(streams=streams):
         yield None
         if before < log.gap[1] <= offset:
@@ -391,7 +393,7 @@ def _search(
             data = _INERT.sub(b"", data)
         folded = data if case else _casefolded(data, encoding)
         if len(folded) != len(data):
-            data = folded  # then it is this that is looked at
+            data = folded  # offsets differ, so the search goes on in this
         counted = 0
         if stream in open_hits:
             yield number, open_hits.pop(stream)
@@ -413,7 +415,7 @@ def _casefolded(data: bytes, encoding: str) -> bytes:
 
 
 def _holds(line: bytes, wanted: str, *, case: bool, encoding: str = ENCODING) -> Turns[bool]:
-    """Whether the text is in the line as it is seen: what is overwritten is not."""
+    """Whether the visible text of the line contains this; what was overwritten does not count."""
     if b"\r" in line.removesuffix(b"\r") or b"\b" in line:
         shown = (yield from _row(STDOUT_FD, line, encoding)).plain
     else:
@@ -426,7 +428,7 @@ def _row(stream: int, line: bytes, encoding: str) -> Turns[Row]:
 
 
 def _read_settled(settled: Log, first: int, stop: int) -> Turns[list[Row]]:
-    """At most these lines of the second log."""
+    """These lines of the second log, or the first of them."""
     start = settled.offset_of(first)
     end = settled.offset_of(max(first + 1, min(stop, settled.lines_before(start + _MUCH))))
     found = []
@@ -447,8 +449,8 @@ def _dropped(log: Log) -> Row:
 def ends(rows: Rows, cost: Callable[[Row], int], head: int, tail: int, lines: int, first: int = 0) -> Turns[list[Row]]:
     """The rows from `first` on, if they cost no more than `head` and `tail` together and are no more than `lines`.
 
-    Else the first that cost no more than `head`, and the last that cost no more than `tail`, half of the lines each.
-    What is left out is said between them, and the log is kept, for that names its path.
+    Otherwise the first ones that cost no more than `head`, and the last that cost no more than `tail`, with half of the
+    lines each. A row between them says what is left out and names the log, which is kept therefore.
     """
     total, log = rows.total, rows.log
     found = yield from _fitting(_forward(rows, first, total), cost, head + tail, lines)
@@ -458,9 +460,9 @@ def ends(rows: Rows, cost: Callable[[Row], int], head: int, tail: int, lines: in
         last = (yield from _fitting(_backward(rows, start, total), cost, tail, lines // 2))[::-1]
         stop = total - len(last)
         count = f"{stop - start:,} lines" if stop - start != 1 else "1 line"
-        found += [_told(f"{count}, {phrases.size_words(rows.size(start, stop))} not shown", log), *last]
+        found += [_note(f"{count}, {phrases.size_words(rows.size(start, stop))} not shown", log), *last]
     elif any(row.left_out for row in found):
-        found.append(_told("not all of each line is shown", log))
+        found.append(_note("not all of each line is shown", log))
     if log.dropped:
         found.append(Row(0, f"... {phrases.size_words(log.dropped)} are not in the log: its limit, or a full disk"))
     return found
@@ -476,7 +478,7 @@ def _forward(rows: Rows, first: int, stop: int) -> Iterator[Row | None]:
 
 
 def _backward(rows: Rows, first: int, stop: int) -> Iterator[Row | None]:
-    """The same from the last one to `first`; few at a time to begin with, for they may be long."""
+    """The same from the last row back to `first`; only a few at a time at first, because they may be long."""
     step = 8
     while stop > first:
         start = max(first, stop - step)
@@ -518,7 +520,7 @@ def fitting(rows: Iterator[Row], cost: Callable[[Row], int], size: int, lines: i
     return found
 
 
-def _told(what: str, log: Log) -> Row:
+def _note(what: str, log: Log) -> Row:
     if not log.is_there():
         return Row(0, f"... {what}; somebody has removed the log")
     log.keep()

@@ -1,23 +1,22 @@
 r"""What a program wrote, as the lines that a terminal would leave.
 
-Understood are `\n \r \b \t`, colours and styles (SGR), cursor movement, erase, insert, delete and scroll, all within
-a bounded window; ECMA-48 and the terminals that follow xterm say what they mean. Everything else is inert and leaves
-no trace: titles, links and images (OSC, DCS and other strings, however long; what a long one took is counted), queries,
+It understands `\n \r \b \t`, colours and styles (SGR), cursor movement, erase, insert, delete and scroll, all within
+a bounded window, as ECMA-48 and the terminals that follow xterm define them. Everything else does nothing and leaves
+no trace: titles, links and images (OSC, DCS and other strings of any length; the size of a long one is counted), queries,
 modes, repeat counts, other control characters.
-Numbers are clamped, so that no sequence can make us work long, and what is long all the same is done in turns (see `turns`).
-Bidi controls, with which text can look like other
-text than it is, are shown as `<U+202E>`. What comes out is plain text with styles in one canonical form, so whoever
-shows or saves it (page, nbconvert, LaTeX) meets nothing it does not know.
+Numbers are clamped, so that no sequence causes much work, and what still takes long is done in turns (see `turns`).
+Bidi controls, which can make text look like other text, are shown as `<U+202E>`. The result is plain text with styles
+in one canonical form, so whatever shows or saves it (page, nbconvert, LaTeX) meets nothing it does not know.
 
-Unlike a terminal, the streams do not share a cursor: a progress bar on stderr and lines on stdout do not spoil each
-other. A line has its place when it ends; what is from the cursor of a stream on (an open line, a block of progress
-bars) stands below all that has ended, where a terminal would have it as well. Lines are not wrapped, a character is a
+Unlike in a terminal, the streams do not share a cursor: a progress bar on stderr and lines on stdout do not spoil each
+other. A line gets its place when it ends; what follows the cursor of a stream (an open line, a block of progress
+bars) stands below all that has ended, as it would in a terminal. Lines are not wrapped, every character takes one
 column (a wide one too), and a bare `\n` goes to the start of the next line, as in a terminal, which adds the `\r`.
 
-Why not pyte, the kept library for this: measured side by side (2 cores, Python 3.13; `benchmarks/screen.py`), lines of a
-log with two styles each go through pyte 0.8.2 at 0.5 MB/s (0.14 with its history) and through this module at 7;
-without styles at 0.4 and 70. And pyte keeps a grid of cells with wrapped lines, so that a line could not be shown,
-copied or found as the program wrote it, and has one cursor for all streams.
+Why not pyte, the established library for this: measured side by side (2 cores, Python 3.13; `benchmarks/screen.py`), lines
+of a log with two styles each go through pyte 0.8.2 at 0.5 MB/s (0.14 with its history) and through this module at 7;
+without styles at 0.4 and 70. Also, pyte has a grid of cells with wrapped lines, so a line could not be shown, copied or
+found as the program wrote it, and one cursor for all streams.
 """
 
 from __future__ import annotations
@@ -33,19 +32,19 @@ from .encoding import ENCODING
 from .turns import Turns, done
 
 WINDOW = 100  # rows of a stream that its cursor can reach
-_HEIGHT = 24  # rows of the terminal that a program without one believes in: absolute positions count from its top
-LONGEST = 10_000  # characters of a row; what is beyond is counted
-_LARGEST = 9999  # of the numbers in a sequence
+_HEIGHT = 24  # rows of the terminal that a program without one assumes: absolute positions count from its top
+LONGEST = 10_000  # characters of a row; those beyond are only counted
+_LARGEST = 9999  # the largest number in a sequence
 _MOST_NUMBERS = 32  # in a sequence; a style in its canonical form has 17 at most
 
 _STRING = r"[\]PX^_][^\x07\x1b\x9c\n]*"  # OSC, DCS, SOS, PM, APC, on one line
 _SEQUENCE = r"\[[0-?]{0,4096}[ -/]{0,64}"  # without its final byte
 INERT = rf"\x1b{_SEQUENCE}[@-~]?|\x1b{_STRING}(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]{{0,64}}[0-~]?"
-"""Any sequence, as a pattern."""
+"""The pattern of any sequence."""
 REWRITES = r"\x1b(?:\[[0-9;:]*[@A-HJ-MPSTX`dfrsu]|[78DEM])"
-"""Those with which what was written before can be changed."""
+"""The pattern of sequences that can change what was written before."""
 SIXELS = r"\x1bP[0-9;]{0,64}q[^\x07\x18\x1a\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
-"""An image, which may go over line ends."""
+"""The pattern of an image, which may contain line ends."""
 _INERT_PATTERN = rf"{INERT}|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]+|\x08|\r"
 _INERT = re.compile(_INERT_PATTERN)
 _TOKEN = re.compile(
@@ -56,25 +55,25 @@ _TOKEN = re.compile(
     r"|\x1b(?P<escape>[78DEMc])"
     rf"|{_INERT_PATTERN}"
 )
-# what cannot be understood before more comes: the start of a sequence
+# the start of a sequence, which cannot be understood before more comes
 _UNFINISHED = re.compile(rf"\x1b(?:{_SEQUENCE}|[ -/]{{0,64}}|P[0-9;]{{0,64}})\Z")
 _LONGEST_UNFINISHED = 4200
-_STRING_START = re.compile(  # but for those that are short and have their end here
+_STRING_START = re.compile(  # except of those that are short and end here
     r"\x1b(?:(?P<image>P[0-9;]{0,64}q)|P(?![0-9;]{0,64}\Z)|[\]X^_])"
     r"(?![^\x07\x1b\x9c\n]{0,4096}(?:\x07|\x1b\\|\x9c))"
 )
-_STRING_END = {  # whether it is an image of sixels, which may go over line ends; another sequence ends each of them
+_STRING_END = {  # by whether it is an image of sixels, which may contain line ends; another sequence ends both kinds
     False: re.compile(r"[\x07\x9c]|\x1b\\|(?=[\n\x18\x1a]|\x1b[^\\])"),
     True: re.compile(r"[\x07\x9c]|\x1b\\|(?=[\x18\x1a]|\x1b[^\\])"),
 }
 _LONG_STRING = 4096  # characters; what is longer is an image, and counted as left out
 _LONGEST_STRING = 1 << 26  # characters; then it ends
 _BIT = 1 << 12  # bytes or characters that are looked at together
-# Work is counted in what a character needs that is written by itself, about a microsecond.
+# The unit of work is what a single character takes, about a microsecond.
 _TURN = 500
 _WORK_OF_PIECE = 8
 _WORK_OF_CONTROL = 4
-_WORK_OF_FAR = 20  # of what may change many rows, or many characters
+_WORK_OF_FAR = 20  # for what may change many rows, or many characters
 _WORK_OF = {"J": 40, **dict.fromkeys("@ABEFHLMPSXdfr", _WORK_OF_FAR)}
 _PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f]*")  # \t and \n are as good as text
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -88,8 +87,8 @@ class Style(NamedTuple):
 
     Attributes:
         attributes: in order: 1 bold, 2 dim, 3 italic, 4 underlined, 7 inverse, 9 struck through.
-        fore: the colour of the text: `(31,)`, `(38, 5, 196)` or `(38, 2, 255, 0, 0)`; none: that of the page.
-        back: that behind it: `(41,)`, `(48, 5, 196)` or `(48, 2, 255, 0, 0)`.
+        fore: the colour of the text: `(31,)`, `(38, 5, 196)` or `(38, 2, 255, 0, 0)`; empty: that of the page.
+        back: the colour of the background: `(41,)`, `(48, 5, 196)` or `(48, 2, 255, 0, 0)`; empty: that of the page.
     """
 
     attributes: tuple[int, ...] = ()
@@ -116,7 +115,7 @@ class Row:
     Attributes:
         stream: 1 or 2; 0 for a note of ours.
         text: the characters.
-        left_out: how many characters followed that are not held.
+        left_out: how many more characters the row had, which are not kept.
     """
 
     __slots__ = ("_styles", "left_out", "stream", "text")
@@ -134,7 +133,7 @@ class Row:
 
     @property
     def plain(self) -> str:
-        """The text as it is safe to show, and how much is missing."""
+        """The text in a form that is safe to show, and how much of it is missing."""
         return _visible(self.text) + self._more
 
     @property
@@ -149,7 +148,7 @@ class Row:
 
     @property
     def coded(self) -> str:
-        """The text with its styles, to make the same row of: without how much is missing, bidi controls as they are."""
+        """The text with its styles, from which the same row can be made: bidi controls as they are, nothing added."""
         if not self._styles:
             return self.text
         parts, style = [], PLAIN
@@ -160,11 +159,11 @@ class Row:
 
     @property
     def has_styles(self) -> bool:
-        """Whether any character is other than plain."""
+        """Whether any character has a style."""
         return any(style != PLAIN for style in self._styles)
 
     def runs(self) -> Iterator[tuple[str, Style]]:
-        """(text, style) of each stretch of one style."""
+        """(text, style) of each stretch of characters with one style."""
         return ((_visible(text), style) for text, style in self._runs())
 
     def _runs(self) -> Iterator[tuple[str, Style]]:
@@ -177,7 +176,7 @@ class Row:
             start = stop
 
     def put(self, column: int, text: str, style: Style) -> int:
-        """Write from this column on, over what is there; the column behind it."""
+        """Write from this column on, over what is there; return the column after the text."""
         end = column + len(text)
         if end > LONGEST and text:
             self.left_out = max(self.left_out, end - LONGEST)
@@ -197,18 +196,18 @@ class Row:
             self._splice(start, stop, " " * (stop - start))
 
     def insert(self, column: int, count: int) -> None:
-        """Shift what is from this column on to the right."""
+        """Insert blanks at this column; the rest moves to the right."""
         if column < len(self.text):
             self._splice(column, column, " " * count)
             self._cut()
 
     def delete(self, column: int, count: int) -> None:
-        """Take characters out; the rest moves to the left."""
+        """Delete characters from this column on; the rest moves to the left."""
         if column < len(self.text):
             self._splice(column, column + count, "")
 
     def _splice(self, start: int, stop: int, text: str, style: Style = PLAIN) -> None:
-        """Put this text in the place of start..stop; what is missing before it becomes blanks."""
+        """Replace start..stop by this text; a row that is too short is filled with blanks."""
         if self._styles or style != PLAIN:
             self._styles += [PLAIN] * (max(start, len(self.text)) - len(self._styles))
             self._styles[start:stop] = [style] * len(text)
@@ -226,7 +225,7 @@ class Row:
 
 
 class _Cursor:
-    """Where one stream writes: its own rows that can be reached, the place in them, the style; and its decoder."""
+    """Where one stream writes: its rows that can still be reached, the position in them, the style; and its decoder."""
 
     def __init__(self, stream: int, row: Row, encoding: str) -> None:
         self.stream = stream
@@ -236,8 +235,8 @@ class _Cursor:
         self.style = PLAIN
         self.saved: tuple[Row, int, Style] | None = None
         self.margin = 0  # the last row of the scroll region, counted from 1; 0: none is set
-        self.held = ""  # the start of a sequence
-        self.string = 0  # characters of the control string that it is in; 0: it is in none
+        self.unfinished = ""  # the start of a sequence
+        self.string = 0  # characters of the control string so far; 0: it is not in one
         self.is_image = False  # that string is one of sixels
         self.decoder = codecs.getincrementaldecoder(encoding)("replace")
 
@@ -259,29 +258,29 @@ class Screen:
     def __init__(self, encoding: str = ENCODING) -> None:
         self.rows: list[Row] = []
         self._encoding = encoding
-        self._fixed = 0  # so many of them no cursor can reach any more
+        self._fixed = 0  # how many of them no cursor can reach any more
         self._work = 0  # since the last turn
         self._cursors: dict[int, _Cursor] = {}
 
     def feed(self, pieces: Iterable[Piece]) -> None:
-        """Take pieces of output: (stream, bytes), or how many bytes follow there that nobody has looked at."""
+        """Take pieces of output: (stream, bytes), or (stream, number) for that many bytes that are left out."""
         done(self.feed_in_turns(pieces))
 
     def feed_in_turns(self, pieces: Iterable[Piece]) -> Turns[None]:
-        """The same in turns; between them the rows are as they are up to there."""
+        """The same in turns; between them, the rows are up to date as far as it has come."""
         for stream, data in pieces:
             cursor = self._cursor(stream)
             if isinstance(data, int) and cursor.string:
                 cursor.string += data  # a control string goes on there
                 continue
             if isinstance(data, int):
-                cursor.column, cursor.held = max(LONGEST, cursor.column) + data, ""  # what follows there is not held
+                cursor.column, cursor.unfinished = max(LONGEST, cursor.column) + data, ""  # what follows is not kept
                 continue
             for start in range(0, len(data), _BIT):
                 yield from self._write(cursor, cursor.decoder.decode(data[start : start + _BIT]))
 
     def write(self, stream: int, text: str) -> None:
-        """Take a piece of output that is text already."""
+        """Take a piece of output that is already text."""
         done(self.write_in_turns(stream, text))
 
     def write_in_turns(self, stream: int, text: str) -> Turns[None]:
@@ -296,7 +295,7 @@ class Screen:
         return self._cursors[stream]
 
     def finish(self) -> list[Row]:
-        """Nothing will follow: all rows as they are left."""
+        """The end of the output: all rows in their last state."""
         for cursor in self._cursors.values():
             done(self._write(cursor, cursor.decoder.decode(b"", True), final=True))
         return self.all
@@ -318,7 +317,7 @@ class Screen:
         return self.rows + self.open
 
     def settle(self) -> list[Row]:
-        """Let go of the rows that have ended and that no cursor can reach any more; those."""
+        """Remove the rows that have ended and that no cursor can reach any more, and return them."""
         self._fix()
         settled = self.rows[: self._fixed]
         del self.rows[: self._fixed]
@@ -328,9 +327,9 @@ class Screen:
     # --- writing -------------------------------------------------------------------------------------------------
 
     def _write(self, cursor: _Cursor, text: str, *, final: bool = False) -> Turns[None]:
-        """Control strings (titles, links, images) are passed over, however long they are and wherever they are cut."""
-        if cursor.held:
-            text, cursor.held = cursor.held + text, ""
+        """Write text, without control strings (titles, links, images), however long they are and wherever they are cut."""
+        if cursor.unfinished:
+            text, cursor.unfinished = cursor.unfinished + text, ""
         at = 0
         while at < len(text):
             if cursor.string:
@@ -350,14 +349,14 @@ class Screen:
             self._end_string(cursor)
 
     def _pass_over(self, cursor: _Cursor, text: str, at: int) -> int:
-        """Pass over a control string up to its end; where the text goes on."""
+        """Pass over a control string up to its end; return where the text goes on."""
         end = _STRING_END[cursor.is_image].search(text, at)
         stop = end.end() if end else len(text)
         cursor.string += stop - at
         if end or cursor.string > _LONGEST_STRING:
             self._end_string(cursor)
         elif text.endswith("\x1b"):
-            cursor.held = "\x1b"  # perhaps the first half of its end
+            cursor.unfinished = "\x1b"  # perhaps the first half of its end
             cursor.string -= 1
         return stop
 
@@ -378,7 +377,7 @@ class Screen:
             return
         unfinished = None if final else _UNFINISHED.search(text, max(0, len(text) - _LONGEST_UNFINISHED))
         end = unfinished.start() if unfinished else len(text)
-        cursor.held = text[end:]
+        cursor.unfinished = text[end:]
         for token in self.token.finditer(text, 0, end):
             if work >= _TURN:
                 work = 0
@@ -404,7 +403,7 @@ class Screen:
         self._work = work
 
     def _write_plain(self, cursor: _Cursor, text: str) -> None:
-        r"""Text without styles and control characters but `\t` and `\n`, into the last row: whole lines at a time."""
+        r"""Write text with no styles, and no control characters but `\t` and `\n`, to the last row: whole lines at a time."""
         first, *others = text.split("\n")
         cursor.column = cursor.row.put(cursor.column, first, PLAIN)
         if others:
@@ -418,7 +417,7 @@ class Screen:
 
     def _next_line(self, cursor: _Cursor) -> None:
         cursor.column = 0
-        if cursor.at == len(cursor.rows) - 1 and not cursor.margin:  # as most often; the same as below, in few steps
+        if cursor.at == len(cursor.rows) - 1 and not cursor.margin:  # the usual case: the same as below, in fewer steps
             self.rows.append(cursor.rows[cursor.at])
             cursor.rows.append(self.new_row(cursor.stream))
             if cursor.at >= WINDOW - 1:
@@ -435,7 +434,7 @@ class Screen:
         self._go_to(cursor, cursor.at + 1)
 
     def _go_to(self, cursor: _Cursor, at: int) -> None:
-        """Move to this row of the stream: those above it have ended, those from it on are open."""
+        """Move to this row of the stream: the rows above it have ended, those from it on are open."""
         self._extend(cursor, at + 1)
         if at >= cursor.at:
             self.rows += cursor.rows[cursor.at : at]
@@ -443,7 +442,7 @@ class Screen:
             at = max(at, self._reach(cursor))
             again = cursor.rows[at : cursor.at]
             last = len(self.rows) - len(again)
-            if self.rows[last:] == again:  # as most often: no row of another stream is between
+            if self.rows[last:] == again:  # the usual case: no row of another stream is between
                 del self.rows[last:]
             else:
                 gone = set(again)
@@ -455,7 +454,7 @@ class Screen:
         cursor.at = at
 
     def _fix(self) -> None:
-        """What more than WINDOW rows have ended after stays as it is, for ever: whenever somebody looks."""
+        """A row after which more than WINDOW rows have ended can never change again."""
         self._fixed = max(self._fixed, len(self.rows) - WINDOW)
 
     def _reach(self, cursor: _Cursor) -> int:
@@ -464,16 +463,16 @@ class Screen:
         return max(0, cursor.at - [row.stream for row in self.rows[self._fixed :]].count(cursor.stream))
 
     def _top(self, cursor: _Cursor) -> int:
-        """The row where absolute positions count from: that of the terminal, for rows are never taken off the end."""
+        """The row from which absolute positions count: the terminal's top, as rows are never removed from the end."""
         return max(self._reach(cursor), len(cursor.rows) - _HEIGHT)
 
     def _bottom(self, cursor: _Cursor) -> int:
-        """The row behind the last one of the scroll region, or of the terminal if the cursor stands below the region."""
+        """The row after the last one of the scroll region, or of the terminal if the cursor is below the region."""
         top = self._top(cursor)
         return top + (cursor.margin if cursor.at < top + cursor.margin else _HEIGHT)
 
     def _extend(self, cursor: _Cursor, length: int) -> None:
-        """Give the stream this many rows, if it has less."""
+        """Give the stream this many rows, if it has fewer."""
         cursor.rows += [self.new_row(cursor.stream) for _ in range(length - len(cursor.rows))]
 
     def _control(self, cursor: _Cursor, final: str, numbers: str) -> None:
@@ -572,7 +571,7 @@ class Screen:
 
 
 def rows(pieces: Iterable[Piece], encoding: str = ENCODING) -> list[Row]:
-    """The rows of these pieces, complete as they are."""
+    """The rows of these pieces, which are all of the output."""
     return done(rows_in_turns(pieces, encoding))
 
 
@@ -584,17 +583,17 @@ def rows_in_turns(pieces: Iterable[Piece], encoding: str = ENCODING) -> Turns[li
 
 
 def inert(text: str) -> str:
-    r"""Text on which nothing acts: without sequences and control characters but `\n` and `\t`, bidi controls named."""
+    r"""Text that does nothing: no sequences, no control characters but `\n` and `\t`, and bidi controls by their names."""
     return _visible(_INERT.sub("", text.replace("\r\n", "\n")))
 
 
 def inert_line(text: str) -> str:
-    """The same on one line: its line ends are shown as `⏎`, and as `?` what is no character (of a file name, say)."""
+    """The same on one line: line ends are shown as `⏎`, and what is not a character (in a file name, say) as `?`."""
     return " ⏎ ".join(inert(text.encode(errors="replace").decode()).splitlines())
 
 
 def _visible(text: str) -> str:
-    """Bidi controls as their names."""
+    """The text with bidi controls replaced by their names."""
     return text if text.isascii() else _BIDI.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
@@ -628,7 +627,7 @@ def styled(style: Style, numbers: str) -> Style:
         elif code in _ATTRIBUTES:
             attributes.add(_ATTRIBUTES[code])
         elif code in (38, 48):
-            if not more:  # in its usual form its numbers stand between semicolons
+            if not more:  # in the usual form, its numbers are separated by semicolons
                 length = {5: 2, 2: 4}.get(codes[0][0], 0) if codes else 0
                 more = [each[0] for each in codes[:length]]
                 del codes[:length]
@@ -653,5 +652,5 @@ def _colour(numbers: list[int]) -> tuple[int, ...]:
     if numbers[:1] == [5] and len(numbers) == 2 and numbers[1] < 256:
         return (5, numbers[1])
     if numbers[:1] == [2] and len(numbers) >= 4 and max(numbers[-3:]) < 256:
-        return (2, *numbers[-3:])  # with colons a colour space may stand before them
+        return (2, *numbers[-3:])  # with colons, a colour space may come before them
     return ()

@@ -1,16 +1,17 @@
-"""Where logs are kept: a private directory of this process, cleared of what earlier ones left.
+"""Where logs are stored: a private directory of this process. Making it also removes old ones of earlier processes.
 
 Each process has a directory of its own (`tempfile.mkdtemp`: mode 0700, unpredictable name), whose files are created with
-O_EXCL and mode 0600 whatever the umask. It goes with the process, unless a log in it was kept. Policy for kept logs of
-processes that have ended: those that were written to `KEEP_DAYS` ago, or whose program has ended so long ago, go, and the
-oldest go first while all together are larger than `KEEP_BYTES`. That is looked after whenever a process makes its
-directory. A directory in use is known by the lock on a file in it, and never touched; its own process sees to it that its
-kept logs are not larger than `KEEP_BYTES` either. Where files cannot be locked (some network file systems), nobody could
-know: there the directory has a name by which it is never cleared, and a warning says so. The directory itself is locked
-as well, which tells systemd-tmpfiles, which removes what is old in places for temporary files, to let it alone.
+O_EXCL and mode 0600 whatever the umask. It is removed with the process, unless a log in it was kept.
 
-The place is $IPYPROC_LOG_DIR, or else the usual one for temporary files; where that is in memory (tmpfs, on Linux),
-/var/tmp, for a log may be larger than the memory.
+Whenever a process makes its directory, it looks at those of processes that have ended. A directory is removed when nothing
+was written to it for `KEEP_DAYS`, and the oldest go while all together are larger than `KEEP_BYTES`. One that is in use is
+known by the lock on a file in it and never touched; its process keeps the logs in it below `KEEP_BYTES`. Where files cannot
+be locked (some network file systems), nobody can tell: there the directory gets a name by which it is never removed, and a
+warning says so. The directory itself is locked too, so that systemd-tmpfiles, which removes old temporary files, leaves it
+alone.
+
+The place is $IPYPROC_LOG_DIR, or else the usual one for temporary files; if that is in memory (tmpfs, on Linux), it is
+/var/tmp, because a log may be larger than the memory.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ from .writer import open_new
 KEEP_DAYS = 7.0
 KEEP_BYTES = 16 * 10**9
 _PREFIX = "ipyproc-"
-_UNLOCKED = "unlocked-ipyproc-"  # of a directory that nobody clears
+_UNLOCKED = "unlocked-ipyproc-"  # of a directory that is never removed
 _LOCK = "lock"
 _ATTEMPTS = 3
-_MOMENT = 60.0  # seconds in which a directory gets its lock when it was made
+_MOMENT = 60.0  # seconds within which a new directory gets its lock
 
 
 class _Directory:
-    """The private directory of this process; goes last, after the logs in it (finalizers run in reverse order)."""
+    """The private directory of this process; removed after the logs in it (finalizers run in reverse order)."""
 
     def __init__(self) -> None:
         self.pid, self.user = os.getpid(), _user()
@@ -51,16 +52,16 @@ class _Directory:
         for _ in range(_ATTEMPTS):
             if self._make(parent, _PREFIX):
                 break
-            self.leave()  # another process has the lock: it looks just now whether anybody has
+            self.leave()  # another process has the lock: it is just checking whether the directory is in use
         else:
             self._make(parent, _UNLOCKED)
         self._made = self.path.lstat()
         weakref.finalize(self, _leave, self.pid, self.path, self.locks)
 
     def _make(self, parent: Path, prefix: str) -> bool:
-        """Make it; whether it could be locked."""
+        """Make it; return whether it could be locked."""
         self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        self.path.chmod(0o700)  # a umask can take bits away from that
+        self.path.chmod(0o700)  # whatever the umask has removed from the mode
         self.locks = [open_new(self.path / _LOCK)]
         is_locked = _try_lock(self.locks[0]) is True
         if sys.platform != "win32":
@@ -69,11 +70,11 @@ class _Directory:
         return is_locked
 
     def leave(self) -> None:
-        """Close it, and remove it if there is nothing in it."""
+        """Give up the locks, and remove it if there is nothing in it."""
         _leave(self.pid, self.path, self.locks)
 
     def is_there(self) -> bool:
-        """Whether it still is, and nobody has put something else in its place."""
+        """Whether it still exists, and nobody has put something else in its place."""
         with contextlib.suppress(OSError):
             return os.path.samestat(self._made, self.path.lstat())
         return False
@@ -81,26 +82,26 @@ class _Directory:
 
 _directory: _Directory | None = None
 _making = threading.Lock()
-if hasattr(os, "register_at_fork"):  # a child must not be made while another thread holds it, or it waits for ever
+if hasattr(os, "register_at_fork"):  # a child that is forked while another thread holds it would wait for ever
     os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 _kept: dict[Path, int] = {}  # logs of this process that have ended, the oldest first, and their bytes
-_kept_bytes = 0  # all together
+_kept_bytes = 0  # the sum of their sizes
 
 
 def directory() -> Path:
-    """The private directory of this process, made at first use and removed at exit when no log in it was kept."""
-    return _own().path
+    """The private directory of this process, made at first use and removed at exit if no log in it was kept."""
+    return _current().path
 
 
 def locks() -> list[int]:
-    """The descriptors that hold the locks; these are there as long as any process has them open."""
-    return _own().locks
+    """The descriptors that hold the locks; the directory is locked as long as any process has them open."""
+    return _current().locks
 
 
-def _own() -> _Directory:
+def _current() -> _Directory:
     global _directory
     with _making:  # several threads may start the first program at once
-        ours = os.getpid(), _user()  # after setuid(2) nothing can be made in it any more
+        ours = os.getpid(), _user()  # after setuid(2), no file can be created in it
         if _directory is None or (_directory.pid, _directory.user) != ours or not _directory.is_there():
             _directory = _Directory()
             if _directory.path.name.startswith(_UNLOCKED):
@@ -120,18 +121,18 @@ def create_file(suffix: str) -> tuple[int, Path]:
 
 
 def new_path(suffix: str) -> Path:
-    """A name that nobody can guess, in the private directory; there is no file yet."""
+    """A name in the private directory that nobody can guess; the file is not created."""
     return directory() / (secrets.token_hex(8) + suffix)
 
 
-def open_own(path: str | os.PathLike[str], *, append: bool) -> int:
+def open_user_file(path: str | os.PathLike[str], *, append: bool) -> int:
     """Open a file of the user's for a log, and lock it.
 
     Raises:
         OSError: it cannot be opened, is no regular file, or another log is being written to it.
     """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)  # to open a FIFO must not wait
+    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)  # so that opening a FIFO does not wait
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
@@ -146,12 +147,12 @@ def open_own(path: str | os.PathLike[str], *, append: bool) -> int:
 
 
 def remove_with(owner: object, *paths: Path) -> weakref.finalize[..., Any]:
-    """Remove these files when `owner` goes, at the latest when this process ends; or now, by a call of the result."""
+    """Remove these files with `owner`, at the latest when this process ends. Call the result to remove them now."""
     return weakref.finalize(owner, _remove, os.getpid(), *paths)
 
 
 def keep(path: Path) -> None:
-    """A log that has ended stays when its object goes; the oldest of such logs go where they become too many bytes."""
+    """Keep this log, which has ended, when its object goes. The oldest kept logs are removed if all are too large."""
     global _kept_bytes
     _kept[path] = _size(path)
     _kept_bytes += _kept[path]
@@ -162,7 +163,7 @@ def keep(path: Path) -> None:
 
 
 def free_bytes() -> int:
-    """How much there is room for where logs are kept."""
+    """Free bytes on the disk where logs are stored."""
     return shutil.disk_usage(directory()).free
 
 
@@ -195,7 +196,7 @@ def _parent() -> Path:
 
 
 def _filesystem(path: Path) -> str:
-    """Its type, by the last of the longest mount points it lies in (proc_pid_mountinfo(5))."""
+    """The type of its file system: that of the longest, and of those the last, mount point above it (proc_pid_mountinfo(5))."""
     found, longest = "", -1
     with contextlib.suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
         for line in mounts:
@@ -215,7 +216,7 @@ def _size(path: Path) -> int:
 
 
 def _in_use(folder: Path) -> bool:
-    """Whether a process has it, for all that can be known."""
+    """Whether a process uses it, or that cannot be told."""
     flags = getattr(os, "O_NOFOLLOW", 0)
     try:
         return _is_locked(os.open(folder / _LOCK, os.O_RDWR | flags))
@@ -226,7 +227,7 @@ def _in_use(folder: Path) -> bool:
 
 
 def _is_locked(fd: int) -> bool:
-    """Whether a process has locked it, or nobody can know; it is closed."""
+    """Whether a process has locked it, or that cannot be told. Closes it."""
     try:
         return _try_lock(fd) is not True
     finally:
@@ -254,7 +255,7 @@ def _user() -> int:
 
 def _remove(pid: int, *paths: Path) -> None:
     if pid != os.getpid():
-        return  # a forked child must not remove what is its parent's
+        return  # a forked child must not remove the files of its parent
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()

@@ -1,8 +1,8 @@
-"""Work that is done a piece at a time: it yields after each, so that others can have their turn, and returns what it has made.
+"""Work that is done piece by piece: a generator that yields after each piece, so that others get their turn.
 
-A piece is some tenths of a millisecond, whatever a program has written. The work is a generator, and whoever has it
-decides: to do all of it (`done`), no more than so many pieces (`within`), a slice (`advance`), or to let the event loop go
-on meanwhile (`in_turns`).
+A piece takes some tenths of a millisecond, whatever a program has written. The caller decides how to run the work: all of
+it (`done`), a number of pieces at most (`within`), one slice of time (`advance`), or in slices between which the event loop
+goes on (`in_turns`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ T = TypeVar("T")
 Turns = Generator[None, None, T]
 
 SLICE = 0.005
-"""Seconds of work, and others have their turn."""
+"""Seconds of work after which others get their turn."""
 
 
 def done(work: Turns[T]) -> T:
-    """Do all of it; what it has made."""
+    """Do all of it; return its result."""
     while True:
         try:
             next(work)
@@ -31,7 +31,7 @@ def done(work: Turns[T]) -> T:
 
 
 def within(work: Turns[T], pieces: int) -> T | None:
-    """Do so many pieces of it; what it has made, or None: it was given up."""
+    """Do this many pieces of it at most; return its result, or None if it was not done by then, and is given up."""
     try:
         for _ in itertools.repeat(None, pieces):
             next(work)
@@ -43,7 +43,7 @@ def within(work: Turns[T], pieces: int) -> T | None:
 
 
 def advance(work: Turns[T]) -> T | None:
-    """Do a slice of it; what it has made, or None: it is not done, and goes on with the next call."""
+    """Do a slice of it; return its result, or None if it is not done; then the next call goes on."""
     deadline = time.perf_counter() + SLICE
     try:
         while time.perf_counter() < deadline:
@@ -55,7 +55,7 @@ def advance(work: Turns[T]) -> T | None:
 
 
 async def in_turns(work: Turns[T]) -> T:
-    """Do it in slices, and let the event loop go on between; what it has made."""
+    """Do it in slices, between which the event loop goes on; return its result."""
     deadline = time.perf_counter() + SLICE
     while True:
         try:

@@ -1,14 +1,14 @@
 r"""What a program wrote to a stream, as a value: what a variable gets, and what JSON and tables are read from.
 
-It is the text that a terminal would leave, and complete:
+It is the complete text that a terminal would leave:
 
-- Escape sequences are not in it: colours, titles, links, images.
-- A line that was written anew is in it once, in its last state (a progress bar, by `\r` or `\b`), and so is what was changed
-  by cursor movement. A bar that was wiped with blanks is an empty line.
-- `\r\n` is a line end, `\n`.
-- All else is in it as it was written, however long its line: NUL, `\f`, `\v` and `\x1c` to `\x1f` too.
+- Escape sequences are removed: colours, titles, links, images.
+- A line that was rewritten (a progress bar, by `\r`, `\b` or cursor movement) appears once, in its last state. A bar that
+  was wiped with blanks is an empty line.
+- `\r\n` becomes `\n`.
+- All else stays as it was written, however long its line: NUL, `\f`, `\v` and `\x1c` to `\x1f` too.
 
-So text without `\r`, `\b` and ESC is the same text. Bytes that are no text become U+FFFD.
+So text without `\r`, `\b` and ESC stays the same. Invalid bytes become U+FFFD.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from .screen import INERT, LONGEST, REWRITES, SIXELS, WINDOW, Row, Screen, Style
 _SPECIAL = re.compile(r"[\r\b\x1b]")
 _INERT = re.compile(rf"(?!{REWRITES})(?:{INERT})")
 _SIXELS = re.compile(SIXELS)
-_MOVES = re.compile(r"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM])")  # can change other lines than the one it stands in
-_PIECE = 1 << 18  # characters that are worked on at a time; other threads have their turns between
+_MOVES = re.compile(r"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM])")  # can change other lines than its own
+_PIECE = 1 << 18  # characters that are worked on at a time; in between, other threads get their turn
 
 
 def text(data: bytes) -> str:
-    """The text of one stream, complete as it is."""
+    """The text of one stream, of which this is all."""
     return left_of(decode(data))
 
 
@@ -36,7 +36,7 @@ def left_of(written: str) -> str:
     if not any(each in written for each in "\r\b\x1b"):
         return written
     if "\x1bP" in written:
-        written = _SIXELS.sub("", written)  # these alone go over line ends
+        written = _SIXELS.sub("", written)  # only these may contain line ends
     screen: _Screen | None = None
     parts: list[str] = []
     for piece in _pieces(written):
@@ -69,7 +69,7 @@ def _pieces(whole: str) -> Iterator[str]:
 
 
 def _last_lines(written: str) -> int:
-    """Where the last lines begin, as many as a cursor can reach."""
+    """Where the last lines begin that a cursor can reach."""
     place = len(written)
     for _ in range(WINDOW + 1):
         place = written.rfind("\n", 0, place)
@@ -79,7 +79,7 @@ def _last_lines(written: str) -> int:
 
 
 def _lines(written: str) -> Iterator[str]:
-    """The same text, with each line that was written anew in its last state."""
+    """The same text, with each line that was rewritten in its last state."""
     done = 0
     for found in _SPECIAL.finditer(written):
         if found.start() < done:
@@ -102,14 +102,14 @@ def _line(written: str) -> str:
         return screen.rest()
     parts: list[str] = []
     covered = 0
-    for again in reversed(written.split("\r")):  # what was written last is seen whole
+    for again in reversed(written.split("\r")):  # what was written last is all visible
         parts.append(again[covered:])
         covered = max(covered, len(again))
     return "".join(parts)
 
 
 class _Row(Row):
-    """A row of any length. What is beyond `LONGEST` can be written, written anew and erased up to the end, and no more."""
+    """A row of any length. Beyond `LONGEST`, text can be written, overwritten and erased up to the end, and no more."""
 
     __slots__ = ("_rest",)
 
@@ -149,7 +149,7 @@ class _Row(Row):
 
 
 class _Screen(Screen):
-    """Takes text without colours; loses nothing of it."""
+    """A screen for text without colours, which loses nothing of it."""
 
     new_row = _Row
     token = re.compile(
@@ -162,11 +162,11 @@ class _Screen(Screen):
     plain = re.compile(r"[^\b\r\x1b]*")
 
     def ended(self) -> str:
-        """The lines that nothing can change any more."""
+        """The lines that can no longer change."""
         return "".join(f"{_whole(row)}\n" for row in self.settle())
 
     def rest(self) -> str:
-        """Nothing will follow: all other lines, as they are left."""
+        """The end of the text: all other lines, in their last state."""
         self.finish()
         ended = "".join(f"{_whole(row)}\n" for row in self.rows)
         return ended + "\n".join(map(_whole, self.open))

@@ -1,7 +1,7 @@
-"""What writes a log to disk: the output of one process, in order of arrival, and an index of it.
+"""Writes a log to disk: the output of one process, in order of arrival, and an index of it.
 
-Standard library only, and nothing of this package: a shim (see `launch.supervisor`) runs it in an interpreter of its own.
-How a log lies on disk, and what its limit means, is told in `log`.
+Standard library only, and nothing of this package: a shim (see `launch.held`) runs it in an interpreter of its own.
+`log` says what the files hold, and what the limit means.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any, BinaryIO, NamedTuple
 STDOUT_FD = 1
 STDERR_FD = 2
 RECORD = struct.Struct("<QBQQQ")
-"""How a `Mark` lies in the index."""
+"""A `Mark` as it is stored in the index."""
 MARK_EVERY = 1 << 16
-"""Bytes between two records of the index, at most, but for what one write brings."""
+"""Bytes after which the next write gets a record of the index."""
 
-# can change other lines than the one it stands in, or goes over them (an image of sixels)
+# can change other lines than its own, or contains line ends (an image of sixels)
 _MOVES = re.compile(rb"\x1b(?:\[[0-9;:]*[ABEFHJLMSTdfru]|[78DEM]|P[0-9;]*q)")
-_STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*|P[0-9;]*)?\Z")  # may become such
-_LONGEST_MOVE = 64  # bytes of a sequence that is known although it was cut
+_STARTS_MOVE = re.compile(rb"\x1b(?:\[[0-9;:]*|P[0-9;]*)?\Z")  # may become one
+_LONGEST_MOVE = 64  # bytes of a sequence that is recognized although it was cut
 
 
 class Mark(NamedTuple):
-    """One record of the index: from this offset on it is this stream; what there is of each before it."""
+    """One record of the index: from this offset on, the bytes are of this stream; and what is before it of each stream."""
 
     offset: int
     stream: int
@@ -39,19 +39,19 @@ class Mark(NamedTuple):
     stdout_bytes: int
 
     def bytes(self, streams: Collection[int]) -> int:
-        """Of these streams, before it."""
+        """How many bytes of these streams are before it."""
         on_stderr = self.offset - self.stdout_bytes
         return (STDOUT_FD in streams) * self.stdout_bytes + (STDERR_FD in streams) * on_stderr
 
     def lines(self, streams: Collection[int]) -> int:
-        """Of these streams, that end before it."""
+        """How many lines of these streams end before it."""
         return (STDOUT_FD in streams) * self.stdout_lines + (STDERR_FD in streams) * self.stderr_lines
 
 
 class Index:
-    """The first `count` records of an index; where there are none (or somebody has removed it) only `first`.
+    """The first `count` records of an index; if there are none (or somebody has removed the file), only `first`.
 
-    `fd`: a descriptor of it, which stays open; or None, and it is opened by its path.
+    `fd`: a descriptor of the file, which stays open; None: it is opened by its path.
     """
 
     def __init__(self, path: str | os.PathLike[str], fd: int | None, count: int, first: Mark) -> None:
@@ -91,26 +91,26 @@ class Index:
 
 
 class LogWriter:
-    """Writes a log, and knows what a reader of it must know.
+    """Writes a log, and knows what its readers need to know.
 
     Args:
-        streams: those that will be written.
-        fds: the descriptor of the log; that of the index joins it, once there is one. Whoever gave them closes them.
-        base: where in the file the log begins.
-        index: where the index goes.
+        streams: the streams that will be written.
+        fds: a list with the descriptor of the log; that of the index is added once there is one. The caller closes them.
+        base: the offset in the file at which the log begins.
+        index: the path of the index.
         limit: bytes on disk; None: there is no limit.
 
     Attributes:
         bytes: how many bytes were written to it; `bytes_of`: the same for stream 1 and stream 2.
         lines_of: how many lines have ended in each stream.
-        dropped: how many bytes are not there: beyond the limit, or the disk was full.
-        lost_of: how many of each stream could not be written, and so do not count in `bytes`.
+        dropped: how many bytes are missing: the log has reached its limit, or the disk was full.
+        lost_of: how many bytes of each stream could not be written, and so are not counted in `bytes`.
         gap: the offsets between which bytes were dropped to keep the limit.
         moved_at: at or before this offset a sequence begins that may change earlier lines; None: there is none.
-        open_streams: those that have not come to their end.
+        open_streams: the streams that have not ended.
         marks: how many records the index has.
-        first_stream: that of the first bytes.
-        failure: why output was lost first; empty: none was.
+        first_stream: the stream of the first bytes.
+        failure: why output was first lost; empty: none was.
     """
 
     def __init__(
@@ -121,9 +121,9 @@ class LogWriter:
         self._index_path = index
         self._limit = limit
         self._mark: Mark | None = None  # the last one
-        self._beginnings: dict[int, bytes] = {}  # of a sequence, at the end of what a stream wrote last
-        self._full = False  # it ends at its limit
-        self._has_index = True  # or can have one
+        self._beginnings: dict[int, bytes] = {}  # of a sequence, at the end of the last write of a stream
+        self._full = False  # it has ended at its limit
+        self._has_index = True  # it has one, or can have one
         self.bytes = 0
         self.bytes_of = {STDOUT_FD: 0, STDERR_FD: 0}
         self.lines_of = {STDOUT_FD: 0, STDERR_FD: 0}
@@ -140,7 +140,7 @@ class LogWriter:
         return f"<LogWriter of {self.bytes} bytes so far>"
 
     def pack(self) -> list[Any]:
-        """What a reader must know, for JSON."""
+        """What a reader needs to know, for JSON."""
         lines = self.lines_of
         return [
             *(self.bytes, self.bytes_of[STDOUT_FD], lines[STDOUT_FD], lines[STDERR_FD], self.dropped, *self.gap),
@@ -149,7 +149,7 @@ class LogWriter:
         ]
 
     def unpack(self, packed: list[Any]) -> None:
-        """Know what another writer has packed."""
+        """Take over what another writer has packed."""
         self.bytes, on_stdout, stdout_lines, stderr_lines, self.dropped, start, stop = packed[:7]
         self.moved_at, open_streams, self.marks, self.first_stream, self.failure, *lost = packed[7:]
         self.lost_of = dict(zip((STDOUT_FD, STDERR_FD), lost, strict=True))
@@ -163,7 +163,7 @@ class LogWriter:
         return Index(self._index_path, fd, self.marks, Mark(0, self.first_stream, 0, 0, 0))
 
     def last_mark(self, most: int, key: Callable[[Mark], int] = lambda mark: mark.offset) -> Mark:
-        """The last record of the index whose key is at most this; or the first."""
+        """The last record of the index whose key is `most` or less; or the first record."""
         with self.index() as index:
             return index[max(0, bisect.bisect_right(index, most, key=key) - 1)]
 
@@ -216,7 +216,7 @@ class LogWriter:
         self._mark = mark
 
     def _open_index(self) -> int:
-        """If somebody has removed its directory, the log goes on without one; readers see that it is not there."""
+        """Create the index. If somebody has removed its directory, the log goes on without one, which readers notice."""
         try:
             return open_new(self._index_path)
         except FileNotFoundError:
@@ -237,7 +237,7 @@ class LogWriter:
             self._beginnings[stream] = start[0]
 
     def _keep_limit(self, limit: int) -> None:
-        """Drop from the middle; the ends of the gap are those of records, so that the lines in it are known."""
+        """Drop the middle. The gap begins and ends at records of the index, so that its lines are known."""
         if not self._has_index:
             self._full = True
             return
@@ -255,7 +255,7 @@ class LogWriter:
 
 
 def open_new(path: str | os.PathLike[str]) -> int:
-    """Create this file, and only if there is none of that name; only its owner may open it, whatever the umask."""
+    """Create this file, which must not exist; only its owner may open it, whatever the umask."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     fd = os.open(path, flags, 0o600)
@@ -265,15 +265,15 @@ def open_new(path: str | os.PathLike[str]) -> int:
 
 
 def punch(fd: int, start: int, stop: int) -> bool:
-    """Give the disk space of these bytes of a file back, as far as they are whole blocks; False where it can't be done."""
+    """Give back the disk space of these bytes of a file, as far as they are whole blocks; False where that can't be done."""
     if sys.platform != "linux":
         return False
     import ctypes  # late: needed by the few logs that reach their limit
 
     keep_size, punch_hole = 1, 2  # linux/falloc.h
-    block = os.fstat(fd).st_blksize  # else a part of a block would become zeros and no hole, which readers know
+    block = os.fstat(fd).st_blksize  # a part of a block would become zeros, which readers cannot tell from data
     start, stop = -(-start // block) * block, stop // block * block
     libc = ctypes.CDLL(None, use_errno=True)
-    fallocate = getattr(libc, "fallocate64", None) or libc.fallocate  # musl has but the one
+    fallocate = getattr(libc, "fallocate64", None) or libc.fallocate  # musl has only the latter
     done: int = fallocate(fd, keep_size | punch_hole, ctypes.c_int64(start), ctypes.c_int64(stop - start))
     return done == 0

@@ -1,4 +1,4 @@
-"""The two factories of asyncio, with LOG: drop-ins, with asyncio's defaults, and always the portable launcher."""
+"""asyncio's two factories, with LOG: drop-in replacements with its defaults, which always use the portable launcher."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def create_subprocess_exec(
     limit: int = _LIMIT,
     **kwds: Any,
 ) -> Process:
-    r"""Start a program; a drop-in replacement of `asyncio.create_subprocess_exec`, with LOG for stdout and stderr.
+    r"""Start a program; a drop-in replacement for `asyncio.create_subprocess_exec`, with LOG for stdout and stderr.
 
     Args:
         program: a name that is looked up in PATH, or a path.
@@ -59,11 +59,11 @@ async def create_subprocess_shell(
     limit: int = _LIMIT,
     **kwds: Any,
 ) -> Process:
-    """Start a command line with the shell; a drop-in replacement of `asyncio.create_subprocess_shell`, with LOG.
+    """Run a command line with the shell; a drop-in replacement for `asyncio.create_subprocess_shell`, with LOG.
 
-    The shell is /bin/sh, on Windows that of `COMSPEC`. Arguments, errors and cancellation are those of
-    `create_subprocess_exec`. `pid` is that of the shell. Quoting is the caller's duty (`shlex.quote`): never put a value
-    you do not trust into a command line.
+    The shell is /bin/sh, on Windows the one that `COMSPEC` names. Arguments, errors and cancellation are those of
+    `create_subprocess_exec`. `pid` is the pid of the shell. You must quote the values in the line (`shlex.quote`), and
+    should never put a value that you do not trust into it.
 
     Example:
         >>> import asyncio, ipyproc
@@ -101,6 +101,6 @@ async def _start(
 
 
 def _spec(command: str | bytes | tuple[Any, ...], popen: Mapping[str, Any]) -> Spec:
-    """What of it a stand-in can do."""
+    """What a stand-in launcher understands of this call."""
     known = {name: popen[name] for name in ("stdin", "stdout", "stderr", "cwd", "env") if name in popen}
     return Spec.of(command, shell=isinstance(command, str | bytes), **known)

@@ -4,9 +4,10 @@ The rules are those of https://docs.python.org/3/library/asyncio-subprocess.html
 
 - `stdout=LOG`, `stderr=LOG`: the output goes to `process.log`, a file on disk. Nobody needs to read it, so the
   deadlock of `wait()` with a full pipe, which asyncio documents for PIPE, does not exist.
-- `wait()` returns when the program ends. asyncio's waits until every pipe is closed too, which may take as long as a
-  grandchild that inherited one lives.
-- A signal after the end raises `ProcessLookupError` at once, so that it can never reach a stranger with the same pid.
+- `wait()` returns when the program ends. asyncio's also waits until every pipe is closed, which takes as long as a
+  grandchild that inherited one is alive.
+- A signal after the end raises `ProcessLookupError` at once, so that it can never reach another process that was given
+  the same pid.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ class Process(asyncio.subprocess.Process):
 
     Attributes:
         args: the program and its arguments, or the command line of the shell.
-        program: what is known of it.
-        ladder: how far stopping it has come.
+        program: what is known about it.
+        ladder: stops it, and knows how far that has come.
         ok_codes: return codes that a view calls a success.
-        on_wait: what a view does where the process is waited for, up to its end; None: nothing.
+        on_wait: awaited by `wait()` first, so that a view can show the process in the cell that waits; None: nothing.
 
     Example:
         >>> import asyncio, ipyproc
@@ -71,7 +72,7 @@ class Process(asyncio.subprocess.Process):
         self.args = program.args
         self.ladder = StopLadder(program, grace)
         self.find_failed_command: Callable[[Process], FailedCommand | None] = lambda ended: None
-        """Of a script: called once, when it has ended."""
+        """For a script: finds the command that failed; called once, after the end."""
         self.ok_codes: Collection[int] = (0,)
         self.on_wait: Callable[[], Awaitable[None]] | None = None
         _known.add(self)
@@ -82,7 +83,7 @@ class Process(asyncio.subprocess.Process):
 
     @property
     def name(self) -> str:
-        """What to call it, for people; may be set. It becomes one line on which nothing acts."""
+        """Its display name; may be set. It is made one line without control characters and escape sequences."""
         return self.program.name
 
     @name.setter
@@ -119,12 +120,12 @@ class Process(asyncio.subprocess.Process):
 
     @property
     def usage(self) -> Usage | None:
-        """CPU time and greatest memory of the program, when it has ended; None where nobody has told (portable)."""
+        """CPU time and greatest memory of the program, when it has ended; None where that is not known (portable)."""
         return self.program.usage
 
     @property
     def failed_command(self) -> FailedCommand | None:
-        """The command that ended it, if this is a script for bash; None: it runs, or it is not known which one did."""
+        """The command that ended it, if this is a bash script; None while it runs, or if that is not known."""
         return self._failed_command if self.is_over else None
 
     @functools.cached_property
@@ -143,7 +144,7 @@ class Process(asyncio.subprocess.Process):
 
     @property
     def ended_at(self) -> float | None:
-        """When the program has ended, as `time.time()` tells it; None while it runs."""
+        """When the program ended, as `time.time()` counts; None while it runs."""
         return time.time() - self.program.ended_ago if self.is_over else None
 
     def __await__(self) -> Generator[Any, None, int]:
@@ -151,10 +152,10 @@ class Process(asyncio.subprocess.Process):
         return self.wait().__await__()
 
     async def __aenter__(self) -> Process:
-        """`async with await ipyproc.start(...) as process:`; at the end of the body, it is waited for.
+        """`async with await ipyproc.start(...) as process:` waits for the program at the end of the body.
 
-        Its standard input is closed then, and what is left in its pipes is read and thrown away. If an error or a
-        cancellation leaves the body, or comes while it is waited for, the whole family is stopped.
+        Its standard input is closed then, and what is left in its pipes is read and thrown away. If the body ends with an
+        error or a cancellation, or one comes during the wait, the whole family is stopped.
         """
         return self
 
@@ -184,7 +185,7 @@ class Process(asyncio.subprocess.Process):
     async def lines(self, stream: int | None = None) -> AsyncIterator[str]:
         """The lines of its output from the first one on, as they come, up to the end of the output.
 
-        They are text (bytes that are none become U+FFFD) without line ends; for bytes there is `process.log`.
+        They are text without line ends, where invalid bytes become U+FFFD; `process.log` has the bytes.
 
         Args:
             stream: 1 (standard output) or 2 (standard error); None: both, in order of arrival.
@@ -210,7 +211,7 @@ class Process(asyncio.subprocess.Process):
     def view(self) -> None:
         """Show it in the cell that runs now: one more live card with all of its output, or how it ended.
 
-        Where nobody looks on (nbclient, a terminal) its last lines are printed.
+        Where there is no page (nbclient, a terminal), the last lines are printed.
 
         Raises:
             RuntimeError: this is no notebook.
@@ -227,7 +228,7 @@ class Process(asyncio.subprocess.Process):
         return self.log
 
     def add_done_callback(self, callback: Callable[[Process], object]) -> None:
-        """Have the event loop call this when the program has ended or was lost; the loop holds the process so long."""
+        """Have the event loop call this when the program has ended or was lost; the loop keeps the process alive until then."""
         self.program.ended.add_done_callback(lambda _: callback(self))
 
     async def wait(self) -> int:
@@ -247,21 +248,21 @@ class Process(asyncio.subprocess.Process):
         return await self.exited()
 
     async def exited(self) -> int:
-        """`wait()`, but without what a view does where the process is waited for."""
+        """`wait()` without `on_wait`."""
         self.check_loop()
         return await self.program.wait()
 
     def _disown(self) -> None:
         """In a forked child: the program is its parent's, and so are its streams."""
         if not self.is_over:
-            with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody is waiting
                 self.program.lose(ProcessLost(f"process {self.pid} belongs to the parent of this process"))
         transport: Any = self._transport  # type: ignore[attr-defined]
         if hasattr(transport, "disown"):
             transport.disown()
         else:
             transport._closed = (
-                True  # else asyncio's `__del__` closes it, and takes its pipes from the parent's event loop
+                True  # or asyncio's `__del__` would close it, and remove its pipes from the parent's event loop
             )
 
     def check_loop(self) -> None:
@@ -307,11 +308,11 @@ class Process(asyncio.subprocess.Process):
         Raises:
             ValueError, TypeError: there is no such signal.
             ProcessLookupError: the program has ended.
-            OSError: it cannot be sent: they belong to another user (PermissionError); Windows: there is no console.
+            OSError: it cannot be sent: to a process of another user (PermissionError); on Windows, without a console.
         """
         _check_signal(signal)
         if self.is_over:
-            raise ProcessLookupError(f"{self!r}: it can get no signal any more")
+            raise ProcessLookupError(f"{self!r}: it can no longer get a signal")
         if family:
             if not self.family.send_signal(signal) and (refused := self.family.refused):
                 words = f"{phrases.signal_name(signal)} cannot be sent to {self!r}: {refused.strerror}"
@@ -369,11 +370,11 @@ class Process(asyncio.subprocess.Process):
             self.ladder.cause = self.ladder.cause or "kill"
 
     async def stop(self, grace: float = GRACE) -> int:
-        """End the whole family: SIGTERM, and SIGKILL `grace` seconds later to whatever is left; the return code.
+        """End the whole family: SIGTERM, and `grace` seconds later SIGKILL for whatever is left; return the return code.
 
-        It returns when all are gone. That the program has ended is no error: what is left of its family is ended.
-        If it is being stopped already, SIGKILL comes at the earlier of the two moments. Cancelling it does not call off the
-        SIGKILL. Windows: the family is terminated at once.
+        It returns when all are gone. If the program has already ended, what is left of its family is stopped.
+        If it is already being stopped, SIGKILL comes at the earlier of the two moments. Cancelling this does not call off
+        the SIGKILL. Windows: the family is terminated at once.
 
         Args:
             grace: seconds; 0: SIGKILL at once.
@@ -381,7 +382,7 @@ class Process(asyncio.subprocess.Process):
         Raises:
             RuntimeError: called on another event loop than the one that made the process.
             ProcessLost: nobody saw how it ended.
-            ProcessNotStopped: something lives on, some seconds after SIGKILL: a process of another user (`sudo`), say.
+            ProcessNotStopped: something still runs some seconds after SIGKILL: a process of another user (`sudo`), say.
 
         Example:
             >>> import asyncio, ipyproc
@@ -411,7 +412,7 @@ if sys.platform != "win32":
 
 
 async def _empty(stream: asyncio.StreamReader) -> None:
-    with contextlib.suppress(RuntimeError):  # somebody else is reading it, so it gets empty
+    with contextlib.suppress(RuntimeError):  # somebody else is reading it, and so empties it
         while await stream.read(_PIECE):
             pass
 

@@ -1,4 +1,4 @@
-"""Which programs run: those that were started by `run`, `start`, `parallel` and the magics."""
+"""The programs that are running, among those started by `run`, `start`, `parallel` and the magics."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _started: weakref.WeakValueDictionary[int, Process] = weakref.WeakValueDictionar
 
 
 def add(process: Process) -> None:
-    """Know this process up to its end. The event loop holds it so long, and nobody here."""
+    """List this process until it ends. The list holds no reference to it: the event loop keeps it alive until then."""
     _started[id(process)] = process
     process.add_done_callback(lambda ended: _started.pop(id(ended), None))
     for watcher in tuple(watchers):
         try:
             watcher(process)
-        except Exception as error:  # noqa: BLE001  -- a program that has started is not lost for whoever only looks on
-            context = {"message": f"{watcher!r} could not take {process!r}", "exception": error}
+        except Exception as error:  # noqa: BLE001  -- an error of a watcher must not lose a running program
+            context = {"message": f"{watcher!r} failed for {process!r}", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
 
 
 def processes() -> list[Process]:
-    """All programs that run now, in the order in which they were started.
+    """All programs that are running, in the order in which they were started.
 
-    Each is a `Process`, also when nobody has kept it: `ipyproc.processes()[-1].terminate()`. Those of the two factories
-    that replace asyncio's are not among them.
+    Each is a `Process`, even if you did not keep a reference to it: `ipyproc.processes()[-1].terminate()`. Programs
+    started by the two factories that replace asyncio's are not included.
 
     Example:
         >>> import asyncio, ipyproc

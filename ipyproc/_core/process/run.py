@@ -1,4 +1,4 @@
-"""`Run`: what a view shows. A program that was started is the plain one."""
+"""`Run`: what a view shows. A `Process` is the most common one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..program.usage import Usage
 
 
 class Run(Protocol):
-    """A state, a way to stop it, and perhaps output in a log; the names are those of `Process`, which explains them."""
+    """A state, a way to stop it, and perhaps output in a log; the members are those of `Process`, and described there."""
 
     @property
     def name(self) -> str: ...
@@ -56,14 +56,14 @@ class Run(Protocol):
 
 
 class LoggedRun(Run, Protocol):
-    """One whose output is in a log, so that it can be shown."""
+    """A run with a log, whose output can be shown."""
 
     @property
     def log(self) -> Log: ...
 
 
 def logged(run: Run) -> LoggedRun:
-    """The same run, of which it is known that it has a log.
+    """The same run, with the type of one that has a log.
 
     Raises:
         ValueError: none of its output goes to a log, so there is nothing to show.

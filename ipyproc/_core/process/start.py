@@ -29,12 +29,12 @@ _logger = logging.getLogger("ipyproc")
 async def start(
     spec: Spec, launcher: Launcher | None = None, *, make_log: Callable[[frozenset[int]], Log] = Log
 ) -> Process:
-    """Start it.
+    """Start a program.
 
     Args:
-        spec: what to start, checked.
-        launcher: what starts it; None: the one that promises most here.
-        make_log: makes the log of these streams, if that is no ordinary one.
+        spec: what to start.
+        launcher: what starts it; None: the best one here.
+        make_log: makes the log for these streams (1: standard output, 2: standard error).
 
     Cancelling it while it starts ends the program.
 
@@ -56,7 +56,7 @@ async def start(
                 assert not isinstance(spec.args, str)
                 started = replace(started, args=script.arguments(spec.args, spec.script, written.as_posix()))
             if spec.input is not None:
-                # a file and not a pipe: no size blocks, and there is no task that feeds it
+                # a file and not a pipe: it never blocks, whatever its size, and needs no task that feeds it
                 file = files.enter_context(tempfile.TemporaryFile(dir=storage.directory()))
                 file.write(spec.input)
                 file.seek(0)
@@ -84,18 +84,18 @@ async def start(
 
 
 def _follow_script(started: Process, spec: Spec, file: Path | None) -> None:
-    """When it has ended, it can be told which command of it has failed, and its file is removed."""
+    """At its end, find out which command of the script failed, and remove the script's file."""
     text = spec.script
     assert text is not None
     started.name = script.title(text)
     name = spec.name if spec.name != started.name else ""
-    if file and not spec.keep:  # else bash may not have read it yet when this process ends
+    if file and not spec.keep:  # with `keep`, bash may not have read it yet when this process ends
         storage.remove_with(started, file)
 
     def find(ended: Process) -> FailedCommand | None:
         note = script.note(file) if file else ended.program.note
         if file:
-            with contextlib.suppress(OSError):  # it is gone already, or no file any more
+            with contextlib.suppress(OSError):  # it is already gone, or no longer a file
                 file.unlink()
         failed = failed_command(note, text)
         return failed and replace(failed, script=name)
@@ -105,15 +105,15 @@ def _follow_script(started: Process, spec: Spec, file: Path | None) -> None:
 
 
 def _worded(error: OSError, spec: Spec, *, is_here: bool) -> OSError:
-    """The same error, better worded."""
+    """The same error in clearer words."""
     words = [spec.args] if isinstance(spec.args, str) else spec.args
-    is_program = is_here and not isinstance(spec.args, str) and error.filename == words[0]  # and no directory
+    is_program = is_here and not isinstance(spec.args, str) and error.filename == words[0]  # and not a directory
     program = found(words[0], spec.cwd, spec.env) if is_program else None
     if text := not_started(error.errno or 0, program, spec.args, os.environ if spec.env is None else spec.env):
-        most = 80 if isinstance(spec.args, str) else 4096  # a line for the shell is no path
-        return OSError(error.errno, text, f"{words[0]:.{most}}")  # as it shows itself: a slice shows all it has
+        most = 80 if isinstance(spec.args, str) else 4096  # a line for the shell is not a path
+        return OSError(error.errno, text, f"{words[0]:.{most}}")  # formatted, as a slice would show what is masked
     if error.filename == words[0]:
-        error.filename = words[0]  # the caller's own object, which may show itself in another way
+        error.filename = words[0]  # the caller's own object, which may be masked
     return error
 
 

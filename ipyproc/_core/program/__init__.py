@@ -1,1 +1,1 @@
-"""What is to run, what is known of it, and how it is stopped."""
+"""What to run, what is known about it, and how it is stopped."""

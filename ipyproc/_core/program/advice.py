@@ -1,4 +1,4 @@
-"""What is known of the cause when a program fails, or cannot be started, in one clause for people."""
+"""The likely cause when a program fails or cannot be started, as one clause for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..program.usage import Usage
 
 _KILLED, _BROKEN_PIPE = 9, 13  # the same numbers on every POSIX system
 _OF_SHELL = 128  # what a shell adds to the signal that ended its last command
-_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # what every shell, and env, answers
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # the status that every shell, and env, gives
 
 _UNKNOWN = re.compile(  # zsh; bash, dash, ksh, busybox; env, and bash for a path
     r"command not found: (\S+)|([^\s:]+): (?:command )?not found(?!:)|([^\s:‘’'\"]+)[’'\"]?: No such file or directory"
@@ -34,11 +34,11 @@ _QUESTION = re.compile(r"\S.*[?:>\])] ?\Z")
 _SURELY_QUESTION = re.compile(r"\S.*(?:\?|\[[yY]/[nN]\]|\([yY]/[nN]\)):? ?\Z")  # where nothing else says that it is one
 NO_INPUT = "and there was no input for that"
 READ_NO_MORE = "what read its output ended first"
-_CRLF = "its lines end with CR LF, as on Windows (dos2unix mends that)"
+_CRLF = "its lines end with CR LF, as on Windows (dos2unix fixes that)"
 _CARRIAGE_RETURN = re.compile(r"([^\s:‘'\"$]*)\\(?:r|015)[’'\"]*: (?:command not found|No such file)")  # bash; env
-_MOST_INTERPRETERS = 5  # each the script of the next; Linux follows no more
-_PAGES_OF_STRING = 32  # of memory, that Linux takes for one argument, or for one variable and its name
-_LONGEST_FIRST_LINE = 256  # bytes that Linux reads of it
+_MOST_INTERPRETERS = 5  # each a script that the next one runs; Linux follows no more
+_PAGES_OF_STRING = 32  # pages of memory: the limit of Linux for one argument, or for one variable with its name
+_LONGEST_FIRST_LINE = 256  # bytes; Linux reads no more of a #! line
 _FOR_A_SHELL = re.compile(r"[*?]|\A~|\$\w|\$\{")
 _MISSING = re.compile(r"^.*: No such file or directory$", re.MULTILINE)
 _FAILURE = re.compile(
@@ -57,9 +57,9 @@ def advice(
     open_lines: Iterable[str] = (),
     args: str | bytes | Sequence[object] = (),
 ) -> str:
-    """What may help, for a program that nobody stopped; empty: nothing is known.
+    """What may help with a program that failed and was not stopped; empty: nothing is known.
 
-    `stderr`: its last lines; `open_lines`: what it wrote last, where that is no whole line; `args`: the program and its
+    `stderr`: its last lines; `open_lines`: of each stream, the last line if it has no end; `args`: the program and its
     arguments, or a line for a shell.
     """
     if (said_so := _NO_INPUT.search(stderr)) or not stderr.strip():  # `read` of a shell says nothing
@@ -70,17 +70,17 @@ def advice(
         return "it wanted to ask on a terminal, and there is none here"
     for word in args if not isinstance(args, str | bytes) else ():
         if _FOR_A_SHELL.search(text := str(word)) and any(text in line for line in _MISSING.findall(stderr)):
-            return f"{text!r:.200} was passed as it is, for no shell has expanded it"
+            return f"{text!r:.200} was passed as it is: no shell has expanded it"
     if returncode in (-_KILLED, _OF_SHELL + _KILLED):
         if usage and usage.peak_bytes is None:
-            return "nobody stopped it from here, and it had little memory"
+            return "nobody stopped it from here, and it used little memory"
         peak = f"; its peak was {size_words(usage.peak_bytes)}" if usage and usage.peak_bytes else ""
         return f"probably out of memory (nobody stopped it from here{peak})"
     if returncode in (-_BROKEN_PIPE, _OF_SHELL + _BROKEN_PIPE):
         return READ_NO_MORE
     if returncode == _NOT_FOUND:
         if match := _CARRIAGE_RETURN.search(stderr):
-            return f"a script asks for {match[1] or 'a command'} with a carriage return behind it: {_CRLF}"
+            return f"a script asks for {match[1] or 'a command'} with a carriage return after it: {_CRLF}"
         found = _UNKNOWN.findall(stderr)
         return _not_found("".join(found[-1])) if found else "a command in it was not found"
     if returncode == _NOT_EXECUTABLE:
@@ -90,14 +90,14 @@ def advice(
 
 
 def says_failure(text: str) -> bool:
-    """Whether a line of this output tells of a failure, as far as words can say that; a warning does not."""
+    """Whether a line of this output reports a failure, as far as its words tell; a warning does not count."""
     return any(_FAILURE.search(line) and not _WARNING.match(line) for line in text.splitlines())
 
 
 def not_started(error: int, program: str | None, args: str | Sequence[str], env: Mapping[str, str]) -> str:
-    """Why a program could not be started, where that is more than the operating system says; empty: it is not.
+    """Why a program could not be started, if more is known than the operating system says; empty: nothing more is.
 
-    `error`: its number; `program`: the path of the program, if it is here; `args` and `env`: with what it was started.
+    `error`: the errno; `program`: its path, if it is on this machine; `args`, `env`: what it was to be started with.
     """
     if error == errno.E2BIG:
         return _too_long(args, env)
@@ -111,7 +111,7 @@ def not_started(error: int, program: str | None, args: str | Sequence[str], env:
 
 
 def near_program(name: str, path: str) -> str | None:
-    """The program in this PATH whose name is nearest to one that is not there; None: there is nothing like it."""
+    """The program in this PATH whose name is most like one that was not found; None: none is."""
     names: set[str] = set()
     for folder in path.split(os.pathsep):
         with contextlib.suppress(OSError):
@@ -121,7 +121,7 @@ def near_program(name: str, path: str) -> str | None:
 
 
 def no_more_processes() -> str:
-    """What is known of why no process can be started now (EAGAIN), and what to do."""
+    """Why no process can be started now (EAGAIN), as far as that is known, and what to do."""
     limits = []
     if sys.platform != "win32":
         import resource  # late: POSIX only
@@ -139,7 +139,7 @@ def no_more_processes() -> str:
 
 
 def _cgroups() -> Iterator[Path]:
-    """The folders of the cgroups that count the processes of this one, on Linux (cgroups(7)); the innermost first."""
+    """The folders of the cgroups whose limits hold for this process, the innermost first; Linux only, see cgroups(7)."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines():
             _, kinds, path = line.split(":", 2)
@@ -155,7 +155,7 @@ def _not_found(name: str) -> str:
 
 
 def _cannot_be_loaded(program: str) -> str:
-    """Of a program that is there and may be executed: what it needs for that."""
+    """Why a program that is there and is executable cannot be loaded; empty: not known."""
     first = b""
     for _ in range(_MOST_INTERPRETERS):
         with contextlib.suppress(OSError), open(program, "rb") as file:

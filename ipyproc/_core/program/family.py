@@ -1,12 +1,12 @@
 """The family of a program: the program and all its descendants, as far as they can be found without a supervisor.
 
-Found are the descendants that are still linked to the program by parent, and (where the program has its own
-session) everything in that session, also when the program itself has ended. A descendant that has made a session
-of its own *and* lost its parent is not found: that takes a supervisor.
+It finds the descendants that are still linked to the program through their parents, and (where the program has its own
+session) everything in that session, even after the program itself has ended. It does not find a descendant that has
+made a session of its own *and* lost its parent: that takes a supervisor.
 
-A signal never hits a stranger that was given a pid of the family later: the program's own pid counts only while the
-program has not ended, every other process is remembered by pid and start time (`psutil`), and a session whose number
-is a living process that is not the program is not ours any more.
+A signal never hits an unrelated process that was later given a pid of the family: the program's own pid is used only
+until the program has ended, every other process is known by pid and start time (`psutil`), and a session is no longer
+taken for ours once its number is the pid of another process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from .. import process_table
-from ..survivor import Survivor, is_held
+from ..survivor import Survivor, is_traced
 
 if TYPE_CHECKING:
     import psutil
@@ -36,17 +36,17 @@ class Family:
 
     Args:
         pid: of the program.
-        has_program: whether the program itself has not ended, so that its pid is its own.
-        own_session: it was started in a session of its own.
+        has_program: whether the program itself has not ended, so that the pid is still its own.
+        own_session: whether it was started in a session of its own.
 
     Attributes:
-        refused: why the last signal could not be sent to some of it; None: it could.
+        refused: why the last signal could not be sent to one of the processes; None: it could be sent to all.
     """
 
     is_threadsafe = False
-    """Whether `send_signal` may be called in any thread, and not on the event loop of the process alone."""
+    """Whether `send_signal` may be called from any thread, and not only on the event loop of the process."""
     kill_grace = 5.0
-    """Seconds that it may take to be gone after SIGKILL: much memory is given back slowly."""
+    """Seconds that its end may take after SIGKILL: giving back much memory is slow."""
 
     def __init__(self, pid: int, has_program: Callable[[], bool], *, own_session: bool) -> None:
         self.pid = pid
@@ -61,10 +61,10 @@ class Family:
         return f"<Family of process {self.pid}: {len(self.alive())} alive>"
 
     def measure(self) -> tuple[float, int, int, bool]:
-        """Seconds of CPU, resident bytes and number of all that run now; whether the program is paused.
+        """CPU seconds, resident bytes and number of the processes that run now; and whether the program is paused.
 
-        CPU is with that of children that were waited for: what a child took moves there when it ends. What processes
-        share counts for each.
+        The CPU time of a child is counted with its parent's when it has ended and was waited for. Memory that processes
+        share counts for each of them.
         """
         import psutil  # late: the import of ipyproc loads the standard library only
 
@@ -82,46 +82,46 @@ class Family:
         return used, memory, count, paused
 
     def is_alive(self) -> bool:
-        """Whether anything of it runs now. Only if nothing does that is known is the whole machine looked through."""
+        """Whether any of it runs now. The whole process table is read only if none of the known processes runs."""
         if any(runs(member) for member in self._known) or self.alive():
             return True
         return self._is_blind and self._has_program()
 
     def survivors(self) -> list[Survivor]:
-        """What of it lives on, the program first, and why."""
+        """The processes that still run, the program first, and why."""
         import psutil  # late: the import of ipyproc loads the standard library only
 
         members = set(self.alive())
-        if self._has_program():  # it may have ended, and we have not heard of it
+        if self._has_program():  # it may have ended, but we have not heard of it
             with contextlib.suppress(psutil.Error):
                 members.add(psutil.Process(self.pid))
         return [Survivor.of(member) for member in sorted(members, key=self._place)]
 
     def is_out_of_reach(self) -> bool:
-        """Whether something of it lives on, and we may signal none of that."""
+        """Whether some of its processes still run, and we may signal none of those."""
         members = [member for member in self._known if runs(member)] or self.alive()
         return bool(members) and not any(process_table.may_signal(member.pid) for member in members)
 
     def left(self) -> int:
-        """How many processes are left of it, now that the program has ended; 0 where nobody can tell at once."""
+        """How many of its processes are left after the end of the program; 0 where that cannot be told at once."""
         return 0
 
     async def gone(self) -> None:
-        """Wait until nothing of it is left; at once where nobody can tell."""
+        """Wait until none of its processes is left; return at once where that cannot be told."""
 
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
-        """Whether anything of it may run; `sessions` are those that any process is in."""
+        """Whether any of it may still run; `sessions` are those of all processes."""
         return self._has_program() or self.pid in sessions
 
     def alive(self) -> set[psutil.Process]:
-        """Look for the family now: all its processes that still run (zombies do not)."""
+        """Find all its processes that run now; zombies do not."""
         return self._look(process_table.now)
 
     def _recently_alive(self) -> set[psutil.Process]:
-        """As `alive`, but what has come within the last second may be missing: to look costs much on a large machine."""
+        """As `alive`, but by a table that may be a second old or more, as reading it costs much on a large machine."""
         return self._look(process_table.recent)
 
-    def _look(self, table: Callable[[], process_table.Rows]) -> set[psutil.Process]:
+    def _look(self, table: Callable[[], process_table.Table]) -> set[psutil.Process]:
         import psutil  # late: the import of ipyproc loads the standard library only
 
         if os.getpid() != self._owner:
@@ -136,7 +136,7 @@ class Family:
         if ours:
             with contextlib.suppress(psutil.Error):
                 found.add(psutil.Process(self.pid))
-        # what the table says may be over, and a stranger have the pid: of whom we take in we ask again
+        # the table may be outdated, and a pid belong to another process: each is checked again before it is added
         if self._own_session and (ours or self.pid not in rows):
             for pid in [pid for pid, (_, session) in rows.items() if session == self.pid]:
                 with contextlib.suppress(psutil.Error):
@@ -161,24 +161,24 @@ class Family:
         return self._known
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
-        """Send a signal to the whole family; the number of processes that were reached; see `refused`.
+        """Send a signal to the whole family; return the number of processes that it reached, and see `refused`.
 
-        `kill_in`: seconds after which what is left gets SIGKILL, from a launcher whose programs somebody else holds; he
-        does so even if this process is busy by then. Here nobody does.
+        `kill_in`: seconds after which whatever is left gets SIGKILL, where something outside this process holds the
+        program and can send it even if this process is busy then. It is ignored here.
 
-        SIGKILL and SIGSTOP are repeated until nobody new is found. Any other signal is followed by SIGCONT, so that a stopped
-        program gets it. Windows: every signal but CTRL_C_EVENT and CTRL_BREAK_EVENT ends the processes.
+        SIGKILL and SIGSTOP are repeated until no new process is found. Any other signal is followed by SIGCONT, so that a
+        stopped program gets it. Windows: every signal but CTRL_C_EVENT and CTRL_BREAK_EVENT ends the processes.
         """
         self.refused = None
         met: set[psutil.Process] = set()
         reached: list[psutil.Process] = []
         is_pause = number == getattr(signal, "SIGSTOP", None)
         for _ in range(_ROUNDS):
-            # one that is just forking stops behind that, and the new one goes on
+            # a process that is just forking stops after the fork, and its new child runs
             may_fork = is_pause and any(_can_run(member) for member in met)
             new = self.alive() - met
             met |= new
-            # the program first: a shell whose child has gone would end with a status of its own, and not by the signal
+            # the program first: a shell whose child ended first would exit with a status of its own, not by the signal
             reached += [member for member in sorted(new, key=self._place) if self._send(member, number)]
             if not (is_pause or number == getattr(signal, "SIGKILL", None)) or not (new or may_fork):
                 break
@@ -192,7 +192,7 @@ class Family:
         return len(reached)
 
     def _send_blindly(self, number: int) -> int:
-        """To the program and its process group, of which it is the leader: nobody else can be found."""
+        """Signal the process group that the program leads, or the program alone: no other process can be found."""
         if sys.platform == "win32":
             return 0
         send = os.killpg if self._own_session else os.kill
@@ -210,8 +210,8 @@ class Family:
     def _send(self, member: psutil.Process, number: int) -> bool:
         import psutil  # late: the import of ipyproc loads the standard library only
 
-        if number == getattr(signal, "SIGKILL", None) and member.pid == self.pid and is_held(member):
-            # asyncio (3.12 and newer) would wait in the event loop until the debugger lets go of what is left of it
+        if number == getattr(signal, "SIGKILL", None) and member.pid == self.pid and is_traced(member):
+            # asyncio (3.12 and newer) would block the event loop until the debugger lets go of the dead process
             self.refused = BlockingIOError(errno.EBUSY, "a debugger holds it")
             return False
         try:
@@ -221,13 +221,13 @@ class Family:
         except psutil.AccessDenied:
             self.refused = PermissionError(errno.EPERM, os.strerror(errno.EPERM))
             return False
-        except OSError as error:  # Windows: there is no console that could hand it over
+        except OSError as error:  # Windows: there is no console to deliver it
             self.refused = error
             return False
         return True
 
     def kill_in(self, seconds: float) -> None:
-        """Bring forward the SIGKILL that was announced to `send_signal`. Here nobody does it."""
+        """Bring forward the SIGKILL that was announced to `send_signal`. It does nothing here."""
 
     def _place(self, member: psutil.Process) -> tuple[bool, int]:
         return member.pid != self.pid, member.pid
@@ -243,7 +243,7 @@ def _can_run(member: psutil.Process) -> bool:
 
 
 def runs(member: psutil.Process) -> bool:
-    """Whether it is there, and no zombie."""
+    """Whether it exists and is not a zombie."""
     import psutil  # late: the import of ipyproc loads the standard library only
 
     try:

@@ -1,12 +1,12 @@
 """The stop ladder: SIGINT, then SIGTERM, then SIGKILL, on the whole family of one program.
 
 The same ladder serves the Stop button, the kernel's interrupt, a timeout and `process.stop()`. Each press climbs one
-rung; time climbs too, at the earliest moment that anybody has asked for: a later call may only bring it forward. A rung that
-cannot be delivered is passed over. It ends when the program and all of its family that can be found are gone, or when
-something lives on though the last rung was tried: nobody waits for that, and `failure` says what it is.
+rung. So does time, at the earliest moment that any call has asked for: later calls can only bring it forward. A signal
+that cannot be sent is passed over. The ladder ends when the program and all of its family that can be found are gone, or
+when something still runs after the last rung: nobody waits for that, and `failure` says what it is.
 
-It may be climbed from any thread, and so while the event loop of the process is kept busy: the signal goes out at once
-where the family allows that, and whoever holds the family kills it in time. All else waits for the loop.
+It may be climbed from any thread, so also while the event loop of the process is busy: the signal goes out at once where
+the family allows that, and the SIGKILL comes in time where a shim holds the program. All else waits for the loop.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from ..output import phrases
 from .program import Program
 
 INTERRUPT_GRACE = 2.0  # seconds between SIGINT and SIGTERM, at most the grace before SIGKILL
-_SHORTEST, _LONGEST = 0.005, 0.1  # seconds between two looks whether it has ended
-_REFUSED_GRACE = 0.5  # seconds until it is believed that nothing is left but what we may not signal
+_SHORTEST, _LONGEST = 0.005, 0.1  # seconds between two checks whether it has ended
+_REFUSED_GRACE = 0.5  # seconds until we believe that all that is left is processes that we may not signal
 
 if sys.platform == "win32":
     RUNGS = (signal.CTRL_BREAK_EVENT, signal.SIGTERM)  # TerminateProcess cannot be refused: there is no third rung
@@ -41,22 +41,22 @@ _logger = logging.getLogger("ipyproc")
 
 
 class StopLadder:
-    """How far the stopping of one program has come. `reach` and `climb` may be called from any thread.
+    """Stops one program and its family. `reach` and `climb` may be called from any thread.
 
     Attributes:
-        grace: seconds between SIGTERM and SIGKILL, where a call does not say.
-        cause: who stopped the program: "stop", "kill", "interrupt", "timeout" or "cancel", whoever was the first; empty
-            while nobody has, and for good if it had ended before.
-        timeout: seconds that the program was given, see `limit`; None: as long as it takes.
+        grace: seconds between SIGTERM and SIGKILL, unless a call gives its own.
+        cause: what stopped the program first: "stop", "kill", "interrupt", "timeout" or "cancel"; empty while nothing
+            has, and for good if the program had already ended.
+        timeout: the time limit of the program in seconds, see `limit`; None: there is none.
         sent: the last signal that was sent, or None.
-        sent_at: when, of `time.monotonic()`.
-        reached: how many processes a signal has reached at once, at most.
+        sent_at: when, in seconds of `time.monotonic()`.
+        reached: the largest number of processes that one signal has reached.
     """
 
     def __init__(self, program: Program, grace: float) -> None:
         self._program = program
         self._loop = program.loop
-        self._lock = threading.RLock()  # one press after the other
+        self._lock = threading.RLock()  # one press at a time
         self._timer: asyncio.TimerHandle | None = None
         self._begin()
         self._failure: ProcessNotStopped | None = None
@@ -68,9 +68,9 @@ class StopLadder:
         self.reached = 0
 
     def _begin(self) -> None:
-        """Stand at its foot."""
+        """Start below the first rung."""
         self._rung = -1
-        self._due = [math.inf] * len(RUNGS)  # when each signal goes out by itself, of `time.monotonic()`
+        self._due = [math.inf] * len(RUNGS)  # when each signal goes out by itself, by `time.monotonic()`
         self._watch: asyncio.Task[None] | None = None
         self._finished: asyncio.Future[None] = self._loop.create_future()  # done when the ladder has ended
 
@@ -86,7 +86,7 @@ class StopLadder:
 
     @property
     def failure(self) -> ProcessNotStopped | None:
-        """What lives on, though the last rung was tried; None: nothing does, or it was not tried."""
+        """What still runs although the last rung was tried; None: nothing does, or it was not tried."""
         lives_on = self._failure and (not self._program.is_over or self._program.family.is_alive())
         return self._failure if lives_on else None
 
@@ -98,10 +98,10 @@ class StopLadder:
     def reach(self, rung: int, cause: str, grace: float | None = None) -> None:
         """Send the signal of `rung` now, unless that one or a higher one was sent, or all is gone.
 
-        The next ones follow by themselves, `grace` seconds (None: those of the ladder) before SIGKILL; sooner, if
-        somebody has asked for that before. If the ladder has ended in vain, it begins anew.
+        The next ones follow by themselves, SIGKILL `grace` seconds after SIGTERM (None: the grace of the ladder), or
+        sooner if an earlier call has asked for that. A ladder that has ended without success starts again.
 
-        In another thread, where the family takes signals on the event loop alone, the loop does it in its next turn.
+        If the family takes signals on its event loop alone, a call from another thread is done in the loop's next turn.
 
         Raises:
             RuntimeError: the event loop of the process is closed.
@@ -114,7 +114,7 @@ class StopLadder:
             if self._finished.done() and not self.failure:
                 return
             if self._program.is_over and not family.is_alive():
-                return  # and so nobody is said to have stopped it
+                return  # nothing to stop, so `cause` stays empty
             if self._finished.done():
                 self._begin()
             kill_at, now = self._due[KILL], time.monotonic()
@@ -126,7 +126,7 @@ class StopLadder:
                 self._loop.call_soon_threadsafe(self._follow)
 
     def _ask(self, rung: int, at: float, grace: float) -> None:
-        """Let each signal go out no later than a ladder would send it that begins then with this rung."""
+        """Bring each signal forward to when a ladder would send it that starts with this rung at this time."""
         for each, wait in zip(range(rung, len(RUNGS)), (min(INTERRUPT_GRACE, grace), grace, 0.0)[rung:], strict=False):
             self._due[each] = min(self._due[each], at)
             at += wait
@@ -153,10 +153,10 @@ class StopLadder:
         self._loop.call_soon_threadsafe(self._follow)
 
     async def finished(self) -> None:
-        """Wait until the program has ended and, if it was stopped, its family too. Cancelling it stops no ladder.
+        """Wait until the program has ended and, if it was stopped, its family too. Cancelling it does not end the ladder.
 
         Raises:
-            ProcessNotStopped: something lives on though the last rung was tried; nobody waits for it.
+            ProcessNotStopped: something still runs although the last rung was tried; nobody waits for it.
             ProcessLost: nobody saw how it ended.
         """
         self._program.check_loop()
@@ -170,7 +170,7 @@ class StopLadder:
             raise failure.with_traceback(None)
 
     def _follow(self) -> None:
-        """On the loop, after each signal: see to the next one, and to the end."""
+        """On the loop, after each signal: schedule the next one, and watch for the end."""
         self._stop_timer()
         if (next_in := self.next_in) is not None:
             self._timer = self._loop.call_later(next_in, self._climb_in_time, self._rung + 1)
@@ -179,7 +179,7 @@ class StopLadder:
 
     def _climb_in_time(self, rung: int) -> None:
         with self._lock:
-            # else it ended while the loop was busy, which has not heard of it yet
+            # otherwise it ended while the loop was busy and could not hear of it
             if rung > self._rung and self._program.family.is_alive():
                 self._send(rung, time.monotonic(), self.cause)
 
@@ -190,7 +190,7 @@ class StopLadder:
             return False
 
     async def abandon(self) -> None:
-        """End all of it, however often we are cancelled meanwhile: each time climbs one rung. What lives on is logged."""
+        """Stop the whole family, even if cancelled meanwhile: each time climbs one rung. What still runs then is logged."""
         while not self._finished.done() and (not self._program.is_over or self._program.family.is_alive()):
             self.climb(TERMINATE, "cancel")
             with contextlib.suppress(asyncio.CancelledError, ProcessLost, ProcessNotStopped):
@@ -200,7 +200,7 @@ class StopLadder:
 
     @contextlib.contextmanager
     def limit(self, timeout: float | None) -> Iterator[None]:
-        """While the body waits for the program, stop it after so many seconds."""
+        """Stop the program if the body, which waits for it, takes more than `timeout` seconds; None: no limit."""
         if timeout is None:
             yield
             return
@@ -217,7 +217,7 @@ class StopLadder:
         pause = waited = 0.0
         try:
             while not program.is_over or family.is_alive():
-                is_last = time.monotonic() >= self._due[KILL]  # it was sent, here or by whoever holds the program
+                is_last = time.monotonic() >= self._due[KILL]  # SIGKILL was sent, here or by the shim
                 if (now := (program.is_over, self._rung, is_last)) != seen:
                     seen, pause, waited = now, _SHORTEST, 0.0
                 if is_last and (waited > family.kill_grace or (waited > _REFUSED_GRACE and family.is_out_of_reach())):
@@ -227,14 +227,14 @@ class StopLadder:
                     await asyncio.sleep(pause)
                 else:
                     await asyncio.wait([self._program.ended], timeout=pause)
-                waited += pause  # and not by the clock: a loop that was kept busy has heard nothing in that time
+                waited += pause  # not by the clock: while the loop was busy, it could not hear of the end
                 pause = min(2 * pause, _LONGEST)
         finally:
             self._stop_timer()
             self._finished.set_result(None)
 
     def _fail(self) -> None:
-        """Something lives on: say what, and nothing that is not so."""
+        """Something still runs: say what, and take back what turned out not to be true."""
         program = self._program
         error = ProcessNotStopped(program.family.survivors())
         error.cmd, error.name, error.returncode = program.args, program.name, program.returncode
@@ -246,7 +246,7 @@ class StopLadder:
             self._program.ended.add_done_callback(self._look_how_it_ended)
 
     def _look_how_it_ended(self, _: object) -> None:
-        """A program that could not be stopped has ended later: by itself, if not by a signal of ours."""
+        """A program that could not be stopped has ended after all: by itself, unless a signal of ours ended it."""
         code = self._program.returncode
         if code is None or -code not in RUNGS:
             self.cause, self.sent = "", None

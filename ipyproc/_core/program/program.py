@@ -1,7 +1,7 @@
-"""`Program`: what is known of one that was started. Its launcher alone changes it, as it hears of it.
+"""`Program`: what is known about a program that was started. Only its launcher changes it, as it learns more.
 
-Who stops a program, finds its family or shows it needs this, and no `Process`: so what is met again later, or runs on
-another machine, is stopped and shown in the same way.
+Stopping a program, finding its family and showing it need this and no `Process`. So a program on another machine, or one
+that is found again later, is stopped and shown in the same way.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class Program:
 
     Attributes:
         args: the program and its arguments, or a line for the shell.
-        launcher: the name of what started it.
+        launcher: the name of the launcher that started it.
         where: the other machine that it runs on, for people; empty: this one. `pid` is the one there.
         keep: whether it outlives this process.
         pid: of the program itself.
-        started_at: when, of `time.monotonic()`.
-        usage: what it has used, when it has ended; None where nobody has told.
-        note: what the shell of a script has noted there of its end, see `script`; of a program on another machine.
+        started_at: when, in seconds of `time.monotonic()`.
+        usage: the CPU time and memory that it used, when it has ended; None: not known.
+        note: for a script on another machine, what its shell noted there about the end, see `script`.
         lost: set when nobody saw how it ended.
         log: where its output goes; None: elsewhere.
-        transport: asyncio's, with its pipes.
+        transport: asyncio's transport, with the pipes.
         family: the program and its descendants.
         ended: done when it has ended or was lost, with the `time.monotonic()` of that moment.
         closed: done when it has ended, and all its pipes are closed.
@@ -71,10 +71,10 @@ class Program:
 
     @property
     def name(self) -> str:
-        """What to call it, for people; may be set. It becomes one line on which nothing acts.
+        """Its display name; may be set. It is made one line without control characters and escape sequences.
 
         Raises:
-            TypeError: what it is set to is no string.
+            TypeError: it is set to something that is not a string.
         """
         return self._name
 
@@ -104,19 +104,19 @@ class Program:
         """Seconds since its end; 0 while it runs."""
         return time.monotonic() - self.ended.result() if self.ended.done() else 0.0
 
-    # --- what its launcher tells -----------------------------------------------------------------------------------
+    # --- called by its launcher ------------------------------------------------------------------------------------
 
     def begin(self, pid: int, transport: asyncio.SubprocessTransport, family: Family) -> None:
-        """It runs."""
+        """It has started."""
         self.pid, self.transport, self.family = pid, transport, family
 
     def exit(self, usage: Usage | None = None, at: float | None = None) -> None:
-        """It has ended; `at`: when, of `time.monotonic()`, if somebody has seen that."""
+        """It has ended; `at`: when, in seconds of `time.monotonic()`; None: now."""
         self.usage, self._heard_at = usage, time.monotonic()
         _set(self.ended, self._heard_at if at is None else at)
 
     def lose(self, error: ProcessLost) -> None:
-        """Nobody will hear how it ends."""
+        """It was lost: how it ends will never be known."""
         self.lost = error
         self._heard_at = time.monotonic()
         _set(self.ended, self._heard_at)

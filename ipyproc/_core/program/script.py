@@ -1,22 +1,23 @@
-"""How a shell comes by a script, and what bash notes when a command of it fails. Standard library; travels (see `parcel`).
+"""How a shell is given a script, and what bash notes when a command in it fails. Standard library; travels (see `parcel`).
 
-The script is in a file: on standard input it would be eaten by a program in it that reads its input, and among the arguments
-everybody could read it, `pkill -f` of the script would find the script itself, and no more than 128 KiB would fit. But it is not
-run *as* that file: `$0` and BASH_SOURCE would name a place that is none of the user's, and `cd "$(dirname "$0")"` lead there.
-So the shell is told to read the file, and both are what they are for a script on standard input (`%%bash`). Of bash, `eval` is
-to be seen in two places: `set -x` shows one `+` more, and in an EXIT trap BASH_COMMAND is the `eval`.
+The script is in a file. On standard input, a program in it that reads its input would consume the script; as an argument,
+everybody could read it, a `pkill -f` in it would find the script itself, and no more than 128 KiB would fit. But it is not
+run *as* that file: `$0` and BASH_SOURCE would name a file that is not the user's, and `cd "$(dirname "$0")"` would go there.
+So the shell is told to read the file, and both are what they are for a script on standard input (`%%bash`). In bash this
+takes an `eval`, which shows in two places: `set -x` prints one more `+`, and in an EXIT trap BASH_COMMAND is the `eval`.
 
-bash with `-e` ends where a command fails, and says nothing of it. An ERR trap notes the command in the file of the script, which
-was read by then. What the trap may change for the script is nothing but what `trap -p`, `$-` and `set -o` say:
+bash with `-e` ends when a command fails, and does not say which. So an ERR trap notes the command in the file of the script,
+which was read by then. The script can see nothing of the trap except in `trap -p`, `$-` and `set -o`:
 
-- Nothing is defined and no descriptor is open, so that no program inherits and no list shows anything.
-- `$?`, `$_` and PIPESTATUS stay, it writes to neither stream, and `set -x` does not show it.
-- It notes what ends the shell itself, and nothing of a subshell: there `-e` is off, or the shell has a failure of its own to note.
-- `set -E` carries it into functions, but into subshells too, and `$!` of `(cd there && server) &` is then a bash and not the
-  server, which `kill $!` leaves behind. So there is no `set -E` where something may run in the background, or no function is.
-- A script that sets an ERR or DEBUG trap of its own, lists its traps or shows the lines that it reads (`set -v`) is left alone.
-- The DEBUG trap that sets it is gone when it has done so, which is before the first command of the script and after `eval` has
-  looked whether there is an ERR trap that is to hear of `eval` itself.
+- It defines nothing and opens no descriptor, so programs inherit nothing of it and no listing shows it.
+- `$?`, `$_` and PIPESTATUS stay as they are, it writes to neither stream, and `set -x` does not show it.
+- It notes what ends the shell itself, and not what ends a subshell: there `-e` is off, or the shell then fails itself.
+- `set -E` carries it into functions, but also into subshells, and `$!` of `(cd there && server) &` is then a bash instead of
+  the server, so that `kill $!` leaves the server running. So `set -E` is used only if a script has functions and runs
+  nothing in the background.
+- A script that sets an ERR or DEBUG trap of its own, lists its traps or prints the lines that it reads (`set -v`) gets none.
+- A DEBUG trap sets it and then removes itself: before the first command of the script, but after `eval` has checked whether
+  an ERR trap applies to the `eval` itself.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ..output.encoding import encode
 from ..output.screen import inert_line
 
 _BASH = """unset BASH_EXECUTION_STRING; {trap}eval "${{IFS:2+LINENO:1}}$(<{file})"$'\\n'"""
-"""`$(...)` drops line ends, a here-document wants one; before bash 5.1 the first line is 0, and one more in front makes it 1."""
+"""`$(...)` drops the last line end, which a here-document needs; before bash 5.1 lines count from 0, so one goes in front."""
 _NOTE = """\
 {{ case ${{BASHPID-$$}}.$BASH_SUBSHELL$- in $$.0*e*) builtin printf '%s\\0' '' $? $LINENO "${{BASH_SOURCE-}}" \
 ${{#PIPESTATUS[@]}} "${{PIPESTATUS[@]}}" "${{BASH_COMMAND:0:4096}}" "$_" >|{file};; esac; }} 2>/dev/null || :"""
@@ -44,7 +45,7 @@ _OTHERS = {
     **dict.fromkeys(("sh", "dash", "ash", "mksh"), ". {file}"),
     "zsh": "unsetopt function_argzero; . {file}",
 }
-"""What others are told, by their names; all else may be no shell, and gets the file as its last argument."""
+"""What other shells are told, by name. Anything else may not be a shell, and gets the file as its last argument."""
 _LEFT_ALONE = re.compile(
     r"\btrap\b(?:.*\s(?:err|debug)\b|[\s\S]*(?<![\w$./-])(?:SIG)?(?:ERR|DEBUG)(?![\w=./-])|\s+-p|\s*(?:$|[;&|)]))"
     r"|\bset\s+-\w*v|\bverbose\b",
@@ -55,7 +56,7 @@ _TITLE = 300  # characters
 
 
 def arguments(shell: Sequence[str], text: str, file: str) -> tuple[str, ...]:
-    """What to start: `shell` is a shell and its options, `file` has the text."""
+    """The command to start: `shell` is a shell and its options, and `file` holds the text."""
     name = os.path.basename(shell[0]).removesuffix(".exe")
     quoted = shlex.quote(file)
     if name == "bash":
@@ -71,22 +72,22 @@ def arguments(shell: Sequence[str], text: str, file: str) -> tuple[str, ...]:
 
 
 def title(text: str) -> str:
-    """What to call a script that has no name: its first line, inert and bounded."""
+    """The name of a script that was given none: its first line, inert and bounded."""
     first, *more = str(text).strip().splitlines() or [""]
     line = inert_line(f"{first} …" if more else first)
     return f"{line[: _TITLE - 1]}…" if len(line) > _TITLE else line
 
 
 def write(fd: int, text: str) -> None:
-    """Make it the content of a new file, and close that; the last line has an end."""
+    """Write the text and a final line end to this new file, and close it."""
     with open(fd, "wb") as file:
         file.write(encode(text) + b"\n")
 
 
 def note(file: str | os.PathLike[str]) -> bytes:
-    """What bash has noted in the file: words with a NUL behind each, see `failed_command`; empty: nothing.
+    """What bash noted in the file: words, each followed by a NUL, see `failed_command`; empty: nothing.
 
-    Whoever runs the script may have put anything there.
+    It cannot be trusted: the script may have written anything there.
     """
     try:
         fd = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))

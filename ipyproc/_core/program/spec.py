@@ -1,10 +1,10 @@
-"""What to start, checked: a program and its arguments, or one line for the shell, and all that it starts with.
+"""What to start, checked: a program and its arguments, or one line for the shell, and everything it starts with.
 
-A `Spec` is frozen: whoever starts it, here or on another machine, now or later, starts the same. A program of ours
-differs on purpose from one of the two asyncio factories: it gets its own session, so that a kernel interrupt meant for
-one cell does not hit the program of another; default signal dispositions (a kernel ignores SIGINT between two cells,
-and a program inherits what is ignored); and no standard input unless some is given, so that it never waits for a person
-who is not there.
+A `Spec` is frozen: here or on another machine, now or later, it starts the same program. That program differs on purpose
+from one that the two asyncio factories start: it gets its own session, so that a kernel interrupt meant for one cell does
+not hit the program of another; default signal dispositions (a kernel ignores SIGINT between two cells, and a program
+inherits what is ignored); and no standard input unless some is given, so that it never waits for a person who is not
+there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..output.screen import inert_line
 from .advice import near_program
 
 Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-"""What a command consists of."""
+"""One word of a command."""
 
 GRACE: Final = 5.0
 """Seconds between SIGTERM and SIGKILL; as in execa, trio and processx."""
@@ -38,20 +38,20 @@ _FOR_A_SHELL = re.compile(r"[\s|&;<>()$`*?]")
 
 
 class Target(enum.Enum):
-    """Where a stream of a program goes to, or comes from; see `Fd` for another place."""
+    """Where a stream of a program goes to, or comes from, unless that is an `Fd`."""
 
     LOG = enum.auto()
     PIPE = enum.auto()
     NULL = enum.auto()
     INHERIT = enum.auto()
-    """That of this process."""
+    """The same stream of this process."""
     STDOUT = enum.auto()
-    """Of standard error: to where standard output goes."""
+    """For standard error: wherever standard output goes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fd:
-    """A descriptor of this process; `file`: the object that owns it, which is held so that it stays open."""
+    """A descriptor of this process; `file`: the object that owns it, kept here so that it stays open."""
 
     number: int
     file: object = None
@@ -63,15 +63,15 @@ _TARGETS = {LOG: Target.LOG, PIPE: Target.PIPE, DEVNULL: Target.NULL, STDOUT: Ta
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to start. Made by `of`, which checks all that can be checked without a look at the file system.
+    """What to start. Made by `of`, which checks everything that takes no look at the file system.
 
     Attributes:
         args: the program and its arguments; or a string, for the shell.
         stdin, stdout, stderr: where each stream comes from or goes to.
         input: bytes for standard input, instead of `stdin`.
-        cwd: the directory to start in; None: that of this process, or on another machine the one that it gives.
-        env: environment variables; None: those of this process. On another machine they are added to what that gives.
-        name: what to call it, for people, as one line on which nothing acts; empty: the command itself.
+        cwd: the directory to start in; None: that of this process, or the default one of another machine.
+        env: environment variables; None: those of this process. On another machine they are added to its own.
+        name: its display name, one line without control characters and escape sequences; empty: the command itself.
         script: a text that the shell in `args` is to run, see `script`; None: there is none.
         grace: seconds between SIGTERM and SIGKILL when it is stopped.
         keep: whether it outlives this process; only where programs are supervised (Linux).
@@ -109,12 +109,12 @@ class Spec:
         encoding: str = ENCODING,
         errors: str = "strict",
     ) -> Spec:
-        """Check it.
+        """Check the arguments, and make a `Spec` of them.
 
         Raises:
             TypeError, ValueError: the message names the argument, its value, and what is allowed.
         """
-        # None is what subprocess.run has for "not given"
+        # subprocess.run says None for "not given"
         if input is not None and stdin not in (None, DEVNULL):
             raise ValueError(f"stdin={stdin!r} and input: only one of them can be the standard input")
         if not isinstance(name, str | None):
@@ -145,7 +145,7 @@ class Spec:
         return frozenset(n for n, stream in ((1, self.stdout), (2, self.stderr)) if stream is Target.LOG)
 
     def check(self) -> None:
-        """Look whether it can be started on this machine.
+        """Check that it can be started on this machine.
 
         Raises:
             OSError: there is no such directory or program, or it is not executable.
@@ -160,7 +160,7 @@ def words(cmd: object, args: Sequence[object] = (), *, shell: bool = False) -> t
     """The words of a command, or the line for the shell, checked.
 
     Raises:
-        TypeError, ValueError: it is none.
+        TypeError, ValueError: it is neither.
     """
     if shell:
         if args or not isinstance(cmd, str | bytes):
@@ -249,7 +249,7 @@ def _check_directory(cwd: str | None) -> None:
 
 
 def _check_program(program: str, cwd: str | None, env: Mapping[str, str] | None, *, is_alone: bool) -> None:
-    """A better worded error than the operating system's, where it is plain that the program cannot be started."""
+    """Raise a clearer error than the operating system's where the program surely cannot be started."""
     if not program:
         raise FileNotFoundError(errno.ENOENT, "the program's name is empty", program)
     path = (os.environ if env is None else env).get("PATH", os.defpath)
@@ -270,7 +270,7 @@ def _check_program(program: str, cwd: str | None, env: Mapping[str, str] | None,
 
 
 def found(program: str, cwd: str | None, env: Mapping[str, str] | None) -> str | None:
-    """The path of a program; None: it is not there."""
+    """The path of a program; None: it was not found."""
     if os.path.dirname(program):
         return os.path.join(cwd or "", program)
     return shutil.which(program, path=(os.environ if env is None else env).get("PATH", os.defpath))

@@ -1,4 +1,4 @@
-"""asyncio's protocol of a program: feeds its `StreamReader`s; a stream that goes to the log has a reader of the log instead."""
+"""asyncio's subprocess protocol. It feeds the `StreamReader`s; a stream that goes to the log has a reader of the log."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Streams(asyncio.subprocess.SubprocessStreamProtocol):
         self._made = transport
         if self._log is not None:
             if STDOUT_FD in self._logged:
-                self.stdout = self._log.reader(STDOUT_FD)  # type: ignore[assignment]  # has what asyncio feeds
+                self.stdout = self._log.reader(STDOUT_FD)  # type: ignore[assignment]  # has the methods that asyncio calls
             if STDERR_FD in self._logged:
                 self.stderr = self._log.reader(STDERR_FD)  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)  # asyncio calls it for a closed stdin too, hence the question
+        super().connection_lost(exc)  # asyncio calls this for a closed stdin too, hence the check
         if self._made is not None and self._made.is_closing():
             self.on_close()
 
@@ -49,4 +49,4 @@ class Streams(asyncio.subprocess.SubprocessStreamProtocol):
 
 
 def _ignored() -> None:
-    """Whoever launched it tells in another way."""
+    """The default: the launcher reports the end in another way."""

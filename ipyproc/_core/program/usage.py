@@ -1,4 +1,4 @@
-"""What a program has used."""
+"""The CPU time and memory that a program has used."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..output import phrases
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a program and those of its descendants that it waited for have used.
+    """The CPU time and memory that a program has used, with those of its descendants that it waited for.
 
     Attributes:
         user, system: seconds of CPU time, in its own code and in the operating system's.
-        peak_bytes: the greatest resident memory that any one of them had, in bytes; None: not known. Linux counts what the
-            process was before its program began, which is a part of our shim: what is not above that, some 13 MB, is None.
+        peak_bytes: the largest resident memory of any one of them, in bytes; None: not known. Linux also counts the process
+            before it became the program, which is a copy of our shim: a peak that is not above that, some 13 MB, is None.
 
     Example:
         >>> import ipyproc

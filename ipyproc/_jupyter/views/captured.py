@@ -45,7 +45,7 @@ class Captured:
         gone = self._log.size_between(0, self._next, self._streams) - self._written
         if self._failure or not gone:
             return self._failure
-        why = self._log.missing(self._streams) or f"{phrases.size_words(gone)} of the output are not there"
+        why = self._log.missing(self._streams) or f"{phrases.size_words(gone)} of the output are missing"
         return ValueError(f"{phrases.quoted(self._name)}: {why}")
 
     def show(self) -> None:

@@ -203,7 +203,7 @@ class Shim:
                 if pid == self._program and not self._has_ended:  # else it is a descendant that got its pid
                     self._has_ended = True
                     for pipe in self._pipes:
-                        pipe.take()
+                        pipe.read_available()
                     self._job.tell_log()
                     used = (usage.ru_utime, usage.ru_stime, _peak(usage))
                     self._job.tell(Exited(os.waitstatus_to_exitcode(status), ended_at, used))
