@@ -1,4 +1,4 @@
-"""How much goes over the wire: what all views of a kernel together send to the page, and what a page may ask of a card.
+"""How much may be sent: what all views of a kernel together send to the page, and what a page may ask of a card.
 
 What programs write is at most 20 messages and 0.3 MB in any second: rows of cards, and text where there is no page.
 
@@ -37,14 +37,14 @@ class Rank(enum.IntEnum):
     REST = 3  # nothing that was not there before
 
 
-class Wire:
-    """Gives turns to send on one event loop; `of` gives that of all cards there (a subshell has a loop of its own)."""
+class Budget:
+    """Shares out the messages to the page among the views of one event loop (a subshell has a loop of its own)."""
 
-    _all: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Wire]] = weakref.WeakKeyDictionary()
+    _all: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Budget]] = weakref.WeakKeyDictionary()
 
     @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop) -> Wire:
-        """The one wire of this loop."""
+    def of(cls, loop: asyncio.AbstractEventLoop) -> Budget:
+        """The budget that all views on this loop share."""
         return cls._all.setdefault(loop, cls())
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Wire:
         self._turns = 1
 
     def __repr__(self) -> str:
-        return f"<Wire with {len(self._waiting)} waiting>"
+        return f"<Budget with {len(self._waiting)} senders waiting>"
 
     def ask(self, send: Callable[[], int | None], rank: Rank = Rank.NEWS) -> None:
         """Call `send` when it is its turn; it tells how many bytes it has sent, 0 or None for no message at all.

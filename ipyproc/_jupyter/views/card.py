@@ -25,7 +25,7 @@ from ..._core.process.run import LoggedRun
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import Guard, guarded
 from ..page import front_end, messages, presence
-from ..page.budget import Rank, Wire
+from ..page.budget import Budget, Rank
 from ..page.widget import InSight, Widget
 from . import state as states
 from . import transcript
@@ -83,8 +83,8 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             self._typing = asyncio.Lock()  # what is typed goes in the order in which it came
             self._typed: set[asyncio.Task[None]] = set()
             self._loop = asyncio.get_running_loop()
-            self._wire = Wire.of(self._loop)
-            self._output = Output(run, self._stdin, self._wire, self._tell, self._questions, self._guard)
+            self._budget = Budget.of(self._loop)
+            self._output = Output(run, self._stdin, self._budget, self._tell, self._questions, self._guard)
             is_whole = self._streams == logs.BOTH
             self._transcribed = self._output.rows if is_whole else Rows(run.log, self._streams)
             self._listen()
@@ -100,7 +100,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             for task in self._typed:
                 task.cancel()
             self._output.close()
-            self._wire.forget(self._send_figures)
+            self._budget.forget(self._send_figures)
         super().close()
 
     @property
@@ -202,7 +202,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     def _look(self) -> None:
         self._figures.look()
         if self._figures.looked_at:
-            self._wire.ask(self._send_figures, Rank.SEEN)
+            self._budget.ask(self._send_figures, Rank.SEEN)
         self._push_state()
 
     @guarded
@@ -221,7 +221,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             new = self._state()
             if any(self.shown.get(key) != value for key, value in new.items() if key not in _TIMES):
                 self._set_shown(new)
-                self._wire.spend(len(str(new)))
+                self._budget.spend(len(str(new)))
 
     def _state(self) -> messages.CardShown:
         run = self._run

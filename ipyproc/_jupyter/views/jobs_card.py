@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
 from ..page import front_end, messages, presence
-from ..page.budget import Wire
+from ..page.budget import Budget
 from ..page.widget import Widget
 
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
@@ -34,7 +34,7 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
         self._picture: messages.Picture | None = None
         if halt is not None:
             self._loop = asyncio.get_running_loop()
-            self._wire = Wire.of(self._loop)
+            self._budget = Budget.of(self._loop)
             title = "how far they have come"
             self._set_shown(messages.Shown(version=messages.VERSION, job=self._job, label="Commands", title=title))
             self._listen()
@@ -56,7 +56,7 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
         """This is to be seen from now on."""
         self._picture = picture
         if self.pages:
-            self._wire.ask(self._send_picture)
+            self._budget.ask(self._send_picture)
 
     def leave(self) -> None:
         """Something else has taken its place: its buttons do nothing any more."""
@@ -77,7 +77,7 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
         """Of the jobs, and of what they have written: a page that was closed never says that it is gone."""
         if self._halt is not None:
             self._halt = None
-            self._wire.forget(self._send_picture)
+            self._budget.forget(self._send_picture)
 
     @guarded
     def _send_picture(self) -> int:
@@ -107,4 +107,4 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
             self._view_has_come(page)
         presence.seen()
         if self._halt is not None:
-            self._wire.ask(self._send_picture)
+            self._budget.ask(self._send_picture)

@@ -21,7 +21,7 @@ from ..._core.output.screen import inert_line
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
 from ..page import front_end, messages, presence
-from ..page.budget import Wire
+from ..page.budget import Budget
 from ..page.widget import InSight, Widget
 from . import listing, transcript
 from .another_card import another_card
@@ -54,7 +54,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         self._timer: asyncio.TimerHandle | None = None  # of the next look
         if table is not None:
             self._loop = asyncio.get_running_loop()
-            self._wire = Wire.of(self._loop)
+            self._budget = Budget.of(self._loop)
             self._set_shown(
                 messages.TableShown(
                     version=messages.VERSION,
@@ -83,7 +83,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         if self._table is not None:
             self._table.watchers.discard(self._table_changed)
             self._table = None
-            self._wire.forget(self._send_rows)
+            self._budget.forget(self._send_rows)
             self._stop_timer()
         while self._cards:
             self._cards.popitem()[1].close()
@@ -104,7 +104,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
     def _look(self) -> None:
         self._timer = None
         if self._views:
-            self._wire.ask(self._send_rows)
+            self._budget.ask(self._send_rows)
 
     def _stop_timer(self) -> None:
         if self._timer:

@@ -1,7 +1,7 @@
 """What the pages of one card know of its output: the last rows, and whatever they ask for.
 
 The kernel owns the text; a page gets the last rows, and any others when it asks for them, in binary messages and never
-in a synced trait. Tails and rows wait for their turn on the `Wire` of all cards. What a person asked for in one piece
+in a synced trait. Tails and rows wait for their turn on the `Budget` of all cards. What a person asked for in one piece
 (found, text, piece) is sent at once, the download one piece for each request.
 """
 
@@ -21,7 +21,7 @@ from ..._core.output.turns import in_turns
 from ..._core.process.run import LoggedRun, Run
 from ..guard import Guard, guarded
 from ..page import messages
-from ..page.budget import QUESTIONS, QuestionLimit, Rank, Wire
+from ..page.budget import QUESTIONS, Budget, QuestionLimit, Rank
 from ..thread import in_thread
 from . import progress, transcript
 from .stdin import Stdin, asks_for_secret
@@ -45,13 +45,13 @@ class Output:
     """
 
     def __init__(
-        self, run: LoggedRun, stdin: Stdin, wire: Wire, tell: Tell, questions: QuestionLimit, guard: Guard
+        self, run: LoggedRun, stdin: Stdin, budget: Budget, tell: Tell, questions: QuestionLimit, guard: Guard
     ) -> None:
         self.rows = Rows(run.log, logs.BOTH)
         self._guard = guard
         self._run = run
         self._stdin = stdin
-        self._wire = wire
+        self._budget = budget
         self._tell = tell
         self._questions = questions
         self._loop = asyncio.get_running_loop()
@@ -67,11 +67,11 @@ class Output:
         for task in self._tasks.values():
             task.cancel()
         self.rest()
-        self._wire.forget(self._send_rows)
+        self._budget.forget(self._send_rows)
 
     def rest(self) -> None:
         """Send no tail any more that waits for its turn."""
-        self._wire.forget(self._send_tail)
+        self._budget.forget(self._send_tail)
 
     @property
     def prompt(self) -> list[Row]:
@@ -85,7 +85,7 @@ class Output:
         more = self.rows.follow()
         if has_page and (more or self.rows.log.bytes != self._sent):
             self._sent = -1 if more else self.rows.log.bytes
-            self._wire.ask(self._send_tail, Rank.REST if not self._sent else Rank.SEEN if is_in_sight else Rank.NEWS)
+            self._budget.ask(self._send_tail, Rank.REST if not self._sent else Rank.SEEN if is_in_sight else Rank.NEWS)
 
     def look_up(self, request: messages.CardRequest) -> None:
         """Answer what a page asks of the output."""
@@ -121,7 +121,7 @@ class Output:
         numbers = found[:_MOST_FOUND]
         message = messages.Found(op="found", id=name, total=total, more=len(found) > _MOST_FOUND)
         self._tell(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
-        self._wire.spend(4 * len(numbers))
+        self._budget.spend(4 * len(numbers))
 
     @guarded
     async def _copy(self, asked: messages.GetText) -> None:
@@ -150,7 +150,7 @@ class Output:
             piece = whole[at : at + _PIECE]
             more = at + _PIECE < len(whole)
             self._tell(messages.TextPiece(op="text", id=name, size=len(whole), more=more), [piece])
-            self._wire.spend(len(piece))
+            self._budget.spend(len(piece))
 
     @guarded
     async def _send_piece(self, name: str, at: int) -> None:
@@ -169,7 +169,7 @@ class Output:
             op="piece", id=name, at=at, size=size, name=inert_line(log.path.name), more=end < size
         )
         self._tell(message, [await in_thread(log.joined, at, end - at)])
-        self._wire.spend(0)
+        self._budget.spend(0)
 
     @guarded
     def _send_tail(self) -> int:
@@ -208,13 +208,13 @@ class Output:
     async def _answer(self, first: int, count: int) -> None:
         buffer = _buffer(await in_turns(self.rows.read_in_turns(first, count)), _ROWS_BYTES)
         self._tell(messages.SomeRows(op="rows", first=first), [buffer])
-        self._wire.spend(len(buffer) + 300)
+        self._budget.spend(len(buffer) + 300)
         if self._answers:
             self._loop.call_soon(self._ask_for_rows)  # when this one is done
 
     @guarded
     def _ask_for_rows(self) -> None:
-        self._wire.ask(self._send_rows, Rank.ANSWER)
+        self._budget.ask(self._send_rows, Rank.ANSWER)
 
 
 def times(run: Run) -> messages.Times:

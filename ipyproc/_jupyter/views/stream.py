@@ -1,7 +1,7 @@
 r"""The view without a card: native stream text, bounded, as `%%bash` shows it.
 
 For headless runs (nbclient, papermill), terminals, `--plain`, and commands that end before a card would appear. The
-first rows of the output are written as they come, when it is their turn on the `Wire` of all views, at most five times a
+first rows of the output are written as they come, when it is their turn on the `Budget` of all views, at most five times a
 second; of what is beyond the bound, the last rows are written at the end, with a line that says how much is between and
 where the whole log is.
 
@@ -24,7 +24,7 @@ from ..._core.output.screen import WINDOW, Row
 from ..._core.output.turns import Turns, advance, in_turns
 from ..._core.process.run import LoggedRun
 from ..guard import Guard, guarded
-from ..page.budget import Rank, Wire
+from ..page.budget import Budget, Rank
 from .view import take_in
 
 HEAD = TAIL = 32 * 1024  # bytes
@@ -51,7 +51,7 @@ class StreamView:
         self._guard = Guard(run.log)
         self._live = live
         self._stdout, self._stderr = sys.stdout, sys.stderr
-        self._wire = Wire.of(asyncio.get_running_loop())
+        self._budget = Budget.of(asyncio.get_running_loop())
         self._cell = contextvars.copy_context()  # what is written belongs to the cell, whoever's turn ends just now
         self._work: Turns[bool] | None = None  # what is being written
         self._written = self._messages = 0  # characters, and in how many messages
@@ -71,12 +71,12 @@ class StreamView:
         """Have a turn to write what has come since, up to the bound, if there is anything."""
         if self._work or not self._is_done or (self._left > 0 and self._rows.log.bytes != self._looked_at):
             self._cell = contextvars.copy_context()
-            self._wire.ask(self._take_turn, Rank.NEWS)
+            self._budget.ask(self._take_turn, Rank.NEWS)
 
     @guarded
     async def settle(self) -> None:
         """Take in all of the output."""
-        self._wire.forget(self._take_turn)
+        self._budget.forget(self._take_turn)
         if self._work:
             await in_turns(self._work)
             self._work = None
@@ -107,7 +107,7 @@ class StreamView:
         if advance(work) is None:
             self._work = work  # it goes on at the next update
         for _ in range(messages + 1, self._messages):
-            self._wire.spend(0)
+            self._budget.spend(0)
         return self._written - written
 
     def _write_new(self) -> Turns[bool]:
