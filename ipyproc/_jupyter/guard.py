@@ -27,7 +27,7 @@ class Guard:
 
     def __init__(self, log: Log | None = None) -> None:
         self._log = log
-        self._has_told = False
+        self._has_reported = False
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
@@ -35,12 +35,12 @@ class Guard:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
         if not isinstance(error, Exception):
             return False
-        if not self._has_told:
-            self._has_told = True
-            self._tell(error)
+        if not self._has_reported:
+            self._has_reported = True
+            self._report(error)
         return True
 
-    def _tell(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         where = ""
         if self._log:
             self._log.keep()

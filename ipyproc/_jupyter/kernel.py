@@ -127,7 +127,7 @@ async def _deliver(kernel: Any, queue: Any) -> None:
 _ROUTE = "_reply_subshell_for"  # ipykernel 7 (7.4 seen): to which shell a message of the page goes; the comm is asked
 
 
-def hear_early(comm: Any, heard: Callable[[Any], object]) -> None:
+def receive_early(comm: Any, heard: Callable[[Any], object]) -> None:
     """Call `heard` with the data of each message to this comm as soon as it arrives, also while a cell keeps the kernel busy.
 
     ipykernel 7 asks the comm itself where to send the message, in the thread that reads the shell channel: there we hear
@@ -145,8 +145,8 @@ def hear_early(comm: Any, heard: Callable[[Any], object]) -> None:
     setattr(comm, _ROUTE, hear_and_route)
 
 
-def hears_while_nested(shell: InteractiveShell) -> bool:
-    """Whether messages of the page are heard by `hear_early` or `deliver_comms` while `run_synchronously` runs the loop."""
+def receives_while_nested(shell: InteractiveShell) -> bool:
+    """Whether messages of the page are heard by `receive_early` or `deliver_comms` while `run_synchronously` runs the loop."""
     kernel = getattr(shell, "kernel", None)
     comms = getattr(sys.modules.get("ipykernel.comm.comm"), "BaseComm", None)
     early = getattr(kernel, "shell_channel_thread", None) is not None and hasattr(comms, _ROUTE)

@@ -59,7 +59,7 @@ class Showing:
         }
         self._streams = shown - self._captured.keys()
         self._may_have_card = (
-            (awaited or options.bg or kernel.hears_while_nested(shell))
+            (awaited or options.bg or kernel.receives_while_nested(shell))
             and not (options.quiet or options.plain)
             and presence.reaches_page(shell, is_replaced=not options.bg)
         )

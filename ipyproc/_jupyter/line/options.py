@@ -282,7 +282,7 @@ def parse(line: str, names: interpolation.Names) -> Line:
     """
     words = split(line)
     texts = tuple(word.text for word in words)
-    given = list(_take_options(words))
+    given = list(_pop_options(words))
     if words[:1] and words[0].text == "--":
         del words[0]
     refuse_shell(words, [word for _, _, word in given if word])
@@ -320,7 +320,7 @@ def _variable_with_homes(word: Word) -> Word:
     return Word(name.text + equals + value.text, name.bare + equals + value.bare)
 
 
-def _take_options(words: list[Word]) -> Iterator[tuple[str, Option, Word | None]]:
+def _pop_options(words: list[Word]) -> Iterator[tuple[str, Option, Word | None]]:
     """(flag, option, its value) of each option; they are taken off the words."""
     while words and words[0].text.startswith("-") and words[0].text not in ("-", "--"):
         first, equals, value = words.pop(0).partition("=")

@@ -108,7 +108,7 @@ class InSight:
 
 
 class Widget(anywidget.AnyWidget, Generic[Request, Message]):
-    """Hears its pages once `_listen` was called; `_take` gets what they send, in any thread.
+    """Hears its pages once `_listen` was called; `_on_request` gets what they send, in any thread.
 
     Attributes:
         requests: what they may send, of `messages`.
@@ -127,7 +127,7 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         self._guard = Guard()
         self._job = secrets.token_hex(16)
         self.pages = Pages()
-        self._heard: dict[
+        self._last_numbers: dict[
             str, int
         ] = {}  # the number of the last message of each page; that which spoke last stands last
         self._has_ended = self._stays = False
@@ -155,14 +155,14 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
             super()._handle_msg(msg)
 
     def _listen(self) -> None:
-        self.on_msg(lambda _, content, __: self._hear(content))
-        kernel.hear_early(self.comm, self._hear_early)
+        self.on_msg(lambda _, content, __: self._receive(content))
+        kernel.receive_early(self.comm, self._receive_early)
 
-    def _hear_early(self, data: dict[str, Any]) -> None:
+    def _receive_early(self, data: dict[str, Any]) -> None:
         if data.get("method") == "custom":
-            self._hear(data.get("content"))
+            self._receive(data.get("content"))
 
-    def _hear(self, content: object) -> None:
+    def _receive(self, content: object) -> None:
         request = messages.read(content, self.requests)
         if request is None or not self._is_new(request):
             return
@@ -173,9 +173,9 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
             if operation == "code":  # also while the kernel is busy: without it there is no button
                 self.send(messages.Code(op="code"), front_end.packed())
             else:
-                self._take(request, request["page"])
+                self._on_request(request, request["page"])
 
-    def _take(self, request: Request, page: str) -> None:
+    def _on_request(self, request: Request, page: str) -> None:
         """Take what a page has sent, which is new and as it should be, in any thread."""
         raise NotImplementedError
 
@@ -183,7 +183,7 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         """This is the state from now on."""
         self.shown = dict(shown)
 
-    def _tell(self, message: Message, buffers: Sequence[bytes] = ()) -> None:
+    def _send_message(self, message: Message, buffers: Sequence[bytes] = ()) -> None:
         """Send a message to all pages."""
         self.send(message, list(buffers))
 
@@ -227,10 +227,10 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         if stamp["job"] != self._job:
             return False
         with self._lock:
-            if self._heard.get(page, -1) >= number:
+            if self._last_numbers.get(page, -1) >= number:
                 return False
-            self._heard.pop(page, None)
-            self._heard[page] = number
-            if len(self._heard) > _MOST_PAGES:
-                del self._heard[next(iter(self._heard))]
+            self._last_numbers.pop(page, None)
+            self._last_numbers[page] = number
+            if len(self._last_numbers) > _MOST_PAGES:
+                del self._last_numbers[next(iter(self._last_numbers))]
         return True

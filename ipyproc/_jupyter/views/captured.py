@@ -54,27 +54,27 @@ class Captured:
 
     def update(self) -> None:
         """Write what has come since, or the first part of it."""
-        self._take_step()
+        self._write_step()
         self.shown.update()
 
     async def settle(self) -> None:
         """Take in all of the output."""
-        await self._take_rest()
+        await self._write_rest()
         await self.shown.settle()
 
     async def finish(self) -> None:
         """Write the rest."""
-        await self._take_rest()
+        await self._write_rest()
         self._write([(stream, b"") for stream in self._streams], final=True)
         await self.shown.finish()
 
     @guarded
-    def _take_step(self) -> None:
+    def _write_step(self) -> None:
         start, self._next = self._next, self._stop
         self._write(self._read(start, self._next))
 
     @guarded
-    async def _take_rest(self) -> None:
+    async def _write_rest(self) -> None:
         while self._next < (stop := self._stop):
             pieces = await in_thread(self._read, self._next, stop)  # it may be much, on a slow disk
             self._next = stop

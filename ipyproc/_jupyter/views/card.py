@@ -84,7 +84,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             self._typed: set[asyncio.Task[None]] = set()
             self._loop = asyncio.get_running_loop()
             self._budget = Budget.of(self._loop)
-            self._output = Output(run, self._stdin, self._budget, self._tell, self._questions, self._guard)
+            self._output = Output(run, self._stdin, self._budget, self._send_message, self._questions, self._guard)
             is_whole = self._streams == logs.BOTH
             self._transcribed = self._output.rows if is_whole else Rows(run.log, self._streams)
             self._listen()
@@ -196,7 +196,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._notify_after = None
         if run.duration > after:
             took = phrases.duration_words(run.duration)
-            self._tell(messages.Notify(op="notify", label=states.of(run).label, took=took))
+            self._send_message(messages.Notify(op="notify", label=states.of(run).label, took=took))
 
     @guarded
     def _look(self) -> None:
@@ -213,7 +213,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             return 0
         self._figures_sent = seen
         cpu = None if now.cpu is None else round(now.cpu)
-        self._tell(messages.Figures(op="figures", cpu=cpu, memory=now.memory, count=now.count))
+        self._send_message(messages.Figures(op="figures", cpu=cpu, memory=now.memory, count=now.count))
         return 200
 
     def _push_state(self) -> None:
@@ -246,7 +246,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     def _push_tail(self, *, anew: bool = False) -> None:
         self._output.push(has_page=bool(self.pages), is_in_sight=bool(self._watching), anew=anew)
 
-    def _take(self, request: messages.CardRequest, page: str) -> None:
+    def _on_request(self, request: messages.CardRequest, page: str) -> None:
         """Press its button, hand all else to the loop of the process."""
         assert self._run is not None
         operation, ladder = request["op"], self._run.ladder
@@ -258,7 +258,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._loop.call_soon_threadsafe(self._handle, request, page)
         if ladder.sent is not sent:
             with self._lock:
-                self._tell(messages.State(op="state", shown=self._state()))
+                self._send_message(messages.State(op="state", shown=self._state()))
 
     @guarded
     def _handle(self, request: messages.CardRequest, page: str) -> None:

@@ -59,7 +59,7 @@ class JobsView:
         captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # no display is replaced there
         self._is_live = not (plain.get() or kernel.is_headless(shell) or captured)
         reaches_page = presence.reaches_page(shell, is_replaced=True)
-        self._may_have_card = self._is_live and reaches_page and kernel.hears_while_nested(shell)
+        self._may_have_card = self._is_live and reaches_page and kernel.receives_while_nested(shell)
         self._halt = halt
         self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None

@@ -84,16 +84,18 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
         if self._picture is None:
             return 0
         message = messages.Draw(op="picture", picture=self._picture, rung=self._rung)
-        self._tell(message)
+        self._send_message(message)
         return len(str(message))
 
-    def _take(self, request: messages.JobsRequest, page: str) -> None:
+    def _on_request(self, request: messages.JobsRequest, page: str) -> None:
         halt, operation = self._halt, request["op"]
         if operation in _BUTTONS:
             if halt:
                 self._rung = max(self._rung, _BUTTONS[operation])
                 halt(self._rung)
-                self._tell(messages.Stopping(op="stopping", rung=self._rung))  # at once, as the kernel may be busy
+                self._send_message(
+                    messages.Stopping(op="stopping", rung=self._rung)
+                )  # at once, as the kernel may be busy
         else:
             with contextlib.suppress(RuntimeError):  # the event loop is closed
                 self._loop.call_soon_threadsafe(self._be_seen, operation, page)

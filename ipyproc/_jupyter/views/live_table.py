@@ -129,10 +129,10 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         if not changed and list(rows) == list(self._sent):
             return 0
         self._sent = {number: _lasting(row) for number, row in rows.items()}
-        self._tell(messages.TableRows(op="rows", rows=changed, ids=list(rows)))
+        self._send_message(messages.TableRows(op="rows", rows=changed, ids=list(rows)))
         return len(str(changed)) + 5 * len(rows)
 
-    def _take(self, request: messages.TableRequest, page: str) -> None:
+    def _on_request(self, request: messages.TableRequest, page: str) -> None:
         reached = []
         if request["op"] == "stop" or request["op"] == "kill":
             for entry in self._meant(request["id"]):
@@ -142,7 +142,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
                     reached += [entry] if ladder.sent is not sent else []
         self._loop.call_soon_threadsafe(self._handle, request, page)
         if reached:  # at once, as the kernel may be busy
-            self._tell(messages.TableRows(op="rows", rows=[_row(entry) for entry in reached], ids=None))
+            self._send_message(messages.TableRows(op="rows", rows=[_row(entry) for entry in reached], ids=None))
 
     @guarded
     def _handle(self, request: messages.TableRequest, page: str) -> None:
@@ -163,7 +163,9 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         elif request["op"] == "card":
             for entry in self._meant(request["id"])[:1]:
                 if card := self._card(entry):
-                    self._tell(messages.CardModel(op="card", id=entry.id, view=request["view"], model=card.model_id))
+                    self._send_message(
+                        messages.CardModel(op="card", id=entry.id, view=request["view"], model=card.model_id)
+                    )
         self._look_in(0.0)
 
     def _meant(self, number: int) -> list[Entry]:

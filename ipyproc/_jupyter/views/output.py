@@ -33,26 +33,26 @@ _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _AT_ONCE = 64  # steps of a search; then it may be called off
 
-Tell = Callable[[messages.CardMessage, Sequence[bytes]], None]
+Send = Callable[[messages.CardMessage, Sequence[bytes]], None]
 
 
 class Output:
     """The output of one run, as its pages see it.
 
     Args:
-        tell: sends a message to all pages.
+        send: sends a message to all pages.
         questions: what they may ask for, and how often.
     """
 
     def __init__(
-        self, run: LoggedRun, stdin: Stdin, budget: Budget, tell: Tell, questions: QuestionLimit, guard: Guard
+        self, run: LoggedRun, stdin: Stdin, budget: Budget, send: Send, questions: QuestionLimit, guard: Guard
     ) -> None:
         self.rows = Rows(run.log, logs.BOTH)
         self._guard = guard
         self._run = run
         self._stdin = stdin
         self._budget = budget
-        self._tell = tell
+        self._send = send
         self._questions = questions
         self._loop = asyncio.get_running_loop()
         self._sent = -1  # up to this byte of the log the pages know it ...
@@ -120,7 +120,7 @@ class Output:
             found += [number for number in more if number is not None]
         numbers = found[:_MOST_FOUND]
         message = messages.Found(op="found", id=name, total=total, more=len(found) > _MOST_FOUND)
-        self._tell(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
+        self._send(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
         self._budget.spend(4 * len(numbers))
 
     @guarded
@@ -144,12 +144,12 @@ class Output:
             lines[0] = lines[0][asked["first_column"] :]
         whole = "\n".join(lines).encode()
         if len(whole) > _MOST_COPIED:
-            self._tell(messages.TextTooBig(op="too_big", id=name), ())
+            self._send(messages.TextTooBig(op="too_big", id=name), ())
             return
         for at in range(0, len(whole) or 1, _PIECE):
             piece = whole[at : at + _PIECE]
             more = at + _PIECE < len(whole)
-            self._tell(messages.TextPiece(op="text", id=name, size=len(whole), more=more), [piece])
+            self._send(messages.TextPiece(op="text", id=name, size=len(whole), more=more), [piece])
             self._budget.spend(len(piece))
 
     @guarded
@@ -168,7 +168,7 @@ class Output:
         message = messages.FilePiece(
             op="piece", id=name, at=at, size=size, name=inert_line(log.path.name), more=end < size
         )
-        self._tell(message, [await in_thread(log.joined, at, end - at)])
+        self._send(message, [await in_thread(log.joined, at, end - at)])
         self._budget.spend(0)
 
     @guarded
@@ -188,7 +188,7 @@ class Output:
             secret=self._stdin.is_open and asks_for_secret(self.prompt),
             **times(self._run),
         )
-        self._tell(message, [buffer])
+        self._send(message, [buffer])
         return len(buffer) + 300
 
     def _progress(self) -> float | None:
@@ -207,7 +207,7 @@ class Output:
     @guarded
     async def _answer(self, first: int, count: int) -> None:
         buffer = _buffer(await in_turns(self.rows.read_in_turns(first, count)), _ROWS_BYTES)
-        self._tell(messages.SomeRows(op="rows", first=first), [buffer])
+        self._send(messages.SomeRows(op="rows", first=first), [buffer])
         self._budget.spend(len(buffer) + 300)
         if self._answers:
             self._loop.call_soon(self._ask_for_rows)  # when this one is done

@@ -179,7 +179,7 @@ class Table:
         if len(self._families) > MOST_FAMILIES:
             self._families = self._left()
         self.follow(self._see_out(entry, process))
-        self._tell()
+        self._notify_watchers()
 
     def follow(self, work: Coroutine[Any, Any, None]) -> None:
         """Run this in the background, and hold it: the event loop alone would not."""
@@ -215,9 +215,9 @@ class Table:
             self._ended[entry.id] = self._running.pop(entry.id)
             while len(self._ended) > MOST_ENDED:
                 del self._ended[next(iter(self._ended))]
-            self._tell()
+            self._notify_watchers()
 
-    def _tell(self) -> None:
+    def _notify_watchers(self) -> None:
         for watcher in tuple(self.watchers):
             watcher()
 
