@@ -13,7 +13,7 @@ from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
 from .._core import launch
-from .._core.batch import work as waiting
+from .._core.batch.work import wait
 
 T = TypeVar("T")
 
@@ -172,7 +172,7 @@ def run_synchronously(
     """
     if not has_running_loop():
         if is_apart():
-            return waiting.wait(work, clean_up)
+            return wait(work, clean_up)
         from IPython.core.async_helpers import get_asyncio_loop  # private, IPython 8.20 to 9.18: the loop of its cells
 
         own: asyncio.AbstractEventLoop = get_asyncio_loop()

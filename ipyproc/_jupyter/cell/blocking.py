@@ -29,7 +29,7 @@ class _Interrupts:
             stop()
 
 
-_plain: contextvars.ContextVar[_Interrupts | None] = contextvars.ContextVar("_plain", default=None)
+_of_plain_code: contextvars.ContextVar[_Interrupts | None] = contextvars.ContextVar("_of_plain_code", default=None)
 """In what plain code waits for: the interrupts that the plain code hears of."""
 
 
@@ -37,7 +37,7 @@ _plain: contextvars.ContextVar[_Interrupts | None] = contextvars.ContextVar("_pl
 def interruptible(shell: InteractiveShell, what: str, stop: Callable[[], None]) -> Iterator[None]:
     """While the body is awaited, an interrupt calls `stop`, and at the end of the body ends the cell."""
     with traceback.ends_in_cell(shell, whole_cell=False):
-        if plain := _plain.get():  # `wait` will end the cell
+        if plain := _of_plain_code.get():  # `wait` will end the cell
             plain.stops.append(stop)
             if plain.happened:
                 stop()
@@ -46,7 +46,7 @@ def interruptible(shell: InteractiveShell, what: str, stop: Callable[[], None]) 
             finally:
                 plain.stops.remove(stop)
         else:
-            with _heard() as interrupts:
+            with _collected() as interrupts:
                 interrupts.stops.append(stop)
                 yield
             if interrupts.happened:
@@ -60,19 +60,19 @@ def wait(shell: InteractiveShell, work: Coroutine[Any, Any, T]) -> T:
         KeyboardInterrupt: the kernel was interrupted.
         RuntimeError: that loop cannot be used from inside.
     """
-    with _heard() as interrupts:
-        token = _plain.set(interrupts)  # for the task that `work` becomes
+    with _collected() as interrupts:
+        token = _of_plain_code.set(interrupts)  # for the task that `work` becomes
         try:
             result = kernel.run_synchronously(shell, work)
         finally:
-            _plain.reset(token)
+            _of_plain_code.reset(token)
     if interrupts.happened:
         raise KeyboardInterrupt("interrupted")
     return result
 
 
 @contextlib.contextmanager
-def _heard() -> Iterator[_Interrupts]:
+def _collected() -> Iterator[_Interrupts]:
     """While the body runs, hear of interrupts; if there were any, no error leaves the body but that it was in vain."""
     interrupts = _Interrupts()
     try:
