@@ -37,7 +37,7 @@ from ..page import presence
 from ..views import transcript
 from ..views.live_table import LiveTable
 from ..views.table import MOST_ENDED, Table
-from . import commands
+from . import actions
 
 _TITLE = 300  # characters
 _SHELL_WORDS = ("cd", "export", "source", ".", "alias", "set", "unset", "ulimit", "umask", "exec", "eval", "type")
@@ -95,7 +95,7 @@ class AProcMagics(Magics):
 
     def view(self, process: Process) -> None:
         """Show a process in the cell that runs now."""
-        commands.view(process, self.table, self.transcript_limit)
+        actions.view(process, self.table, self.transcript_limit)
 
     @needs_local_scope
     @no_var_expand
@@ -122,7 +122,7 @@ class AProcMagics(Magics):
     def aprocs(self, line: str) -> None:
         assert self.shell is not None
         if ends := self._act(line):
-            _raise_interrupt(kernel.run_synchronously(self.shell, commands.ended(self.shell, ends)))
+            _raise_interrupt(kernel.run_synchronously(self.shell, actions.ended(self.shell, ends)))
 
     @line_magic
     def aprocs_awaited(self, line: str) -> Any:
@@ -132,7 +132,7 @@ class AProcMagics(Magics):
     async def _awaited_ends(self, ends: Collection[Coroutine[Any, Any, None]]) -> None:
         assert self.shell is not None
         if ends:
-            _raise_interrupt(await commands.ended(self.shell, ends))
+            _raise_interrupt(await actions.ended(self.shell, ends))
 
     def _act(self, line: str) -> Collection[Coroutine[Any, Any, None]]:
         assert self.shell is not None
@@ -140,11 +140,11 @@ class AProcMagics(Magics):
             self._live = self._live or LiveTable(self.table, self.transcript_limit)
             self._live.show()
             return ()
-        return commands.act(commands.parse(line, self.table), self.table, self.transcript_limit)
+        return actions.act(actions.parse(line, self.table), self.table, self.transcript_limit)
 
     def complete_aprocs(self, shell: InteractiveShell, event: Any) -> list[str]:
         """IPython's completer of `%aprocs` lines."""
-        return commands.complete(self.table, event.text_until_cursor)
+        return actions.complete(self.table, event.text_until_cursor)
 
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell | Each:
         """Everything that can be wrong with the line is an error here, before anything starts."""
@@ -254,7 +254,7 @@ Examples::
 
 AProcMagics.aprocs.__doc__ = f"""The processes of this kernel: a table that is live, with their buttons.
 
-{commands.describe()}
+{actions.describe()}
 
 An ID is the number in the table; it goes on counting as long as the kernel
 lives. `all` is what runs, also what is left of a family when its program has

@@ -1,4 +1,4 @@
-"""The words of `%aprocs`: what is done to the processes of the table, and how they are listed as text."""
+"""What `%aprocs` does to the processes of the table: its line is read, and the action done."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ..views.another_card import another_card
 from ..views.table import Entry, Table
 
 LIVE = "a live table with buttons; as text where there is no page"
-WORDS = {
+ACTIONS = {
     "list": ("", "the table as text"),
     "stop": ("ID...|all", "send SIGTERM to the family, SIGKILL to what is left after --grace; wait for the end"),
     "kill": ("ID...|all", "send SIGKILL to the family; wait for the end"),
@@ -45,48 +45,48 @@ _MOMENT = 1.0  # seconds in which a family takes SIGSTOP
 
 
 @dataclass(frozen=True)
-class Request:
-    """A line that was read: a word of `WORDS`, or none, and the processes that are meant."""
+class Action:
+    """A parsed line: a word of `ACTIONS`, or none, and the processes that it is about."""
 
     word: str
     entries: tuple[Entry, ...] = ()
 
 
-def parse(line: str, table: Table) -> Request:
+def parse(line: str, table: Table) -> Action:
     """Read the line of `%aprocs`.
 
     Raises:
         UsageError: the word is unknown, or an id; an id is missing, or there is one too many.
     """
     word, *ids = line.split() or [""]
-    if word and word not in WORDS:
+    if word and word not in ACTIONS:
         raise UsageError(_unknown(word))
-    takes = WORDS[word][0] if word else ""
+    takes = ACTIONS[word][0] if word else ""
     if not takes:
         if ids:
             raise UsageError(f"%aprocs {word} takes no id, but got {' '.join(ids)!r}")
-        return Request(word)
+        return Action(word)
     entries = table.entries
     if not ids:
         raise UsageError(f"%aprocs {word} needs {takes}: {_there_are(entries)}")
     if takes.endswith("all") and "all" in ids:
         if len(ids) > 1:
             raise UsageError(f"%aprocs {word}: all stands alone, but got {' '.join(ids)!r}")
-        return Request(word, tuple(table.running.values()))
+        return Action(word, tuple(table.running.values()))
     known = {str(number): entry for number, entry in entries.items()}
     for text in ids:
         if text not in known:
             raise UsageError(f"%aprocs {word}: there is no process {text!r}; {_there_are(entries)}")
-    return Request(word, tuple(known[text] for text in dict.fromkeys(ids)))
+    return Action(word, tuple(known[text] for text in dict.fromkeys(ids)))
 
 
-def act(request: Request, table: Table, limit: int) -> list[Coroutine[Any, Any, None]]:
+def act(action: Action, table: Table, limit: int) -> list[Coroutine[Any, Any, None]]:
     """Do what needs no waiting, without a word as `list`; what is to be awaited then. `limit`: bytes that a transcript may have.
 
     Raises:
         UsageError: this cannot be done to that process.
     """
-    word, entries = request.word, request.entries
+    word, entries = action.word, action.entries
     if word in ("", "list"):
         sys.stdout.write(listing.text(table))
     elif not entries:
@@ -154,8 +154,8 @@ def complete(table: Table, line: str) -> list[str]:
     """What may stand at the end of this line of `%aprocs`."""
     *before, last = line.split()[1:] + ([""] if line[-1:].isspace() else [])
     if not before:
-        return [word for word in WORDS if word.startswith(last)]
-    takes = WORDS.get(before[0], ("", ""))[0]
+        return [word for word in ACTIONS if word.startswith(last)]
+    takes = ACTIONS.get(before[0], ("", ""))[0]
     if not takes or "all" in before:
         return []
     entries = table.entries if before[0] in ("log", "wait") else table.running
@@ -169,7 +169,7 @@ def complete(table: Table, line: str) -> list[str]:
 
 def describe() -> str:
     """The words as the help of `%aprocs` shows them."""
-    rows = [("%aprocs", LIVE), *((f"%aprocs {word} {takes}".rstrip(), text) for word, (takes, text) in WORDS.items())]
+    rows = [("%aprocs", LIVE), *((f"%aprocs {word} {takes}".rstrip(), text) for word, (takes, text) in ACTIONS.items())]
     return "\n".join(f"    {usage}\n        {text}" for usage, text in rows)
 
 
@@ -219,8 +219,8 @@ def _log(entry: Entry) -> str:
 def _unknown(word: str) -> str:
     if word in ("--help", "-h", "help"):
         return "%aprocs? shows the help"
-    near = difflib.get_close_matches(word.lower(), WORDS, 1, 0.5)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(WORDS)}"
+    near = difflib.get_close_matches(word.lower(), ACTIONS, 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(ACTIONS)}"
     return f"%aprocs: unknown word {word!r}; {hint}"
 
 
