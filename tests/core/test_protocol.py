@@ -261,7 +261,7 @@ def test_a_supervisor_hears_another_version():
 
 @contextmanager
 def a_shim():
-    """The job socket of one that waits for a program."""
+    """The socket of one that waits for a program."""
 
     async def take():
         taken = await client.take()

@@ -62,7 +62,7 @@ class Supervisor:
             theirs.close()
         self._control.setblocking(False)
         self._lock = threading.Lock()
-        self._idle: list[socket.socket] = []  # job sockets of shims that had a program before
+        self._idle: list[socket.socket] = []  # sockets of shims that had a program before
         self._coming = 0  # shims that the supervisor has been asked for, and nobody has taken
         self._waiting = 0  # starts that wait for a shim
         self._held = 0  # shims that somebody has taken
@@ -89,7 +89,7 @@ class Supervisor:
             self._waiting += 1
 
     async def shim(self) -> socket.socket:
-        """The job socket of a shim that waits for a program, as soon as there is one. Other tasks go on meanwhile.
+        """The socket of a shim that waits for a program, as soon as there is one. Other tasks go on meanwhile.
 
         `reserve` must be called before.
 
@@ -101,10 +101,10 @@ class Supervisor:
             OSError: this process can have no descriptor more.
         """
         try:
-            while (job := self.take_shim()) is None:
+            while (sock := self.take_shim()) is None:
                 self._process.send_signal(signals.SIGCONT)  # somebody may have stopped it
                 await _until_readable(self._control, _PATIENCE)
-            return job
+            return sock
         finally:
             with self._lock:
                 self._waiting -= 1
@@ -116,15 +116,15 @@ class Supervisor:
             if self.is_gone:  # and its shims are ending
                 raise BrokenPipeError(errno.EPIPE, "the supervisor is gone")
             while True:
-                job = self._idle.pop() if self._idle else self._receive()
-                if job is None:
+                sock = self._idle.pop() if self._idle else self._receive()
+                if sock is None:
                     return None
                 try:
-                    job.recv(1)
+                    sock.recv(1)
                 except BlockingIOError:
                     self._held += 1
-                    return job
-                job.close()  # it was at its end: this shim was killed meanwhile
+                    return sock
+                sock.close()  # it was at its end: this shim was killed meanwhile
 
     def _receive(self) -> socket.socket | None:
         if self._control.fileno() < 0:
@@ -134,7 +134,7 @@ class Supervisor:
             data, fds, _, _ = socket.recv_fds(self._control, protocol.WORD_SIZE, 1)
         except BlockingIOError:
             return None
-        jobs = [socket.socket(fileno=fd) for fd in fds]
+        socks = [socket.socket(fileno=fd) for fd in fds]
         try:
             self._coming -= 1
             if not data:
@@ -142,14 +142,14 @@ class Supervisor:
             [word] = protocol.decode_words(data)
             if word is Word.REFUSED:
                 raise BlockingIOError(errno.EAGAIN, "the supervisor can make no shim")
-            if not jobs:  # lost, and with it the shim
+            if not socks:  # lost, and with it the shim
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            jobs[0].set_inheritable(False)
-            jobs[0].setblocking(False)
-            return jobs.pop()
+            socks[0].set_inheritable(False)
+            socks[0].setblocking(False)
+            return socks.pop()
         finally:
-            for job in jobs:
-                job.close()
+            for sock in socks:
+                sock.close()
 
     def replace_shim(self) -> None:
         """Have another shim made ready in the place of one that has got a program.
@@ -159,14 +159,14 @@ class Supervisor:
         with self._lock, contextlib.suppress(OSError):  # it is gone, which the next start will notice; or was left
             self._want(_AHEAD - len(self._idle) - self._coming)
 
-    def give_back(self, job: socket.socket, *, is_ready: bool) -> None:
+    def give_back(self, sock: socket.socket, *, is_ready: bool) -> None:
         """Let go of a shim that was taken; `is_ready`: for another program. Else it ends what it holds, and itself."""
         with self._lock:
             self._held -= 1
             if is_ready and len(self._idle) < _MOST_IDLE and not self._is_retired:
-                self._idle.append(job)
+                self._idle.append(sock)
             else:
-                _hang_up(job)
+                _hang_up(sock)
             self._end_if_idle()
 
     def wake(self, shim: int | None = None) -> bool:
@@ -334,8 +334,8 @@ async def is_ready() -> bool:
     if not os.access(".", os.X_OK, effective_ids=True):
         return False  # since it is another user, only a child of its own can begin where it is
     if taken := await take():
-        supervisor, job, _ = taken
-        supervisor.give_back(job, is_ready=True)
+        supervisor, sock, _ = taken
+        supervisor.give_back(sock, is_ready=True)
     return taken is not None
 
 

@@ -28,7 +28,7 @@ class HeldProgram:
     def __init__(
         self,
         supervisor: Supervisor,
-        job: socket.socket,
+        sock: socket.socket,
         loop: asyncio.AbstractEventLoop,
         log: Log | None,
         *,
@@ -40,13 +40,13 @@ class HeldProgram:
         self.gone: asyncio.Future[None] = loop.create_future()
         """Done when nothing of its family is left."""
         self._heard: Callable[[FromShim], object] | None = None
-        self._job: socket.socket | None = job
+        self._socket: socket.socket | None = sock
         self._lock = threading.Lock()  # a signal may come from another thread
         self._loop = loop
         self._log = log
         self._begun = b""  # of a line
         self._messages: list[FromShim] = []  # that nobody has heard yet
-        loop.add_reader(job.fileno(), self._read)
+        loop.add_reader(sock.fileno(), self._read)
 
     def __repr__(self) -> str:
         return f"<HeldProgram {self.pid} of shim {self.shim}>"
@@ -54,7 +54,7 @@ class HeldProgram:
     @property
     def has_family(self) -> bool:
         """Whether anything of its family may be left."""
-        return self._job is not None
+        return self._socket is not None
 
     async def start(self, request: Start, fds: Sequence[int]) -> Started | NotStarted:
         """Have it started; what the shim says of that.
@@ -62,7 +62,7 @@ class HeldProgram:
         Raises:
             ProcessLost: nobody knows whether it was started; if so, it was ended.
         """
-        assert self._job
+        assert self._socket
         answer: asyncio.Future[FromShim] = self._loop.create_future()
 
         def first(message: FromShim) -> None:
@@ -73,11 +73,11 @@ class HeldProgram:
         self._heard = first
         data = TO_SHIM.encode(request)
         try:
-            sent = socket.send_fds(self._job, [data], fds)
+            sent = socket.send_fds(self._socket, [data], fds)
         except ConnectionError:
             raise ProcessLost("the shim was killed before it started a program") from None
         # a large environment is more than a socket takes at once
-        sending = asyncio.ensure_future(self._loop.sock_sendall(self._job, data[sent:]))
+        sending = asyncio.ensure_future(self._loop.sock_sendall(self._socket, data[sent:]))
         sending.add_done_callback(_known_elsewhere)
         waking = self._loop.call_later(_WAKE_AFTER, self._supervisor.wake)  # somebody may have stopped it
         try:
@@ -102,37 +102,37 @@ class HeldProgram:
 
     def close(self) -> None:
         """Leave the shim; it ends what it holds."""
-        if job := self._let_go():
-            self._supervisor.give_back(job, is_ready=False)
+        if sock := self._let_go():
+            self._supervisor.give_back(sock, is_ready=False)
 
     def release(self) -> None:
         """Nothing is left of it: the shim is ready for another program, unless it was made for this one alone."""
-        if job := self._let_go():
-            self._supervisor.give_back(job, is_ready=not self.keep)
+        if sock := self._let_go():
+            self._supervisor.give_back(sock, is_ready=not self.keep)
 
     def disown(self) -> None:
         """In a forked child: it is its parent's, and so is the event loop."""
-        job, self._job, self._log = self._job, None, None
-        if job:
-            job.close()
+        sock, self._socket, self._log = self._socket, None, None
+        if sock:
+            sock.close()
 
     def _let_go(self) -> socket.socket | None:
         with self._lock:
-            job, self._job = self._job, None
-        if job:
-            self._loop.remove_reader(job.fileno())
+            sock, self._socket = self._socket, None
+        if sock:
+            self._loop.remove_reader(sock.fileno())
         if not self.gone.done():
             self.gone.set_result(None)
         if self._log:
             self._log.lose()  # unless it has come to its end
             self._log = None  # the table of processes knows families for longer than logs
-        return job
+        return sock
 
     def _read(self) -> None:
-        if self._job is None:
+        if self._socket is None:
             return  # a forked child runs the loop of its parent
         try:
-            data = self._job.recv(65536)
+            data = self._socket.recv(65536)
         except BlockingIOError:
             return
         except OSError:
@@ -160,17 +160,17 @@ class HeldProgram:
     def _pass_on(self) -> None:
         while self._messages and self._heard:
             self._heard(self._messages.pop(0))
-        if self._job is None:
+        if self._socket is None:
             self._heard = None  # the table of processes knows families for longer than programs and their logs
 
     def send_signal(self, number: int, *, family: bool = False, kill_in: float | None = None) -> None:
         """Have the shim send a signal, and SIGKILL to the family after so many seconds. From any thread."""
         order = TO_SHIM.encode(Signal(number, family, kill_in))
         with self._lock, contextlib.suppress(OSError):  # the shim has just ended
-            if self._job is not None and (number or kill_in is not None):
+            if self._socket is not None and (number or kill_in is not None):
                 is_there = self._supervisor.wake(self.shim)
                 try:
-                    self._job.send(order)
+                    self._socket.send(order)
                 except BlockingIOError:  # it has not listened for long: what it would do now, we can do
                     if is_there:
                         self._send_ourselves(number, family=family)

@@ -39,7 +39,7 @@ class Word(enum.Enum):
 
     WANTED = b"N"
     READY = b"S"
-    """With a descriptor: the job socket of a shim that waits for a program."""
+    """With a descriptor: the socket of a shim that waits for a program."""
     REFUSED = b"E"
     """No shim could be made."""
 

@@ -56,8 +56,8 @@ async def start(spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | Non
             fds += storage.locks()  # while they are open, nobody clears the directory of the log
         if (taken := await client.take()) is None:
             raise ProcessLost("no supervisor can be started")
-        supervisor, job, inherited = taken
-        held = HeldProgram(supervisor, job, loop, log, keep=spec.keep)
+        supervisor, sock, inherited = taken
+        held = HeldProgram(supervisor, sock, loop, log, keep=spec.keep)
         theirs.callback(supervisor.replace_shim)
         ours_if_it_fails.callback(held.close)
         request = Start(

@@ -3,7 +3,7 @@
 The kernel may be busy for hours, or dead: no program waits for it, no output is lost, and nothing is left of a program
 when the kernel or the supervisor has ended (see `supervisor`), unless it is to be kept.
 
-What kernel and shim say to each other is in `protocol`, how they do so in `job`.
+What kernel and shim say to each other is in `protocol`, how they do so in `connection`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from ...process_table import may_signal
 from .. import protocol
 from ..protocol import Exited, Gone, Lost, NotStarted, Signal, Start, Started
 from . import descendants, guard
-from .job import Job, ReportedLog
+from .connection import Connection, ReportedLog
 from .poll_loop import PollLoop
 
 _ABOVE_OURS = 1.1  # times our memory: Linux counts it in pieces, for each core
 
 
-def main(job: socket.socket, kernel: int) -> NoReturn:
+def main(sock: socket.socket, kernel: int) -> NoReturn:
     """Be the shim of one program."""
     try:
-        Shim(job, kernel).run()
+        Shim(sock, kernel).run()
     except Exception:  # noqa: BLE001  -- there is nobody above us; it goes to the kernel's standard error
         sys.excepthook(*sys.exc_info())
     finally:
@@ -45,31 +45,31 @@ def main(job: socket.socket, kernel: int) -> NoReturn:
 class Shim:
     """Holds one program and its family, and then another."""
 
-    def __init__(self, job: socket.socket, kernel: int) -> None:
+    def __init__(self, sock: socket.socket, kernel: int) -> None:
         guard.become_subreaper()
         guard.go_on_at_end_of_parent()
         guard.rename("ipyproc-shim")
         self._supervisor = os.getppid()
         self._loop = PollLoop()
-        self._job = Job(job, self._loop)
+        self._connection = Connection(sock, self._loop)
         self._is_kept = False
         self._locks: list[int] = []  # of the directory of a log that is kept
         self._rest()
         guard.wake_on_child(self._loop)
         watches = [guard.watch(pid, self._loop, self._left_alone) for pid in (kernel, self._supervisor)]
         self._watches = [fd for fd in watches if fd is not None]
-        self._loop.add_reader(job.fileno(), self._listen)
-        _warm_up(job.fileno())
+        self._loop.add_reader(sock.fileno(), self._listen)
+        _warm_up(sock.fileno())
 
     def run(self) -> NoReturn:
         """Serve until the kernel has no use for us any more, or is gone and nothing is left of the program."""
-        while self._program or not self._job.is_told or not self._is_kept:
+        while self._program or not self._connection.is_flushed or not self._is_kept:
             self._loop.run_once(guard.POLL)
             if os.getppid() != self._supervisor and not self._is_kept:
                 self._left_alone()
             if self._program:
                 self._reap()
-            self._job.flush()
+            self._connection.flush()
         for fd in self._locks:
             os.utime(fd)  # how long the log is kept counts from now
         os._exit(0)
@@ -80,15 +80,15 @@ class Shim:
         self._has_ended = False
         self._kill_at = math.inf  # of `time.monotonic()`
         self._pipes: list[LogPipe] = []
-        if self._job.log:
-            self._job.log.close()
-        self._job.log = None
+        if self._connection.log:
+            self._connection.log.close()
+        self._connection.log = None
         self._loop.cancel_timers()
 
     def _listen(self) -> None:
         """Do what the kernel wants."""
         try:
-            messages = self._job.receive()
+            messages = self._connection.receive()
             for message in messages or ():
                 if isinstance(message, Start):
                     if self._program:
@@ -97,16 +97,16 @@ class Shim:
                 elif self._program:  # else it crossed `Gone` on its way
                     self._send_signal(message)
         except protocol.ProtocolError as error:
-            self._job.tell(Lost(str(error)))
-            self._job.flush()
+            self._connection.send(Lost(str(error)))
+            self._connection.flush()
             messages = None
         if messages is None:
-            self._job.close()
+            self._connection.close()
             self._left_alone()
 
     def _start(self, request: Start) -> None:
         """Start a program. What cannot be started is told."""
-        fds, log, start = self._job.take_fds(), None, "/"
+        fds, log, start = self._connection.take_fds(), None, "/"
         try:
             if len(fds) <= max(_numbers(request), default=-1):
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # some were lost on their way
@@ -140,7 +140,7 @@ class Shim:
             if not (isinstance(error, OSError) and error.errno):
                 error = OSError(errno.EINVAL, str(error) or repr(error), *request.args[:1])
             file = request.cwd or "." if error.filename == os.path.join(start, request.cwd or "") else error.filename
-            self._job.tell(NotStarted(error.errno or 0, error.strerror or str(error), file))
+            self._connection.send(NotStarted(error.errno or 0, error.strerror or str(error), file))
             for pipe in self._pipes:
                 pipe.close()
             for fd in fds:
@@ -152,9 +152,9 @@ class Shim:
                 os.close(fds[place])
         program.returncode = 0  # it is we who reap it
         self._program = program.pid
-        self._job.log = log
-        self._job.tell(Started(program.pid, os.getpid(), time.monotonic()))
-        self._job.flush()
+        self._connection.log = log
+        self._connection.send(Started(program.pid, os.getpid(), time.monotonic()))
+        self._connection.flush()
         for pipe in self._pipes:
             pipe.connect()
         if request.keep is not None:
@@ -204,14 +204,14 @@ class Shim:
                     self._has_ended = True
                     for pipe in self._pipes:
                         pipe.take()
-                    self._job.tell_log()
+                    self._connection.send_log()
                     used = (usage.ru_utime, usage.ru_stime, _peak(usage))
-                    self._job.tell(Exited(os.waitstatus_to_exitcode(status), ended_at, used))
+                    self._connection.send(Exited(os.waitstatus_to_exitcode(status), ended_at, used))
         except ChildProcessError:
             for pipe in self._pipes:
                 pipe.finish()
-            self._job.tell_log()
-            self._job.tell(Gone())
+            self._connection.send_log()
+            self._connection.send(Gone())
             self._rest()
 
     def _kill_all(self) -> None:
@@ -221,7 +221,7 @@ class Shim:
         while self._program and time.monotonic() < deadline:
             descendants.kill(there := descendants.of(os.getpid()))
             self._reap()
-            self._job.flush()
+            self._connection.flush()
             if there and not any(map(may_signal, there)):
                 break  # they are another user's, and would be in a thousand years
             time.sleep(0.002)

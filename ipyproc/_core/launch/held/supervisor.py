@@ -101,15 +101,15 @@ class _Supervisor:
         self._control.send(protocol.encode_word(Word.REFUSED))
 
     def _fork_shim(self) -> None:
-        """Fork a shim and hand its job socket to the kernel."""
-        job, kernels = socket.socketpair()
+        """Fork a shim and hand its socket to the kernel."""
+        sock, kernels = socket.socketpair()
         if not (pid := os.fork()):
             signal.set_wakeup_fd(-1)
             for fd in (kernels.detach(), *self._own):
                 os.close(fd)
-            shim.main(job, self._kernel)
+            shim.main(sock, self._kernel)
         self._shims.add(pid)
-        with job, kernels:
+        with sock, kernels:
             socket.send_fds(self._control, [protocol.encode_word(Word.READY)], [kernels.fileno()])
 
     def _reap(self) -> bool:

@@ -1,4 +1,4 @@
-"""The job socket as its shim sees it: what the kernel wants, and what it is told. Linux, standard library.
+"""The connection of a shim to the kernel: what the kernel asks for, and what it is told. Linux, standard library.
 
 A kernel may be busy, and read nothing for hours: what is told waits here. Of the log only the last state is told then.
 """
@@ -17,7 +17,7 @@ _MOST_FDS = 7  # of one start: three streams, the log, the directory it starts f
 _PERIOD = 0.004  # seconds between two messages about the log
 
 
-class Job:
+class Connection:
     """The connection to the kernel.
 
     Attributes:
@@ -35,10 +35,10 @@ class Job:
         self._outbox = bytearray()
 
     def __repr__(self) -> str:
-        return f"<Job with {len(self._outbox)} bytes to be sent>"
+        return f"<Connection with {len(self._outbox)} bytes to be sent>"
 
     @property
-    def is_told(self) -> bool:
+    def is_flushed(self) -> bool:
         """Whether nothing waits to be sent."""
         return not self._outbox
 
@@ -75,17 +75,17 @@ class Job:
         fds, self._fds = self._fds, []
         return fds
 
-    def tell(self, message: FromShim) -> None:
+    def send(self, message: FromShim) -> None:
         """Send it with the next `flush`."""
         if self._socket:
             self._outbox += FROM_SHIM.encode(message)
 
-    def tell_log(self) -> None:
+    def send_log(self) -> None:
         """The same with the state of the log, if the kernel does not know it."""
         if self.log and self.log.is_news:
             self.log.is_news = False
             self.log.told_at = time.monotonic()
-            self.tell(Logged(self.log.pack()))  # type: ignore[arg-type]  # a list, as JSON has it
+            self.send(Logged(self.log.pack()))  # type: ignore[arg-type]  # a list, as JSON has it
 
     def flush(self) -> None:
         """Send what was told, and the state of the log when its time has come."""
@@ -95,7 +95,7 @@ class Job:
         if self.log and self.log.is_news and not self._outbox:
             wait = self.log.told_at + _PERIOD - time.monotonic()
             if wait <= 0:
-                self.tell_log()
+                self.send_log()
             elif not self.log.is_due:
                 self.log.is_due = True
                 self._loop.call_later(wait, self._flush_log)
