@@ -1,4 +1,4 @@
-"""What somebody else calls of a view is `guarded`: an error of a view ends neither the program nor the cell."""
+"""Every method of a view that others call is `guarded`: an error in a view ends neither the program nor the cell."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 class Guard:
-    """`with guard:` around what a view does: an error of it goes no further; the first of a view is told, on stderr.
+    """`with guard:` around what a view does: an error inside goes no further; the first one is reported on stderr.
 
     Args:
-        log: the output that is shown; its file is named, and kept.
+        log: the output that the view shows; the report names its file, which is then kept.
     """
 
     def __init__(self, log: Log | None = None) -> None:
@@ -46,7 +46,7 @@ class Guard:
             self._log.keep()
             where = f" The output is in {screen.inert_line(str(self._log.path))}"
         trace = screen.inert("".join(traceback.format_exception(error)))
-        with contextlib.suppress(Exception):  # whoever has taken the place of stderr
+        with contextlib.suppress(Exception):  # stderr may have been replaced by anything
             sys.stderr.write(f"Not all can be shown here; that is no fault of the program.{where}\n{trace}")
 
 
@@ -68,7 +68,7 @@ def guarded(method: Callable[Concatenate[V, P], T]) -> Callable[Concatenate[V, P
 
 
 def guarded(method: Callable[Concatenate[V, P], Any]) -> Callable[Concatenate[V, P], Any]:
-    """A method of a view within its `_guard`; None takes the place of what an error has prevented."""
+    """Run a method of a view inside its `_guard`; it returns None where an error was caught."""
     if inspect.iscoroutinefunction(method):
 
         @functools.wraps(method)

@@ -1,4 +1,4 @@
-"""The notebook as a `Host`: its cells show processes and results, its interrupt stops what is awaited."""
+"""The notebook as a `Host`: its cells show processes and results, and an interrupt of the kernel stops what is awaited."""
 
 from __future__ import annotations
 

@@ -81,10 +81,13 @@ def parse(line: str, table: Table) -> Action:
 
 
 def act(action: Action, table: Table, limit: int) -> list[Coroutine[Any, Any, None]]:
-    """Do what needs no waiting, without a word as `list`; what is to be awaited then. `limit`: bytes that a transcript may have.
+    """Do an action as far as it needs no waiting; returns what to await afterwards. No word means `list`.
+
+    Args:
+        limit: bytes of output in a transcript.
 
     Raises:
-        UsageError: this cannot be done to that process.
+        UsageError: the action is not possible for that process.
     """
     word, entries = action.word, action.entries
     if word in ("", "list"):
@@ -110,7 +113,7 @@ def act(action: Action, table: Table, limit: int) -> list[Coroutine[Any, Any, No
 
 
 async def ended(shell: InteractiveShell, ends: Collection[Coroutine[Any, Any, None]]) -> str:
-    """Await what `act` gave; what an interrupt has ended, if there was one."""
+    """Await what `act` returned; after an interrupt, says what that has ended, else returns an empty string."""
     waiting = asyncio.gather(*ends)
     interrupted = False
 
@@ -136,7 +139,7 @@ def _set_paused(entry: Entry, *, paused: bool) -> None:
 
 
 def view(process: Process, table: Table, limit: int) -> None:
-    """Show a process in the cell that runs now: a card while anything of it runs, and then its transcript."""
+    """Show a process in the cell that runs now: a card while anything of it runs, later its transcript."""
     run = logged(process)
     with Guard(run.log):
         has_page = presence.can_show(table.shell)
@@ -151,7 +154,7 @@ def view(process: Process, table: Table, limit: int) -> None:
 
 
 def complete(table: Table, line: str) -> list[str]:
-    """What may stand at the end of this line of `%aprocs`."""
+    """The words that can complete this line of `%aprocs`."""
     *before, last = line.split()[1:] + ([""] if line[-1:].isspace() else [])
     if not before:
         return [word for word in ACTIONS if word.startswith(last)]
@@ -168,21 +171,21 @@ def complete(table: Table, line: str) -> list[str]:
 
 
 def describe() -> str:
-    """The words as the help of `%aprocs` shows them."""
+    """The actions as the help of `%aprocs` shows them."""
     rows = [("%aprocs", LIVE), *((f"%aprocs {word} {takes}".rstrip(), text) for word, (takes, text) in ACTIONS.items())]
     return "\n".join(f"    {usage}\n        {text}" for usage, text in rows)
 
 
 async def _end(entry: Entry, word: str) -> None:
-    """Await the end of one process, and say how it was."""
-    if (process := entry.process) and entry.ladder:  # else its event loop may have ended too
+    """Await the end of one process, and write how it ended."""
+    if (process := entry.process) and entry.ladder:  # else all of it has ended, perhaps its event loop too
         with contextlib.suppress(ProcessLost, ProcessNotStopped):
             await entry.on_its_loop(process.wait() if word == "wait" else process.ladder.finished())
     sys.stdout.write(f"{entry.sentence()}\n")
 
 
 async def _settled(entry: Entry, *, paused: bool) -> None:
-    """Say that it is paused, or goes on, as soon as that is so; what is told after a moment is how it is."""
+    """Write the state of a process as soon as it is paused, or goes on; after `_MOMENT` write it as it is."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_MOMENT):
             entry.measure()
@@ -206,7 +209,7 @@ def _log(entry: Entry) -> str:
     process, told = entry.process, entry.look()
     tail = ""
     if process and process.log:
-        process.log.keep()  # as every log whose file was told
+        process.log.keep()  # the user is told its path, so it must stay
         tail = f"{text}\n" if (text := process.log.tail(_LAST_LINES).rstrip("\n")) else ""
     lines = phrases.count_words(told.lines, "line", "lines")
     where = "it has no log"

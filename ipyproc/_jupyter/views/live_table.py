@@ -1,8 +1,8 @@
 """The live table of the processes of this kernel: one widget, however many cells show it.
 
-How its messages are checked is said in `widget`, what they are in `messages`. Only views that are in sight cost anything:
-without one nothing is looked at and nothing sent. Stop and Kill act at once, in any thread; all else waits for the event
-loop.
+See `page.widget` for how messages are checked, `page.messages` for what they are. Only views that are in sight cost
+anything: without one, nothing is measured and nothing is sent. Stop and Kill act at once, in any thread; all else waits
+for the event loop.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from .another_card import another_card
 from .card import Card
 from .table import Entry, Table
 
-PERIOD = 1.0  # seconds between two looks at what runs
-_SOONEST = 0.2  # seconds between two looks
-_SLICE = 0.01  # seconds of measuring at once
+PERIOD = 1.0  # seconds between two updates while anything runs
+_SOONEST = 0.2  # seconds between two updates, at least
+_SLICE = 0.01  # seconds of measuring in one update
 _MOST_VIEWS = 100
 _MOST_CARDS = 20
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
@@ -48,10 +48,12 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         self._table = table
         self._limit = transcript_limit
         self._views = InSight(_MOST_VIEWS)
-        self._sent: dict[int, dict[str, Any]] = {}  # the rows as the page knows them
-        self._cards: weakref.WeakValueDictionary[int, Card] = weakref.WeakValueDictionary()  # that were opened here
-        self._look_at = 0.0  # when to look at the earliest
-        self._timer: asyncio.TimerHandle | None = None  # of the next look
+        self._sent: dict[int, dict[str, Any]] = {}  # the rows as the pages know them
+        self._cards: weakref.WeakValueDictionary[int, Card] = (
+            weakref.WeakValueDictionary()
+        )  # those that were opened here
+        self._look_at = 0.0  # the earliest time of the next update, by the loop's clock
+        self._timer: asyncio.TimerHandle | None = None  # for the next update
         if table is not None:
             self._loop = asyncio.get_running_loop()
             self._budget = Budget.of(self._loop)
@@ -72,14 +74,14 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
 
     @guarded
     def show(self) -> None:
-        """Put a view into the cell that is running now."""
+        """Put a view into the cell that runs now."""
         assert self._table is not None
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
         text = listing.text(self._table)
         display({"application/vnd.jupyter.widget-view+json": view, "text/plain": text.rstrip("\n")}, raw=True)
 
     def close(self) -> None:
-        """End the widget and its cards."""
+        """Close the widget and its cards."""
         if self._table is not None:
             self._table.watchers.discard(self._table_changed)
             self._table = None
@@ -94,7 +96,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
             self._loop.call_soon_threadsafe(self._look_in, 0.0)
 
     def _look_in(self, seconds: float) -> None:
-        """Look after so many seconds, unless that is so anyway, but not too often."""
+        """Update after so many seconds or sooner, but not more often than every `_SOONEST`."""
         due = max(self._loop.time() + seconds, self._look_at)
         if self._views and not (self._timer and self._timer.when() <= due):
             self._stop_timer()
@@ -113,14 +115,14 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
 
     @guarded
     def _send_rows(self) -> int:
-        """Send what has changed; 0 if nothing has."""
+        """Send the rows that have changed; returns the number of bytes, 0 if there was nothing to send."""
         if self._table is None:
             return 0
         began = time.monotonic()
         for entry in sorted(self._table.running.values(), key=lambda entry: entry.measured_at):
             entry.measure()
             if time.monotonic() > began + _SLICE:
-                break  # where that is slow it is done in turns
+                break  # the others are measured in the next updates
         rows = {entry.id: _row(entry) for entry in self._table.entries.values()}
         self._look_at = self._loop.time() + _SOONEST
         if self._table.running:
@@ -155,7 +157,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
             if not request["on"]:
                 self._views.discard(view)
             elif self._views.add(view):
-                self._sent = {}  # it has nothing yet
+                self._sent = {}  # the new view has no rows yet
         elif request["op"] == "pause" or request["op"] == "resume":
             for entry in self._meant(request["id"]):
                 with contextlib.suppress(RuntimeError):  # it has just ended
@@ -169,7 +171,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         self._look_in(0.0)
 
     def _meant(self, number: int) -> list[Entry]:
-        """What runs of the processes that a request is about."""
+        """The processes that a request is about, and of which anything runs."""
         if self._table is None:
             return []
         running = self._table.running
@@ -178,7 +180,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
     def _card(self, entry: Entry) -> Card | None:
         process = entry.process
         card = self._cards.pop(entry.id, None)
-        if card is None or card.comm is None:  # it was closed
+        if card is None or card.comm is None:  # there is none, or it was closed
             if process is None or process.log is None or self._table is None:
                 return None
             card = another_card(process, self._table, self._limit)
@@ -213,5 +215,5 @@ def _row(entry: Entry) -> messages.TableRow:
 
 
 def _lasting(row: messages.TableRow) -> dict[str, Any]:
-    """What does not change with time alone."""
+    """The part of a row that does not change merely with time."""
     return {key: value for key, value in row.items() if key != "elapsed" or not row["runs"]}
