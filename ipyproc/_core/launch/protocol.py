@@ -415,4 +415,4 @@ def _other_version(theirs: object) -> ProtocolError:
 
 
 def _no_message(data: bytes) -> ProtocolError:
-    return ProtocolError(f"the other side sent what is no message of ipyproc's protocol: {data[:80]!r}")
+    return ProtocolError(f"the other side sent something that is no message of ipyproc's protocol: {data[:80]!r}")

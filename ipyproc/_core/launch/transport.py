@@ -130,7 +130,7 @@ class Transport(asyncio.SubprocessTransport):
         return self._pipes.get(fd)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """asyncio's protocol."""
+        """The protocol that asyncio was given."""
         return self._protocol
 
     def send_signal(self, signal: int) -> None:
