@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from IPython import get_ipython
+from .. import running_cell
 
 
 class _Handler:
@@ -40,19 +40,6 @@ _interrupted: Any = None
 """The handler that ours replaced when the last interrupt came: that of the cell that ran then."""
 
 
-_cell: contextvars.ContextVar[int] = contextvars.ContextVar("_cell")
-"""The number of the cell that this code, or this task, belongs to."""
-
-
-def begin_cell() -> None:
-    """Call it before each cell: what runs from here on belongs to it."""
-    _cell.set(_cell_now())
-
-
-def _cell_now() -> int:
-    return getattr(get_ipython(), "execution_count", 0)  # it counts when a cell has ended
-
-
 @contextlib.contextmanager
 def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
     """While the body runs, SIGINT calls `action` on the running loop, and nothing else happens.
@@ -61,7 +48,7 @@ def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
     if it was started before this cell, because the kernel installs a new handler for each cell; if it is started only now,
     because then no handler is installed here. Nor is one outside the main thread (in a subshell), where Python allows none.
     """
-    if threading.current_thread() is not threading.main_thread() or _cell.get(_cell_now()) != _cell_now():
+    if threading.current_thread() is not threading.main_thread() or running_cell.number() != running_cell.current():
         yield
         return
     current = signal.getsignal(signal.SIGINT)

@@ -26,7 +26,7 @@ from ..._core.output.encoding import encode
 from ..._core.output.screen import inert_line
 from ..._core.process.process import Process
 from ..._core.program import script
-from .. import kernel
+from .. import kernel, running_cell
 from ..cell import interrupt, traceback
 from ..cell.cell import Cell
 from ..cell.command import Command, Limits
@@ -288,10 +288,10 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
     traceback.show_as_written(shell)
-    for begin in (magics.wakeup.begin, interrupt.begin_cell):
+    for begin in (magics.wakeup.begin, running_cell.begin):
         shell.events.register("pre_execute", begin)
         begin()  # for the cell that loads us
-    shell.events.register("pre_run_cell", magics.table.begin_cell)
+    shell.events.register("pre_run_cell", running_cell.begin_numbered)
     shell.events.register("post_run_cell", magics.table.untold.tell)
     for key, complete in {**dict.fromkeys(_COMPLETED, options.complete), "%aprocs": magics.complete_aprocs}.items():
         shell.set_hook("complete_command", complete, str_key=key)
@@ -319,9 +319,9 @@ def unload(shell: InteractiveShell) -> None:
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
     traceback.show_as_before(shell)
-    for begin in (magics.wakeup.begin, interrupt.begin_cell):
+    for begin in (magics.wakeup.begin, running_cell.begin):
         shell.events.unregister("pre_execute", begin)
-    shell.events.unregister("pre_run_cell", magics.table.begin_cell)
+    shell.events.unregister("pre_run_cell", running_cell.begin_numbered)
     shell.events.unregister("post_run_cell", magics.table.untold.tell)
     kernel.remove_completers(shell, (*_COMPLETED, "%aprocs"))
     atexit.unregister(magics.table.close)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import itertools
 import os
 import signal
@@ -25,6 +24,7 @@ from ..._core.process import registry
 from ..._core.process.process import Process
 from ..._core.program import family
 from ..._core.program.ladder import StopLadder
+from .. import running_cell
 from . import state as states
 from .figures import Figures
 from .untold import Untold
@@ -34,9 +34,6 @@ T = TypeVar("T")
 MOST_FAMILIES = 1000  # families to remember before those of which nothing is left are forgotten
 MOST_ENDED = 100  # entries of processes that have ended
 CLOSE_GRACE = 0.3  # seconds between SIGTERM and SIGKILL when the kernel ends
-
-_cell: contextvars.ContextVar[int] = contextvars.ContextVar("_cell")
-"""The number of the cell whose code runs now, also in a task of it that goes on when others run."""
 
 _ids = itertools.count(1)  # a new table (`%reload_ext`) goes on counting, so that an id never means another process
 
@@ -161,19 +158,9 @@ class Table:
         """The entries of which anything runs, by their ids, the newest first."""
         return dict(sorted(self._running.items(), reverse=True))
 
-    def begin_cell(self, info: Any) -> None:
-        """Call it before each cell: what it starts from now on has its number."""
-        if info.store_history:
-            _cell.set(self._inputs())
-
-    def _inputs(self) -> int:
-        # `shell.execution_count` grows when a cell begins (IPython 9.18), or when it has ended (8.39)
-        manager = self.shell.history_manager
-        return len(manager.input_hist_parsed) if manager else self.shell.execution_count
-
     def add(self, process: Process) -> None:
         """Add a process. When all of it has ended, the table does not keep its log from being removed."""
-        entry = Entry(process, _cell.get(self._inputs() - 1))
+        entry = Entry(process, running_cell.number())
         self._running[entry.id] = entry
         self._families.append(process.family)  # `may_be_left` is false for one that is to be kept
         if len(self._families) > MOST_FAMILIES:
