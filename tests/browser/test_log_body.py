@@ -647,6 +647,15 @@ def test_markup_stays_text(body):
     assert body.value("window.pwned") is None
 
 
+def test_a_text_to_find_is_no_longer_than_the_kernel_takes_it(body):
+    body.tail(5)
+    body.log.focus()
+    body.page.keyboard.press("Control+f")
+    body.page.keyboard.insert_text("€" * messages.MOST_FIND)
+    body.wait("kernel.sent.some((message) => message.op === 'find')")
+    assert body.asked("find")[0]["text"] == "€" * (messages.MOST_FIND // 4)
+
+
 def test_download(body):
     content = bytes(range(256)) * 800
     body.value(f"kernel.file = Uint8Array.from({{length: {len(content)}}}, (_, i) => i % 256)")

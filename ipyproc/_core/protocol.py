@@ -284,6 +284,8 @@ class Place(NamedTuple):
     pid: int
 
 
+MOST_BYTES: Final = 1 << 24
+"""No message from another machine is larger: output comes in pieces."""
 HEAD: Final = struct.Struct(">II")
 """Over SSH, before each message: the number of the program, and the length. Number 0 is no program, but a sign of life."""
 
