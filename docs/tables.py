@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
 from ipyproc._jupyter.line import options  # noqa: E402  - of this checkout
-from ipyproc._jupyter.magics import commands, magics  # noqa: E402  - of this checkout
+from ipyproc._jupyter.magics import actions, magics  # noqa: E402  - of this checkout
 
 _PLACE = re.compile(r"(<!-- table of (\w+) -->\n).*?(<!-- end of the table -->)", re.DOTALL)
 
@@ -47,8 +47,8 @@ def default_rows() -> Iterator[tuple[str, ...]]:
 def word_rows() -> Iterator[tuple[str, ...]]:
     """The words of `%aprocs`."""
     yield "line", "what it does"
-    yield "`%aprocs`", commands.LIVE
-    for word, (takes, text) in commands.WORDS.items():
+    yield "`%aprocs`", actions.LIVE
+    for word, (takes, text) in actions.ACTIONS.items():
         yield f"`{f'%aprocs {word} {takes}'.rstrip()}`", text
 
 

@@ -1,15 +1,15 @@
-"""What a kernel, its supervisor, its shims and the far side on another machine say to each other: every message there is.
+"""Every message between a kernel, its supervisor, its shims, and the far side on another machine.
 
-Each message tells its version, so the first one of a connection does. Who does not understand it, for it is of another
-version or no message at all, gives that connection up: `ProtocolError` says why.
+Each message contains its version. A side that gets a message of another version, or something that is no message at all,
+gives up the connection; `ProtocolError` says why.
 
 There are three forms:
 
-- *words*, between kernel and supervisor: two bytes each, the word and the version. With `READY` comes a descriptor;
+- *words*, between kernel and supervisor: two bytes each, the word and the version. `READY` is sent with a descriptor;
 - *messages*: a line of JSON, a list of the version, the name of the message, and its fields in order;
-- *data* of a stream, between kernel and far side: the number of the stream and the bytes; no bytes are its end.
+- *data* of a stream, between kernel and far side: the number of the stream and the bytes; no bytes mean its end.
 
-Standard library, and little of it: every shim has this in its memory.
+Only a little of the standard library is imported, because every shim has this module in its memory.
 """
 
 import enum
@@ -21,25 +21,25 @@ from types import UnionType
 from typing import Any, Final, Generic, Literal, NamedTuple, NoReturn, TypeVar, Union, cast
 
 VERSION: Final = 1
-"""To be changed with any message: ours may meet that of another release, where one was installed meanwhile."""
+"""To be increased with each change of a message. Two versions meet if ipyproc is updated while a kernel runs."""
 
 WINDOW: Final = 1 << 19
-"""Bytes of one stream that may be on the way between kernel and far side, or held by a reader that does not read."""
+"""How many bytes of one stream may be on the way between kernel and far side, or wait for a paused reader."""
 
 
 class ProtocolError(ValueError):
-    """What the other side says is not understood here."""
+    """What the other side sent is no message of this version."""
 
 
 # --- kernel and supervisor -----------------------------------------------------------------------------------------
 
 
 class Word(enum.Enum):
-    """`WANTED` is the kernel's, for each shim that it wants; the others are answers of the supervisor."""
+    """`WANTED` is sent by the kernel, once for each shim that it wants; the others are answers of the supervisor."""
 
     WANTED = b"N"
     READY = b"S"
-    """With a descriptor: the job socket of a shim that waits for a program."""
+    """Sent with a descriptor: the socket of a shim that waits for a program."""
     REFUSED = b"E"
     """No shim could be made."""
 
@@ -48,7 +48,7 @@ WORD_SIZE: Final = 2
 
 
 def encode_word(word: Word) -> bytes:
-    """The bytes for it."""
+    """The bytes of a word."""
     return word.value + bytes((VERSION,))
 
 
@@ -56,7 +56,7 @@ def decode_words(data: bytes) -> list[Word]:
     """The words in these bytes.
 
     Raises:
-        ProtocolError: they are not understood.
+        ProtocolError: these are no words, or words of another version.
     """
     versions = {*data[1::WORD_SIZE]}
     if len(data) % WORD_SIZE or not versions <= {VERSION}:
@@ -72,9 +72,9 @@ def decode_words(data: bytes) -> list[Word]:
 Limit = tuple[int, tuple[int, int]]
 """A kind of `resource`, and its soft and hard limit."""
 Used = tuple[float, float, int | None]
-"""Seconds of CPU in its own code and in the operating system's, and the peak memory in bytes; see `program.usage`."""
+"""Seconds of CPU in user mode and in the operating system, and the peak memory in bytes; see `program.usage`."""
 LogState = tuple[
-    int, int, int, int, int, int, int, int | None, list[int], int, int, str, int, int  # as `LogWriter.pack` has it
+    int, int, int, int, int, int, int, int | None, list[int], int, int, str, int, int  # as `LogWriter.pack` returns it
 ]
 
 
@@ -82,7 +82,7 @@ class LogFile(NamedTuple):
     """Where a shim writes the log of its program; the arguments of `output.writer.LogWriter`."""
 
     fd: int
-    """Which of the descriptors that come with the message."""
+    """The number of one of the descriptors that are sent with the message."""
     streams: list[int]
     base: int
     index_path: str
@@ -93,15 +93,15 @@ class LogFile(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Start this program. Descriptors come with it; a number here says which of them.
+    """Start this program. Descriptors are sent with it; fields refer to them by their numbers.
 
     Attributes:
-        cwd: the directory to start in, from `here`; None: `here` itself.
-        here: the descriptor of a directory; None: `cwd` is a whole path.
+        cwd: the directory to start in, relative to `here`; None for `here` itself.
+        here: the descriptor of a directory; None if `cwd` is absolute.
         mark: see `held.mark`.
-        keep: the descriptors that hold the locks of the log's directory; None: the program ends with its kernel.
-        stdio: of each stream its descriptor, or "log", or for standard error "stdout".
-        log: None: no stream goes to a log.
+        keep: the descriptors of the locks on the log's directory; None if the program is to end with its kernel.
+        stdio: for each stream a descriptor, or "log", or for standard error "stdout".
+        log: None if no stream goes to a log.
     """
 
     args: list[str]
@@ -120,8 +120,8 @@ class Signal(NamedTuple):
     """Send a signal to the program, or to its whole family.
 
     Attributes:
-        number: of the signal; 0: none. SIGKILL to the family is repeated until nothing is left that may be signalled.
-        kill_in: seconds until SIGKILL to the family; of several, the one that ends first counts. None: none is announced.
+        number: of the signal; 0 for none. SIGKILL to the family is repeated until nothing is left that may be signalled.
+        kill_in: seconds until SIGKILL to the family, or None; of several such messages, the earliest SIGKILL counts.
     """
 
     number: int
@@ -133,8 +133,8 @@ class Started(NamedTuple):
     """The program runs.
 
     Attributes:
-        shim: the pid of what holds it.
-        at: since when, of `time.monotonic()`.
+        shim: the pid of the shim that holds it.
+        at: when it was started, by `time.monotonic()`.
     """
 
     pid: int
@@ -143,7 +143,7 @@ class Started(NamedTuple):
 
 
 class NotStarted(NamedTuple):
-    """The program could not be started: what an `OSError` is made of."""
+    """The program could not be started: the arguments for an `OSError`."""
 
     errno: int
     text: str
@@ -151,13 +151,13 @@ class NotStarted(NamedTuple):
 
 
 class Logged(NamedTuple):
-    """What the log holds now."""
+    """The state of the log now."""
 
     state: LogState
 
 
 class Exited(NamedTuple):
-    """The program itself has ended, `at` this moment of `time.monotonic()`."""
+    """The program itself has ended; `at`: when, by `time.monotonic()`."""
 
     returncode: int
     at: float
@@ -165,11 +165,11 @@ class Exited(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """Nothing is left of its family. Its shim is ready for another program."""
+    """Nothing is left of the program's family. Its shim is ready for another program."""
 
 
 class Lost(NamedTuple):
-    """Nobody will hear how it ends, or whether it was started; what there is of it is being ended."""
+    """It will not be known how the program ends, or whether it was started; what is left of it is being ended."""
 
     why: str
 
@@ -181,11 +181,12 @@ class RemoteStart(NamedTuple):
     """Start this program.
 
     Attributes:
-        cwd: None: where programs start there.
+        cwd: the directory to start in; None for the default one there.
         env: is added to the environment there.
         script: a text that the shell in `args` is to run from a file there.
-        stdin, stdout, stderr: whether it is carried; else it is the null device there. "stdout": with standard output.
-        ends_family: whether what is left of its family is killed when it has ended.
+        stdin, stdout, stderr: whether the stream is carried; else it is the null device there. "stdout": it is merged into
+            standard output.
+        ends_family: whether to kill what is left of its family when it has ended.
     """
 
     args: list[str]
@@ -199,18 +200,18 @@ class RemoteStart(NamedTuple):
 
 
 class Credit(NamedTuple):
-    """So many bytes more of this stream may be sent; `WINDOW` at first."""
+    """`size` more bytes of this stream may be sent; at first it is `WINDOW`."""
 
     stream: int
     size: int
 
 
 class Look(NamedTuple):
-    """Tell `Figures`."""
+    """Ask for `Figures`."""
 
 
 class Close(NamedTuple):
-    """Nobody is interested in this program any more: end what is left of it."""
+    """The program is no longer wanted: end what is left of it."""
 
 
 class RemoteStarted(NamedTuple):
@@ -220,13 +221,13 @@ class RemoteStarted(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """So many bytes of standard input were taken; `WINDOW` may be on the way."""
+    """`size` bytes of standard input were taken; at most `WINDOW` bytes may be on the way."""
 
     size: int
 
 
 class Figures(NamedTuple):
-    """Of the family now: seconds of CPU, resident bytes, number of processes; whether the program is paused."""
+    """Figures of the family now: seconds of CPU, resident bytes, number of processes; whether the program is paused."""
 
     cpu: float
     memory: int
@@ -238,9 +239,9 @@ class RemoteExited(NamedTuple):
     """The program itself has ended.
 
     Attributes:
-        lasted: seconds from its start to its end: the clocks of two machines cannot be compared.
-        left: how many of its descendants have not ended.
-        note: what the shell of a script has noted, in Latin-1; see `program.script`.
+        lasted: seconds from its start to its end, because the clocks of two machines cannot be compared.
+        left: how many of its descendants still run.
+        note: what the shell of a script has noted, decoded as Latin-1; see `program.script`.
     """
 
     returncode: int
@@ -251,7 +252,7 @@ class RemoteExited(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Bytes of a stream: 0 is standard input, 1 output, 2 error. None: its end."""
+    """Bytes of a stream: 0 is standard input, 1 standard output, 2 standard error. Empty at its end."""
 
     stream: int
     data: bytes
@@ -261,7 +262,7 @@ class Data(NamedTuple):
 
 
 class About(NamedTuple):
-    """The first that a far side says over SSH: its machine."""
+    """The first message of a far side over SSH: what its machine is."""
 
     host: str
     cpus: int
@@ -269,7 +270,7 @@ class About(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """A task of Dask has a slot: its key, which of its attempts that is, and the address of its worker."""
+    """A Dask task has a slot to offer: the key of the task, an id of this attempt to run it, the address of its worker."""
 
     key: str
     attempt: str
@@ -277,7 +278,7 @@ class Offer(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a program has got a slot: the machine, and the pid of the worker."""
+    """Where a program has got a slot: the host name, and the pid of the worker."""
 
     host: str
     pid: int
@@ -286,7 +287,7 @@ class Place(NamedTuple):
 MOST_BYTES: Final = 1 << 24
 """No message from another machine is larger: output comes in pieces."""
 HEAD: Final = struct.Struct(">II")
-"""Over SSH, before each message: the number of the program, and the length. No program has the number 0: a sign of life."""
+"""Over SSH, before each message: the number of the program, and the length. Number 0 is no program, but a sign of life."""
 
 
 # --- how they are written and read ---------------------------------------------------------------------------------
@@ -301,7 +302,7 @@ class _Unfit(Exception):
 
 @functools.cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """What gives a value of JSON as this type: of its lists, tuples are made where that is one."""
+    """A function that checks a JSON value against this type and returns it, with lists turned into tuples as needed."""
     origin: Any = getattr(kind, "__origin__", None)
     args: tuple[Any, ...] = getattr(kind, "__args__", ())
     if origin is Literal:
@@ -349,8 +350,8 @@ class Direction(Generic[T]):
     """All messages from one side to another.
 
     Args:
-        kinds: those messages.
-        streams: the numbers of those whose data goes this way.
+        kinds: the types of these messages.
+        streams: the numbers of the streams whose data goes in this direction.
     """
 
     def __init__(self, *kinds: type[T], streams: tuple[int, ...] = ()) -> None:
@@ -361,21 +362,21 @@ class Direction(Generic[T]):
         return f"<Direction of {', '.join(self._kinds)}>"
 
     def prepare(self) -> None:
-        """Make now what `decode` needs, and not with the first messages."""
+        """Build now what `decode` needs, rather than when the first messages come."""
         for kind in self._kinds.values():
             _reader(kind)
 
     def encode(self, message: T) -> bytes:
-        """The bytes for a message; a line, unless it is `Data`."""
+        """The bytes of a message; a line, unless it is `Data`."""
         if isinstance(message, Data):
             return bytes((message.stream,)) + message.data
         return json.dumps((VERSION, type(message).__name__, *message)).encode() + b"\n"
 
     def decode(self, data: bytes) -> T:
-        """The message of these bytes; the end of its line may be missing.
+        """The message in these bytes, with or without the newline.
 
         Raises:
-            ProtocolError: it is of another version, none that goes this way, or of another form.
+            ProtocolError: it is of another version, of another direction, or malformed.
         """
         if data[:1] and data[0] in self._streams:
             return cast(T, Data(data[0], data[1:]))
@@ -416,4 +417,4 @@ def _other_version(theirs: object) -> ProtocolError:
 
 
 def _no_message(data: bytes) -> ProtocolError:
-    return ProtocolError(f"the other side says what is no message of ipyproc's protocol: {data[:80]!r}")
+    return ProtocolError(f"the other side sent something that is no message of ipyproc's protocol: {data[:80]!r}")

@@ -1,4 +1,4 @@
-"""What somebody else calls of a view is `guarded`: an error of a view ends neither the program nor the cell."""
+"""Every method of a view that others call is `guarded`: an error in a view ends neither the program nor the cell."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ T = TypeVar("T")
 
 
 class Guard:
-    """`with guard:` around what a view does: an error of it goes no further; the first of a view is told, on stderr.
+    """`with guard:` around what a view does: an error inside goes no further; the first one is reported on stderr.
 
     Args:
-        log: the output that is shown; its file is named, and kept.
+        log: the output that the view shows; the report names its file, which is then kept.
     """
 
     def __init__(self, log: Log | None = None) -> None:
         self._log = log
-        self._has_told = False
+        self._has_reported = False
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
@@ -35,18 +35,18 @@ class Guard:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
         if not isinstance(error, Exception):
             return False
-        if not self._has_told:
-            self._has_told = True
-            self._tell(error)
+        if not self._has_reported:
+            self._has_reported = True
+            self._report(error)
         return True
 
-    def _tell(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         where = ""
         if self._log:
             self._log.keep()
             where = f" The output is in {screen.inert_line(str(self._log.path))}"
         trace = screen.inert("".join(traceback.format_exception(error)))
-        with contextlib.suppress(Exception):  # whoever has taken the place of stderr
+        with contextlib.suppress(Exception):  # stderr may have been replaced by anything
             sys.stderr.write(f"Not all can be shown here; that is no fault of the program.{where}\n{trace}")
 
 
@@ -68,7 +68,7 @@ def guarded(method: Callable[Concatenate[V, P], T]) -> Callable[Concatenate[V, P
 
 
 def guarded(method: Callable[Concatenate[V, P], Any]) -> Callable[Concatenate[V, P], Any]:
-    """A method of a view within its `_guard`; None takes the place of what an error has prevented."""
+    """Run a method of a view inside its `_guard`; it returns None where an error was caught."""
     if inspect.iscoroutinefunction(method):
 
         @functools.wraps(method)

@@ -1,4 +1,4 @@
-"""The notebook as a `Host`: its cells show processes and results, its interrupt stops what is awaited."""
+"""The notebook as a `Host`: its cells show processes and results, and an interrupt of the kernel stops what is awaited."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._core.batch.completed import CompletedProcess
 from .._core.batch.parallel import Job
 from .._core.host import Host
 from .._core.process.process import Process
-from .cell import waiting
+from .cell import blocking
 from .magics import magics
 from .views import jobs as progress
 from .views import transcript
@@ -38,7 +38,7 @@ class Notebook(Host[Process, Job, CompletedProcess]):
         return progress.shown(self._shell, jobs, halt)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return waiting.wait(self._shell, work)
+        return blocking.wait(self._shell, work)
 
     def interruptible(self, what: str, stop: Callable[[], None]) -> AbstractContextManager[None]:
-        return waiting.interruptible(self._shell, what, stop)
+        return blocking.interruptible(self._shell, what, stop)

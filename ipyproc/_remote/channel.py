@@ -1,6 +1,6 @@
-"""What is said of one program on another machine, to it and from it.
+"""The channel: this side of one program on another machine.
 
-The log is written here, on the event loop: it takes everything, so the program waits for nobody but the network.
+The log is written here, on the event loop, and takes everything, so the program waits for nothing but the network.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ from .pipes import PIECE, Reader, Writer
 
 
 class Link(Protocol):
-    """The way to the place of one program. It hands what it receives to `Channel.receive`, and its own end to `Channel.lost`."""
+    """Carries the messages of one program. It passes each one received to `Channel.receive`, and calls `Channel.lost` at its end."""
 
     where: str
-    """For people: the machine, and what is worth to be known of the place there."""
+    """The machine, and what else people want to know of the place there."""
     ends_family: bool
-    """Whether the place is free for others when the program has ended, so that nothing of its family may stay."""
+    """Whether what is left of the family must be killed when the program ends, because its place is then free for others."""
 
     def send(self, message: bytes) -> None:
-        """Send it in its turn."""
+        """Send a message; does not wait, and keeps the order."""
 
     def close(self) -> None:
-        """Nothing is left of the program, or it is to end."""
+        """Close the link: nothing is left of the program, or what is left is to end."""
 
 
 class Channel:
-    """What is said of one program on another machine, to it and from it; a `Link` carries it there."""
+    """This side of one program on another machine: sends its messages over a `Link`, and handles those that come back."""
 
     def __init__(self, spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None, launcher: str) -> None:
         self.program = Program(spec.args, launcher, log)
@@ -65,8 +65,8 @@ class Channel:
         self._log = log
         self._loop = self.program.loop
         self._started: asyncio.Future[None] = self._loop.create_future()
-        self._gone: asyncio.Future[None] = self._loop.create_future()  # nothing of its family is left
-        self._family: RemoteFamily | None = None  # it was not started
+        self._gone: asyncio.Future[None] = self._loop.create_future()  # done when nothing of its family is left
+        self._family: RemoteFamily | None = None  # None until it was started
         self._link: Link | None = None
         self._is_over = False
         targets = {STDOUT_FD: spec.stdout, STDERR_FD: spec.stderr}
@@ -94,7 +94,12 @@ class Channel:
         return inert_line(self._link.where) if self._link else "another machine"
 
     async def start(self, link: Link) -> None:
-        """Have it started there."""
+        """Have the program started there.
+
+        Raises:
+            OSError: it cannot be started.
+            ProcessLost: the link ended before it was started, or the other side broke the protocol.
+        """
         self._link, spec = link, self._spec
         self.program.started_at = time.monotonic()
         self._tell(
@@ -114,21 +119,21 @@ class Channel:
             self._feeding = self._loop.create_task(self._feed(self._file))
 
     def abandon(self) -> None:
-        """It was not started, or nobody wants it any more."""
+        """Give up the program: it was not started, or is no longer wanted."""
         self._is_over = True
         if self._started.done() and not self._started.cancelled():
-            self._started.exception()  # it has been told
+            self._started.exception()  # retrieved here, so that asyncio does not report it
         self._end()
 
     def _tell(self, message: ToFar) -> None:
-        """Send a message, if the other end is there."""
+        """Send a message, if there is a link."""
         if self._link:
             self._link.send(TO_FAR.encode(message))
 
     # --- what comes from there -------------------------------------------------------------------------------------
 
     def receive(self, message: bytes) -> None:
-        """Take a message of the other end. What is not understood, or comes out of turn, ends the program: it is lost."""
+        """Handle a message from there. One that is not understood, or comes out of turn, makes the program lost."""
         try:
             told = FROM_FAR.decode(message)
         except ProtocolError as error:
@@ -136,7 +141,7 @@ class Channel:
             return
         family = self._family
         if family is None and self._is_over:
-            return  # nobody waits for it any more
+            return  # it was given up
         if isinstance(told, Lost):
             self.lost(told.why)
         elif isinstance(told, (RemoteStarted, NotStarted)):
@@ -161,7 +166,7 @@ class Channel:
             self._end()
 
     def lost(self, why: str) -> None:
-        """The other end is gone, or says that it is not by itself that the program has ended."""
+        """The other side is gone, or has ended the program itself, so its own end will not be known."""
         if self._is_over:
             self._end()
             return
@@ -186,7 +191,7 @@ class Channel:
     def _take_output(self, stream: int, data: bytes) -> None:
         if stream not in self._readers:
             if self._log is None:
-                return  # it was given up
+                return  # the program was given up
             if data:
                 self._log.write(stream, data)
             else:
@@ -200,7 +205,7 @@ class Channel:
             self._give_credit(stream)
 
     def _give_credit(self, stream: int) -> None:
-        """Let more come, when it is worth a message."""
+        """Let more output come, once there is enough room to be worth a message."""
         if self._credit[stream] >= WINDOW // 2 and not self._is_over:
             self._tell(Credit(stream, self._credit[stream]))
             self._credit[stream] = 0
@@ -209,7 +214,7 @@ class Channel:
         self._is_over = True
         self.program.note = told.note.encode("latin-1", "replace")
         self._transport.end_pipe(0, BrokenPipeError() if self._stdin and self._stdin.is_full else None)
-        ended_at = self.program.started_at + told.lasted  # we may have been busy when it came
+        ended_at = self.program.started_at + told.lasted  # rather than now, as the loop may have been busy meanwhile
         self._transport.exit(told.returncode, Usage(*told.usage) if told.usage else None, ended_at)
 
     def _end_reader(self, stream: int) -> None:
@@ -217,7 +222,7 @@ class Channel:
         self._transport.end_pipe(stream)
 
     def _end(self) -> None:
-        """Nothing is left of it, or nobody hears us there."""
+        """Close everything: nothing is left of the program, or the connection to it is gone."""
         if self._link:
             self._link.close()
         if self._feeding:
@@ -231,12 +236,12 @@ class Channel:
         if self._log and self._started.done():
             for stream in tuple(self._log.open_streams):
                 self._log.end(stream)
-        self._log = None  # families are known for longer than logs
+        self._log = None  # the family may be held for longer, and must not hold the log
         if not self._gone.done():
             self._gone.set_result(None)
 
     def _worded(self, told: NotStarted) -> OSError:
-        """What it cannot be started for, with the name of the machine."""
+        """The error of a program that could not be started, with the name of the machine."""
         number, text, file = told
         what = "no such program" if number == errno.ENOENT else text
         if file not in (None, self._spec.args[0]):
@@ -257,6 +262,6 @@ class Channel:
         self._tell(Data(0, data))
 
     def _send_signal(self, number: int) -> None:
-        """To the program itself."""
+        """Send a signal to the program itself."""
         if number:
             self._tell(Signal(number, False, None))

@@ -1,4 +1,4 @@
-"""One connection for each event loop, and what an error of one says."""
+"""One connection for each event loop, and the text of a connection's error."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class Connections(Generic[T]):
-    """One connection for each event loop that asks for it; it ends with its loop, or by `aclose`.
+    """One connection for each event loop that asks for it; it is closed at the end of the loop, or by `aclose`.
 
-    `connect` is an asynchronous context manager; inside of it the connection is open. It runs in a task of its own, so that
-    `asyncio.run`, which cancels all tasks at the end, closes it.
+    `connect` returns an asynchronous context manager, inside which the connection is open. It runs in a task of its own, so
+    that `asyncio.run`, which cancels all tasks at the end, closes it.
     """
 
     def __init__(self, connect: Callable[[], contextlib.AbstractAsyncContextManager[T]]) -> None:
@@ -24,7 +24,7 @@ class Connections(Generic[T]):
         self._open = weakref.WeakKeyDictionary()
 
     async def get(self) -> T:
-        """The connection, when it is open.
+        """The connection, as soon as it is open.
 
         Raises:
             OSError: it cannot be opened.
@@ -38,7 +38,7 @@ class Connections(Generic[T]):
         return await asyncio.shield(ready)
 
     def forget(self, connection: T) -> None:
-        """This connection is of no use any more; whoever asks gets another."""
+        """Drop a connection that is broken, so that the next `get` opens another one."""
         loop = asyncio.get_running_loop()
         task, ready = self._open.get(loop, (None, None))
         if task and ready and ready.done() and not ready.exception() and ready.result() is connection:
@@ -56,19 +56,19 @@ class Connections(Generic[T]):
         try:
             async with self._connect() as connection:
                 ready.set_result(connection)
-                await asyncio.get_running_loop().create_future()  # up to our cancellation
+                await asyncio.get_running_loop().create_future()  # until this task is cancelled
         except BaseException as error:
             if ready.done():
                 raise
             is_ours = isinstance(error, Exception)
             ready.set_exception(error if is_ours else ConnectionError("the connection was closed while it was opened"))
-            ready.exception()  # whoever waits gets it; it may be that nobody does
+            ready.exception()  # retrieved here, in case nobody waits for it
             if not is_ours:
                 raise
 
 
 def reason(error: BaseException) -> str:
-    """What an error says, without the number of the operating system's."""
+    """The text of an error, without the number of an operating system's error."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return str(error) or type(error).__name__

@@ -1,7 +1,7 @@
 """Programs in the slots of a Dask cluster.
 
-A task takes a slot and offers it; we attach to the worker that offers, and only then does a program start (`far_dask`).
-So whatever Dask runs again on its own starts nothing: nobody waits for such an offer.
+A task occupies a slot and offers it; this side attaches to the worker of the offer, and only then does a program start
+(`far_dask`). So a task that Dask runs again by itself starts nothing: nobody waits for its offer.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from .far_dask import Comm
 from .near import LinkLauncher
 
 _starting = threading.Lock()
-CONNECT_PATIENCE = 10.0  # seconds, for the scheduler
-DIRECT_PATIENCE = 3.0  # seconds, for a worker; then the scheduler is asked to carry the messages
-BEYOND_PATIENCE = 0.5  # the same, when another worker could not be reached
-_MOST_WAITING = 1000  # programs that wait for a slot; the cluster sees them, and may grow for them
+CONNECT_PATIENCE = 10.0  # seconds to connect to the scheduler
+DIRECT_PATIENCE = 3.0  # seconds to connect to a worker; then the scheduler is asked to carry the messages
+BEYOND_PATIENCE = 0.5  # the same, if another worker could not be reached
+_MOST_WAITING = 1000  # programs that wait for a slot at once; the cluster sees them, and may grow for them
 
 
 def launcher(address: str) -> DaskLauncher:
     """The launcher for `dask` (a LocalCluster of this machine), or for the address of a scheduler.
 
     Raises:
-        ValueError: the address is none.
+        ValueError: this is no such address.
     """
     if address == "dask":
         return DaskLauncher()
@@ -54,7 +54,7 @@ def launcher(address: str) -> DaskLauncher:
 
 
 def of_object(found: Any) -> DaskLauncher:
-    """The launcher for a Client or a cluster, always the same one."""
+    """The launcher for a Client or a cluster: always the same one for the same object."""
     made = getattr(found, "_ipyproc_launcher", None)
     if made is None:
         made = found._ipyproc_launcher = DaskLauncher(found)
@@ -72,7 +72,7 @@ class DaskLauncher(LinkLauncher):
         resources: what each program needs of a worker, as of `Client.submit`: `{"GPU": 1}`.
         workers: the addresses or host names of workers that may be used, as of `Client.submit`.
 
-    When a program ends, what is left of its family is killed: its slot is for others then.
+    When a program ends, what is left of its family is killed, because its slot is then free for others.
 
     Example::
 
@@ -91,7 +91,7 @@ class DaskLauncher(LinkLauncher):
         workers: Sequence[str] | str | None = None,
     ) -> None:
         self._cluster = cluster
-        self._local: subprocess.Popen[str] | None = None  # what runs the cluster, if that is ours
+        self._local: subprocess.Popen[str] | None = None  # runs the LocalCluster, if this launcher has started one
         self._security = security or getattr(cluster, "security", None)
         self._submit = {
             "resources": dict(resources) if resources else None,
@@ -108,18 +108,18 @@ class DaskLauncher(LinkLauncher):
         return f"<DaskLauncher for {self._cluster or 'a LocalCluster of this machine'}>"
 
     async def slots(self) -> int:
-        """More than the cluster may have now: it decides when each starts, and may grow."""
+        """More than the cluster has now: it decides when each program starts, and may grow."""
         return _MOST_WAITING
 
     async def aclose(self) -> None:
-        """Close what was opened on the running loop; the programs of that end. A LocalCluster of ours stays for others."""
+        """Close the connection of the running loop, which ends its programs. A LocalCluster of this launcher stays open."""
         await self._connections.aclose()
 
     async def open(self, channel: Channel) -> Link:
-        """A slot, when one is free.
+        """Wait for a free slot, and return the link to it.
 
         Raises:
-            ProcessLost: the cluster gives none.
+            ProcessLost: the cluster gives no slot.
         """
         connection = await self._connections.get()
         if not connection.is_alive:
@@ -140,7 +140,7 @@ class DaskLauncher(LinkLauncher):
             connection = _Connection(client)
             try:
                 await connection.prepare()
-            except Exception as error:  # noqa: BLE001  -- whatever a worker has against our part
+            except Exception as error:  # noqa: BLE001  -- whatever goes wrong with the plugin on a worker
                 raise ConnectionError(
                     f"programs cannot be started on the Dask cluster {self._address}: {reason(error)}"
                 ) from None
@@ -167,22 +167,22 @@ class DaskLauncher(LinkLauncher):
             return await found
         if found is None or self._local:
             await asyncio.to_thread(self._start_local)
-        # where theirs lives on another loop, a second one on this loop
+        # the user's Client may live on another loop, so this is a second one, on this loop
         client = distributed.Client(
             self._address, security=self._security, asynchronous=True, set_as_default=False, timeout=CONNECT_PATIENCE
         )
-        stack.push_async_callback(client.close)  # also where it does not connect
+        stack.push_async_callback(client.close)  # also if it does not connect
         return await client
 
 
 def _start_local() -> tuple[str, subprocess.Popen[str]]:
-    """A LocalCluster in a session of its own, which no interrupt for a cell reaches, and with an interpreter of its own.
+    """Start a LocalCluster in an interpreter of its own, and a session of its own, which no interrupt for a cell reaches.
 
     It ends when its standard input does, and so with this process, however that ends.
     """
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", _LOCAL]
-    process = subprocess.Popen(  # noqa: S603  -- our own text
+    process = subprocess.Popen(  # noqa: S603  -- a constant text
         command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     )
     assert process.stdout
@@ -205,7 +205,7 @@ if __name__ == "__main__":
 
 
 class _Connection:
-    """To one cluster, on one event loop."""
+    """The connection to one cluster, on one event loop."""
 
     def __init__(self, client: distributed.Client) -> None:
         self._client = client
@@ -213,21 +213,21 @@ class _Connection:
         self._topic = f"ipyproc-{uuid.uuid4().hex}"
         self._waiting: dict[str, asyncio.Queue[Offer | ProtocolError]] = {}
         """Offers for programs, by the keys of their tasks."""
-        self._beyond: set[str] = set()  # workers that only the scheduler can reach
+        self._beyond: set[str] = set()  # addresses of workers that only the scheduler can reach
         self._tasks: set[asyncio.Future[Any]] = set()
 
     @property
     def is_alive(self) -> bool:
-        """Whether the scheduler is there."""
+        """Whether the scheduler can be reached."""
         return self._client.status in ("running", "connecting", "newly-created")
 
     async def prepare(self) -> None:
-        """Have our part on every worker, also on those that come later."""
+        """Install the plugin on every worker, also on those that join later."""
         await self._client.register_plugin(_plugin(self._name, self._zip))
         self._client.subscribe_topic(self._topic, self._take_offer)
 
     def close(self) -> None:
-        """Hear no more of it."""
+        """End all tasks of this connection, and get no more offers."""
         for task in self._tasks:
             task.cancel()
         if self._client.status == "running":
@@ -236,12 +236,12 @@ class _Connection:
 
     async def open(self, channel: Channel, submit: Mapping[str, Any]) -> Link:
         """Ask for a slot, and attach to the first offer."""
-        while True:  # anew, where we were too busy to take the offer in time
+        while True:  # ask again if the offer was not taken in time
             key = f"ipyproc-{uuid.uuid4().hex}"
             offers = self._waiting[key] = asyncio.Queue()
             future = self._client.submit(_hold(), self._name, self._topic, key, key=key, **submit)
             try:
-                while offer := await _first(offers, future):  # another one, where Dask has run the task again
+                while offer := await _first(offers, future):  # there is another one if Dask runs the task again
                     if attached := await self._attach(offer, channel):
                         slot = _Slot(*attached, channel, future, offer.address)
                         self._do(slot.run())
@@ -256,10 +256,10 @@ class _Connection:
                 future.release()
                 raise
             finally:
-                del self._waiting[key]  # one permit only
+                del self._waiting[key]  # later offers of this task are ignored, so that it starts one program only
 
     async def _attach(self, offer: Offer, channel: Channel) -> tuple[Place, Comm | _Relayed] | None:
-        """The place of an offer, and what carries messages to it; None: it is not there any more, nothing was started."""
+        """Take an offer: returns its place, and what carries messages to it. None if it is gone; then nothing was started."""
         _, attempt, address = offer
         if address not in self._beyond:
             patience = BEYOND_PATIENCE if self._beyond else DIRECT_PATIENCE
@@ -270,7 +270,7 @@ class _Connection:
                     place = await comm.read()
                     if place and isinstance(place, bytes):
                         return PLACE.decode(place), Comm(comm, channel.receive)
-                    comm.abort()  # who answers there may be another one of this address, also one without our part
+                    comm.abort()  # another worker may have this address by now, perhaps one without the plugin
                 except BaseException:
                     comm.abort()
                     raise
@@ -284,7 +284,7 @@ class _Connection:
     def _take_offer(self, event: tuple[object, object]) -> None:
         try:
             offer = OFFER.decode(event[1] if isinstance(event[1], bytes) else b"")
-        except ProtocolError as error:  # nobody knows for whom it is
+        except ProtocolError as error:  # it does not tell for which program it is
             for offers in self._waiting.values():
                 offers.put_nowait(error)
         else:
@@ -292,7 +292,7 @@ class _Connection:
                 found.put_nowait(offer)
 
     def _do(self, work: Any) -> None:
-        """In the background, held here."""
+        """Run a coroutine in the background, in a task that is held here."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -315,20 +315,20 @@ class _Slot:
         return f"<Slot on {self.where}>"
 
     def close(self) -> None:
-        """The slot is free."""
+        """Close the link, which frees the slot."""
         self._carrier.close()
 
     async def run(self) -> None:
-        """Carry messages, up to the end."""
+        """Carry messages until the link ends."""
         try:
             await self._carrier.run()
         finally:
             self._channel.lost("the connection to the worker broke")
-            self._future.release()  # no result stays, and no task that Dask would run again
+            self._future.release()  # so that Dask keeps no result, and does not run the task again
 
 
 class _Relayed:
-    """As `Comm`, for a worker that only the scheduler can reach; see `far_dask`."""
+    """Like `Comm`, for a worker that only the scheduler can reach; see `far_dask`."""
 
     def __init__(
         self, client: distributed.Client, worker: str, name: str, attempt: str, receive: Callable[[bytes], object]
@@ -340,21 +340,21 @@ class _Relayed:
         self._is_closed = False
 
     async def enter(self) -> Place | None:
-        """Take the offer; the place, or None, if it is too late."""
+        """Take the offer; returns the place, or None if it is too late."""
         place = bytes(await self._call("enter") or b"")
         return PLACE.decode(place) if place else None
 
     def send(self, message: bytes) -> None:
-        """Send it in its turn."""
+        """Send a message; does not wait, and keeps the order."""
         self._out.put_nowait(message)
 
     def close(self) -> None:
-        """Close it when all is sent."""
+        """Close the link once all is sent."""
         self._is_closed = True
         self._out.put_nowait(b"")
 
     async def run(self) -> None:
-        """Carry messages both ways, up to the end of either side."""
+        """Carry messages both ways, until either side ends."""
         hearing, telling = asyncio.ensure_future(self._hear()), asyncio.ensure_future(self._tell())
         try:
             await asyncio.wait([hearing, telling], return_when=asyncio.FIRST_COMPLETED)
@@ -385,7 +385,7 @@ class _Relayed:
 
 
 async def _first(offers: asyncio.Queue[Offer | ProtocolError], future: Any) -> Offer | None:
-    """The first offer; None: the task has ended without one. What is no offer of ours is raised."""
+    """The next offer; None if the task has ended without one. Raises ProtocolError if one could not be read."""
     waits = [asyncio.ensure_future(offers.get()), asyncio.ensure_future(future._state.wait())]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -404,9 +404,9 @@ async def _reason(future: Any) -> str:
 
 
 def _hold() -> Any:
-    """The task, as a function that every worker can unpickle: what is of `__main__` travels by its code."""
+    """The task, as a function that every worker can unpickle: one of `__main__` is pickled with its code."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    exec(_TASK, names)  # noqa: S102  -- our own text
+    exec(_TASK, names)  # noqa: S102  -- a constant text
     return names["hold"]
 
 
@@ -448,9 +448,9 @@ class Plugin(WorkerPlugin):
 
 
 def _plugin(name: str, data: bytes) -> Any:
-    """Our part on a worker; as `_hold`, it needs nothing of ours there."""
+    """The plugin for workers; like `_hold`, it can be unpickled where ipyproc is not installed."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    exec(_PLUGIN, names)  # noqa: S102  -- our own text
+    exec(_PLUGIN, names)  # noqa: S102  -- a constant text
     return names["Plugin"](name, data, parcel.BOOT)
 
 

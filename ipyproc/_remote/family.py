@@ -1,4 +1,4 @@
-"""The family of a program on another machine, as we hear of it."""
+"""The family of a program on another machine, as far as its messages tell."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .._core.survivor import Survivor
 
 
 class RemoteFamily(Family):
-    """The program and all its descendants there, as the shim there holds them.
+    """The program and all its descendants there, which a shim there holds.
 
     Args:
         pid: of the program there.
         where: the machine, for people.
-        ended: done when nothing of it is left.
+        ended: done when nothing of the family is left.
         tell: sends a message there.
 
     Attributes:
-        figures: what was told last; None: nothing yet.
+        figures: the last figures that came; None before the first.
         left_at_exit: how many processes were left when the program ended; 0 before that.
     """
 
-    kill_grace = 15.0  # seconds; the word of its end may come over a slow line
+    kill_grace = 15.0  # seconds; the message that it has ended may take that long
     figures: Figures | None = None
     left_at_exit = 0
 
@@ -41,42 +41,42 @@ class RemoteFamily(Family):
         return f"<RemoteFamily of process {self.pid} on {self._where}>"
 
     def is_alive(self) -> bool:
-        """Whether anything of it runs, as far as we have heard."""
+        """Whether anything of the family runs, as far as is known here."""
         return not self._ended.done()
 
     def measure(self) -> tuple[float, int, int, bool]:
-        """What we were told when we asked last; and ask anew."""
+        """Return the last figures that came, and ask for new ones."""
         if self.is_alive():
             self._tell(Look())
         return self.figures or (0.0, 0, 0, False)
 
     def alive(self) -> set[Any]:
-        """No process of this machine."""
+        """The processes of the family on this machine: none."""
         return set()
 
     def survivors(self) -> list[Survivor]:
-        """The program; what else there is, and why, is not known here."""
+        """The program alone; what else is left, and why, is not known here."""
         return [Survivor(self.pid, "the program", f"runs on at {self._where}, as far as is known here")]
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
-        """To all of it; 1: how many there were is not known here."""
+        """Send a signal to the whole family; returns 1, because the number of processes is not known here."""
         if number or kill_in is not None:
             self._tell(Signal(number, True, kill_in))
         return 1
 
     def kill_in(self, seconds: float) -> None:
-        """Have the shim there kill what is left then."""
+        """Have the shim there kill what is left after so many seconds."""
         self._tell(Signal(0, True, seconds))
 
     def left(self) -> int:
-        """How many were left when the program ended; none any more when nothing is left."""
+        """How many processes were left when the program ended; 0 once nothing is left."""
         return 0 if self._ended.done() else self.left_at_exit
 
     async def gone(self) -> None:
-        """Wait until nothing of it is left."""
+        """Wait until nothing of the family is left."""
         if not self._ended.done():
             await asyncio.wait([self._ended])
 
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
-        """When this process ends, the connection breaks, and that ends it."""
+        """False: when this process ends, the connection breaks, and that ends the family."""
         return False

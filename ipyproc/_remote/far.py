@@ -1,9 +1,9 @@
-"""The other end: holds programs for a kernel on another machine. Linux, Python 3.11 or newer, standard library.
+"""The far side: holds programs for a kernel on another machine. Linux, Python 3.11 or newer, standard library.
 
-Each program is started by the supervised launcher of that machine, so nothing of it outlives the process that runs
-this, and that ends what it holds when the link to the kernel breaks.
+Each program is started by the supervised launcher of this machine, so nothing of it outlives the process that runs this
+code; and that ends its programs when the link to the kernel breaks.
 
-What both ends say to each other is in `protocol`; a link carries it, in order.
+The messages between both sides are in `protocol`; a link carries them in order.
 """
 
 from __future__ import annotations
@@ -44,17 +44,20 @@ from .._core.protocol import (
 )
 
 _REST = 1 << 20
-"""Credit after the exit: what the pipe and we hold, so that a program that has ended waits for no reader."""
+"""Credit that is added at the exit: enough for all that pipe and session hold, so that the rest need not wait for a reader."""
 _PIPE_BYTES = 1 << 18
-_EXIT_PATIENCE = 0.05  # seconds that a pipe has to come to its end after the program, or else a descendant holds it
-_REST_PATIENCE = 2.0  # seconds that the last output may take to be read when nothing is left that could write
+_EXIT_PATIENCE = 0.05  # seconds that a pipe has to end after the program; if it does not, a descendant holds it
+_REST_PATIENCE = 2.0  # seconds to read the last output once no process of the family is left
 
 
 class Session(asyncio.SubprocessProtocol):
-    """One program and its family, for whoever is at the other end; `send` takes messages, in order, at once.
+    """One program and its family, held for a kernel on another machine.
+
+    Args:
+        send: sends a message to the kernel; does not wait, and keeps the order.
 
     Attributes:
-        gone: done when nothing of it is left, or nothing was started.
+        gone: done when nothing of the family is left, or nothing was started.
     """
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
@@ -64,20 +67,20 @@ class Session(asyncio.SubprocessProtocol):
         self._starting: asyncio.Task[None] | None = None
         self._transport: Transport | None = None
         self._credit = {1: WINDOW, 2: WINDOW}
-        self._open: set[int] = set()  # streams
+        self._open: set[int] = set()  # streams of output that have not ended
         self._input_is_slow = False
-        self._untold = 0  # bytes of input that were taken
+        self._untold = 0  # bytes of input that were taken, and not yet confirmed by `Taken`
         self._exit: asyncio.TimerHandle | None = None
-        self._has_told = self._is_over = False  # its exit; that all is gone
+        self._has_told = self._is_over = False  # whether the exit was told; whether `Gone` was sent
         self._ends_family = False
-        self._why = ""  # we end it
-        self._script = self._note = ""  # a file, and what the shell has noted in it
+        self._why = ""  # why this side ends the program; empty if it does not
+        self._script = self._note = ""  # the file of a script, and what its shell has noted in it
 
     def __repr__(self) -> str:
         return f"<Session of process {self._transport.get_pid() if self._transport else 'that is not there'}>"
 
     def receive(self, message: bytes) -> None:
-        """Do what the other end says. What is not understood, or comes out of turn, ends the program."""
+        """Handle a message of the kernel. One that is not understood, or comes out of turn, ends the program."""
         try:
             told = TO_FAR.decode(message)
             if isinstance(told, RemoteStart) != (self._starting is None) and not isinstance(told, Close):
@@ -101,10 +104,10 @@ class Session(asyncio.SubprocessProtocol):
             self._tell(figures(self._transport.program))
 
     def close(self, why: str = "the connection was closed") -> None:
-        """End all of it."""
+        """End the program and its family; `why` is told to the kernel."""
         self._why = self._why or why
         if self._starting and not self._transport and not self._starting.done():
-            return  # it is met when it has started
+            return  # `_start` closes it once it has started
         if not self.gone.done():
             self._tell(Lost(self._why))
         if self._transport:
@@ -131,7 +134,7 @@ class Session(asyncio.SubprocessProtocol):
                 env={**os.environ, **request.env},
             )
             await supervised.start(spec, self, None)
-        except Exception as error:  # noqa: BLE001  -- whatever it is, the other end has to know
+        except Exception as error:  # noqa: BLE001  -- whatever it is, the kernel has to know
             if isinstance(error, OSError) and error.errno:
                 self._tell(NotStarted(error.errno, error.strerror or str(error), error.filename))
             else:
@@ -146,28 +149,28 @@ class Session(asyncio.SubprocessProtocol):
     # --- as the protocol of the program ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It runs."""
+        """The program runs."""
         assert isinstance(transport, Transport)
         self._transport = transport
         for stream in (0, 1, 2):
             if pipe := self._pipe(stream):
                 if stream:
                     self._open.add(stream)
-                    with contextlib.suppress(OSError, ValueError):  # no memory for pipes; or it is closed already
+                    with contextlib.suppress(OSError, ValueError):  # too much memory in pipes; or it is closed already
                         fcntl.fcntl(pipe.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
                 else:
                     pipe.set_write_buffer_limits(high=0)
         self._tell(RemoteStarted(transport.get_pid()))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Output."""
+        """Send output on; pause the pipe when the credit is used up."""
         self._tell(Data(fd, data))
         self._credit[fd] -= len(data)
         if self._credit[fd] <= 0 and (pipe := self._pipe(fd)):
             pipe.pause_reading()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """The end of a stream."""
+        """A stream has ended."""
         if fd in self._open:
             self._open.discard(fd)
             self._tell(Data(fd, b""))
@@ -180,12 +183,12 @@ class Session(asyncio.SubprocessProtocol):
         self._input_is_slow = True
 
     def resume_writing(self) -> None:
-        """It has read what there was."""
+        """The program has read what there was."""
         self._input_is_slow = False
         self._tell_taken()
 
     def process_exited(self) -> None:
-        """The program has ended; what it wrote comes first, unless a descendant holds the pipe."""
+        """The program has ended. Its exit is told after its output, unless a descendant holds a pipe open."""
         assert self._transport
         self._exit = self._loop.call_later(_EXIT_PATIENCE, self._tell_exit)
         for stream in (1, 2):
@@ -196,7 +199,7 @@ class Session(asyncio.SubprocessProtocol):
             self._tell_exit()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """All is told; or its shim was killed."""
+        """Everything has ended, or the shim was killed."""
         if self._transport and (lost := self._transport.program.lost):
             self._tell(Lost(self._why or str(lost)))
             self._end()
@@ -204,7 +207,7 @@ class Session(asyncio.SubprocessProtocol):
     # ---------------------------------------------------------------------------------------------------------------
 
     def _pipe(self, stream: int) -> Any:
-        """The transport of a stream, which is one to read or to write; None: there is none."""
+        """The transport of a stream, to read or to write; None if it is no pipe."""
         return self._transport.get_pipe_transport(stream) if self._transport else None
 
     def _tell(self, message: FromFar) -> None:
@@ -234,7 +237,10 @@ class Session(asyncio.SubprocessProtocol):
             self._loop.call_later(_REST_PATIENCE, self._tell_gone, True)
 
     def _tell_gone(self, at_once: bool = False) -> None:
-        """When the exit was told, nothing is left, and all output was read; a stranger may hold the pipe for longer."""
+        """Send `Gone` once the exit was told, nothing is left and all output was read; `at_once`: do not wait for the output.
+
+        A process outside the family may hold a pipe open for longer.
+        """
         if self._has_told and self.gone.done() and not (self._is_over or self._why) and (at_once or not self._open):
             self._is_over = True
             self._tell(Gone())
@@ -246,7 +252,7 @@ class Session(asyncio.SubprocessProtocol):
     def _end(self) -> None:
         if self._script:
             self._read_note()
-            with contextlib.suppress(OSError):  # it is gone, or no file any more
+            with contextlib.suppress(OSError):  # somebody has removed or replaced it
                 os.unlink(self._script)
             self._script = ""
         if not self.gone.done():
@@ -275,13 +281,13 @@ class Session(asyncio.SubprocessProtocol):
 
 
 def held(program: Program) -> HeldProgram:
-    """The line to the shim that holds it."""
+    """The connection to the shim that holds a program."""
     assert isinstance(program.family, supervised.ShimFamily)
     return program.family.held
 
 
 def figures(program: Program) -> Figures:
-    """Of the family of a program."""
+    """The figures of a program's family."""
     ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
     used, memory, count, paused = 0, 0, 0, False
     for pid in descendants.of(held(program).shim):

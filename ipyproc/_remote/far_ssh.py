@@ -1,8 +1,8 @@
-"""What an SSH session runs on the other machine: all programs of one connection, through its standard streams.
+"""The part that runs in an SSH session on the other machine: holds all programs of one connection, over its standard streams.
 
-Both ways it speaks in frames: the number of a program, the length of a message, and the message (see `protocol`). Where standard
-input ends, the connection is gone, whatever the cause: then all programs end. An empty frame of program 0 now and then makes
-the operating system notice that a network has broken without a word: an sshd that has nothing to send might wait for ever.
+Both directions use frames: the number of a program, the length of a message, and the message (see `protocol`). When standard
+input ends, the connection is gone, for whatever reason: then all programs end. An empty frame for program 0 now and then
+makes the operating system notice a network that has silently broken: an sshd with nothing to send might wait for ever.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ async def _serve(greeting: str) -> None:
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), open(0, "rb", buffering=0))  # noqa: ASYNC230, SIM115
     transport, protocol = await loop.connect_write_pipe(
-        asyncio.streams.FlowControlMixin,  # what a StreamWriter needs
+        asyncio.streams.FlowControlMixin,  # needed by StreamWriter
         open(os.dup(1), "wb", buffering=0),  # noqa: ASYNC230, SIM115
     )
-    os.dup2(2, 1)  # nothing else may write there
+    os.dup2(2, 1)  # so that nothing else writes between the frames
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
     sessions: dict[int, far.Session] = {}
     client.prepare()
@@ -68,8 +68,8 @@ async def _serve(greeting: str) -> None:
 
 
 def _is_late(message: bytes) -> bool:
-    """Whether it is for a program of which nothing is left."""
+    """Whether a message with an unknown number is for a program of which nothing is left."""
     try:
         return not isinstance(TO_FAR.decode(message), RemoteStart)
     except ProtocolError:
-        return False  # the session says what is wrong
+        return False  # a session will report the error

@@ -1,4 +1,4 @@
-"""This end of programs on other machines: what their launchers share."""
+"""The part that launchers for other machines share on this side."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from .channel import Channel, Link
 class LinkLauncher(abc.ABC):
     """Starts programs on another machine, over a link that carries messages to a Python there.
 
-    For packages that add a way to other machines: a subclass opens the link, and all else is done here. At the other end
-    `ipyproc._remote.far.Session` takes the messages. A launcher may be used on any event loop, and connects when it is first
-    used. `docs/other-machines.md` has an example.
+    For packages that add a way to other machines: a subclass opens the link, all else is done here. On the far side,
+    `ipyproc._remote.far.Session` handles the messages. A launcher may be used on any event loop, and connects when it is
+    first used. `docs/other-machines.md` has an example.
 
     Attributes:
-        name: what it is called in tables.
+        name: the launcher's name in tables.
     """
 
     name: str
 
     @abc.abstractmethod
     async def open(self, channel: Channel) -> Link:
-        """A place for one program, when one is free. Nothing is started yet: no message was sent.
+        """Wait for a place for one program, and return the link to it. Nothing is started yet, and no message sent.
 
-        The link hands each message that comes from there to `channel.receive`, and its own end to `channel.lost`.
+        The link passes each message from there to `channel.receive`, and calls `channel.lost` at its end.
 
         Raises:
-            OSError: there will be none.
+            OSError: there will be no place.
         """
 
     @abc.abstractmethod
     async def slots(self) -> int:
-        """How many programs to ask for at once."""
+        """How many programs should be started or waiting for a place at once."""
 
-    async def aclose(self) -> None:  # noqa: B027  -- there may be nothing
-        """Close what was opened on the running event loop; the programs behind it end."""
+    async def aclose(self) -> None:  # noqa: B027  -- there may be nothing to close
+        """Close what was opened on the running event loop, which ends its programs."""
 
     async def start(self, spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None) -> Program:
-        """Start a program, when there is a place for it; see `_core.launch.base`.
+        """Start a program as soon as there is a place for it; see `_core.launch.base`.
 
         `spec.env` is added to the environment that programs get there; `spec.script` is a text that the shell in
-        the arguments is to run, from a file there (see `_core.program.script`).
+        the arguments is to run from a file there (see `_core.program.script`).
         """
         if spec.keep:
             raise ValueError("keep=True: a program on another machine ends with the connection to it")

@@ -1,4 +1,4 @@
-"""What travels to another machine: `far` and what it needs, as a package of its own name in one zip file."""
+"""The code that is sent to another machine: `far` and what it needs, as a package with a name of its own, in one zip file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FIRST = ("_remote/far.py", "_remote/far_dask.py", "_remote/far_ssh.py", "_core/
 
 BOOT = '''\
 def load(name, data):
-    """The package of this name, out of a zip file that is held in memory, or has no name: none stays behind."""
+    """Import the package of this name from a zip file in memory, or in a file without a name: nothing is left behind."""
     import importlib, importlib.util, os, sys, zipimport
     if name in sys.modules:
         return sys.modules[name]
@@ -24,7 +24,7 @@ def load(name, data):
         raise OSError(0, "Linux and Python 3.11 or newer are needed, and not %s and %d.%d" % (sys.platform, *sys.version_info[:2]))
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("ipyproc")
-    else:  # Python was built for an older Linux, as conda's and uv's are
+    else:  # Python was built for an older Linux, as those of conda and uv are
         import tempfile
         with tempfile.TemporaryFile() as file:  # it has no name
             fd = os.dup(file.fileno())
@@ -42,11 +42,11 @@ _MAIN = """\
 import sys
 from {name}._core.launch.held import supervisor
 supervisor.main(int(sys.argv[1]), int(sys.argv[2]))
-"""  # what the interpreter of a supervisor runs there
+"""  # the script of a supervisor there
 
 
 class Parcel(NamedTuple):
-    """The zip file, and the name of the package in it. What is in it makes the name: no two versions ever meet."""
+    """The zip file, and the name of the package in it, which depends on its contents, so that versions never mix."""
 
     name: str
     data: bytes
@@ -59,7 +59,7 @@ def packed() -> Parcel:
     name = f"ipyproc_{hashlib.sha256(b''.join(sources.values())).hexdigest()[:12]}"
     sources |= {
         f"{folder / '__init__.py'}": b"" for folder in _folders(sources)
-    }  # ours import what is not needed there
+    }  # empty, because the real ones import what is not needed there
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, source in sources.items():
@@ -69,7 +69,7 @@ def packed() -> Parcel:
 
 
 def _sources() -> dict[str, bytes]:
-    """What runs there, and all of this package that it imports, however far away; by path."""
+    """The sources that run there, and all modules of this package that they import, directly or not; by path."""
     found: dict[str, bytes] = {}
     todo = [*_FIRST]
     while todo:
@@ -80,7 +80,7 @@ def _sources() -> dict[str, bytes]:
 
 
 def _imports(path: str, source: bytes) -> list[str]:
-    """The modules of this package that one imports when it runs; what is for a type checker alone does not count."""
+    """The paths of this package's modules that a module imports when it runs, without those for type checkers alone."""
     found = []
     todo: list[ast.AST] = [ast.parse(source)]
     while todo:

@@ -1,4 +1,4 @@
-"""asyncio's transports for the streams of a program on another machine, which are read and written in messages."""
+"""asyncio's transports for the streams of a program on another machine, which are carried in messages."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PIECE = 1 << 16
 
 
 class Reader(asyncio.ReadTransport):
-    """Of a stream that is PIPE: while nobody reads, no credit is given, and so the program waits.
+    """The transport of a stream of output that is PIPE. While reading is paused no credit is given, so the program waits.
 
     Args:
-        resumed: called when somebody reads again.
+        resumed: called when reading is resumed.
     """
 
     def __init__(self, resumed: Callable[[], object]) -> None:
@@ -25,33 +25,35 @@ class Reader(asyncio.ReadTransport):
         self._is_paused = False
 
     def pause_reading(self) -> None:
-        """Nobody reads now."""
+        """Pause reading."""
         self._is_paused = True
 
     def resume_reading(self) -> None:
-        """Somebody reads again."""
+        """Resume reading."""
         self._is_paused = False
         self._resumed()
 
     def is_reading(self) -> bool:
-        """Whether somebody reads."""
+        """Whether reading is not paused."""
         return not self._is_paused
 
     def is_closing(self) -> bool:
-        """Whether it is at its end."""
+        """Whether the stream has ended."""
         return self._is_closed
 
     def close(self) -> None:
-        """It is at its end."""
+        """The stream has ended."""
         self._is_closed = True
 
 
 class Writer(asyncio.WriteTransport):
-    """Of standard input: what the program has not read waits here, and no more than the window there.
+    """The transport of standard input. At most `WINDOW` bytes that the program has not read are there or on the way.
+
+    Further bytes wait here.
 
     Args:
-        send: sends bytes there; no bytes are the end.
-        pause, resume: called when much waits, and when there is room again.
+        send: sends bytes there; no bytes mean the end.
+        pause, resume: called when many bytes wait, and when there is room again.
     """
 
     def __init__(
@@ -60,22 +62,22 @@ class Writer(asyncio.WriteTransport):
         super().__init__()
         self._send, self._pause, self._resume = send, pause, resume
         self._waiting = bytearray()
-        self._away = 0  # bytes that the program has not taken
+        self._away = 0  # bytes that were sent, and the program has not taken yet
         self._is_closing = self._is_ended = False
         self._room = asyncio.Event()
         self._room.set()
 
     @property
     def is_full(self) -> bool:
-        """Whether something was not taken."""
+        """Whether the program has not taken everything."""
         return bool(self._waiting or self._away)
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that the program has not taken."""
+        """How many bytes the program has not taken."""
         return len(self._waiting) + self._away
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send it as soon as there is room."""
+        """Send bytes as soon as there is room."""
         if self._is_closing:
             return
         self._waiting += data
@@ -85,11 +87,11 @@ class Writer(asyncio.WriteTransport):
             self._pause()
 
     def can_write_eof(self) -> bool:
-        """It can."""
+        """True."""
         return True
 
     def write_eof(self) -> None:
-        """Nothing more will be written."""
+        """End the input after what was written."""
         self._is_closing = True
         self._push()
 
@@ -98,16 +100,16 @@ class Writer(asyncio.WriteTransport):
         return self._is_closing
 
     def close(self) -> None:
-        """The same, as asyncio names it too."""
+        """The same as `write_eof`."""
         self.write_eof()
 
     def abort(self) -> None:
-        """The same, and what waits is given up."""
+        """End the input, and drop what waits here."""
         self._waiting.clear()
         self.write_eof()
 
     def taken(self, size: int) -> None:
-        """The program has taken so many bytes."""
+        """The program has taken `size` bytes."""
         self._away -= size
         self._push()
         if self.get_write_buffer_size() <= WINDOW // 2 and not self._room.is_set():

@@ -43,7 +43,7 @@ class Card implements View<CardMessage> {
   private refusal = ''; // why there will be no notification
   private share: number | null = null; // that is done
   private ahead?: CardShown; // what a busy kernel has said of its state; the model gets it later
-  private heard = performance.now(); // when the kernel last told the times
+  private heard = performance.now(); // when the kernel last sent the times
   private times: Times;
 
   constructor(private readonly model: AnyModel<Traits>) {
@@ -84,7 +84,7 @@ class Card implements View<CardMessage> {
     this.send({ op: 'ping' });
   }
 
-  /** The kernel was restarted or has died; should it be there all the same, its next message says so. */
+  /** The kernel was restarted or has died; if it is there after all, its next message shows that. */
   private lose(): void {
     this.drawTimes(); // the time stands still from here
     this.lost = true;

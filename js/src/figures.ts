@@ -1,5 +1,5 @@
-// CPU and memory of the family, in the head. The kernel looks only while a view is seen: the page says so; it tells what
-// has changed, and all cards draw it at the same time.
+// CPU and memory of the family, in the head. The kernel measures only while a page says that a view is in sight, and sends
+// what has changed; all cards draw it at the same time.
 import { drawing, element, put } from './dom';
 import type { Figures as Told } from './messages';
 import { size } from './size';

@@ -28,7 +28,7 @@ export class Find {
   private step = 0; // where to go from the current one when the answer comes
   private timer = 0;
   private marks: StaticRange[] = [];
-  private unrevealed = false; // the current match may be beside the view
+  private unrevealed = false; // the current match may be out of sight, sideways
 
   constructor(
     private readonly log: Log,
@@ -179,7 +179,7 @@ export class Find {
   }
 }
 
-/** The texts of the row are walked once, beside its matches. */
+/** Walks the texts of a row and its matches together, once. */
 function matchesIn(row: HTMLElement, pattern: RegExp, most: number): StaticRange[] {
   const walker = document.createTreeWalker(row, NodeFilter.SHOW_TEXT);
   let node = walker.nextNode() as Text | null;

@@ -10,7 +10,7 @@ export const MOST_FIND = 4000;
 
 export const MOST_STDIN = 65536;
 
-/** What every message of a page has besides its own: the widget's `job`, the id of the page's load, and the next number there. */
+/** Part of every message of a page: the `job` of the widget, the id of the page's load, and a number that grows there. */
 export interface Stamp {
   job: string;
   page: string;
@@ -18,17 +18,17 @@ export interface Stamp {
   version: number;
 }
 
-/** A view was made; it has its code now, or its connection again, and may have missed something; it has gone. */
+/** A view was made (ready); it may have missed something, before it had its code or a connection (ping); it is gone (bye). */
 export interface Presence {
   op: 'ready' | 'ping' | 'bye';
 }
 
-/** The page has no code of ours yet. */
+/** The page does not have the code yet; the answer is `Code`. */
 export interface GetCode {
   op: 'code';
 }
 
-/** This view is in sight (again every 10 s), or is not any more. */
+/** This view is in sight (said again every 10 s), or no longer is. */
 export interface Watch {
   op: 'watch';
   view: string;
@@ -45,25 +45,25 @@ export interface Pause {
   op: 'pause' | 'resume';
 }
 
-/** For the standard input of the program. */
+/** Text for the standard input of the program. */
 export interface TypeLine {
   op: 'stdin';
   text: string;
 }
 
-/** The program is to read the end of its standard input. */
+/** End the standard input of the program. */
 export interface EndInput {
   op: 'eof';
 }
 
-/** So many rows from `first` on; the answer is `SomeRows`. */
+/** Ask for `count` rows from `first` on; the answer is `SomeRows`. */
 export interface GetRows {
   op: 'rows';
   first: number;
   count: number;
 }
 
-/** Where this text stands; the answer is `Found`. */
+/** Ask which rows contain this text; the answer is `Found`. */
 export interface Find {
   op: 'find';
   id: string;
@@ -71,7 +71,7 @@ export interface Find {
   case: boolean;
 }
 
-/** Rows up to `last`, to copy them; the answer is some `TextPiece`, or `TextTooBig`. */
+/** Ask for the text of rows `first` to `last`, to copy it; the answer is one or more `TextPiece`, or `TextTooBig`. */
 export interface GetText {
   op: 'text';
   id: string;
@@ -82,7 +82,7 @@ export interface GetText {
   last_column: number;
 }
 
-/** The bytes of the log from `at` on; the answer is one `FilePiece`. */
+/** Ask for the bytes of the log from `at` on; the answer is one `FilePiece`. */
 export interface Download {
   op: 'download';
   id: string;
@@ -116,7 +116,7 @@ export type JobsRequest = Presence | GetCode | Stop;
 
 export type StateName = 'running' | 'closed' | 'paused' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'timeout' | 'left' | 'lost';
 
-/** The state of every widget: the job that each message of a page must name, and words to show before the code is there. */
+/** The state of every widget: the `job` that each message to it must name, and words to show before the code has come. */
 export interface Shown {
   version: number;
   job: string;
@@ -124,14 +124,14 @@ export interface Shown {
   title: string;
 }
 
-/** Spans that count from the moment when the kernel said so, as the clocks of kernel and page need not agree. */
+/** Times relative to the moment when the kernel sent them, because the clocks of kernel and page may differ. */
 export interface Times {
   elapsed: number;
-  /** Since the last signal. */
+  /** Since the last signal was sent. */
   sent_ago: number;
-  /** Up to the next one. */
+  /** Until the next signal. */
   next_in: number | null;
-  /** When it has ended, by the kernel's clock, for people. */
+  /** When the program ended, by the kernel's clock, as text to show. */
   ended: string;
 }
 
@@ -143,53 +143,53 @@ export interface CardShown extends Shown, Times {
   folded: boolean;
   /** The signal that was sent last. */
   sent: string;
-  /** Whether it can be paused here. */
+  /** Whether the program can be paused on this platform. */
   pauses: boolean;
-  /** Whether one can type for it. */
+  /** Whether the user can type for it. */
   stdin: boolean;
-  /** Whether the browser is to tell of the end. */
+  /** Whether the browser is to notify the user of the end. */
   notifies: boolean;
 }
 
 /** The state of the live table. */
 export interface TableShown extends Shown {
-  /** Whether a program can be paused there. */
+  /** Whether programs can be paused on this platform. */
   pauses: boolean;
 }
 
-/** With two buffers: script and style, both gzip. */
+/** The code, in two buffers: script and style, both compressed by gzip. */
 export interface Code {
   op: 'code';
 }
 
-/** The answer to a button: what `shown` will be, but at once. */
+/** The answer to a button: the new `shown`, ahead of the trait, which a busy kernel changes later. */
 export interface State {
   op: 'state';
   shown: CardShown;
 }
 
-/** With a buffer: the rows from `first` on. Those below `settled` will not change any more. */
+/** The last rows, from `first` on, in a buffer. Rows below `settled` will not change any more. */
 export interface Tail extends Times {
   op: 'tail';
   total: number;
   first: number;
   settled: number;
-  /** How much there is, for people. */
+  /** How much output there is, as text to show. */
   counts: string;
-  /** The share that is done, 0 to 1, as the output tells it. */
+  /** The share that is done, 0 to 1, read from the output; null if unknown. */
   progress: number | null;
-  /** Whether a password is asked for. */
+  /** Whether the program asks for a password or the like. */
   secret: boolean;
 }
 
-/** The program has ended, and somebody wants to be told how, and how long it took. */
+/** The program has ended, and the user asked to be notified: how, and how long it took. */
 export interface Notify {
   op: 'notify';
   label: string;
   took: string;
 }
 
-/** What has changed, once a second while a view is in sight: CPU in percent of one core, bytes of memory, processes. */
+/** Figures of the family, at most once a second for views in sight: CPU (percent of one core), bytes, processes. */
 export interface Figures {
   op: 'figures';
   cpu: number | null;
@@ -197,13 +197,13 @@ export interface Figures {
   count: number;
 }
 
-/** With a buffer: rows, fewer than were asked for if they are long. */
+/** Rows in a buffer, fewer than were asked for if they are long. */
 export interface SomeRows {
   op: 'rows';
   first: number;
 }
 
-/** With a buffer: numbers of rows, 4 bytes each, little end first; `total`: rows that were searched. */
+/** The numbers of the rows found, in a buffer: 4 bytes each, little-endian. `total`: rows searched; `more`: not all told. */
 export interface Found {
   op: 'found';
   id: string;
@@ -211,7 +211,7 @@ export interface Found {
   more: boolean;
 }
 
-/** With a buffer: a piece of a text of so many bytes, UTF-8; `more`: others follow. */
+/** A piece of a text of `size` bytes, UTF-8, in a buffer; `more`: others follow. */
 export interface TextPiece {
   op: 'text';
   id: string;
@@ -219,13 +219,13 @@ export interface TextPiece {
   more: boolean;
 }
 
-/** It is more than may be copied. */
+/** The text asked for is more than may be copied. */
 export interface TextTooBig {
   op: 'too_big';
   id: string;
 }
 
-/** With a buffer: bytes of the log from `at` on; `size`: of all of it. */
+/** Bytes of the log from `at` on, in a buffer; `size`: bytes of the whole log; `more`: others follow. */
 export interface FilePiece {
   op: 'piece';
   id: string;
@@ -245,7 +245,7 @@ export interface TableRow {
   name: string;
   pid: number;
   launcher: string;
-  /** The number of the cell that has started it. */
+  /** The number of the cell that started it. */
   cell: number;
   since: string;
   elapsed: number;
@@ -253,18 +253,18 @@ export interface TableRow {
   cpu: string;
   memory: string;
   lines: number;
-  /** Its path; empty when it is gone. */
+  /** The path of its log; empty when the log is gone. */
   log: string;
 }
 
-/** The rows that have changed; `ids`: all there are, in their order, or null where that is as it was. */
+/** The rows that have changed; `ids`: the ids of all rows in their order, or null if that has not changed. */
 export interface TableRows {
   op: 'rows';
   rows: TableRow[];
   ids: number[] | null;
 }
 
-/** The id of the model of a program's card, for this view. */
+/** The widget model of a program's card, for this view. */
 export interface CardModel {
   op: 'card';
   id: number;
@@ -272,7 +272,7 @@ export interface CardModel {
   model: string;
 }
 
-/** One command: its state, a mark for that, its name, how it ended or what it wrote last, since when it runs. */
+/** One command: its state and a mark for it, its name, how it ended or what it wrote last, how long it has run. */
 export interface JobsRow {
   state: 'failed' | 'running';
   mark: string;
@@ -281,7 +281,7 @@ export interface JobsRow {
   time: string;
 }
 
-/** What there is to see of many commands: a sentence, a bar of `total`, some rows, and how many there are besides. */
+/** The progress of many commands: a sentence, the numbers for a bar, some rows, and how many rows are left out. */
 export interface Picture {
   sentence: string;
   total: number;
@@ -292,14 +292,14 @@ export interface Picture {
   over: boolean;
 }
 
-/** All that is to be seen; `rung`: see `Stopping`. */
+/** The picture to show from now on; `rung`: see `Stopping`. */
 export interface Draw {
   op: 'picture';
   picture: Picture;
   rung: number;
 }
 
-/** The answer to a button, at once: how far up the ladder it is; -1: nowhere. */
+/** The answer to a button, at once: the rung that the stop ladder has reached; -1 if none. */
 export interface Stopping {
   op: 'stopping';
   rung: number;

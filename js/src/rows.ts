@@ -11,11 +11,11 @@ const MOST_PATIENCE_MS = 60_000;
 
 export class Rows {
   total = 0;
-  lost = false; // nobody is there to be asked
+  lost = false; // there is no kernel to ask
   private settled = 0;
   private tail: string[] = [];
   private tailFirst = 0;
-  private readonly chunks = new Map<number, string[]>(); // the one that was in sight last stands last
+  private readonly chunks = new Map<number, string[]>(); // the one that was in sight last is the last item
   private sight = { first: 0, last: 0, ahead: 0 };
   private asked?: { first: number; last: number };
   private askedAt = -Infinity;

@@ -4,7 +4,7 @@ import { type CardRequest, type Stamp, VERSION } from './messages';
 /** Ask the kernel for something; the stamp comes with it. */
 export type Send<Request = CardRequest> = (request: Request) => void;
 
-/** Why this page cannot show what a kernel with another version of the messages tells; nothing when it can. */
+/** Why this page cannot show a kernel's messages, if that has another version of them; empty if it can. */
 export function mismatch(version: number | undefined): string {
   if (version === VERSION) return '';
   return (version ?? 0) > VERSION
@@ -12,7 +12,7 @@ export function mismatch(version: number | undefined): string {
     : 'This kernel was started before ipyproc was updated: restart it.';
 }
 
-/** What every message carries: an id for each load of the page, and a number by which the kernel handles it once only. */
+/** Part of every message: an id for each load of the page, and a number by which the kernel handles each message once. */
 export function stamp(job: string): Stamp {
   const shared = globalThis as { __ipyproc_page__?: { id: string; n: number } }; // each card has loaded its loader anew
   const page = (shared.__ipyproc_page__ ??= { id: newId(), n: 0 });
@@ -25,7 +25,7 @@ export function unpack(buffer: DataView | undefined): string[] {
   return text ? text.split('\n') : [];
 }
 
-/** By the id of its question a view knows its answers among those of other views and of earlier questions. */
+/** An id for a question: by it a view tells its answers from those to other views, and to earlier questions. */
 export function newId(): string {
   return Math.random().toString(36).slice(2);
 }

@@ -87,7 +87,7 @@ def made_deaf(started, monkeypatch):
     try:
         with contextlib.suppress(BlockingIOError):
             while True:
-                held._job.send(protocol.TO_SHIM.encode(protocol.Signal(0, False, None)))
+                held._socket.send(protocol.TO_SHIM.encode(protocol.Signal(0, False, None)))
         yield held.shim
     finally:
         os.kill(held.shim, signal.SIGCONT)

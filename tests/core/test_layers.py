@@ -30,7 +30,7 @@ FLOORS = (  # from the ground up: a room imports what is below it, and what is i
     "_remote.channel",
     "_remote.far_dask _remote.far_ssh _remote.near",
     "_remote.dask _remote.ssh",
-    "_jupyter.kernel _jupyter.guard _jupyter.thread",
+    "_jupyter.kernel _jupyter.guard _jupyter.running_cell _jupyter.thread",
     "_jupyter.line _jupyter.page",
     "_jupyter.views",
     "_jupyter.cell",

@@ -262,7 +262,7 @@ def test_a_supervisor_hears_another_version():
 
 @contextmanager
 def a_shim():
-    """The job socket of one that waits for a program."""
+    """The socket of one that waits for a program."""
 
     async def take():
         taken = await client.take()
@@ -328,7 +328,7 @@ def test_a_shim_that_is_not_understood_has_lost_its_program(tmp_path, monkeypatc
             started = await run.start("sh", "-c", "setsid sleep 600 > /dev/null 2>&1 & echo $!")
             daemon = int(await started.stdout.readline())
             with pytest.raises(
-                ProcessLost, match=f"process {started.pid} was lost: the other side says what is no message"
+                ProcessLost, match=f"process {started.pid} was lost: the other side sent something that is no message"
             ):
                 await started.wait()
             assert started.returncode is None and started.log.ended

@@ -537,11 +537,11 @@ def test_what_a_shim_cannot_do_is_an_error_of_the_start_and_it_lives_on(program)
 def test_a_signal_that_comes_late_reaches_nobody(program):
     async def main():
         first = await run.start(*program("exit", "0"))
-        held, job = first.family.held, first.family.held._job
+        held, sock = first.family.held, first.family.held._socket
         assert await first.wait() == 0
         while held.has_family:
             await asyncio.sleep(0)
-        job.send(protocol.TO_SHIM.encode(protocol.Signal(9, True, 0.01)))  # crossed `Gone` on its way
+        sock.send(protocol.TO_SHIM.encode(protocol.Signal(9, True, 0.01)))  # crossed `Gone` on its way
         second = await run.start(*program("out", "alive", "stall"))
         assert second.family.held.shim == held.shim
         await second.log.changed(0)

@@ -195,7 +195,7 @@ def test_pause_and_resume(kernel, start):
     assert psutil.STATUS_STOPPED not in kernel.run(states).value
     kernel.run(f"%aprocs pause {number}")
     assert "Stopped by you with SIGTERM" in kernel.run(f"%aprocs stop {number}").text()
-    assert "it can be paused no more" in kernel.run(f"%aprocs pause {number}").error
+    assert "it can no longer be paused" in kernel.run(f"%aprocs pause {number}").error
 
 
 def test_log(kernel, start):

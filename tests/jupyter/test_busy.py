@@ -199,8 +199,8 @@ def test_an_error_of_ours_loses_no_message(kernel):
     code = (
         "import ipywidgets\nfrom ipyproc._jupyter import kernel as room\n"
         "widget, told = ipywidgets.IntSlider(), []\n"
-        "room.hear_early(widget.comm, lambda data: told.append(data) or 1 / 0)\n"
-        "room.hear_early(None, print); widget.comm.comm_id"
+        "room.receive_early(widget.comm, lambda data: told.append(data) or 1 / 0)\n"
+        "room.receive_early(None, print); widget.comm.comm_id"
     )
     comm = eval(kernel.run(code).value)
     data = {"method": "update", "state": {"value": 5}, "buffer_paths": []}

@@ -216,7 +216,9 @@ async def test_a_machine_that_tells_nothing_of_itself(sshd, tmp_path, monkeypatc
     copy = changed_copy(tmp_path, "_remote/far_ssh.py", "ABOUT.encode(about)", 'b"{}\\n"')
     with sent_from(copy, monkeypatch):
         on = ipyproc.SSHLauncher(**sshd)
-        with pytest.raises(ConnectionError, match=r"cannot be started on .*: the other side says what is no message"):
+        with pytest.raises(
+            ConnectionError, match=r"cannot be started on .*: the other side sent something that is no message"
+        ):
             await ipyproc.run("true", on=on)
         await on.aclose()
 

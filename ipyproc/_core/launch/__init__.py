@@ -1,4 +1,4 @@
-"""Where a program runs: the launchers, and which one is the best here."""
+"""Where a program runs: the launchers, and which of them is best here."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ __all__ = [
 
 
 def prepare() -> None:
-    """Get ready in the background what the best launcher needs, so that the first program need not wait for it."""
+    """Prepare in the background what the best launcher needs, so that the first program need not wait for it."""
     if sys.platform == "linux":
-        from . import client  # late: it needs what only Linux has
+        from . import client  # late: Linux only
 
         client.prepare()
 
 
 async def best() -> Launcher:
-    """The launcher that promises most and works here: supervised on Linux, else portable.
+    """The launcher that promises most of those that work here: supervised on Linux, else portable.
 
     Raises:
-        OSError: this process can have no descriptor more.
-        ProcessLost: ipyproc was updated after this process had begun, and its supervisor is of the new version.
+        OSError: this process has too many open files.
+        ProcessLost: ipyproc was updated while this process ran, so a new supervisor is of another version.
     """
     if sys.platform == "linux":
-        from . import client, supervised  # late: they need what only Linux has
+        from . import client, supervised  # late: Linux only
 
         if await client.is_ready():
             return supervised
@@ -48,10 +48,11 @@ async def best() -> Launcher:
 
 
 async def choose(launcher: Launcher | None) -> Launcher:
-    """The launcher to start with: this one, or None for the best; in a test, what stands in for it.
+    """The launcher to start with: the given one, the best one for None, or in a test the one that stands in for it.
 
     Raises:
-        OSError: this process can have no descriptor more.
+        OSError: this process has too many open files.
+        ProcessLost: see `best`.
     """
     if instead := stand_in.current.get():
         return instead.there(launcher) if launcher else instead.here()
@@ -59,7 +60,7 @@ async def choose(launcher: Launcher | None) -> Launcher:
 
 
 def look_up(spec: Spec) -> None:
-    """Look whether it can be started on this machine; a stand-in alone knows what that can start.
+    """Check that the program can be started on this machine; under a stand-in, nothing is checked.
 
     Raises:
         OSError: there is no such directory or program, or it is not executable.
@@ -69,8 +70,8 @@ def look_up(spec: Spec) -> None:
 
 
 def close() -> None:
-    """End what `prepare` began, and every program that was started by it."""
+    """End the supervisor that `prepare` started, and every program that it started."""
     if sys.platform == "linux":
-        from . import client  # late: it needs what only Linux has
+        from . import client  # late: Linux only
 
         client.close()

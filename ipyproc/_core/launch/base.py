@@ -1,7 +1,7 @@
-"""What a launcher does: it makes a `Program` of a `Spec`.
+"""The contract of a launcher: it starts a `Spec` and returns a `Program`.
 
-A launcher decides where a program runs and who holds it. All else (`Process`, log, stop ladder, views) is the same for
-every launcher, because each gives a transport that behaves as asyncio's own, and tells the `Program` what it hears.
+A launcher decides where a program runs and what holds it. All else (`Process`, log, stop ladder, views) is the same for
+every launcher, because each provides a transport that behaves like asyncio's own, and keeps the `Program` up to date.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ class Launcher(Protocol):
     name: str
 
     async def start(self, spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None) -> Program:
-        """Start it, in a session of its own and with default signal dispositions; nothing of this process changes.
+        """Start it, in a session of its own and with default signal dispositions; nothing in this process changes.
 
         Args:
-            spec: what to start; it was checked, and of its `input` a file was made.
-            protocol: asyncio's, which gets the output that is piped, and is told of the end.
-            log: where the streams go that are `Target.LOG`; None: there are none.
+            spec: what to start; already checked, and with its `input` written to a file.
+            protocol: asyncio's protocol, which gets the output of pipes, and is told of the end.
+            log: gets the streams that are `Target.LOG`; None if there are none.
 
-        Cancelling it while it starts ends the program.
+        Cancelling this while the program starts ends the program.
 
         Raises:
             OSError: it cannot be started.
             ValueError: this launcher cannot do what the spec asks for.
-            ProcessLost: nobody knows whether it was started.
+            ProcessLost: it is not known whether it was started.
         """
 
 
@@ -40,12 +40,12 @@ class Launcher(Protocol):
 class RemoteLauncher(Launcher, Protocol):
     """Starts programs on another machine; what `on=` takes.
 
-    `start` waits until there is a place, `Program.where` is the machine, for people. If the way to it is lost, that is
-    told by `Program.lose`.
+    `start` waits until there is a place; `Program.where` names the machine for people. If the connection to it is lost, the
+    launcher calls `Program.lose`.
     """
 
     async def slots(self) -> int:
-        """How many programs to ask for at once."""
+        """How many programs should be started or waiting for a place at once."""
 
     async def aclose(self) -> None:
-        """Close the connections of the running event loop; the programs behind them end."""
+        """Close the connections of the running event loop, which ends their programs."""

@@ -1,7 +1,7 @@
-"""The supervisor of this process, as seen from here: it is started, asked for shims that wait for a program, replaced and left.
+"""This process's side of its supervisors: starting one, asking it for shims that wait for a program, replacing it. Linux.
 
-A supervisor that was killed, does not answer, or has inherited something else than a program is to inherit now is replaced by
-another one; what it holds goes on. Where none can be, that is found out once, and not at each start. Linux.
+A supervisor is replaced if it was killed, does not answer, or has inherited something else than a program would inherit now;
+the programs that it holds go on. If none can run here, that is remembered, and not tried again at each start.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from ..protocol import Word
 from . import inheritance
 from .held import descendants
 
-_AHEAD, _MOST_IDLE = 2, 4  # shims that wait for a program
-_CLOSE_PATIENCE = 3.0  # seconds in which a supervisor has to end what it holds
-_PATIENCE = 5.0  # seconds in which a supervisor has to answer
-_REFUSED = 60.0  # seconds until a supervisor is tried again where two in turn could not run
+_AHEAD, _MOST_IDLE = 2, 4  # shims that are made in advance, and that are kept for another program
+_CLOSE_PATIENCE = 3.0  # seconds that a supervisor has to end its programs
+_PATIENCE = 5.0  # seconds that a supervisor has to answer
+_REFUSED = 60.0  # seconds until a supervisor is tried again after two could not run
 script: tuple[str, tuple[int, ...]] = (str(Path(__file__).with_name("held") / "supervise.py"), ())
-"""What the interpreter of a supervisor runs, and the descriptors that it needs for that."""
-_UTF8_MODE = f"-Xutf8={sys.flags.utf8_mode}"  # so that words have the encoding there that they have here
+"""The script that the interpreter of a supervisor runs, and the descriptors that it must inherit for that."""
+_UTF8_MODE = f"-Xutf8={sys.flags.utf8_mode}"  # so that arguments are encoded there as they are here
 
 
 class Supervisor:
-    """A supervisor of this process, as seen from here. Started at once; ready a little later.
+    """A supervisor of this process. It is started at once, and ready a little later.
 
     Attributes:
-        inherited: what it has inherited, and so its programs do: see `inheritance`.
-        pid: whose it is: a forked child has none.
+        inherited: what it has inherited, and so its programs will; see `inheritance`.
+        pid: that of the process it belongs to.
     """
 
     def __init__(self, inherited: tuple[Any, ...]) -> None:
@@ -52,8 +52,8 @@ class Supervisor:
                 [sys.executable, "-I", "-S", _UTF8_MODE, script[0], str(theirs.fileno()), str(self.pid)],
                 pass_fds=[theirs.fileno(), *script[1]],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # a program that is kept must not hold ours open
-                start_new_session=True,  # no interrupt for the kernel reaches it
+                stdout=subprocess.DEVNULL,  # else a kept program would hold the kernel's open
+                start_new_session=True,  # so that no interrupt for the kernel reaches it
             )
         except BaseException:
             self._control.close()
@@ -62,12 +62,12 @@ class Supervisor:
             theirs.close()
         self._control.setblocking(False)
         self._lock = threading.Lock()
-        self._idle: list[socket.socket] = []  # job sockets of shims that had a program before
-        self._coming = 0  # shims that the supervisor has been asked for, and nobody has taken
+        self._idle: list[socket.socket] = []  # sockets of shims whose program has ended
+        self._coming = 0  # shims that the supervisor was asked for and that were not received yet
         self._waiting = 0  # starts that wait for a shim
-        self._held = 0  # shims that somebody has taken
+        self._held = 0  # shims that are in use
         self._is_retired = False
-        with contextlib.suppress(ConnectionError):  # it has ended already, which the first start will notice
+        with contextlib.suppress(ConnectionError):  # it has ended already; the first start will find that out
             self._want(_AHEAD)
 
     def __repr__(self) -> str:
@@ -84,57 +84,55 @@ class Supervisor:
         return self._process.pid
 
     def reserve(self) -> None:
-        """Announce a call of `shim`: until that returns, the supervisor does not end although it is retired."""
+        """Announce a call of `shim`: until that returns, the supervisor does not end even if it is retired."""
         with self._lock:
             self._waiting += 1
 
     async def shim(self) -> socket.socket:
-        """The job socket of a shim that waits for a program, as soon as there is one. Other tasks go on meanwhile.
-
-        `reserve` must be called before.
+        """Wait for a shim without a program, and return its socket. `reserve` must be called before.
 
         Raises:
-            TimeoutError: it does not answer.
-            BrokenPipeError: it is gone.
-            BlockingIOError: it can make none now.
-            ProtocolError: it is of another version.
-            OSError: this process can have no descriptor more.
+            TimeoutError: the supervisor does not answer.
+            BrokenPipeError: the supervisor is gone.
+            BlockingIOError: the supervisor cannot make a shim now.
+            ProtocolError: the supervisor is of another version.
+            OSError: this process has too many open files.
         """
         try:
-            while (job := self.take_shim()) is None:
-                self._process.send_signal(signals.SIGCONT)  # somebody may have stopped it
+            while (sock := self.take_shim()) is None:
+                self._process.send_signal(signals.SIGCONT)  # it may have been stopped
                 await _until_readable(self._control, _PATIENCE)
-            return job
+            return sock
         finally:
             with self._lock:
                 self._waiting -= 1
                 self._end_if_idle()
 
     def take_shim(self) -> socket.socket | None:
-        """The same, but None if there is none yet."""
+        """The socket of a shim without a program, or None if there is none yet; raises as `shim`."""
         with self._lock:
-            if self.is_gone:  # and its shims are ending
+            if self.is_gone:  # so its shims are ending
                 raise BrokenPipeError(errno.EPIPE, "the supervisor is gone")
             while True:
-                job = self._idle.pop() if self._idle else self._receive()
-                if job is None:
+                sock = self._idle.pop() if self._idle else self._receive()
+                if sock is None:
                     return None
                 try:
-                    job.recv(1)
+                    sock.recv(1)
                 except BlockingIOError:
                     self._held += 1
-                    return job
-                job.close()  # it was at its end: this shim was killed meanwhile
+                    return sock
+                sock.close()  # it could be read, so the shim has hung up: it was killed
 
     def _receive(self) -> socket.socket | None:
         if self._control.fileno() < 0:
-            raise BrokenPipeError(errno.EPIPE, "another thread has left the supervisor")
+            raise BrokenPipeError(errno.EPIPE, "another thread has closed the supervisor")
         self._want(max(1, self._waiting) - self._coming)
         try:
             data, fds, _, _ = socket.recv_fds(self._control, protocol.WORD_SIZE, 1)
         except BlockingIOError:
             return None
-        jobs = [socket.socket(fileno=fd) for fd in fds]
+        socks = [socket.socket(fileno=fd) for fd in fds]
         try:
             self._coming -= 1
             if not data:
@@ -142,38 +140,38 @@ class Supervisor:
             [word] = protocol.decode_words(data)
             if word is Word.REFUSED:
                 raise BlockingIOError(errno.EAGAIN, "the supervisor can make no shim")
-            if not jobs:  # lost, and with it the shim
+            if not socks:  # the descriptor was lost, and with it the shim
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            jobs[0].set_inheritable(False)
-            jobs[0].setblocking(False)
-            return jobs.pop()
+            socks[0].set_inheritable(False)
+            socks[0].setblocking(False)
+            return socks.pop()
         finally:
-            for job in jobs:
-                job.close()
+            for sock in socks:
+                sock.close()
 
     def replace_shim(self) -> None:
-        """Have another shim made ready in the place of one that has got a program.
+        """Ask for another shim in place of one that has got a program.
 
-        Not when it is taken: the cores have enough to do when a program starts.
+        Done after the start rather than when the shim is taken, so that both do not compete for the cores.
         """
-        with self._lock, contextlib.suppress(OSError):  # it is gone, which the next start will notice; or was left
+        with self._lock, contextlib.suppress(OSError):  # it is gone, as the next start will find out; or it was closed
             self._want(_AHEAD - len(self._idle) - self._coming)
 
-    def give_back(self, job: socket.socket, *, is_ready: bool) -> None:
-        """Let go of a shim that was taken; `is_ready`: for another program. Else it ends what it holds, and itself."""
+    def give_back(self, sock: socket.socket, *, is_ready: bool) -> None:
+        """Give back a shim that was taken. `is_ready`: it can have another program; else it ends its program and itself."""
         with self._lock:
             self._held -= 1
             if is_ready and len(self._idle) < _MOST_IDLE and not self._is_retired:
-                self._idle.append(job)
+                self._idle.append(sock)
             else:
-                _hang_up(job)
+                _hang_up(sock)
             self._end_if_idle()
 
     def wake(self, shim: int | None = None) -> bool:
-        """Let its shims, or this one, go on if somebody has stopped them (SIGSTOP); whether there are such."""
+        """Resume its shims, or the one with this pid, in case they were stopped (SIGSTOP); whether there are any."""
         found = [
             each for each in descendants.children(self.process) if shim in (None, each)
-        ]  # else it may be a stranger
+        ]  # only children: the pid may be a stranger's by now
         descendants.send_signal(found, signals.SIGCONT)
         return bool(found)
 
@@ -182,17 +180,17 @@ class Supervisor:
             try:
                 self._control.send(protocol.encode_word(Word.WANTED))
             except BlockingIOError:
-                break  # it has been told often enough
+                break  # it has been asked often enough
             self._coming += 1
 
     def retire(self) -> None:
-        """Have it end when it holds no program any more. That is not waited for, and nobody may `reserve` a shim then."""
+        """Let it end once it holds no program, without waiting for that. `reserve` must not be called afterwards."""
         with self._lock:
             self._is_retired = True
             self._end_if_idle()
 
     def _end_if_idle(self) -> None:
-        """With the lock."""
+        """End it if it is retired and not in use; the caller holds the lock."""
         if self._is_retired and not (self._held or self._waiting):
             self._hang_up()
 
@@ -202,27 +200,27 @@ class Supervisor:
         self._idle.clear()
 
     def leave(self) -> None:
-        """Have it end, and every program with it; that is not waited for."""
+        """End it, and with it all its programs, without waiting for that."""
         with self._lock:
             self._is_retired = True
             self._hang_up()
-        with contextlib.suppress(OSError):  # another user's: it was started before this process has changed
-            self._process.send_signal(signals.SIGCONT)  # somebody may have stopped it
+        with contextlib.suppress(OSError):  # this process has changed its user since
+            self._process.send_signal(signals.SIGCONT)  # it may have been stopped
 
     def wait(self, seconds: float) -> None:
-        """Wait until it has ended, so long at most."""
+        """Wait until it has ended, at most so many seconds."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
 
     def disown(self) -> None:
-        """In a forked child: it is its parent's."""
-        self._process.returncode = 0  # so nobody is told that it still runs
+        """Forget it in a forked child, because it belongs to the parent."""
+        self._process.returncode = 0  # so that Popen does not warn that it still runs
         for each in (self._control, *self._idle):
             each.close()
 
 
 def _hang_up(end: socket.socket) -> None:
-    """Close a socket for good, although a forked child may have it too."""
+    """Close a socket for good, even if a forked child has it too."""
     with contextlib.suppress(OSError):  # the other end is gone
         end.shutdown(socket.SHUT_RDWR)
     end.close()
@@ -231,7 +229,7 @@ def _hang_up(end: socket.socket) -> None:
 async def _until_readable(sock: socket.socket, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
-    fd = os.dup(sock.fileno())  # others may wait for the same one
+    fd = os.dup(sock.fileno())  # other starts may wait for the same socket
 
     def tell() -> None:
         if not ready.done():
@@ -247,20 +245,20 @@ async def _until_readable(sock: socket.socket, seconds: float) -> None:
 
 
 _supervisor: Supervisor | None = None
-_leaving: list[Supervisor] = []  # that start no programs any more, and hold some, or have just been left
-_refused: tuple[tuple[Any, ...] | None, float] = (None, 0.0)  # what was inherited, and until when it is not tried again
+_leaving: list[Supervisor] = []  # those that start no more programs but may hold some
+_refused: tuple[tuple[Any, ...] | None, float] = (None, 0.0)  # the `inherited` that failed, and until when not to retry
 _making = threading.Lock()  # several threads may start the first program at once
 os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 
 
 def prepare() -> None:
     """Start the supervisor of this process, if there is none; it gets ready in the background."""
-    with contextlib.suppress(OSError), _making:  # an error is met by the first start too
+    with contextlib.suppress(OSError), _making:  # the first start will have the same error
         _fitting(inheritance.look().rest)
 
 
 def _fitting(inherited: tuple[Any, ...]) -> Supervisor | None:
-    """The supervisor whose programs inherit this; started, if there is none. None: here none can be. With `_making`."""
+    """The supervisor that has inherited this, started if necessary; None if none can run here. The caller holds `_making`."""
     global _supervisor
     if _supervisor and _supervisor.inherited == inherited:
         return _supervisor
@@ -270,15 +268,15 @@ def _fitting(inherited: tuple[Any, ...]) -> Supervisor | None:
     try:
         _supervisor = Supervisor(inherited)
     except OSError as error:
-        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM):  # which may be over soon
+        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM):  # which may soon pass
             _refuse(inherited)
     return _supervisor
 
 
 def _replace(supervisor: Supervisor | None) -> None:
-    """Let another one take its place; what it holds must not end for that. With `_making`."""
+    """Retire a supervisor, so that the next start makes another one; its programs go on. The caller holds `_making`."""
     global _supervisor
-    if supervisor and supervisor is _supervisor:  # else somebody else has done it
+    if supervisor and supervisor is _supervisor:  # else another start has done it
         supervisor.retire()
         _supervisor = None
         _leaving[:] = [each for each in (*_leaving, supervisor) if not each.is_gone]
@@ -290,27 +288,27 @@ def _refuse(inherited: tuple[Any, ...]) -> None:
 
 
 async def take() -> tuple[Supervisor, socket.socket, inheritance.Inheritance] | None:
-    """A shim that waits for a program, and what that will inherit; None: none can be.
+    """A shim without a program (the supervisor, and the shim's socket), and what its program will inherit.
 
-    A supervisor that was killed or does not answer is replaced, once.
+    Returns None if none can run here. A supervisor that was killed or does not answer is replaced, once.
 
     Raises:
-        OSError: this process can have no descriptor more.
-        ProcessLost: the supervisor is of another version: ipyproc was updated after this process had begun.
+        OSError: this process has too many open files.
+        ProcessLost: the supervisor is of another version, because ipyproc was updated while this process ran.
     """
     for is_first in (True, False):
         inherited = inheritance.look()
         with _making:
             if (supervisor := _fitting(inherited.rest)) is None:
                 return None
-            supervisor.reserve()  # at once: another thread may replace it
+            supervisor.reserve()  # under the lock, because another thread may replace it
         why, is_gone = "", False
         try:
             return supervisor, await supervisor.shim(), inherited
         except BlockingIOError:
-            return None  # those that run are in no danger
+            return None  # its programs are in no danger, so it is not replaced
         except TimeoutError:
-            pass  # a busy machine refuses nothing
+            pass  # the machine may only be busy, so no refusal is remembered
         except ConnectionError:
             is_gone = True
         except protocol.ProtocolError as error:
@@ -319,28 +317,28 @@ async def take() -> tuple[Supervisor, socket.socket, inheritance.Inheritance] | 
             _replace(supervisor)
         if why:
             raise ProcessLost(f"no program can be started: {why}; if ipyproc was updated, restart this kernel")
-        if is_gone and not is_first:  # this is a place where none can be, most likely
+        if is_gone and not is_first:  # most likely none can run here
             _refuse(supervisor.inherited)
     return None
 
 
 async def is_ready() -> bool:
-    """Whether a program can be started now, by a shim that is there.
+    """Whether a shim can start a program now.
 
     Raises:
-        OSError: this process can have no descriptor more.
+        OSError: this process has too many open files.
         ProcessLost: the supervisor is of another version.
     """
     if not os.access(".", os.X_OK, effective_ids=True):
-        return False  # since it is another user, only a child of its own can begin where it is
+        return False  # it has changed its user, and may not enter its own directory: only a child can start there
     if taken := await take():
-        supervisor, job, _ = taken
-        supervisor.give_back(job, is_ready=True)
+        supervisor, sock, _ = taken
+        supervisor.give_back(sock, is_ready=True)
     return taken is not None
 
 
 def close() -> None:
-    """End the supervisors of this process, and with them every program that they started; waits 3 s for that at most."""
+    """End the supervisors of this process, and with them all their programs; waits at most 3 s for that."""
     global _supervisor
     left = [*_leaving, *filter(None, [_supervisor])]
     _supervisor = None
@@ -358,14 +356,14 @@ def supervisor_pid() -> int | None:
 
 
 def _disown() -> None:
-    """In a forked child: it has no supervisors, and must not end what is its parent's."""
+    """Forget all supervisors in a forked child, because they belong to the parent."""
     global _supervisor, _making
-    _making = threading.Lock()  # another thread may have had it
+    _making = threading.Lock()  # another thread of the parent may hold it
     for each in (*_leaving, *filter(None, [_supervisor])):
         each.disown()
     _supervisor = None
     _leaving.clear()
 
 
-atexit.register(close)  # now, and so behind what is registered later
+atexit.register(close)  # registered early, so called after what is registered later
 os.register_at_fork(after_in_child=_disown)

@@ -1,4 +1,4 @@
-"""A program as its shim holds it: the connection to that shim. Linux."""
+"""The connection to a shim, for the program that it holds. Linux."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .client import Supervisor
 from .held import descendants, mark
 
 _WAKE_AFTER = 0.5  # seconds
-_START_PATIENCE = 60.0  # seconds in which a program has to start; it may come from a slow disk
+_START_PATIENCE = 60.0  # seconds that a program has to start; it may come from a slow disk
 
 
 class HeldProgram:
-    """A program, and the connection to the shim that holds it and every descendant of it."""
+    """The connection to the shim that holds a program and all its descendants."""
 
     pid = shim = 0  # until it has started
 
     def __init__(
         self,
         supervisor: Supervisor,
-        job: socket.socket,
+        sock: socket.socket,
         loop: asyncio.AbstractEventLoop,
         log: Log | None,
         *,
@@ -38,15 +38,15 @@ class HeldProgram:
         self.keep = keep
         self.mark = mark.new()
         self.gone: asyncio.Future[None] = loop.create_future()
-        """Done when nothing of its family is left."""
+        """Done when nothing of the program's family is left."""
         self._heard: Callable[[FromShim], object] | None = None
-        self._job: socket.socket | None = job
+        self._socket: socket.socket | None = sock
         self._lock = threading.Lock()  # a signal may come from another thread
         self._loop = loop
         self._log = log
-        self._begun = b""  # of a line
-        self._messages: list[FromShim] = []  # that nobody has heard yet
-        loop.add_reader(job.fileno(), self._read)
+        self._begun = b""  # the beginning of an incomplete line
+        self._messages: list[FromShim] = []  # those that no handler has got yet
+        loop.add_reader(sock.fileno(), self._read)
 
     def __repr__(self) -> str:
         return f"<HeldProgram {self.pid} of shim {self.shim}>"
@@ -54,32 +54,32 @@ class HeldProgram:
     @property
     def has_family(self) -> bool:
         """Whether anything of its family may be left."""
-        return self._job is not None
+        return self._socket is not None
 
     async def start(self, request: Start, fds: Sequence[int]) -> Started | NotStarted:
-        """Have it started; what the shim says of that.
+        """Have the shim start the program; returns its answer.
 
         Raises:
-            ProcessLost: nobody knows whether it was started; if so, it was ended.
+            ProcessLost: it is not known whether the program was started; if it was, it was ended.
         """
-        assert self._job
+        assert self._socket
         answer: asyncio.Future[FromShim] = self._loop.create_future()
 
         def first(message: FromShim) -> None:
-            self._heard = None  # the next ones wait for `hear`
+            self._heard = None  # later messages wait for `hear`
             if not answer.done():
                 answer.set_result(message)
 
         self._heard = first
         data = TO_SHIM.encode(request)
         try:
-            sent = socket.send_fds(self._job, [data], fds)
+            sent = socket.send_fds(self._socket, [data], fds)
         except ConnectionError:
             raise ProcessLost("the shim was killed before it started a program") from None
-        # a large environment is more than a socket takes at once
-        sending = asyncio.ensure_future(self._loop.sock_sendall(self._job, data[sent:]))
-        sending.add_done_callback(_known_elsewhere)
-        waking = self._loop.call_later(_WAKE_AFTER, self._supervisor.wake)  # somebody may have stopped it
+        # a large environment does not fit into the socket at once
+        sending = asyncio.ensure_future(self._loop.sock_sendall(self._socket, data[sent:]))
+        sending.add_done_callback(_ignore_error)
+        waking = self._loop.call_later(_WAKE_AFTER, self._supervisor.wake)  # the shim may have been stopped
         try:
             async with asyncio.timeout(_START_PATIENCE):
                 message = await answer
@@ -91,48 +91,48 @@ class HeldProgram:
         if isinstance(message, Started):
             self.pid, self.shim = message.pid, message.shim
         elif not isinstance(message, NotStarted):
-            why = message.why if isinstance(message, Lost) else "its shim says how it ended, and not that it began"
+            why = message.why if isinstance(message, Lost) else "its shim said how it ended, but not that it started"
             raise ProcessLost(f"a program that was being started was lost: {why}")
         return message
 
     def hear(self, heard: Callable[[FromShim], object]) -> None:
-        """Call this with each message of the shim from here on, but those about the log; `Lost` is the last one."""
+        """Call `heard` with each message of the shim from now on, except those about the log; nothing follows `Lost`."""
         self._heard = heard
         self._pass_on()
 
     def close(self) -> None:
-        """Leave the shim; it ends what it holds."""
-        if job := self._let_go():
-            self._supervisor.give_back(job, is_ready=False)
+        """Close the connection; the shim then ends the program and all its descendants."""
+        if sock := self._let_go():
+            self._supervisor.give_back(sock, is_ready=False)
 
     def release(self) -> None:
-        """Nothing is left of it: the shim is ready for another program, unless it was made for this one alone."""
-        if job := self._let_go():
-            self._supervisor.give_back(job, is_ready=not self.keep)
+        """Nothing is left of the program: give the shim back for another one, unless it holds a kept program."""
+        if sock := self._let_go():
+            self._supervisor.give_back(sock, is_ready=not self.keep)
 
     def disown(self) -> None:
-        """In a forked child: it is its parent's, and so is the event loop."""
-        job, self._job, self._log = self._job, None, None
-        if job:
-            job.close()
+        """Forget it in a forked child, because it belongs to the parent, as does the event loop."""
+        sock, self._socket, self._log = self._socket, None, None
+        if sock:
+            sock.close()
 
     def _let_go(self) -> socket.socket | None:
         with self._lock:
-            job, self._job = self._job, None
-        if job:
-            self._loop.remove_reader(job.fileno())
+            sock, self._socket = self._socket, None
+        if sock:
+            self._loop.remove_reader(sock.fileno())
         if not self.gone.done():
             self.gone.set_result(None)
         if self._log:
-            self._log.lose()  # unless it has come to its end
-            self._log = None  # the table of processes knows families for longer than logs
-        return job
+            self._log.lose()  # has no effect on a log that is complete
+            self._log = None  # the table of processes holds families for longer, and must not hold logs
+        return sock
 
     def _read(self) -> None:
-        if self._job is None:
-            return  # a forked child runs the loop of its parent
+        if self._socket is None:
+            return  # it was disowned: a forked child may still run the loop of its parent
         try:
-            data = self._job.recv(65536)
+            data = self._socket.recv(65536)
         except BlockingIOError:
             return
         except OSError:
@@ -141,7 +141,7 @@ class HeldProgram:
         messages: list[FromShim] = []
         try:
             for line in lines:
-                messages.append(FROM_SHIM.decode(line))  # noqa: PERF401  -- those before one that is not understood count
+                messages.append(FROM_SHIM.decode(line))  # noqa: PERF401  -- messages before a wrong one count
         except protocol.ProtocolError as error:
             messages.append(Lost(str(error)))
         if not data:
@@ -160,18 +160,18 @@ class HeldProgram:
     def _pass_on(self) -> None:
         while self._messages and self._heard:
             self._heard(self._messages.pop(0))
-        if self._job is None:
-            self._heard = None  # the table of processes knows families for longer than programs and their logs
+        if self._socket is None:
+            self._heard = None  # the table of processes holds families for longer, and must not hold programs and logs
 
     def send_signal(self, number: int, *, family: bool = False, kill_in: float | None = None) -> None:
-        """Have the shim send a signal, and SIGKILL to the family after so many seconds. From any thread."""
+        """Have the shim send a signal, and SIGKILL to the family after `kill_in` seconds. May be called from any thread."""
         order = TO_SHIM.encode(Signal(number, family, kill_in))
         with self._lock, contextlib.suppress(OSError):  # the shim has just ended
-            if self._job is not None and (number or kill_in is not None):
+            if self._socket is not None and (number or kill_in is not None):
                 is_there = self._supervisor.wake(self.shim)
                 try:
-                    self._job.send(order)
-                except BlockingIOError:  # it has not listened for long: what it would do now, we can do
+                    self._socket.send(order)
+                except BlockingIOError:  # it has not read for long, so the signal is sent from here
                     if is_there:
                         self._send_ourselves(number, family=family)
 
@@ -182,7 +182,7 @@ class HeldProgram:
         descendants.send_signal(pids, number, wake=family)
 
 
-def _known_elsewhere(task: asyncio.Future[None]) -> None:
-    """That the shim is gone, `HeldProgram._read` meets too."""
+def _ignore_error(task: asyncio.Future[None]) -> None:
+    """Ignore that the shim is gone: `HeldProgram._read` will find that out too."""
     if not task.cancelled():
         task.exception()

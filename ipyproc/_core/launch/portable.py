@@ -1,7 +1,7 @@
 """The launcher of every platform and every event loop: the loop's own `subprocess_exec` and `subprocess_shell`.
 
-Its promise: the program is a child of this process. On POSIX nobody watches over it when this process dies of SIGKILL;
-on Windows a program in a process group of its own ends with this process (see `job_object`).
+The program is a child of this process. On POSIX it goes on if this process is killed by SIGKILL; on Windows a program in a
+process group of its own ends with this process (see `job_object`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .quiet import make_quiet
 
 name = "portable"
 
-_NO_PROGRAMS = (  # of which asyncio says nothing at all
+_NO_PROGRAMS = (  # asyncio's own error has no message
     "this event loop cannot start programs: on Windows it must be a ProactorEventLoop; that of ipykernel 6 is none, "
     "that of ipykernel 7.4 is one (pip install --upgrade ipykernel, and restart the kernel)"
 )
@@ -73,12 +73,15 @@ async def start_child(
 ) -> Program:
     """Start a command, or a line for the shell, as asyncio does: with the keywords of `subprocess.Popen`.
 
-    Streams that are LOG get a pipe each, which is read on this loop; on Windows asyncio's own. `by_trampoline`: no signal that
-    asks a program to end is ignored in it because it is ignored here (POSIX).
+    Each stream that is LOG gets a pipe, which is read on this loop; on Windows that is asyncio's own pipe.
+
+    Args:
+        by_trampoline: signals that ask a program to end have their default action in it, even if they are ignored in this
+            process (POSIX).
     """
     loop = asyncio.get_running_loop()
     program = Program(command, name, log)
-    assert isinstance(protocol, Streams)  # of a `Process`; nobody else hears of the end of a child
+    assert isinstance(protocol, Streams)  # that of a `Process`, through which the end of a child is noticed
     protocol.on_exit, protocol.on_close = program.exit, program.close
     popen = dict(popen)
     pipes: list[LogPipe] = []
@@ -110,9 +113,9 @@ async def start_child(
     if sys.platform == "win32" and popen.get("creationflags", 0) & subprocess.CREATE_NEW_PROCESS_GROUP:
         from . import job_object  # late: Windows only
 
-        with contextlib.suppress(OSError):  # it may be in a job that allows no other
+        with contextlib.suppress(OSError):  # it may be in a job object that allows no other one
             job_object.hold(pid)
-    there = weakref.ref(program)  # a family may be known longer than its process, and must not hold its log
+    there = weakref.ref(program)  # a family may be held for longer than its program, and must not hold its log
 
     def has_program() -> bool:
         found = there()
@@ -150,7 +153,7 @@ async def _exec_by_trampoline(
         except BaseException:
             transport: Any = started[0]
             transport.close()
-            await transport._wait()  # as asyncio does where a start fails
+            await transport._wait()  # as asyncio does when a start fails
             raise
     finally:
         os.close(read_end)
@@ -158,7 +161,7 @@ async def _exec_by_trampoline(
 
 
 async def _read(fd: int) -> bytes:
-    """The first that is written to a pipe; nothing, if it is closed before."""
+    """Wait for the first bytes in a pipe; empty if it is closed before."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(fd, ready.set)

@@ -1,6 +1,6 @@
-"""The stand-in: what starts programs in the place of every launcher, for tests; see `ipyproc.testing`.
+"""The stand-in that replaces every launcher in tests; see `ipyproc.testing`.
 
-It is a context variable, so it holds for the code inside a `with`, and for the tasks that this code makes, and for nobody else.
+It is a context variable, so it applies only to the code inside a `with` and to the tasks that this code creates.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from .base import Launcher, RemoteLauncher
 
 
 class StandIn(Protocol):
-    """Gives launchers of its own."""
+    """Provides launchers of its own."""
 
     def here(self) -> Launcher:
-        """In the place of the one that promises most here."""
+        """The launcher that replaces the best one of this machine."""
 
     def there(self, on: Any) -> RemoteLauncher:
-        """In the place of the one that `on` stands for; one of its own is given back as it is."""
+        """The launcher that replaces the one that `on` stands for; one of its own is returned as it is."""
 
 
 current: ContextVar[StandIn | None] = ContextVar("ipyproc stand-in", default=None)

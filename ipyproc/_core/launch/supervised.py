@@ -1,8 +1,8 @@
-"""The launcher of Linux: one supervisor for this process, and for each program a shim that owns all its descendants.
+"""The launcher for Linux: one supervisor for this process, and for each program a shim that owns all its descendants.
 
-Its promise: nothing of a program outlives this process, however that ends (see `held.supervisor`); its end is known when it
-ends; a signal to the family reaches daemons too. The program is no child of this process but of its shim: `pid` is its
-own all the same, and what asyncio gives (streams, back-pressure, return codes) is made of asyncio's own parts.
+Its promise: nothing of a program outlives this process, however that ends (see `held.supervisor`); the end of a program is
+known as soon as it ends; a signal to the family reaches daemons too. The program is a child of its shim, not of this
+process, but `pid` is its real pid, and streams, back-pressure and return codes are those of asyncio's own parts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ name = "supervised"
 
 
 async def start(spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None) -> Program:
-    """Start a program in the hands of a shim; see `base`."""
+    """Start a program that a shim holds; see `base`."""
     args = ["/bin/sh", "-c", spec.args] if isinstance(spec.args, str) else list(spec.args)
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours_if_it_fails:
@@ -47,17 +47,17 @@ async def start(spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | Non
             written = LogFile(len(fds), more["streams"], more["base"], more["index"], more["limit"])
             fds.append(fd)
         here = None
-        if not os.path.isabs(directory := spec.cwd or ""):  # by a descriptor, for it may have no name any more
+        if not os.path.isabs(directory := spec.cwd or ""):  # a descriptor, because the directory may have been removed
             here = len(fds)
             fds.append(os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
             theirs.callback(os.close, fds[here])
         first_lock = len(fds)
         if spec.keep:
-            fds += storage.locks()  # while they are open, nobody clears the directory of the log
+            fds += storage.locks()  # while they are open, the directory of the log is not cleared
         if (taken := await client.take()) is None:
             raise ProcessLost("no supervisor can be started")
-        supervisor, job, inherited = taken
-        held = HeldProgram(supervisor, job, loop, log, keep=spec.keep)
+        supervisor, sock, inherited = taken
+        held = HeldProgram(supervisor, sock, loop, log, keep=spec.keep)
         theirs.callback(supervisor.replace_shim)
         ours_if_it_fails.callback(held.close)
         request = Start(
@@ -89,7 +89,7 @@ async def start(spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | Non
 
 
 def _hear(transport: Transport, pid: int, message: FromShim) -> None:
-    """What the shim says."""
+    """Handle a message of the shim."""
     if isinstance(message, Exited):
         transport.exit(message.returncode, Usage(*message.usage), message.at)
     elif isinstance(message, Lost) and transport.get_returncode() is None:
@@ -99,7 +99,10 @@ def _hear(transport: Transport, pid: int, message: FromShim) -> None:
 def _streams(
     targets: Sequence[Stream], theirs: contextlib.ExitStack, ours: contextlib.ExitStack
 ) -> tuple[list[int | Literal["log", "stdout"]], list[int], dict[int, BinaryIO]]:
-    """For each stream what the shim makes of it (see `shim`); the descriptors for that; our ends of the pipes."""
+    """The `stdio` of a `Start` message, its descriptors, and this process's ends of the pipes.
+
+    `theirs` closes what only the shim needs; `ours` closes the rest.
+    """
     stdio: list[int | Literal["log", "stdout"]] = []
     fds: list[int] = []
     pipes: dict[int, BinaryIO] = {}
@@ -124,7 +127,7 @@ def _streams(
 
 
 class ShimFamily(Family):
-    """What a shim holds: the program and every descendant, daemons included."""
+    """The family that a shim holds: the program and all its descendants, daemons included."""
 
     is_threadsafe = True
 
@@ -144,10 +147,13 @@ class ShimFamily(Family):
         return {each for each in found if runs(each)}
 
     def _recently_alive(self) -> set[psutil.Process]:
-        return self.alive()  # only what the shim holds is looked at, and daemons are among it
+        return self.alive()  # this is quick, because only the shim's descendants are looked at
 
     def send_signal(self, number: int, *, kill_in: float | None = None) -> int:
-        """Send a signal to the whole family; the number of processes that were there. The shim does it, and the kill."""
+        """Have the shim send a signal to the whole family, and SIGKILL after `kill_in` seconds.
+
+        Returns the number of processes that there were, or 0 if none of them may be signalled.
+        """
         there = descendants.of(self.held.shim) if self.held.has_family else []
         self.held.send_signal(number, family=True, kill_in=kill_in)
         is_refused = bool(there) and not any(map(process_table.may_signal, there))
@@ -155,11 +161,11 @@ class ShimFamily(Family):
         return 0 if is_refused else len(there)
 
     def kill_in(self, seconds: float) -> None:
-        """Have the shim kill what is left then."""
+        """Have the shim kill what is left after so many seconds."""
         self.held.send_signal(0, family=True, kill_in=seconds)
 
     def left(self) -> int:
-        """How many processes are left of it, now that the program has ended."""
+        """How many processes of the family are left, now that the program has ended."""
         return len(self.alive())
 
     async def gone(self) -> None:
@@ -168,5 +174,5 @@ class ShimFamily(Family):
             await asyncio.wait([self.held.gone])
 
     def may_be_left(self, sessions: Collection[int | None]) -> bool:
-        """Whether anything of it may run; what is to be kept is let alone."""
+        """Whether anything of the family may still run; false for a kept program, which is left alone."""
         return self.held.has_family and not self.held.keep

@@ -1,4 +1,4 @@
-"""asyncio's transport of a program that is no child of this process: held by a shim here, or on another machine."""
+"""asyncio's transport for a program that is no child of this process: held by a shim here, or on another machine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..program.usage import Usage
 
 
 class Transport(asyncio.SubprocessTransport):
-    """Behaves as asyncio's own; its launcher tells it what it hears.
+    """Behaves like asyncio's own. Its launcher calls it with whatever happens to the program.
 
     Args:
-        program: what is known of it; gets to know what this is told.
-        protocol: asyncio's.
-        piped: the streams that are pipes: 0, 1, 2.
+        program: is kept up to date by this.
+        protocol: asyncio's protocol.
+        piped: the streams that are pipes, of 0, 1 and 2.
         send: sends a signal to the program itself.
-        disown: forgets it without a word, in a forked child.
+        disown: called in a forked child; drops the launcher's connection without ending the program.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Transport(asyncio.SubprocessTransport):
         self._protocol = protocol
         self._send = send
         self._disown = disown
-        self._pipes: dict[int, Any] = {}  # transports, to read or to write
+        self._pipes: dict[int, Any] = {}  # asyncio's transports, by stream
         self._open = set(piped)
         self._returncode: int | None = None
         self._is_closing = self._is_finished = False
@@ -44,68 +44,68 @@ class Transport(asyncio.SubprocessTransport):
     def __repr__(self) -> str:
         return f"<Transport of {self.program!r}>"
 
-    # --- what the launcher tells -----------------------------------------------------------------------------------
+    # --- what the launcher calls -----------------------------------------------------------------------------------
 
     async def connect(self, files: dict[int, BinaryIO]) -> None:
-        """Read and write these pipes on the running loop: 0 is to write, 1 and 2 to read."""
+        """Read and write these pipes on the running loop: 0 is written, 1 and 2 are read."""
         loop = self.program.loop
         for stream, file in files.items():
             connect = loop.connect_read_pipe if stream else loop.connect_write_pipe
             self._pipes[stream], _ = await connect(lambda stream=stream: _Pipe(self, stream), file)  # type: ignore[misc]
             if stream:
-                self._pipes[stream].pause_reading()  # nobody has heard yet that it runs
+                self._pipes[stream].pause_reading()  # until the protocol was told that the program runs
 
     def add_pipe(self, stream: int, pipe: asyncio.BaseTransport) -> None:
-        """This one is read or written in another way."""
+        """Use this transport for a stream that is read or written in another way than a pipe."""
         self._pipes[stream] = pipe
 
     def begin(self) -> None:
-        """It runs."""
+        """The program runs."""
         self._protocol.connection_made(self)
         for stream, pipe in self._pipes.items():
             if stream and stream in self._open:
                 pipe.resume_reading()
 
     def take(self, stream: int, data: bytes) -> None:
-        """What it wrote to a pipe."""
+        """The program has written this to a pipe."""
         self._protocol.pipe_data_received(stream, data)
 
     def end_pipe(self, stream: int, error: Exception | None = None) -> None:
-        """A pipe is at its end."""
+        """A pipe has reached its end."""
         if stream in self._open:
             self._open.discard(stream)
             self._protocol.pipe_connection_lost(stream, error)
             self._finish()
 
     def pause_writing(self) -> None:
-        """What is written to its standard input has to wait."""
+        """Standard input is full: what is written now has to wait."""
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """There is room again."""
+        """Standard input has room again."""
         self._protocol.resume_writing()
 
     def exit(self, returncode: int, usage: Usage | None, at: float | None = None) -> None:
-        """It has ended; see `Program.exit`."""
+        """The program has ended; see `Program.exit`."""
         self._returncode = returncode
         self.program.exit(usage, at)
         self._protocol.process_exited()
         self._finish()
 
     def lose(self, error: ProcessLost) -> None:
-        """Nobody will hear how it ends."""
+        """The program is lost: it will not be known how it ends."""
         self._is_closing = True
         self.program.lose(error)
         self._close_pipes()
         self._protocol.connection_lost(None)
 
     def disown(self) -> None:
-        """In a forked child: it is its parent's."""
+        """Forget the program in a forked child, because it belongs to the parent."""
         self._is_closing = True
         self._disown()
 
     def _finish(self) -> None:
-        """The protocol is told, as asyncio does, when the program has ended and all its pipes are closed."""
+        """Tell the protocol, as asyncio does, once the program has ended and all its pipes are closed."""
         if self._returncode is not None and not self._open and not self._is_finished:
             self._is_closing = self._is_finished = True
             self._protocol.connection_lost(None)
@@ -118,33 +118,33 @@ class Transport(asyncio.SubprocessTransport):
     # --- asyncio's transport ---------------------------------------------------------------------------------------
 
     def get_pid(self) -> int:
-        """Its pid."""
+        """The pid of the program."""
         return self.program.pid
 
     def get_returncode(self) -> int | None:
-        """How it ended; None while it runs."""
+        """The return code; None while the program runs."""
         return self._returncode
 
     def get_pipe_transport(self, fd: int) -> Any:
-        """Of a stream that is PIPE."""
+        """The transport of a stream that is PIPE; None for others."""
         return self._pipes.get(fd)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """Who is told."""
+        """The protocol that asyncio was given."""
         return self._protocol
 
     def send_signal(self, signal: int) -> None:
-        """To the program itself."""
+        """Send a signal to the program itself."""
         if self.program.is_over:
             raise ProcessLookupError
         self._send(signal)
 
     def terminate(self) -> None:
-        """SIGTERM."""
+        """Send SIGTERM to the program itself."""
         self.send_signal(signals.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL to the program itself."""
         self.send_signal(signals.SIGKILL)
 
     def is_closing(self) -> bool:
@@ -152,7 +152,7 @@ class Transport(asyncio.SubprocessTransport):
         return self._is_closing
 
     def close(self) -> None:
-        """Close its pipes, and kill it if it runs, unless it is to be kept; what is left of its family stays."""
+        """Close the pipes, and kill the program if it runs and is not to be kept; the rest of its family stays."""
         if not self._is_closing:
             self._is_closing = True
             self._close_pipes()

@@ -1,7 +1,7 @@
-"""One run of a program for a cell: started, shown, waited for, its output handed over.
+"""One run of a program for a cell: it is started, shown and waited for, and its output is handed over.
 
-Foreground: the cell awaits it; a kernel interrupt climbs the stop ladder. Background: the cell goes on, a task of
-the loop follows the program and keeps its view up to date.
+In the foreground the cell awaits it, and a kernel interrupt climbs the stop ladder. In the background (`--bg`) the cell
+ends at once, and a task on the event loop follows the program and keeps its view up to date.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ from .command import Command, Limits
 from .outcome import Outcome
 from .showing import Showing
 
-WAIT_SHOWN = 1.0  # seconds; a program that waits so long for a place on another machine is said to
+WAIT_SHOWN = 1.0  # seconds that a program waits for a place on another machine before the cell says so
 
 
 class Cell:
     """One run. `options` are complete: `%config` defaults are filled in.
 
     Raises:
-        UsageError: there is no card to type in, or to notify of the end, and it was asked for; or, with `--bg`, no event
-            loop that goes on.
+        UsageError: an option needs a card (to type in, or for a notification) and there is none; or `--bg` is used where no
+            event loop goes on running.
     """
 
     def __init__(
@@ -105,19 +105,19 @@ class Cell:
                         break
             return outcome
         except BaseException:
-            if self._process:  # nobody would know of it any more
+            if self._process:  # else it would go on with nobody to know of it
                 await self._process.ladder.abandon()
             raise
 
     async def clean_up(self) -> None:
-        """What is to be done before an event loop ends that was there for this run alone: what the program has left ends."""
+        """End what the program has left running, before the event loop ends that was made for this run alone."""
         process = self._process
         if process and not self._options.keep and process.family.is_alive():
             await process.stop()
         await launch.disconnect()
 
     async def _start_there(self) -> Process | None:
-        """Start it on another machine, where it may have to wait for a place; None: it was interrupted before."""
+        """Start it on another machine, where it may have to wait for a place. Returns None if it was interrupted meanwhile."""
         self._process = None
         self._starting = asyncio.ensure_future(self._start())
         try:
@@ -184,7 +184,7 @@ class Cell:
         grace = VALUE_GRACE if self._variables or showing.is_capturing else DRAIN_GRACE
         ending = asyncio.ensure_future(finish(process, self._options.timeout, grace=grace))
         self._shell.user_ns.update(dict.fromkeys(self._variables.values(), ""))
-        showing.begin(run, plain=True)  # if it is cancelled at once
+        showing.begin(run, plain=True)  # there must be a view even if this is cancelled at once
         try:
             async with kernel.deliver_comms(self._shell):
                 await showing.show(run, ending)
@@ -229,7 +229,7 @@ class Cell:
         return Outcome(done, failure)
 
     async def _leave(self, process: Process, run: LoggedRun) -> None:
-        """The cell ends. If descendants live on, what they write goes on into it, and there they can be stopped."""
+        """The cell ends. If descendants live on, its view goes on showing what they write, with buttons to stop them."""
         view = self._showing.view
         if self._is_apart or (run.log.ended and not run.family.left()):
             await view.finish()
@@ -260,7 +260,10 @@ class Cell:
         return Outcome(process)
 
     async def _show_where_awaited(self, process: Process, view: View) -> None:
-        """A run that nobody watches drops what comes for a cell that has ended: the first cell that waits shows it."""
+        """Show a background program in the first cell that awaits it.
+
+        A headless run drops output for a cell that has ended, so the cell that started the program cannot show it.
+        """
         process.on_wait = None
         run = logged(process)
         ending = asyncio.ensure_future(finish(process))
@@ -276,7 +279,7 @@ class Cell:
             ending.cancel()
 
     async def _follow(self, process: Process, run: LoggedRun, view: View) -> None:
-        """What goes on behind a cell with `--bg`."""
+        """Follow a background program after its cell has ended."""
         ending = asyncio.ensure_future(finish(process, self._options.timeout))
         try:
             await keep_updated(view, run.log, ending)
@@ -290,7 +293,7 @@ class Cell:
 
     def _interrupt(self) -> None:
         self._interrupted = True
-        if self._process:  # else it is just being started, and gets the signal then
+        if self._process:  # else it is just being started, and `_start` sends the signal
             self._process.ladder.climb(INTERRUPT, "interrupt")
         elif self._starting:
             self._starting.cancel()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Command:
-    """What to start. `script` is what the shell in `args` is to run; `input` is for standard input."""
+    """What to start. `script`: the text that the shell in `args` is to run; `input`: bytes for standard input."""
 
     args: tuple[str, ...]
     title: str
@@ -17,7 +17,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Limits:
-    """In bytes: of what a cell adds to the notebook, and of a log on disk."""
+    """Bytes of output that one cell may add to the notebook, and bytes of one log on disk."""
 
     transcript: int
     log: int

@@ -1,4 +1,4 @@
-"""`%%aproc --each NAME`: the body of a cell is run for each item of a Python list, some at once."""
+"""`%%aproc --each NAME`: the body of a cell is run once for each item of a Python list, several at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..line.options import Options
 from ..thread import in_thread
 from ..views import jobs
 
-_MOST_NAMED = 5  # of those that failed, where nothing else says so
+_MOST_NAMED = 5  # failed items that the note of a `--quiet` cell names
 
 
 class Each:
@@ -64,10 +64,10 @@ class Each:
         )
 
     async def run(self) -> list[CompletedProcess]:
-        """Run them all; at the first failure no more are started, unless failures are no errors here.
+        """Run them all. After the first failure no more are started, unless `--no-raise-error` was given.
 
-        Raises the error of the first that failed; the variable of `--out` has what there is. Cancelling it stops those
-        that run.
+        Raises the error of the first that failed; the variable of `--out` still gets the results that there are.
+        Cancelling this stops those that run.
         """
         plain = jobs.plain.set(bool(self._options.plain))
         try:
@@ -85,7 +85,7 @@ class Each:
         return results
 
     async def clean_up(self) -> None:
-        """What is to be done before an event loop ends that was there for this alone."""
+        """End what is left, before the event loop ends that was made for this run alone."""
         await self._work._clean_up()
 
     def _give_grace(self, job: Job) -> None:
@@ -101,7 +101,7 @@ class Each:
         return [self._value(job.result) for job in self._work.jobs]
 
     def _value(self, done: CompletedProcess | None) -> Any:
-        """What `--out` gets of one; None: it was not run, or has failed with half of an output."""
+        """What `--out` gets for one item; None if it was not run, or failed with output that `--format` cannot read."""
         try:
             return done and FORMATS[self._options.format or "text"](done)
         except ValueError:

@@ -1,8 +1,8 @@
 """The kernel's interrupt while a program is awaited.
 
-ipykernel's own handler asks tornado for a callback that does not wake a quiet event loop, and it counts only once
-(ipython/ipykernel#881, seen in 6.29 to 7.4). So our handler stands in its place while a program runs; it acts at
-once and each time. And for what else a cell may await, as `await process.wait()`, a signal wakes the loop: there
+ipykernel's own handler asks tornado for a callback that does not wake an idle event loop, and works only once
+(ipython/ipykernel#881, seen in 6.29 to 7.4). So ours replaces it while a program runs: it acts at once, each time.
+For anything else that a cell awaits, such as `await process.wait()`, `Wakeup` lets a signal wake the loop: there
 ipykernel's handler ends the cell, and the program goes on.
 """
 
@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from IPython import get_ipython
+from .. import running_cell
 
 
 class _Handler:
-    """Stands in the place of another handler of SIGINT, for as long as programs are awaited (gather: several)."""
+    """Replaces another SIGINT handler while programs are awaited; `asyncio.gather` may await several at once."""
 
     def __init__(self, before: Any) -> None:
         self.before = before
@@ -37,31 +37,18 @@ class _Handler:
 
 
 _interrupted: Any = None
-"""What ours stood for when the last interrupt came: the handler of the cell that ran then."""
-
-
-_cell: contextvars.ContextVar[int] = contextvars.ContextVar("_cell")
-"""The number of the cell that this code, or this task, belongs to."""
-
-
-def begin_cell() -> None:
-    """Call it before each cell: what runs from here on belongs to it."""
-    _cell.set(_cell_now())
-
-
-def _cell_now() -> int:
-    return getattr(get_ipython(), "execution_count", 0)  # it counts when a cell has ended
+"""The handler that ours replaced when the last interrupt came: that of the cell that ran then."""
 
 
 @contextlib.contextmanager
 def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
     """While the body runs, SIGINT calls `action` on the running loop, and nothing else happens.
 
-    An interrupt is meant for the cell that runs. So it does what it did for a program that a task of an earlier cell awaits:
-    one that was begun before this cell, for each cell of a kernel brings a handler of its own; and one that is begun now.
-    Python allows signal handlers in the main thread only: elsewhere (a subshell) an interrupt does what it did, too.
+    An interrupt is meant for the cell that runs now. A program that a task of an earlier cell awaits does not react to it:
+    if it was started before this cell, because the kernel installs a new handler for each cell; if it is started only now,
+    because then no handler is installed here. Nor is one outside the main thread (in a subshell), where Python allows none.
     """
-    if threading.current_thread() is not threading.main_thread() or _cell.get(_cell_now()) != _cell_now():
+    if threading.current_thread() is not threading.main_thread() or running_cell.number() != running_cell.current():
         yield
         return
     current = signal.getsignal(signal.SIGINT)
@@ -70,7 +57,7 @@ def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
     else:
         ours = _Handler(signal.SIG_DFL if current is None else current)
         signal.signal(signal.SIGINT, ours)
-    # what the action says belongs to the cell, and a signal comes while there is none
+    # what the action prints belongs to this cell, but a signal is handled outside any cell's context
     entry = (asyncio.get_running_loop(), action, contextvars.copy_context())
     ours.actions.append(entry)
     try:
@@ -83,10 +70,10 @@ def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
 
 
 class Wakeup:
-    """Each signal wakes the event loop that runs the cells, however quiet it is, from `begin` to `end`.
+    """From `begin` to `end`, each signal wakes the event loop that runs the cells, even if it is idle.
 
-    It gives way to whoever else is woken by signals. Nothing happens on Windows, where there is no loop, and outside of
-    the main thread (a subshell).
+    A wakeup descriptor (`signal.set_wakeup_fd`) that somebody else has set is left in place. Does nothing on Windows,
+    without a running loop, and outside the main thread (in a subshell).
     """
 
     def __init__(self) -> None:
@@ -94,7 +81,7 @@ class Wakeup:
         self._read_end = self._write_end = -1
 
     def begin(self) -> None:
-        """Call it before each cell: there may have been no loop yet, or somebody else has set the descriptor back to none."""
+        """Call this before each cell: earlier there may have been no loop, or somebody has unset the descriptor since."""
         if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
             return
         if self._loop is None:
@@ -110,9 +97,9 @@ class Wakeup:
         _set_wakeup_fd(self._write_end, instead_of=-1)
 
     def end(self) -> None:
-        """Leave all as it was before."""
+        """Undo `begin`."""
         if self._loop is None or threading.current_thread() is not threading.main_thread():
-            return  # as long as Python may write to it, it must not be closed
+            return  # Python may still write to the descriptor, so it must stay open
         _set_wakeup_fd(-1, instead_of=self._write_end)
         self._loop.remove_reader(self._read_end)
         self._loop = None
@@ -123,15 +110,15 @@ class Wakeup:
 def _set_wakeup_fd(fd: int, *, instead_of: int) -> None:
     if (before := signal.set_wakeup_fd(fd, warn_on_full_buffer=False)) != instead_of:
         with contextlib.suppress(OSError):  # it was closed
-            signal.set_wakeup_fd(before, warn_on_full_buffer=False)  # that of somebody else, or ours already
+            signal.set_wakeup_fd(before, warn_on_full_buffer=False)  # somebody else's, or ours already
 
 
 def error(message: str) -> BaseException:
-    """What ends the work after an interrupt: KeyboardInterrupt in the cell's own task.
+    """The exception to raise after an interrupt: KeyboardInterrupt in the cell's own task.
 
-    In another task (gather, create_task) a KeyboardInterrupt would leave the event loop and end the kernel: there it is
-    CancelledError, and the cell is interrupted as the kernel would do it; not the one that runs by now, if gather has
-    not waited for a program that was slow to end.
+    In another task (gather, create_task) a KeyboardInterrupt would escape from the event loop and end the kernel. There
+    it is a CancelledError, and the cell that ran when the interrupt came is interrupted by the kernel's own handler: a
+    later cell may be running by now, if gather did not wait for a program that was slow to end.
     """
     if _in_cell():
         return KeyboardInterrupt(message)
@@ -141,7 +128,7 @@ def error(message: str) -> BaseException:
 
 
 def _in_cell() -> bool:
-    """Whether plain code or the cell's task calls us, and not a task that the event loop runs beside it."""
+    """Whether this was called from plain code or the cell's own task, not from another task of the event loop."""
     frame: FrameType | None = sys._getframe(1)
     while frame:
         name, file = frame.f_code.co_name, frame.f_code.co_filename

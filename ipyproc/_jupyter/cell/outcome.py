@@ -11,14 +11,14 @@ from . import interrupt
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run went: what the cell's expression is worth, or the error that ends the cell."""
+    """How a run went: the value of the cell's expression, or the error that ends the cell."""
 
     value: CompletedProcess | Process | None  # None: it was not started
     error: BaseException | None = None
     interrupted: str = ""  # how it ended, after an interrupt
 
     def unwrap(self) -> CompletedProcess | Process | None:
-        """The value; raises the error. Called where the cell's own code waits, and not in a task of ours."""
+        """Return the value or raise the error. To be called where the cell's own code waits, not in a task of ipyproc's."""
         if self.interrupted:
             raise interrupt.error(self.interrupted)
         if self.error is not None:

@@ -1,4 +1,4 @@
-"""How a cell shows its program: as text or in a card, in what is captured, in a closing line where no card says the end."""
+"""How a cell shows its program: as text or in a card, into captured files, and with a closing line where there is no card."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from ..views.stream import StreamView
 from ..views.view import NoView, View, keep_updated
 from . import variables
 
-CARD_DELAY = 0.2  # seconds; a command that is over by then shows no card
-_MOMENT = 0.005  # seconds; most commands end within that when they have written
+CARD_DELAY = 0.2  # seconds; a command that has ended by then gets no card
+_MOMENT = 0.005  # seconds; most commands end this soon after their first output
 _NAMES = {log.STDOUT_FD: "sys.stdout", log.STDERR_FD: "sys.stderr"}
 _NO_CARD = "no page, a captured cell, an Output widget, a thread, --plain or --quiet"
 
 
 class Showing:
-    """Chooses the views of one cell, as its options and its place have it.
+    """Chooses the views of one cell by its options and by where it runs.
 
     Attributes:
         view: what shows the program now.
-        is_capturing: whether somebody has put a file in the place of `sys.stdout` or `sys.stderr`.
+        is_capturing: whether `sys.stdout` or `sys.stderr` was replaced by a file that gets output of the program.
 
     Raises:
-        UsageError: there is no card to type in, or to notify of the end, and it was asked for.
+        UsageError: an option needs a card (to type in, or for a notification), and there will be none.
     """
 
     def __init__(self, shell: InteractiveShell, options: Options, limit: int, *, awaited: bool) -> None:
@@ -59,7 +59,7 @@ class Showing:
         }
         self._streams = shown - self._captured.keys()
         self._may_have_card = (
-            (awaited or options.bg or kernel.hears_while_nested(shell))
+            (awaited or options.bg or kernel.receives_while_nested(shell))
             and not (options.quiet or options.plain)
             and presence.reaches_page(shell, is_replaced=not options.bg)
         )
@@ -82,22 +82,22 @@ class Showing:
 
     @property
     def shows_output(self) -> bool:
-        """Whether any of the output is to be seen in the cell."""
+        """Whether any of the output is shown in the cell."""
         return bool(self._streams) and not self._options.quiet
 
     @property
     def error(self) -> Exception | None:
-        """Why not all was captured; None: it was."""
+        """Why not all of the output was captured; None if it was."""
         return self._captures.error if self._captures else None
 
     def begin(self, run: LoggedRun, *, plain: bool) -> View:
-        """Have a view for this program, which may take the place of one that was lost; it shows nothing yet."""
+        """Make a view for this program, which may be a second attempt after the first was lost; it shows nothing yet."""
         self._captures = None
         self._use(run, self._make(run, plain=plain))
         return self.view
 
     async def show(self, run: LoggedRun, ending: asyncio.Future[None]) -> None:
-        """Show it: a command that is over soon gets its output as text, any other a card."""
+        """Show the program: as text if it ends within `CARD_DELAY`, else in a card."""
         text: FirstText | None = None
         if self._uses_card:
             card_at = time.monotonic() + CARD_DELAY
@@ -122,20 +122,20 @@ class Showing:
             view.show()
 
     def note(self, text: str) -> None:
-        """Write a line of ours into the cell, but never into what somebody captures."""
+        """Write a line of ipyproc's own into the cell, but never into a file that captures output."""
         if self._note_file:
             self._note_file.write(f"{text}\n")
             self._note_file.flush()
 
     def tell_failure(self, run: LoggedRun, *, raises: bool) -> None:
-        """Say how it has failed, where no card does so; where somebody looks on, an error that follows is enough."""
+        """Write how the program failed, unless a card shows it, or an error follows (with `--quiet`, or in a live notebook)."""
         view = self.view.shown if isinstance(self.view, Captured) else self.view
         is_told = isinstance(view, Card) or (raises and (self._options.quiet or not kernel.is_headless(self._shell)))
         if state.has_failed(run) and not is_told:
             self.note(transcript.closing_line(run))
 
     def _use(self, run: LoggedRun, view: View) -> None:
-        """Show it with this view from now on, and with it write what goes into the files that capture it."""
+        """Use this view from now on; if output is captured, wrap it in the view that writes to the capturing files."""
         self.view = view
         if self._captured:
             self._captures = self._captures or Captured(run, self._captured, view)
@@ -152,7 +152,7 @@ class Showing:
         return StreamView(run, self._streams, live=True)  # text stands in for a card that could not be made
 
     def _notes(self, run: LoggedRun) -> str:
-        """What a card says beside the name."""
+        """The note that a card shows beside the name."""
         only_there = self._variables.keys() - self._streams - self._captured.keys()
         names = ", ".join(self._variables[stream] for stream in sorted(only_there))
         notes = [f"output in {names}"] if names else []

@@ -1,4 +1,4 @@
-"""A traceback that ends in the user's cell, and shows it as the user has written it: no line in it is ours."""
+"""Tracebacks that end in the user's cell and show it as the user wrote it, without frames of ipyproc."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CALL = re.compile(  # what IPython and `awaiting` make of `%aproc` and `%%aproc
 
 @contextlib.contextmanager
 def ends_in_cell(shell: InteractiveShell, *, whole_cell: bool) -> Iterator[None]:
-    """An error that leaves the body is shown by IPython without the frames of IPython and ipyproc behind the cell.
+    """IPython shows an error that leaves the body without the frames of IPython and ipyproc that follow the cell's.
 
     `whole_cell`: the cell is nothing but this magic, so there is no line of it to show.
     """
@@ -40,7 +40,7 @@ def ends_in_cell(shell: InteractiveShell, *, whole_cell: bool) -> Iterator[None]
 
 
 def show_as_written(shell: InteractiveShell) -> None:
-    """From now on each traceback has the magics of the user in place of the calls that they have become."""
+    """From now on, tracebacks show magics as the user wrote them, not the calls that IPython makes of them."""
     original = shell.showtraceback
 
     @functools.wraps(original)
@@ -58,9 +58,10 @@ def show_as_before(shell: InteractiveShell) -> None:
 
 @contextlib.contextmanager
 def _as_written(error: Any) -> Iterator[None]:
-    """While the body runs, the source of the cells in the traceback of this error is what the user has written.
+    """While the body runs, `linecache` has the cells in this error's traceback as the user wrote them.
 
-    Only so long: others read the source too, and parse it. Nor has the traceback of its cause frames of ours so long.
+    Only while the body runs, because others read that source too, and parse it. For the same time, the tracebacks of the
+    errors that caused this one have no frames of ipyproc.
     """
     errors = _chain(error, [])
     sources, tracebacks = {}, []
@@ -87,7 +88,7 @@ def _written(call: re.Match[str]) -> str:
 
 
 def _chain(error: Any, found: list[BaseException]) -> list[BaseException]:
-    """An error, and all that belong to it."""
+    """An error, its causes and contexts, and the members of groups."""
     if isinstance(error, BaseException) and not any(error is each for each in found):
         found.append(error)
         for other in (error.__cause__, error.__context__, *getattr(error, "exceptions", ())):
@@ -102,9 +103,9 @@ def _render(shell: InteractiveShell, error: BaseException, whole_cell: bool) -> 
 
 
 def _trim(tb: TracebackType | None, *, is_behind: bool = False) -> TracebackType | None:
-    """The same traceback without what stands behind a frame that runs a magic or is ours, up to code of the user's again.
+    """The traceback without the frames that run a magic or belong to ipyproc, and what follows them up to the user's own code.
 
-    That is a callback, for one: the line that is wrong stands there.
+    Such code is a callback, for example, and may hold the line that is wrong.
     """
     if tb is None:
         return None

@@ -1,4 +1,4 @@
-"""What a cell hands over to the user's variables: the output as text, as lines that come, or read as some format."""
+"""What a cell puts into the user's variables: the output as text, as a reader, or converted by `--format`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from ..thread import in_thread
 
 
 def names(options: Options) -> dict[int, str]:
-    """The variables that get output, by the stream that they get."""
+    """The names of the variables that get output, by the number of the stream."""
     return {stream: name for stream, name in ((log.STDOUT_FD, options.out), (log.STDERR_FD, options.err)) if name}
 
 
 async def hand_over_text(
     run: LoggedRun, names: Mapping[int, str], namespace: dict[str, Any], note: Callable[[str], None]
 ) -> Exception | None:
-    """Give the variables their text; an error, if not all of it is there. In a thread: it may be much, on a slow disk."""
+    """Put the text into the variables; returns an error if some of it is missing.
+
+    Reading happens in a thread: it may be much, on a slow disk.
+    """
     why = ""
     for stream, name in names.items():
         namespace[name] = await in_thread(_text, run.log, stream)
@@ -34,7 +37,7 @@ async def hand_over_text(
 
 
 def hand_over_readers(process: Process, run: LoggedRun, names: Mapping[int, str], namespace: dict[str, Any]) -> None:
-    """Give the variables readers of what comes; the streams of the process that no variable gets are read already."""
+    """Put readers of the output into the variables; a stream without a variable counts as read."""
     for stream, own in ((log.STDOUT_FD, process.stdout), (log.STDERR_FD, process.stderr)):
         if stream in names:
             namespace[names[stream]] = run.log.reader(stream)
@@ -45,7 +48,7 @@ def hand_over_readers(process: Process, run: LoggedRun, names: Mapping[int, str]
 def hand_over_converted(
     done: CompletedProcess, name: str, form: str, namespace: dict[str, Any]
 ) -> BaseException | None:
-    """Put the output into the variable in this form; the error, if it is not in that format."""
+    """Put the output, converted to this format, into the variable; returns the error if that fails."""
     try:
         namespace[name] = FORMATS[form](done)
     except (ValueError, ImportError) as error:
@@ -54,5 +57,5 @@ def hand_over_converted(
 
 
 def _text(output: log.Log, stream: int) -> str:
-    """What there is of a stream, complete or not."""
+    """The output of a stream so far, complete or not."""
     return value.text(output.joined(streams={stream}))

@@ -1,1 +1,1 @@
-"""What a person wrote: options, values, the environment, the format of the result."""
+"""What the user wrote in the line: options, words, values, environment and result format."""

@@ -1,4 +1,4 @@
-"""How a cell with `%aproc`, `%%aproc` or `%aprocs` comes to be awaited, though the user writes no `await`.
+"""How a cell with `%aproc`, `%%aproc` or `%aprocs` is awaited, although the user writes no `await`.
 
 A function in IPython's `input_transformers_post` sees the cell as Python code, where a magic is the call
 `get_ipython().run_cell_magic('aproc', ...)`. Where `await` is legal, the call becomes
@@ -19,9 +19,9 @@ from types import FrameType
 from IPython import get_ipython
 
 AWAITED = {"aproc": "aproc_awaited", "aprocs": "aprocs_awaited"}
-"""What a magic becomes."""
+"""The name of each magic, and that of its awaitable twin."""
 
-_NO_VALUE = " and None or None"  # whatever it is: the value of --each with an empty list is false
+_NO_VALUE = " and None or None"  # None for true and false values: that of --each with an empty list is false
 _METHODS = {"run_line_magic": ("aproc", "aprocs"), "run_cell_magic": ("aproc",)}
 
 
@@ -35,7 +35,7 @@ def transform(lines: list[str]) -> list[str]:
     except (SyntaxError, ValueError):
         return lines  # IPython shows what is wrong with it
     shell = get_ipython()
-    switched_here = "_magic('autoawait'" in source  # it takes effect after this cell was compiled
+    switched_here = "_magic('autoawait'" in source  # it takes effect only after this cell has been compiled
     await_at_top = bool(shell and shell.autoawait) and not switched_here and not _inside_another_magic()
     finder = _Finder(await_at_top=await_at_top)
     finder.visit(tree)
@@ -123,7 +123,7 @@ def _is_ours(call: ast.Call) -> bool:
 
 
 def _has_no_body(call: ast.Call) -> bool:
-    """Is this a `%%aproc` with nothing below it? IPython would refuse that before we can say what to write."""
+    """Is this a `%%aproc` with nothing below it? IPython would refuse that before ipyproc can say what to write."""
     return len(call.args) == 3 and isinstance(call.args[2], ast.Constant) and call.args[2].value == ""
 
 

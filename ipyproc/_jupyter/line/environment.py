@@ -24,11 +24,11 @@ def of_values(
 ) -> dict[str, str]:
     """The environment variables for these Python variables.
 
-    A list becomes words as bash reads them (`eval "files=($files)"`), a DataFrame the path of a CSV file, which
-    `remove_with` gets; anything else its text.
+    A list becomes words quoted for bash (`eval "files=($files)"`), a DataFrame the path of a new CSV file, and anything else
+    its text. `remove_with` is called with the path of each file, and has to see to its removal.
 
     Raises:
-        UsageError: a name is not defined, or its value can be no environment variable.
+        UsageError: a name is not defined, or its value cannot be an environment variable.
     """
     found = {}
     for name in names:
@@ -54,10 +54,10 @@ def of_values(
 
 
 def of_venv(directory: str, env: Mapping[str, str]) -> dict[str, str | None]:
-    """What activating a virtual environment would set; None: it takes that away.
+    """The environment variables that activating a virtual environment sets; None for one that it removes.
 
     Raises:
-        UsageError: it is no virtual environment.
+        UsageError: the directory is no virtual environment.
     """
     place = _absolute(directory)
     if not (place / "pyvenv.cfg").is_file():
@@ -69,10 +69,10 @@ def of_venv(directory: str, env: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def of_conda(name: str, env: Mapping[str, str]) -> dict[str, str | None]:
-    """What activating a conda environment would set, but for its own activation scripts; None: it takes that away.
+    """The environment variables that activating a conda environment sets, without its activation scripts; None: removed.
 
     Raises:
-        UsageError: there is no conda environment of this name, nor at this path.
+        UsageError: there is no conda environment of this name or at this path.
     """
     known = {place.name: place for place in _conda_environments(env)}
     place = _absolute(name) if os.sep in name else known.get(name)
@@ -93,11 +93,11 @@ def _absolute(path: str) -> Path:
     try:
         return place.absolute()
     except OSError:
-        return place  # the directory of this process is gone, and nothing is in it
+        return place  # the current directory was removed, so a relative path leads nowhere
 
 
 def _conda_environments(env: Mapping[str, str]) -> list[Path]:
-    """Those that conda has noted for this user, and those beside the one that is active or has the conda program."""
+    """Those that conda has registered for this user, and those next to the active one or to conda's own."""
     found = []
     noted = Path.home() / ".conda" / "environments.txt"
     if noted.is_file():

@@ -1,4 +1,4 @@
-"""What `--format` makes of the standard output of a program, for the variable of `--out`."""
+"""How `--format` converts the standard output of a program for the variable of `--out`."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ FORMATS: Mapping[str, Callable[[CompletedProcess], Any]] = {
     "json": CompletedProcess.json,
     "csv": lambda done: done.df("csv"),
 }
-"""A function may raise ValueError (it is not in that format) or ImportError (there is no pandas)."""
+"""A function may raise ValueError (the output is not in that format) or ImportError (pandas is not installed)."""

@@ -1,10 +1,10 @@
 """`{expression}` in a line (and with `--expand` in a body): the value of a Python expression, never split again.
 
-Braces hold an expression where Python reads what is in them as one that names a variable or a function: `{name}`, `{n + 1}`,
-`{d["key"]}`, `{os.path.join(base, "x")}`; with `!r` or `:.3f` behind it as in an f-string. It stands on one line, begins
-right behind the brace, and has no comma but within brackets. Any other brace is left alone, so that `awk '{print $1}'`,
-`${HOME}`, `{ ls; }`, `{}`, `{2}`, `{a,b}`, `{"json": 1}` and `{{.Name}}` need no care. `{{name}}` is the text `{name}`.
-What comes from a variable that is secret is `Masked`.
+Braces hold an expression if Python can parse it and it names a variable or a function: `{name}`, `{n + 1}`, `{d["key"]}`,
+`{os.path.join(base, "x")}`; `!r` or `:.3f` may follow as in an f-string. It stands on one line, begins directly after the
+brace, and has commas only inside brackets. Any other brace is left alone, so `awk '{print $1}'`, `${HOME}`, `{ ls; }`, `{}`,
+`{2}`, `{a,b}`, `{"json": 1}` and `{{.Name}}` need no escaping. `{{name}}` is the text `{name}`. The value of a secret
+variable is `Masked`.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _FORMATTER = string.Formatter()
 @dataclass(frozen=True)
 class _Expression:
     code: CodeType | None  # None: it awaits something
-    names: frozenset[str]  # all that are looked up
-    free: frozenset[str]  # those that must be there
-    is_name: bool  # and nothing more
+    names: frozenset[str]  # all names that it looks up
+    free: frozenset[str]  # those that it does not bind itself, so they must be defined
+    is_name: bool  # whether it is a single name
 
 
 @dataclass(frozen=True)
 class Field:
-    """One pair of braces, from `start` to `end` of a text; `text` is as it was written."""
+    """An expression in braces, from `start` to `end` of a text; `text` is as it was written."""
 
     start: int
     end: int
@@ -66,12 +66,12 @@ class Field:
 
     @property
     def is_bare(self) -> bool:
-        """Whether it is a field without a conversion and a format."""
+        """Whether it has neither a conversion nor a format."""
         return bool(self.expression) and not self.conversion and self.format is None
 
 
 def field_at(text: str, start: int) -> Field | None:
-    """The field that begins with the brace at this place; None: that is just a brace."""
+    """The field that begins with the brace at this position; None if that is just a brace."""
     if text[start] != "{" or text[start - 1 : start] == "$":
         return None
     if text[start + 1 : start + 2] == "{":
@@ -93,12 +93,12 @@ def fields(text: str) -> Iterator[Field]:
 
 
 def one(word: str, names: Names, secret: Collection[str] = ()) -> str:
-    """The word with each field replaced; a value that is a list is an error here."""
+    """The word with each field replaced by its value, which must not be a list."""
     return _replaced(word, lambda field: _text(field, names, secret), secret)
 
 
 def many(word: str, names: Names, secret: Collection[str] = ()) -> tuple[list[str], bool]:
-    """The arguments that a word stands for, and whether they come from a list: it may be one field and nothing more."""
+    """The arguments that a word stands for, and whether they come from a list, which a word that is a single field may name."""
     field = field_at(word, 0) if word else None
     if not field or field.end < len(word) or not field.is_bare:
         return [one(word, names, secret)], False
@@ -109,7 +109,7 @@ def many(word: str, names: Names, secret: Collection[str] = ()) -> tuple[list[st
 
 
 def body(text: str, names: Names, secret: Collection[str] = (), *, quote: bool) -> str:
-    """A cell's body with each field replaced; `quote`: as shell words (a list as several)."""
+    """A cell's body with each field replaced; with `quote`, values become quoted shell words (a list several)."""
 
     def words(field: Field) -> str:
         if not field.expression:
@@ -124,7 +124,7 @@ def body(text: str, names: Names, secret: Collection[str] = (), *, quote: bool) 
 
 
 def check_secrets(secret: Collection[str], names: Names, *texts: str) -> None:
-    """Raise UsageError if one of these names is not defined, or stands in none of these texts."""
+    """Raise UsageError if one of these names is not defined, or is used in none of these texts."""
     used = {name for text in texts for field in fields(text) for name in field.names}
     for name in sorted(secret):
         value_of(name, names, "--secret")
@@ -133,7 +133,7 @@ def check_secrets(secret: Collection[str], names: Names, *texts: str) -> None:
 
 
 def _single(text: str, start: int) -> Field | None:
-    """The field with single braces that begins here, whatever stands before it."""
+    """The field with single braces that begins here, regardless of the text before it."""
     stop = _end_of_expression(text, start + 1)
     behind = _BEHIND.match(text, stop) if stop else None
     if not stop or not behind or not (expression := _expression(text[start + 1 : stop])):
@@ -142,7 +142,7 @@ def _single(text: str, start: int) -> Field | None:
 
 
 def _end_of_expression(text: str, at: int) -> int | None:
-    """Where an expression that begins here ends: before a brace, a `:` or a `!`; None: there is none."""
+    """Where the expression that begins here ends: before a brace, a `:` or a `!`; None if there is none."""
     depth, last = 0, min(len(text), at + _LONGEST)
     while (at := _PLAIN.match(text, at, last).end()) < last:  # type: ignore[union-attr]  # it matches the empty text too
         character = text[at]
@@ -165,14 +165,14 @@ def _end_of_expression(text: str, at: int) -> int | None:
 
 @functools.lru_cache(1024)
 def _expression(source: str) -> _Expression | None:
-    """What Python makes of it; None: it is no expression, or names nothing."""
+    """The source, parsed by Python; None if it is no expression, or names nothing."""
     if not re.match(r"[^\s{]", source) or not re.search(r"[^\W\d]", source):
         return None
     if _OF_A_TEMPLATE.search(_STRING.sub("''", source)):
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it may be no Python at all
+            warnings.simplefilter("ignore")  # the text may not be Python at all
             tree = ast.parse(source, mode="eval")
             nodes = list(ast.walk(tree))
             awaits = any(isinstance(node, ast.Await) for node in nodes)
@@ -231,7 +231,7 @@ def _value(field: Field, names: Names, secret: Collection[str]) -> Any:
         return eval(expression.code, used)  # noqa: S307  -- the user has written it, as the code of the cell
     except Exception as error:  # noqa: BLE001
         text = type(error).__name__
-        if not any(name in secret for name in expression.names):  # it may tell the value
+        if not any(name in secret for name in expression.names):  # the message may contain the value
             text += f": {inert_line(str(error)):.500}"
         raise UsageError(f"{field.text}: {text}") from None
 
@@ -256,16 +256,16 @@ def is_many(value: Any) -> bool:
 
 
 def is_table(value: Any) -> bool:
-    """Whether it is a DataFrame, as that of pandas."""
+    """Whether it is a DataFrame, of pandas or similar."""
     return hasattr(value, "to_csv") and hasattr(value, "columns")
 
 
 def as_word(value: Any, what: str) -> str:
-    """A value as one word; `what` is it, for people. Raises UsageError for what has no text that a program could want."""
+    """A value as one word; `what` names it in errors. Raises UsageError if it has no text that makes sense as an argument."""
     if getattr(value, "ndim", None) == 0:
-        value = value[()]  # of numpy's arrays what they hold
+        value = value[()]  # the single value in a numpy array
         if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-            value = value.item()  # type: ignore[attr-defined]  # others give an array again
+            value = value.item()  # type: ignore[attr-defined]  # other libraries return an array again
     if value is None:
         raise UsageError(f"{what} is None; that is no argument for a program")
     if isinstance(value, Mapping):

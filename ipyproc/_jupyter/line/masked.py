@@ -1,4 +1,4 @@
-"""Text that holds a secret: a program gets it as it is, people see `***` in its place."""
+"""Text that holds a secret: the program gets it as it is, people see `***` instead."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ MASK = "***"
 
 
 class Masked(str):
-    """A string whose characters are the real ones, and whose `str()`, `repr()` and formatted text are not.
+    """A string that has the real characters, but hides them in `str()`, `repr()` and formatted text.
 
-    What reaches a program or a file is made of the characters (`os.fsencode`, `encode`, `join`, slices, comparisons);
-    what reaches a person is made by `str`, `repr` or an f-string. So whoever shows it without a thought shows no secret.
+    What goes to a program or a file uses the characters (`os.fsencode`, `encode`, `join`, slices, comparisons); what people
+    see is made by `str`, `repr` or an f-string. So code that shows it without a special case shows no secret.
     """
 
     shown: str
@@ -32,6 +32,6 @@ class Masked(str):
 
 
 def join(parts: Sequence[str]) -> str:
-    """The parts as one string; masked where a part is."""
+    """The parts as one string, which shows a mask for each part that is masked."""
     whole = "".join(parts)
     return Masked(whole, "".join(map(str, parts))) if any(isinstance(part, Masked) for part in parts) else whole

@@ -1,8 +1,8 @@
-"""The line of `%%aproc` and `%aproc`: its options, checked, and the words of the program behind them.
+"""The line of `%%aproc` and `%aproc`: its options, checked, and the words of the program that follow them.
 
-Our options come first. The first word that is no option, or `--`, ends them: what follows is the program's, so
-that its own `--out` stays its own. Nothing is abbreviated. One table, `OPTIONS`, holds every option; the parser, the
-help and the completion are made of it.
+The options of ipyproc come first. The first word that is no option, or `--`, ends them: what follows belongs to the
+program, which may have an `--out` of its own. Options cannot be abbreviated. One table, `OPTIONS`, holds them all; the
+parser, the help and the completion are made from it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .words import Word, refuse_shell, split
 
 @dataclass(frozen=True)
 class Options:
-    """What the line asked for; None stands for the default of `%config AProcMagics`."""
+    """The options of a line; None stands for the default of `%config AProcMagics`."""
 
     out: str | None = None
     err: str | None = None
@@ -43,23 +43,23 @@ class Options:
     secret: frozenset[str] = frozenset()  # names of Python variables
     stdin: str | None = None  # a file name, "ask" or "none"
     keep: bool = False
-    variables: tuple[str, ...] = ()  # that become environment variables
+    variables: tuple[str, ...] = ()  # names of Python variables that become environment variables
     format: str | None = None
     ok_codes: frozenset[int] = frozenset((0,))
     each: str | None = None  # the name of a variable
     jobs: int | None = None
     venv: str | None = None
     conda: str | None = None
-    on: Any = None  # a name; the launcher, when it was looked up
-    retry_lost: int = 0
-    log: str | None = None  # a file name, behind ">>" to append
+    on: Any = None  # a name; later the launcher that it stands for
+    retry_lost: int = 0  # how often a lost program is run again
+    log: str | None = None  # a file name, after ">>" to append
     expand: bool = False
     strict: bool | None = None
     shell: str | None = None
     tee: bool = False
     plain: bool | None = None
     quiet: bool = False
-    notify: float | None = None  # seconds that it has to run for that
+    notify: float | None = None  # seconds that the program must run to be worth a notification
     name: str | None = None
 
 
@@ -67,7 +67,7 @@ class Options:
 class Line:
     """A parsed line: the options, and the program with its arguments (none: the cell's body is a script).
 
-    `words` are those of the line, without their quotes, before anything was replaced.
+    `words` are those of the line, without their quotes, before any `{expression}` was replaced.
     """
 
     options: Options
@@ -78,7 +78,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Option:
-    """One row of the table: what is written, what it sets in `Options`, what it means."""
+    """One option: how it is written, which field of `Options` it sets, what it means."""
 
     flags: tuple[str, ...]
     sets: str
@@ -86,7 +86,7 @@ class Option:
     metavar: str = ""  # empty: the option takes no value
     read: Callable[[str, str], Any] = lambda flag, value: value
     constant: Any = True  # what an option without a value sets
-    may_follow: str = ""  # an optional value: what the next word has to look like to be it
+    may_follow: str = ""  # for an optional value: the pattern by which the next word is taken for it
 
     @property
     def usage(self) -> str:
@@ -96,7 +96,7 @@ class Option:
 
 
 def read_duration(flag: str, text: str) -> float:
-    """Seconds from `90`, `1.5`, `30s`, `5m`, `2h` or `1d`; more than 0."""
+    """Read a duration such as `90`, `1.5`, `30s`, `5m`, `2h` or `1d`: seconds, more than 0."""
     match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", text)
     seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
     if not 0 < seconds < math.inf:
@@ -111,7 +111,7 @@ def _read_name(flag: str, text: str) -> str:
 
 
 def _read_target(flag: str, text: str) -> str:
-    """The name of a variable that is written to."""
+    """Read the name of a variable that may be assigned to."""
     name = _read_name(flag, text)
     if keyword.iskeyword(name):
         raise UsageError(f"{flag}: {name} is a keyword of Python, and no name of a variable")
@@ -277,17 +277,17 @@ def parse(line: str, names: interpolation.Names) -> Line:
     """Read a line; each `{expression}` is replaced by its value after the words are split.
 
     Raises:
-        UsageError: an option is unknown, lacks its value or has a wrong one; quotes are open; a name is undefined; a word is
-            one for a shell.
+        UsageError: an option is unknown, lacks its value or has a wrong one; a quote is not closed; a name is undefined; a
+            word needs a shell.
     """
     words = split(line)
     texts = tuple(word.text for word in words)
-    given = list(_take_options(words))
+    given = list(_pop_options(words))
     if words[:1] and words[0].text == "--":
         del words[0]
     refuse_shell(words, [word for _, _, word in given if word])
     values: dict[str, Any] = {"env": {}, "secret": frozenset()}
-    for flag, option, word in given:  # first, as it says how the others are read
+    for flag, option, word in given:  # --secret first, because the others are read by it
         if option.sets == "secret" and word:
             values["secret"] |= frozenset(option.read(flag, word.text))
     secret = values["secret"]
@@ -314,14 +314,14 @@ def parse(line: str, names: interpolation.Names) -> Line:
 
 
 def _variable_with_homes(word: Word) -> Word:
-    """`NAME=VALUE` with each `~` of the value as a path."""
+    """`NAME=VALUE` with each `~` in the value replaced by a home directory."""
     name, equals, value = word.partition("=")
     value = value.with_homes()
     return Word(name.text + equals + value.text, name.bare + equals + value.bare)
 
 
-def _take_options(words: list[Word]) -> Iterator[tuple[str, Option, Word | None]]:
-    """(flag, option, its value) of each option; they are taken off the words."""
+def _pop_options(words: list[Word]) -> Iterator[tuple[str, Option, Word | None]]:
+    """Yield (flag, option, value) for each option at the front, and remove its words from the list."""
     while words and words[0].text.startswith("-") and words[0].text not in ("-", "--"):
         first, equals, value = words.pop(0).partition("=")
         flag, word = first.text, value if equals else None
@@ -340,7 +340,7 @@ def _take_options(words: list[Word]) -> Iterator[tuple[str, Option, Word | None]
 
 
 def _warning(words: list[str], found: list[tuple[list[str], bool]]) -> str:
-    """About a value, behind the program, that the program will take for an option."""
+    """A warning if the value of the first argument looks like an option, though it was not written as one; else empty."""
     if len(words) < 2 or words[1].startswith("-"):
         return ""
     (first, *_), is_list = found[1] if found[1][0] else ([""], True)
@@ -388,7 +388,7 @@ def _unknown(flag: str) -> str:
         return "%aproc? shows the help"
     near = difflib.get_close_matches(flag, FLAGS, 1, 0.6)
     hint = f"did you mean {near[0]}?" if near else f"there are {' '.join(sorted(FLAGS))}"
-    return f"unknown option {flag}; {hint} (an option of the program goes behind its name)"
+    return f"unknown option {flag}; {hint} (an option of the program goes after its name)"
 
 
 _NOT_WITH_ON = {

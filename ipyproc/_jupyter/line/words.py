@@ -1,7 +1,7 @@
-"""The words of a line, split as a shell does; `{expressions}` stay whole, whatever stands in them.
+"""The words of a line, split as a shell does; `{expressions}` stay whole, whatever they contain.
 
-There is no shell behind a line: what only a shell could mean, and is not quoted, is an error that says so. A `~` in front is
-what it is in a shell. `*` and `?` are text: many programs have a use of their own for them.
+No shell reads the line: unquoted words that make sense only to a shell are an error that says so. A leading `~` means the
+same as in a shell. `*` and `?` are plain text: many programs have their own use for them.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ _HOMES_IN_VALUE = re.compile(r"(?:(?<=:)|\A)~[\w.-]*(?=[/:]|\Z)")
 
 
 class Word(NamedTuple):
-    """One word: its text without the quotes; and, character by character, what of it stands in no quotes and no field."""
+    """One word: its text without the quotes; and the same text with each quoted character, or one of a field, as NUL."""
 
     text: str
-    bare: str  # NUL elsewhere
+    bare: str
 
     def partition(self, separator: str) -> tuple[Word, str, Word]:
-        """As of a string."""
+        """As `str.partition`."""
         before, found, _ = self.text.partition(separator)
         behind = len(before) + len(found)
         return Word(before, self.bare[: len(before)]), found, Word(self.text[behind:], self.bare[behind:])
 
     def with_home(self) -> Word:
-        """A `~` in front, or `~name`, is the path of a home directory."""
+        """The word with a leading `~` or `~name` replaced by the path of that home directory."""
         return self._with_homes(_HOME)
 
     def with_homes(self) -> Word:
-        """The same behind each colon, as in the value of an environment variable."""
+        """The same, also after each colon, as in the value of an environment variable."""
         return self._with_homes(_HOMES_IN_VALUE)
 
     def _with_homes(self, pattern: re.Pattern[str]) -> Word:
@@ -61,7 +61,7 @@ class Word(NamedTuple):
 
 
 def split(line: str) -> list[Word]:
-    """The words of a line: with quotes and backslashes as in a shell, and as `shlex.split` has them.
+    """Split a line into words, with quotes and backslashes as in a shell and `shlex.split`.
 
     Raises:
         UsageError: a quote is not closed.
@@ -104,7 +104,7 @@ def split(line: str) -> list[Word]:
 
 
 def refuse_shell(program: Iterable[Word], values: Iterable[Word]) -> None:
-    """Raise UsageError for what only a shell could mean: in the words of a program, or in the values of our options."""
+    """Raise UsageError for what only a shell could understand, in the words of a program or in the values of options."""
     program = list(program)
     for word in (*program, *values):
         if match := _VARIABLE.search(word.bare):

@@ -1,4 +1,4 @@
-"""`%%aproc`, `%aproc` and `%aprocs`: the magics, and what loading and unloading the extension does. Glue, no logic of its own."""
+"""The magics `%%aproc`, `%aproc` and `%aprocs`, and loading and unloading the extension: glue without logic of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..._core.output.encoding import encode
 from ..._core.output.screen import inert_line
 from ..._core.process.process import Process
 from ..._core.program import script
-from .. import kernel
+from .. import kernel, running_cell
 from ..cell import interrupt, traceback
 from ..cell.cell import Cell
 from ..cell.command import Command, Limits
@@ -37,12 +37,12 @@ from ..page import presence
 from ..views import transcript
 from ..views.live_table import LiveTable
 from ..views.table import MOST_ENDED, Table
-from . import commands
+from . import actions
 
 _TITLE = 300  # characters
 _SHELL_WORDS = ("cd", "export", "source", ".", "alias", "set", "unset", "ulimit", "umask", "exec", "eval", "type")
-_EXPANDED = frozenset("*?$")  # what a shell would make other words of
-_STRICT = {  # what a shell is called with, by its name
+_EXPANDED = frozenset("*?$")  # characters that a shell would expand
+_STRICT = {  # the options that make a shell strict, by its name
     **dict.fromkeys(("bash", "zsh", "ksh", "mksh"), ("-e", "-o", "pipefail")),
     **dict.fromkeys(("sh", "dash", "ash"), ("-e",)),
 }
@@ -75,7 +75,7 @@ class AProcMagics(Magics):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.table = Table(shell)
-        self._live: LiveTable | None = None  # the one for all cells
+        self._live: LiveTable | None = None  # one for all cells
         self.wakeup = interrupt.Wakeup()
         self._warned = ""
 
@@ -86,7 +86,7 @@ class AProcMagics(Magics):
         launch.launchers.update(change.new)
 
     def close(self) -> None:
-        """End the programs that still run, the live table, and what wakes the event loop."""
+        """End the programs that still run and the live table, and let signals no longer wake the event loop."""
         self.wakeup.end()
         self.launchers = {}
         if self._live:
@@ -95,7 +95,7 @@ class AProcMagics(Magics):
 
     def view(self, process: Process) -> None:
         """Show a process in the cell that runs now."""
-        commands.view(process, self.table, self.transcript_limit)
+        actions.view(process, self.table, self.transcript_limit)
 
     @needs_local_scope
     @no_var_expand
@@ -122,7 +122,7 @@ class AProcMagics(Magics):
     def aprocs(self, line: str) -> None:
         assert self.shell is not None
         if ends := self._act(line):
-            _raise_interrupt(kernel.run_synchronously(self.shell, commands.ended(self.shell, ends)))
+            _raise_interrupt(kernel.run_synchronously(self.shell, actions.ended(self.shell, ends)))
 
     @line_magic
     def aprocs_awaited(self, line: str) -> Any:
@@ -132,7 +132,7 @@ class AProcMagics(Magics):
     async def _awaited_ends(self, ends: Collection[Coroutine[Any, Any, None]]) -> None:
         assert self.shell is not None
         if ends:
-            _raise_interrupt(await commands.ended(self.shell, ends))
+            _raise_interrupt(await actions.ended(self.shell, ends))
 
     def _act(self, line: str) -> Collection[Coroutine[Any, Any, None]]:
         assert self.shell is not None
@@ -140,14 +140,14 @@ class AProcMagics(Magics):
             self._live = self._live or LiveTable(self.table, self.transcript_limit)
             self._live.show()
             return ()
-        return commands.act(commands.parse(line, self.table), self.table, self.transcript_limit)
+        return actions.act(actions.parse(line, self.table), self.table, self.transcript_limit)
 
     def complete_aprocs(self, shell: InteractiveShell, event: Any) -> list[str]:
         """IPython's completer of `%aprocs` lines."""
-        return commands.complete(self.table, event.text_until_cursor)
+        return actions.complete(self.table, event.text_until_cursor)
 
     def _cell(self, line: str, body: str | None, local_ns: Mapping[str, Any] | None, *, awaited: bool) -> Cell | Each:
-        """Everything that can be wrong with the line is an error here, before anything starts."""
+        """Make the run of a cell. Every mistake in the line is an error here, before anything starts."""
         assert self.shell is not None
         if body is not None:
             body = body.replace("\r\n", "\n")  # a notebook from Windows; for Python code the tokenizer does it
@@ -172,12 +172,12 @@ class AProcMagics(Magics):
             if chosen.each
             else Cell(self.shell, command, chosen, env, self.table, limits, awaited=awaited)
         )
-        if not chosen.keep:  # else they stay beside the log, as long as that does
+        if not chosen.keep:  # else they stay next to the log, as long as that does
             storage.remove_with(work, *files)
         return work
 
     def _environment(self, chosen: options.Options, names: Mapping[str, Any], files: list[Path]) -> dict[str, str]:
-        """The environment of the program, whole, or what is added to that of another machine.
+        """The whole environment of the program; for another machine, what is added to the environment there.
 
         The paths of files that are made for it are added to `files`.
         """
@@ -198,7 +198,7 @@ class AProcMagics(Magics):
         return {**env, **environment.of_values(chosen.variables, names, files.append), **chosen.env}
 
     def _warn(self, text: str) -> None:
-        """On standard error of the cell; once for all turns of a loop."""
+        """Write a warning to the cell's standard error; only once if a loop repeats the line."""
         if text and text != self._warned:
             self._warned = text
             sys.stderr.write(f"{text}\n")
@@ -254,20 +254,20 @@ Examples::
 
 AProcMagics.aprocs.__doc__ = f"""The processes of this kernel: a table that is live, with their buttons.
 
-{commands.describe()}
+{actions.describe()}
 
 An ID is the number in the table; it goes on counting as long as the kernel
 lives. `all` is what runs, also what is left of a family when its program has
-ended. What stop, kill and wait wait for is awaited as with %aproc.
+ended. stop, kill and wait are awaited as %aproc is.
 
-It knows what the magics, `ipyproc.run`, `start` and `parallel` have started.
-The table shows what runs first, and the last {MOST_ENDED} processes that have ended.
+It lists what the magics, `ipyproc.run`, `start` and `parallel` have started:
+first what runs, then the last {MOST_ENDED} processes that have ended.
 CPU is percent of one core and memory that of the whole family; cell is the
-number of the cell that has started it; launcher says who holds the program:
-supervised, so that nothing of it outlives the kernel, or portable, or
-another machine and how it is reached; pid is then one of that machine.
+number of the cell that started it; launcher says how the program is held:
+supervised, so that nothing of it outlives the kernel, or portable, or on
+another machine and how that is reached; pid is then one of that machine.
 
-The same as objects, as far as it runs: `ipyproc.processes()`.
+Those that run as objects: `ipyproc.processes()`.
 
 Examples::
 
@@ -288,19 +288,19 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
     traceback.show_as_written(shell)
-    for begin in (magics.wakeup.begin, interrupt.begin_cell):
+    for begin in (magics.wakeup.begin, running_cell.begin):
         shell.events.register("pre_execute", begin)
         begin()  # for the cell that loads us
-    shell.events.register("pre_run_cell", magics.table.begin_cell)
+    shell.events.register("pre_run_cell", running_cell.begin_numbered)
     shell.events.register("post_run_cell", magics.table.untold.tell)
     for key, complete in {**dict.fromkeys(_COMPLETED, options.complete), "%aprocs": magics.complete_aprocs}.items():
         shell.set_hook("complete_command", complete, str_key=key)
     launch.prepare()
-    atexit.register(magics.table.close)  # behind it, and so before its end: a program gets SIGTERM first
+    atexit.register(magics.table.close)  # registered after it, so called before it: programs get SIGTERM first
 
 
 def loaded(shell: InteractiveShell) -> AProcMagics:
-    """The magics of this IPython; loaded, if they are not."""
+    """The magics of this IPython, which are loaded if necessary."""
     if AProcMagics.__name__ not in shell.magics_manager.registry:
         load(shell)
     found = shell.magics_manager.registry[AProcMagics.__name__]
@@ -319,19 +319,19 @@ def unload(shell: InteractiveShell) -> None:
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
     traceback.show_as_before(shell)
-    for begin in (magics.wakeup.begin, interrupt.begin_cell):
+    for begin in (magics.wakeup.begin, running_cell.begin):
         shell.events.unregister("pre_execute", begin)
-    shell.events.unregister("pre_run_cell", magics.table.begin_cell)
+    shell.events.unregister("pre_run_cell", running_cell.begin_numbered)
     shell.events.unregister("post_run_cell", magics.table.untold.tell)
     kernel.remove_completers(shell, (*_COMPLETED, "%aprocs"))
     atexit.unregister(magics.table.close)
     magics.close()
     launch.close()
-    with contextlib.suppress(RuntimeError):  # no loop, and so no connection
+    with contextlib.suppress(RuntimeError):  # no loop is running, so there is no connection
         _ending.append(asyncio.get_running_loop().create_task(launch.disconnect()))
 
 
-_ending: list[asyncio.Task[None]] = []  # the event loop alone would not hold them
+_ending: list[asyncio.Task[None]] = []  # held here, because an event loop holds tasks only weakly
 _COMPLETED = ("%aproc", "%%aproc")
 
 
@@ -378,7 +378,7 @@ def _check_stdin(name: str | None) -> None:
         mode = os.stat(name).st_mode
     except OSError:
         raise UsageError(f"--stdin: no such file: {name!r}") from None
-    if stat.S_ISDIR(mode) or stat.S_ISFIFO(mode):  # to open a FIFO waits for a writer, and the kernel with it
+    if stat.S_ISDIR(mode) or stat.S_ISFIFO(mode):  # opening a FIFO would block the kernel until somebody writes to it
         raise UsageError(f"--stdin: {name!r} is a {'directory' if stat.S_ISDIR(mode) else 'FIFO'}, not a file")
 
 
@@ -409,6 +409,6 @@ def _script(chosen: options.Options, body: str | None, names: Mapping[str, Any])
 
 
 def _title(text: str) -> str:
-    """One line of inert text, bounded: it goes into the page and into the notebook."""
+    """One line of inert text, at most `_TITLE` characters: it goes into the page and into the notebook."""
     line = inert_line(str(text))
     return f"{line[: _TITLE - 1]}…" if len(line) > _TITLE else line

@@ -1,13 +1,13 @@
-"""How much goes over the wire: what all views of a kernel together send to the page, and what a page may ask of a card.
+"""How much may be sent: what all views of a kernel together send to the page, and what a page may ask of a card.
 
-What programs write is at most 20 messages and 0.3 MB in any second: rows of cards, and text where there is no page.
+Output of programs takes at most 20 messages and 0.3 MB in any second, as rows of cards or, where there is no page, as text.
 
-A page stays quick only if it gets little, however many programs write however much (the server, too, drops what is
-more than it likes). Whoever has something to send asks for a turn. After silence it comes at once; else by its `Rank`
-and in the order of asking, and nobody waits for ever.
+A page stays quick only if it gets little, however many programs write, and however much (and a server drops messages
+when there are too many). A view that has something to send asks for a turn. After silence it gets one at once; else by
+its `Rank` and in the order of asking, and no view waits for ever.
 
 What cannot wait (a program has started or ended, the answer to a button or to a search) is sent at once and counted. A
-burst of that holds the others up for `PATIENCE`, and no longer.
+burst of such messages delays the others by `PATIENCE` at most.
 """
 
 from __future__ import annotations
@@ -21,48 +21,48 @@ from typing import ClassVar
 
 from ..._core.output.turns import SLICE
 
-MESSAGES, MESSAGES_AT_ONCE = 16, 4  # a second; and beyond that after silence
-BYTES, BYTES_AT_ONCE = 180_000, 56_000  # and the last message that had begun
-TURN_OF_ALL = 4  # each fourth turn is that of whoever waits longest, whatever his rank
-PATIENCE = 0.4  # seconds; so long at most after what was sent at once it is another's turn
-QUESTIONS = 50  # a second, of one card
+MESSAGES, MESSAGES_AT_ONCE = 16, 4  # in a second; and how many more after silence
+BYTES, BYTES_AT_ONCE = 180_000, 56_000  # the same; the last message may exceed it
+TURN_OF_ALL = 4  # every fourth turn goes to the view that has waited longest, whatever its rank
+PATIENCE = 0.4  # seconds by which messages that were sent at once delay the others at most
+QUESTIONS = 50  # in a second, to one card
 
 
 class Rank(enum.IntEnum):
     """Whose turn comes first."""
 
     ANSWER = 0  # a person waits for it
-    SEEN = 1  # somebody looks at it
-    NEWS = 2
-    REST = 3  # nothing that was not there before
+    SEEN = 1  # for a view that is in sight
+    NEWS = 2  # for a view that is not
+    REST = 3  # nothing new
 
 
-class Wire:
-    """Gives turns to send on one event loop; `of` gives that of all cards there (a subshell has a loop of its own)."""
+class Budget:
+    """Shares out the messages to the page among the views of one event loop (a subshell has a loop of its own)."""
 
-    _all: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Wire]] = weakref.WeakKeyDictionary()
+    _all: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Budget]] = weakref.WeakKeyDictionary()
 
     @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop) -> Wire:
-        """The one wire of this loop."""
+    def of(cls, loop: asyncio.AbstractEventLoop) -> Budget:
+        """The budget that all views on this loop share."""
         return cls._all.setdefault(loop, cls())
 
     def __init__(self) -> None:
         self._waiting: dict[Callable[[], int | None], Rank] = {}  # in the order of asking
-        self._messages = float(MESSAGES_AT_ONCE)  # that may be sent now
-        self._bytes = float(BYTES_AT_ONCE)
+        self._messages = float(MESSAGES_AT_ONCE)  # how many may be sent now
+        self._bytes = float(BYTES_AT_ONCE)  # how many may be sent now
         self._filled_at = time.monotonic()
         self._is_due = False
-        self._served_at = 0.0  # when somebody had a turn last
+        self._served_at = 0.0  # when the last turn was used
         self._turns = 1
 
     def __repr__(self) -> str:
-        return f"<Wire with {len(self._waiting)} waiting>"
+        return f"<Budget with {len(self._waiting)} senders waiting>"
 
     def ask(self, send: Callable[[], int | None], rank: Rank = Rank.NEWS) -> None:
-        """Call `send` when it is its turn; it tells how many bytes it has sent, 0 or None for no message at all.
+        """Call `send` when its turn comes; it returns how many bytes it has sent, 0 or None if it sent no message.
 
-        To ask again before that makes it no later, and sooner by a better rank.
+        Asking again before that keeps its place, and a better rank makes the turn come sooner.
         """
         self._waiting[send] = min(rank, self._waiting.get(send, rank))
         if not self._is_due:
@@ -74,7 +74,7 @@ class Wire:
         self._bytes = max(self._bytes - size, -BYTES * PATIENCE)
 
     def forget(self, send: Callable[[], int | None]) -> None:
-        """It has nothing to send any more."""
+        """Take back `ask`: there is nothing to send any more."""
         self._waiting.pop(send, None)
 
     def _serve(self) -> None:
@@ -85,13 +85,13 @@ class Wire:
         self._bytes = min(BYTES_AT_ONCE, self._bytes + passed * BYTES)
         while self._waiting and ((self._messages >= 1 and self._bytes > 0) or now >= self._served_at + PATIENCE):
             if time.monotonic() > now + SLICE:
-                break  # many had nothing to send
+                break  # so many had nothing to send that other tasks must run now
             is_turn_of_all = self._turns % TURN_OF_ALL == 0
             send = next(iter(self._waiting)) if is_turn_of_all else min(self._waiting, key=self._waiting.__getitem__)
             del self._waiting[send]
             try:
                 size = send()
-            except Exception as error:  # noqa: BLE001  -- it is not the fault of whoever asks now
+            except Exception as error:  # noqa: BLE001  -- not the fault of the view that happens to ask now
                 context = {"message": "a message to the page could not be sent", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(context)
                 continue
@@ -108,9 +108,9 @@ class Wire:
 
 
 class QuestionLimit:
-    """Lets `QUESTIONS` pass in a second, and as many at once after silence; for any thread.
+    """Lets `QUESTIONS` pass in a second, and as many at once after silence. May be called from any thread.
 
-    A page asks a few times a second, however fast a person scrolls; what is more was made by somebody else.
+    ipyproc's pages ask a few times a second, however fast a person scrolls; more can only come from other code.
     """
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class QuestionLimit:
         return f"<QuestionLimit: {self._left:.0f} may pass>"
 
     def passes(self, cost: float = 1) -> bool:
-        """Whether a question may be answered that costs as much as so many."""
+        """Whether a question may be answered; `cost`: how many simple questions it counts for."""
         now = time.monotonic()
         passed, self._filled_at = now - self._filled_at, now
         self._left = min(QUESTIONS, self._left + passed * QUESTIONS)

@@ -1,8 +1,8 @@
-"""What runs in the page: a loader that each widget carries, and the code of all of them, which it fetches once for a page.
+"""The code that runs in the page: a loader in each widget, which fetches the code of all widgets once for each page.
 
-A widget's code is sent with each instance of it and kept in the page for each; so it is only the loader. The code comes
-from the files beside this one and from nowhere else. Its name in the page holds its digest: a kernel with another version
-of ipyproc brings its own.
+A widget's code (`_esm`) is sent with every instance and kept in the page for each, so it is only a loader. The real code
+comes from the files in `static` and from nowhere else. Its name in the page contains its digest, so a kernel with another
+version of ipyproc brings its own.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _LOADER = (
 
 
 def loader(view: str) -> str:
-    """The code that each widget carries; `view`: card or table."""
+    """The code that each widget carries; `view`: card, table or jobs."""
     return _LOADER.replace("VIEW", view)
 
 
 @functools.cache
 def packed() -> list[bytes]:
-    """Script and style as they travel."""
+    """Script and style, each compressed by gzip, as they are sent."""
     return [gzip.compress(part, mtime=0) for part in _CODE]

@@ -1,37 +1,37 @@
-"""Every message between a page and a widget in the kernel, and the state of each widget: the one schema for both languages.
+"""Every message between a page and a widget in the kernel, and the state of each widget: one schema for both languages.
 
-`js/src/messages.ts` is made from this file by `python js/messages.py`; a test says when it is old. mypy checks what the
-kernel sends against it, tsc what the page sends. What a page sends is checked here once more when it comes, by `read`:
-anybody may have written it.
+`js/src/messages.ts` is made from this file by `python js/messages.py`; a test fails when it is out of date. mypy checks
+what the kernel sends against the schema, tsc what the page sends. Messages of a page are checked again when they arrive,
+by `read`, because anybody may have written them.
 
-State flows from kernel to page only, in the trait `shown` of each widget. All else is a custom message with `op`. What
-programs wrote is in its buffers, and never in a synced trait. A range says which numbers, or how many bytes of a text, are
+State flows from kernel to page only, in the trait `shown` of each widget. All else is a custom message with `op`. Output of
+programs is in its buffers, and never in a synced trait. A range says which numbers, or how many bytes of a text, are
 allowed.
 
-Rows are counted from 0. A buffer of rows is UTF-8, joined by newlines, each row behind the digit of its stream (0: a note
-of ours), with styles in the canonical form of `screen.Row.ansi`. All times are seconds.
+Rows are counted from 0. A buffer of rows is UTF-8 and joined by newlines; each row follows the digit of its stream (0: a
+note of ipyproc's own), with styles in the canonical form of `screen.Row.ansi`. All times are seconds.
 """
 
-# no `from __future__ import annotations`: as text, each of these would be compiled when this is imported
+# no `from __future__ import annotations`: a TypedDict would then compile each annotation again when this is imported
 import functools
 import types
 from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 VERSION = 1
-"""Of all that stands below. It grows with each change: a page of another version than the kernel's shows nothing but that."""
+"""The version of this schema, to be increased with each change. A page of another version than the kernel's only says so."""
 
-MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
-MOST_ROWS = 200  # of one answer
+MOST_NUMBER = (1 << 53) - 1  # up to here JavaScript counts exactly
+MOST_ROWS = 200  # in one answer
 MOST_FIND = 4000  # bytes of a text to find
-MOST_STDIN = 64 * 1024  # bytes for a program at once
+MOST_STDIN = 64 * 1024  # bytes for a program in one message
 
 Id = Annotated[str, range(65)]
-"""What a page has made up, for itself, for a view or for a question; it comes back with the answer."""
+"""An id that a page has made up for itself, for a view or for a question; an answer repeats it."""
 Number = Annotated[int, range(MOST_NUMBER + 1)]
 
 
 class Stamp(TypedDict):
-    """What every message of a page has besides its own: the widget's `job`, the id of the page's load, and the next number there."""
+    """Part of every message of a page: the `job` of the widget, the id of the page's load, and a number that grows there."""
 
     job: str
     page: Id
@@ -43,19 +43,19 @@ class Stamp(TypedDict):
 
 
 class Presence(TypedDict):
-    """A view was made; it has its code now, or its connection again, and may have missed something; it has gone."""
+    """A view was made (ready); it may have missed something, before it had its code or a connection (ping); it is gone (bye)."""
 
     op: Literal["ready", "ping", "bye"]
 
 
 class GetCode(TypedDict):
-    """The page has no code of ours yet."""
+    """The page does not have the code yet; the answer is `Code`."""
 
     op: Literal["code"]
 
 
 class Watch(TypedDict):
-    """This view is in sight (again every 10 s), or is not any more."""
+    """This view is in sight (said again every 10 s), or no longer is."""
 
     op: Literal["watch"]
     view: Id
@@ -75,20 +75,20 @@ class Pause(TypedDict):
 
 
 class TypeLine(TypedDict):
-    """For the standard input of the program."""
+    """Text for the standard input of the program."""
 
     op: Literal["stdin"]
     text: Annotated[str, range(MOST_STDIN + 1)]
 
 
 class EndInput(TypedDict):
-    """The program is to read the end of its standard input."""
+    """End the standard input of the program."""
 
     op: Literal["eof"]
 
 
 class GetRows(TypedDict):
-    """So many rows from `first` on; the answer is `SomeRows`."""
+    """Ask for `count` rows from `first` on; the answer is `SomeRows`."""
 
     op: Literal["rows"]
     first: Number
@@ -96,7 +96,7 @@ class GetRows(TypedDict):
 
 
 class Find(TypedDict):
-    """Where this text stands; the answer is `Found`."""
+    """Ask which rows contain this text; the answer is `Found`."""
 
     op: Literal["find"]
     id: Id
@@ -105,7 +105,7 @@ class Find(TypedDict):
 
 
 class GetText(TypedDict):
-    """Rows up to `last`, to copy them; the answer is some `TextPiece`, or `TextTooBig`."""
+    """Ask for the text of rows `first` to `last`, to copy it; the answer is one or more `TextPiece`, or `TextTooBig`."""
 
     op: Literal["text"]
     id: Id
@@ -117,7 +117,7 @@ class GetText(TypedDict):
 
 
 class Download(TypedDict):
-    """The bytes of the log from `at` on; the answer is one `FilePiece`."""
+    """Ask for the bytes of the log from `at` on; the answer is one `FilePiece`."""
 
     op: Literal["download"]
     id: Id
@@ -154,11 +154,11 @@ JobsRequest = Presence | GetCode | Stop
 # --- kernel to page: state ---------------------------------------------------------------------------------------------
 
 StateName = Literal["running", "closed", "paused", "stopping", "ok", "failed", "signaled", "timeout", "left", "lost"]
-"""Of a program."""
+"""The state of a program; see `views.state`."""
 
 
 class Shown(TypedDict):
-    """The state of every widget: the job that each message of a page must name, and words to show before the code is there."""
+    """The state of every widget: the `job` that each message to it must name, and words to show before the code has come."""
 
     version: int
     job: str
@@ -167,15 +167,15 @@ class Shown(TypedDict):
 
 
 class Times(TypedDict):
-    """Spans that count from the moment when the kernel said so, as the clocks of kernel and page need not agree."""
+    """Times relative to the moment when the kernel sent them, because the clocks of kernel and page may differ."""
 
     elapsed: float
     sent_ago: float
-    """Since the last signal."""
+    """Since the last signal was sent."""
     next_in: float | None
-    """Up to the next one."""
+    """Until the next signal."""
     ended: str
-    """When it has ended, by the kernel's clock, for people."""
+    """When the program ended, by the kernel's clock, as text to show."""
 
 
 class CardShown(Shown, Times):
@@ -188,53 +188,53 @@ class CardShown(Shown, Times):
     sent: str
     """The signal that was sent last."""
     pauses: bool
-    """Whether it can be paused here."""
+    """Whether the program can be paused on this platform."""
     stdin: bool
-    """Whether one can type for it."""
+    """Whether the user can type for it."""
     notifies: bool
-    """Whether the browser is to tell of the end."""
+    """Whether the browser is to notify the user of the end."""
 
 
 class TableShown(Shown):
     """The state of the live table."""
 
     pauses: bool
-    """Whether a program can be paused there."""
+    """Whether programs can be paused on this platform."""
 
 
 # --- kernel to page: messages ------------------------------------------------------------------------------------------
 
 
 class Code(TypedDict):
-    """With two buffers: script and style, both gzip."""
+    """The code, in two buffers: script and style, both compressed by gzip."""
 
     op: Literal["code"]
 
 
 class State(TypedDict):
-    """The answer to a button: what `shown` will be, but at once."""
+    """The answer to a button: the new `shown`, ahead of the trait, which a busy kernel changes later."""
 
     op: Literal["state"]
     shown: CardShown
 
 
 class Tail(Times):
-    """With a buffer: the rows from `first` on. Those below `settled` will not change any more."""
+    """The last rows, from `first` on, in a buffer. Rows below `settled` will not change any more."""
 
     op: Literal["tail"]
     total: int
     first: int
     settled: int
     counts: str
-    """How much there is, for people."""
+    """How much output there is, as text to show."""
     progress: float | None
-    """The share that is done, 0 to 1, as the output tells it."""
+    """The share that is done, 0 to 1, read from the output; null if unknown."""
     secret: bool
-    """Whether a password is asked for."""
+    """Whether the program asks for a password or the like."""
 
 
 class Notify(TypedDict):
-    """The program has ended, and somebody wants to be told how, and how long it took."""
+    """The program has ended, and the user asked to be notified: how, and how long it took."""
 
     op: Literal["notify"]
     label: str
@@ -242,7 +242,7 @@ class Notify(TypedDict):
 
 
 class Figures(TypedDict):
-    """What has changed, once a second while a view is in sight: CPU in percent of one core, bytes of memory, processes."""
+    """Figures of the family, at most once a second for views in sight: CPU (percent of one core), bytes, processes."""
 
     op: Literal["figures"]
     cpu: int | None
@@ -251,14 +251,14 @@ class Figures(TypedDict):
 
 
 class SomeRows(TypedDict):
-    """With a buffer: rows, fewer than were asked for if they are long."""
+    """Rows in a buffer, fewer than were asked for if they are long."""
 
     op: Literal["rows"]
     first: int
 
 
 class Found(TypedDict):
-    """With a buffer: numbers of rows, 4 bytes each, little end first; `total`: rows that were searched."""
+    """The numbers of the rows found, in a buffer: 4 bytes each, little-endian. `total`: rows searched; `more`: not all told."""
 
     op: Literal["found"]
     id: Id
@@ -267,7 +267,7 @@ class Found(TypedDict):
 
 
 class TextPiece(TypedDict):
-    """With a buffer: a piece of a text of so many bytes, UTF-8; `more`: others follow."""
+    """A piece of a text of `size` bytes, UTF-8, in a buffer; `more`: others follow."""
 
     op: Literal["text"]
     id: Id
@@ -276,14 +276,14 @@ class TextPiece(TypedDict):
 
 
 class TextTooBig(TypedDict):
-    """It is more than may be copied."""
+    """The text asked for is more than may be copied."""
 
     op: Literal["too_big"]
     id: Id
 
 
 class FilePiece(TypedDict):
-    """With a buffer: bytes of the log from `at` on; `size`: of all of it."""
+    """Bytes of the log from `at` on, in a buffer; `size`: bytes of the whole log; `more`: others follow."""
 
     op: Literal["piece"]
     id: Id
@@ -305,7 +305,7 @@ class TableRow(TypedDict):
     pid: int
     launcher: str
     cell: int
-    """The number of the cell that has started it."""
+    """The number of the cell that started it."""
     since: str
     elapsed: float
     runs: bool
@@ -313,11 +313,11 @@ class TableRow(TypedDict):
     memory: str
     lines: int
     log: str
-    """Its path; empty when it is gone."""
+    """The path of its log; empty when the log is gone."""
 
 
 class TableRows(TypedDict):
-    """The rows that have changed; `ids`: all there are, in their order, or null where that is as it was."""
+    """The rows that have changed; `ids`: the ids of all rows in their order, or null if that has not changed."""
 
     op: Literal["rows"]
     rows: list[TableRow]
@@ -325,7 +325,7 @@ class TableRows(TypedDict):
 
 
 class CardModel(TypedDict):
-    """The id of the model of a program's card, for this view."""
+    """The widget model of a program's card, for this view."""
 
     op: Literal["card"]
     id: int
@@ -334,7 +334,7 @@ class CardModel(TypedDict):
 
 
 class JobsRow(TypedDict):
-    """One command: its state, a mark for that, its name, how it ended or what it wrote last, since when it runs."""
+    """One command: its state and a mark for it, its name, how it ended or what it wrote last, how long it has run."""
 
     state: Literal["failed", "running"]
     mark: str
@@ -344,7 +344,7 @@ class JobsRow(TypedDict):
 
 
 class Picture(TypedDict):
-    """What there is to see of many commands: a sentence, a bar of `total`, some rows, and how many there are besides."""
+    """The progress of many commands: a sentence, the numbers for a bar, some rows, and how many rows are left out."""
 
     sentence: str
     total: int
@@ -356,7 +356,7 @@ class Picture(TypedDict):
 
 
 class Draw(TypedDict):
-    """All that is to be seen; `rung`: see `Stopping`."""
+    """The picture to show from now on; `rung`: see `Stopping`."""
 
     op: Literal["picture"]
     picture: Picture
@@ -364,7 +364,7 @@ class Draw(TypedDict):
 
 
 class Stopping(TypedDict):
-    """The answer to a button, at once: how far up the ladder it is; -1: nowhere."""
+    """The answer to a button, at once: the rung that the stop ladder has reached; -1 if none."""
 
     op: Literal["stopping"]
     rung: int
@@ -379,10 +379,10 @@ JobsMessage = Code | Draw | Stopping
 
 
 def read(content: object, requests: object) -> Any:
-    """What a page has sent, if it is one of these requests and has a stamp of this version; else None.
+    """Check what a page has sent: returns it if it is one of these requests with a stamp of this version, else None.
 
     Args:
-        content: anything that JSON can say.
+        content: anything that JSON can represent.
         requests: `CardRequest` or another union of them.
     """
     if isinstance(content, dict) and content.get("version") == VERSION and fits(content, Stamp):
@@ -391,11 +391,11 @@ def read(content: object, requests: object) -> Any:
 
 
 def fits(value: object, hint: Any) -> bool:
-    """Whether a value is as the schema says; a message may have more than that, which nobody reads.
+    """Whether a value fits the schema; further fields of a message are allowed, and ignored.
 
     Args:
-        value: anything that JSON can say.
-        hint: a type, as it stands in this file.
+        value: anything that JSON can represent.
+        hint: a type of this file.
     """
     if is_typeddict(hint):
         return isinstance(value, dict) and all(
@@ -414,7 +414,7 @@ def fits(value: object, hint: Any) -> bool:
 
 
 def _size(value: Any) -> int:
-    """What a range in the schema is about: of a text its bytes, of a number the number."""
+    """What a range in the schema limits: the bytes of a text, or a number itself."""
     return len(value.encode(errors="replace")) if isinstance(value, str) else value
 
 

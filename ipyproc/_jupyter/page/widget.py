@@ -1,15 +1,14 @@
-"""What every widget of ours has: a state that the kernel alone sets, and messages that are checked and heard once.
+"""The base of all widgets: a state that only the kernel sets, and messages that are checked and handled once.
 
-State flows from kernel to page only: what a page sends to change a trait is ignored. What may be said, in which
-direction, is in `messages`; a message that is not as it says is not heard. Each message of a page carries
-`job`, an id of the widget that nobody can guess, `page`, one id for each load of the page, and `n`, a number that grows
-with each message of that page, to whichever widget. A message is handled only if its `n` is above that of the last one
-of the page; so it does not matter that it may come twice. For where the kernel allows it, each is heard as soon as it
-arrives, in another thread, though a cell keeps the kernel busy; and later in its usual way again. A page that asks too
-often is not heard.
+State flows from kernel to page only: a page's attempt to change a trait is ignored. `messages` says which messages there
+are in either direction; any other message is ignored. Each message of a page carries `job`, an id of the widget that
+cannot be guessed, `page`, an id for each load of the page, and `n`, a number that grows with each message of that page to
+any widget. A message is handled only if its `n` is above that of the page's last one, so it may safely arrive twice: where
+the kernel allows it, each message is handled as soon as it arrives, in another thread, even while a cell keeps the kernel
+busy, and then arrives once more in the usual way. Messages of a page that sends too many are ignored.
 
-A page says when a view is gone, but one that was closed or loaded anew does not. So a view that is in sight says so again
-and again; and what has ended is closed when its views are gone, or after a while.
+A page says when a view is gone, but not when the page itself is closed or reloaded. So a view that is in sight says so
+regularly; and a widget whose program has ended is closed when its views are gone, or after a while.
 """
 
 from __future__ import annotations
@@ -32,21 +31,19 @@ from .budget import QUESTIONS, QuestionLimit
 Request = TypeVar("Request")
 Message = TypeVar("Message")
 
-_STATE_COST = QUESTIONS / 2  # of sending all traits, the loader among them
+_STATE_COST = QUESTIONS / 2  # of sending all traits, which include the loader
 _CODE_COST = QUESTIONS / 2
-_MOST_PAGES = 1000  # that one widget knows; then it forgets those that it heard long ago
-SILENCE = 30.0  # seconds; a view in sight says so every 10, see view.ts
-LINGER = (
-    60.0  # seconds in which a view may come again (a cell that is moved), or that of a page which is gone not say so
-)
-MOST_STAYING = 20  # that have ended and stay where they are
+_MOST_PAGES = 1000  # pages that one widget remembers, the last ones to send something
+SILENCE = 30.0  # seconds after which a view counts as out of sight; one in sight says so every 10, see view.ts
+LINGER = 60.0  # seconds that an ended widget stays open: a view may return (a moved cell), a closed page does not say it is gone
+MOST_STAYING = 20  # widgets that have ended and stay in the page
 
 
 class Pages:
-    """The pages that have shown a widget, each under the id of its load, and how many views the last of them has."""
+    """The pages that have shown a widget, by the id of their load, and how many views of it the last one has."""
 
     def __init__(self) -> None:
-        self._views: dict[str, int] = {}  # the page that spoke last stands last
+        self._views: dict[str, int] = {}  # the page that made a view last is the last item
 
     def __repr__(self) -> str:
         return f"<{len(self)} Pages, the last one with {self.views} views>"
@@ -56,7 +53,7 @@ class Pages:
 
     @property
     def views(self) -> int:
-        """Of the last page: the others may have been loaded anew, and say nothing of their views."""
+        """The number of views in the last page; the others may have been reloaded without a word of their views."""
         return next(reversed(self._views.values()), 0)
 
     def add(self, page: str) -> None:
@@ -72,11 +69,11 @@ class Pages:
 
 
 class InSight:
-    """The views that somebody looks at: those that have said so in the last `SILENCE` seconds, and no more than `most`."""
+    """The views that are in sight: those that have said so in the last `SILENCE` seconds, at most `most` of them."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._said_at: dict[Hashable, float] = {}  # the last one stands last
+        self._said_at: dict[Hashable, float] = {}  # the last one to say so is the last item
 
     def __repr__(self) -> str:
         return f"<{len(self)} views InSight>"
@@ -86,7 +83,7 @@ class InSight:
         return len(self._said_at)
 
     def add(self, view: Hashable) -> bool:
-        """This one says so; whether it is new."""
+        """A view says that it is in sight; returns whether it was not known to be."""
         self._forget_silent()
         is_new = self._said_at.pop(view, None) is None
         self._said_at[view] = time.monotonic()
@@ -95,7 +92,7 @@ class InSight:
         return is_new
 
     def discard(self, view: Hashable) -> None:
-        """This one is out of sight."""
+        """A view is out of sight."""
         self._said_at.pop(view, None)
 
     def _forget_silent(self) -> None:
@@ -108,38 +105,40 @@ class InSight:
 
 
 class Widget(anywidget.AnyWidget, Generic[Request, Message]):
-    """Hears its pages once `_listen` was called; `_take` gets what they send, in any thread.
+    """Receives messages from its pages once `_listen` was called; each request goes to `_on_request`, in any thread.
 
     Attributes:
-        requests: what they may send, of `messages`.
-        shown: the state that they see.
-        pages: that have shown it.
+        requests: the union of requests that its pages may send, from `messages`.
+        shown: the state that its pages see.
+        pages: the pages that have shown it.
     """
 
     requests: ClassVar[object]
     shown = traitlets.Dict().tag(sync=True)
     _loop: asyncio.AbstractEventLoop
-    _staying: ClassVar[dict[Widget[Any, Any], None]] = {}  # that have ended, the oldest first
-    unlimited: ClassVar[Collection[str]] = ()  # operations that are heard however often they come
+    _staying: ClassVar[
+        dict[Widget[Any, Any], None]
+    ] = {}  # those that have ended and stay in the page, the oldest first
+    unlimited: ClassVar[Collection[str]] = ()  # operations that are handled no matter how often they come
 
     def __init__(self) -> None:
         super().__init__()
         self._guard = Guard()
         self._job = secrets.token_hex(16)
         self.pages = Pages()
-        self._heard: dict[
+        self._last_numbers: dict[
             str, int
-        ] = {}  # the number of the last message of each page; that which spoke last stands last
+        ] = {}  # the number of each page's last message; the page that sent one last is the last item
         self._has_ended = self._stays = False
         self._closing: asyncio.TimerHandle | None = None
-        self._lock = threading.Lock()  # for that, and for the order of what is said about the state
+        self._lock = threading.Lock()  # for `_last_numbers`, and so that states are sent in order
         self._questions = QuestionLimit()
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Nothing: no page may change what the kernel says."""
+        """Does nothing: no page may change the state."""
 
     def close(self) -> None:
-        """End the widget, and the layout that ipywidgets gives each one. Idempotent."""
+        """Close the widget, and the layout that ipywidgets makes for each one. Idempotent."""
         self._staying.pop(self, None)
         if self._closing:
             self._closing.cancel()
@@ -148,42 +147,42 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         layout.close()
 
     def _handle_msg(self, msg: dict[str, Any]) -> None:
-        """What a page may send. ipywidgets (8.1 seen) calls this, and shows a traceback for what is not well formed."""
+        """Let pass only what a page may send: ipywidgets (8.1 seen) would show a traceback for a malformed message."""
         data = msg["content"].get("data")
         method = data.get("method") if isinstance(data, dict) else None
         if method == "custom" or (method == "request_state" and self._questions.passes(_STATE_COST)):
             super()._handle_msg(msg)
 
     def _listen(self) -> None:
-        self.on_msg(lambda _, content, __: self._hear(content))
-        kernel.hear_early(self.comm, self._hear_early)
+        self.on_msg(lambda _, content, __: self._receive(content))
+        kernel.receive_early(self.comm, self._receive_early)
 
-    def _hear_early(self, data: dict[str, Any]) -> None:
+    def _receive_early(self, data: dict[str, Any]) -> None:
         if data.get("method") == "custom":
-            self._hear(data.get("content"))
+            self._receive(data.get("content"))
 
-    def _hear(self, content: object) -> None:
+    def _receive(self, content: object) -> None:
         request = messages.read(content, self.requests)
         if request is None or not self._is_new(request):
             return
         operation = request["op"]
         if operation not in self.unlimited and not self._questions.passes(_CODE_COST if operation == "code" else 1):
             return
-        with self._guard:  # else whoever has called us, and not the user, would be told
-            if operation == "code":  # also while the kernel is busy: without it there is no button
+        with self._guard:  # else an error would be raised in the kernel's code, and not be reported to the user
+            if operation == "code":  # also while the kernel is busy: without the code there are no buttons
                 self.send(messages.Code(op="code"), front_end.packed())
             else:
-                self._take(request, request["page"])
+                self._on_request(request, request["page"])
 
-    def _take(self, request: Request, page: str) -> None:
-        """Take what a page has sent, which is new and as it should be, in any thread."""
+    def _on_request(self, request: Request, page: str) -> None:
+        """Handle a checked request that comes for the first time, in any thread."""
         raise NotImplementedError
 
     def _set_shown(self, shown: messages.Shown) -> None:
-        """This is the state from now on."""
+        """Set the state."""
         self.shown = dict(shown)
 
-    def _tell(self, message: Message, buffers: Sequence[bytes] = ()) -> None:
+    def _send_message(self, message: Message, buffers: Sequence[bytes] = ()) -> None:
         """Send a message to all pages."""
         self.send(message, list(buffers))
 
@@ -198,7 +197,7 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
             self._close_if_gone()
 
     def _end(self, *, stays: bool) -> None:
-        """Nothing will change here any more; `stays`: it is to be seen as it is, and nothing has taken its place in the page."""
+        """The widget will not change any more; `stays`: it remains in the page, because nothing has replaced it there."""
         self._has_ended, self._stays = True, stays
         if stays:
             self._staying[self] = None
@@ -207,10 +206,10 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         self._close_if_gone()
 
     def _close_if_gone(self) -> None:
-        """Close it when no page shows it; later, where one may come or may be gone without a word.
+        """Close the widget if its pages have no view of it; else after `LINGER`, as a page may be closed without a word.
 
-        Not at once where no page has shown it yet: JupyterLab 4.6 answers an end with that of the thread which takes the
-        page's messages (a subshell), and ipykernel 7.4 writes a warning into the cell for a message that comes then.
+        One that stays in the page is kept as long as it has a view. Nothing is closed at once if no page has shown it yet: when JupyterLab 4.6 hears that a widget is closed, it ends the subshell that
+        gets the page's messages, and ipykernel 7.4 writes a warning into the cell if a message comes after that.
         """
         if self._closing:
             self._closing.cancel()
@@ -222,15 +221,15 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
             self._closing = self._loop.call_later(LINGER, self.close)
 
     def _is_new(self, stamp: messages.Stamp) -> bool:
-        """Whether a message is for this widget, and comes for the first time."""
+        """Whether a message is for this widget and comes for the first time."""
         page, number = stamp["page"], stamp["n"]
         if stamp["job"] != self._job:
             return False
         with self._lock:
-            if self._heard.get(page, -1) >= number:
+            if self._last_numbers.get(page, -1) >= number:
                 return False
-            self._heard.pop(page, None)
-            self._heard[page] = number
-            if len(self._heard) > _MOST_PAGES:
-                del self._heard[next(iter(self._heard))]
+            self._last_numbers.pop(page, None)
+            self._last_numbers[page] = number
+            if len(self._last_numbers) > _MOST_PAGES:
+                del self._last_numbers[next(iter(self._last_numbers))]
         return True

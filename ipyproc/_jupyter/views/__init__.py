@@ -1,1 +1,1 @@
-"""What shows programs in a cell: cards, tables, transcripts, plain text."""
+"""The views that show programs in a cell: cards, tables, transcripts, plain text."""

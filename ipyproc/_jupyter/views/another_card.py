@@ -1,4 +1,4 @@
-"""One more card of a process that a cell shows already, or of one that no cell shows."""
+"""One more card of a process, whether or not a cell shows it already."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .view import keep_updated
 
 
 def another_card(process: Process, table: Table, limit: int) -> Card:
-    """One more card of a process; it follows it to its end."""
+    """Make one more card of a process, which follows the process to its end. `limit`: bytes of output in its transcript."""
     run = logged(process)
     made = Card(run, log.BOTH, transcript_limit=limit)
     table.follow(_follow(process, run.log, made))

@@ -1,6 +1,7 @@
-"""The output for whoever has put something in the place of `sys.stdout` or `sys.stderr`.
+"""The output for a file that replaces `sys.stdout` or `sys.stderr`.
 
-That is a value and no picture of one: all of it as text, once, in the order in which it came, and no word of ours.
+Such a file captures a value, not a picture of it: it gets all of the output as text, once, in the order in which it came,
+and no word of ipyproc's own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..guard import Guard, guarded
 from ..thread import in_thread
 from .view import View
 
-_STEP = 1 << 20  # bytes; then others have their turn
+_STEP = 1 << 20  # bytes to write before other tasks have their turn
 
 
 class Captured:
@@ -28,7 +29,7 @@ class Captured:
         self._log = run.log
         self._guard = Guard(run.log)
         self._streams = files.keys()
-        self._files = dict(files)  # that take it
+        self._files = dict(files)  # those that have raised no error
         self._decoders = {stream: codecs.getincrementaldecoder(ENCODING)("replace") for stream in files}
         self._next = 0  # the byte of the log that is written next
         self._written = 0  # bytes
@@ -41,7 +42,7 @@ class Captured:
 
     @property
     def error(self) -> Exception | None:
-        """Why not all was written that there was up to now; None: it was. It may be an error of the file."""
+        """Why some of the output so far was not written, which may be an error of the file; None if all was."""
         gone = self._log.size_between(0, self._next, self._streams) - self._written
         if self._failure or not gone:
             return self._failure
@@ -49,32 +50,32 @@ class Captured:
         return ValueError(f"{phrases.quoted(self._name)}: {why}")
 
     def show(self) -> None:
-        """Show the others."""
+        """Show the other streams."""
         self.shown.show()
 
     def update(self) -> None:
-        """Write what has come since, or the first part of it."""
-        self._take_step()
+        """Write what is new, or the first part of it."""
+        self._write_step()
         self.shown.update()
 
     async def settle(self) -> None:
         """Take in all of the output."""
-        await self._take_rest()
+        await self._write_rest()
         await self.shown.settle()
 
     async def finish(self) -> None:
         """Write the rest."""
-        await self._take_rest()
+        await self._write_rest()
         self._write([(stream, b"") for stream in self._streams], final=True)
         await self.shown.finish()
 
     @guarded
-    def _take_step(self) -> None:
+    def _write_step(self) -> None:
         start, self._next = self._next, self._stop
         self._write(self._read(start, self._next))
 
     @guarded
-    async def _take_rest(self) -> None:
+    async def _write_rest(self) -> None:
         while self._next < (stop := self._stop):
             pieces = await in_thread(self._read, self._next, stop)  # it may be much, on a slow disk
             self._next = stop
@@ -95,6 +96,6 @@ class Captured:
                 if text := self._decoders[stream].decode(data, final):
                     self._files[stream].write(text)
                 self._written += len(data)
-            except Exception as error:  # noqa: BLE001  -- of somebody else's file
+            except Exception as error:  # noqa: BLE001  -- the file may be of any kind
                 self._failure = self._failure or error
                 del self._files[stream]

@@ -1,8 +1,8 @@
 """The live card of one process: an anywidget that shows its state and its output, with Stop and Kill.
 
-How its messages are checked, and heard though the kernel is busy, is said in `widget`; what they are in `messages`;
-what a page gets of the text in `output`. A card that a page forges has no process and does nothing. Stop and Kill act at
-once, in any thread; all else waits for the event loop.
+See `page.widget` for how messages are checked, and received even while the kernel is busy, `page.messages` for what they
+are, and `output` for what a page gets of the text. A card that a page forges has no process and does nothing. Stop and
+Kill act at once, in any thread; all else waits for the event loop.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..._core.process.run import LoggedRun
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import Guard, guarded
 from ..page import front_end, messages, presence
-from ..page.budget import Rank, Wire
+from ..page.budget import Budget, Rank
 from ..page.widget import InSight, Widget
 from . import state as states
 from . import transcript
@@ -37,7 +37,7 @@ from .view import take_in
 
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
-_PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
+_PAUSED_BY = 0.05  # seconds after which the program should have got the signal
 _BEST_EFFORT = {"portable": "cleanup: best effort"}  # by launcher: what is promised when the kernel ends
 _MOST_WATCHING = 20  # views of one card
 _TIMES = messages.fields(messages.Times)
@@ -49,7 +49,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     # text and not a path: anywidget 0.11 holds every widget whose code is a file, to reload it when the file changes
     _esm = front_end.loader("card")
     requests = messages.CardRequest
-    unlimited = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # the last one waits instead
+    unlimited = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # too many downloads are delayed instead
     period = 0.05  # seconds between two updates, at least
 
     def __init__(
@@ -67,11 +67,14 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._streams = streams
         self._note = note
         self._display = display or DisplayHandle()
-        self._in_place = display is not None  # of what stands there
+        self._in_place = display is not None  # whether it replaces what the cell shows already
         self._embedded = False
         self._ready = asyncio.Event()
-        self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
-        self._text: StreamView | None = None  # stands in for a page that does not come
+        self._waited, self._looked_at = (
+            0.0,
+            0.0,
+        )  # seconds in which a page could have answered; the time of the last update
+        self._text: StreamView | None = None  # shows the output if no page comes
         self._limit = transcript_limit
         self._notify_after = notify_after  # seconds; None: not at all, or not any more
         if run is not None:
@@ -80,11 +83,11 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             self._figures_sent: object = None
             self._stdin = Stdin(run)
             self._watching = InSight(_MOST_WATCHING)
-            self._typing = asyncio.Lock()  # what is typed goes in the order in which it came
+            self._typing = asyncio.Lock()  # what is typed is sent in the order in which it came
             self._typed: set[asyncio.Task[None]] = set()
             self._loop = asyncio.get_running_loop()
-            self._wire = Wire.of(self._loop)
-            self._output = Output(run, self._stdin, self._wire, self._tell, self._questions, self._guard)
+            self._budget = Budget.of(self._loop)
+            self._output = Output(run, self._stdin, self._budget, self._send_message, self._questions, self._guard)
             is_whole = self._streams == logs.BOTH
             self._transcribed = self._output.rows if is_whole else Rows(run.log, self._streams)
             self._listen()
@@ -95,22 +98,22 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         return f"{states.of(self._run).label}: {self._run.name} (pid {self._run.pid})"
 
     def close(self) -> None:
-        """End the widget, and what it does for the page."""
+        """Close the widget, and end the tasks that work for its pages."""
         if self._run is not None:
             for task in self._typed:
                 task.cancel()
             self._output.close()
-            self._wire.forget(self._send_figures)
+            self._budget.forget(self._send_figures)
         super().close()
 
     @property
     def folded(self) -> bool:
-        """Whether the log is folded away: a part of the output goes to a variable and not into the cell."""
+        """Whether the log is folded away, because some of the output goes to a variable and not into the cell."""
         return len(self._streams) < 2
 
     @guarded
     def show(self) -> None:
-        """Put the card into the cell that is running now, or in the place of what stands there already."""
+        """Put the card into the cell that runs now, or in place of what `display` shows already."""
         self._looked_at = time.monotonic()
         self._push_state()
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
@@ -122,7 +125,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
 
     @guarded
     def embed(self) -> None:
-        """Be put into the page by another widget, and stay there with the end."""
+        """Prepare to be shown inside another widget, where the card stays after the end instead of a transcript."""
         self._embedded = True
         self._looked_at = time.monotonic()
         self._push_state()
@@ -132,7 +135,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         """Send what has changed. Without a page, write text instead."""
         now = time.monotonic()
         self._notify()
-        self._push_state()  # first: it is there even if the output cannot be shown
+        self._push_state()  # first, so that it arrives even if the output cannot be shown
         self._push_tail()
         if self._watching and now - self._figures.looked_at >= PERIOD:
             self._look()
@@ -145,7 +148,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
 
     @guarded
     async def settle(self) -> None:
-        """Take in all of the output; give the first page of this kernel the time to say that it is there."""
+        """Take in all of the output; if no page of this kernel is known yet, wait until one answers, or its time is up."""
         await take_in(self._output.rows)
         await take_in(self._transcribed)
         if not (presence.has_come() or self._text):
@@ -158,16 +161,16 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     def _write_text(self) -> None:
         assert self._run is not None
         presence.missed()
-        self._stdin.end()  # nobody can type
+        self._stdin.end()  # without a page nobody can type
         self._text = StreamView(self._run, self._streams, live=False)
         self.period = self._text.period
 
     @guarded
     async def finish(self) -> None:
-        """The output has ended: put the transcript in the place of the card.
+        """The output has ended: replace the card by the transcript.
 
-        After a reload of the page nothing can be put there any more (the page has forgotten which output is ours):
-        then the card stays and shows the end.
+        After a reload of the page that is impossible, because the page has forgotten which output the card is in: then the
+        card stays and shows the end.
         """
         run = self._run
         assert run is not None
@@ -188,7 +191,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._end(stays=not is_replaced)
 
     def _notify(self) -> None:
-        """Tell of the end of the program, once; what is left of its family may go on."""
+        """Notify the user of the end of the program, once, even if some of its family goes on."""
         run, after = self._run, self._notify_after
         assert run is not None
         if after is None or not run.is_over:
@@ -196,13 +199,13 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._notify_after = None
         if run.duration > after:
             took = phrases.duration_words(run.duration)
-            self._tell(messages.Notify(op="notify", label=states.of(run).label, took=took))
+            self._send_message(messages.Notify(op="notify", label=states.of(run).label, took=took))
 
     @guarded
     def _look(self) -> None:
         self._figures.look()
         if self._figures.looked_at:
-            self._wire.ask(self._send_figures, Rank.SEEN)
+            self._budget.ask(self._send_figures, Rank.SEEN)
         self._push_state()
 
     @guarded
@@ -213,7 +216,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             return 0
         self._figures_sent = seen
         cpu = None if now.cpu is None else round(now.cpu)
-        self._tell(messages.Figures(op="figures", cpu=cpu, memory=now.memory, count=now.count))
+        self._send_message(messages.Figures(op="figures", cpu=cpu, memory=now.memory, count=now.count))
         return 200
 
     def _push_state(self) -> None:
@@ -221,7 +224,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             new = self._state()
             if any(self.shown.get(key) != value for key, value in new.items() if key not in _TIMES):
                 self._set_shown(new)
-                self._wire.spend(len(str(new)))
+                self._budget.spend(len(str(new)))
 
     def _state(self) -> messages.CardShown:
         run = self._run
@@ -246,8 +249,8 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     def _push_tail(self, *, anew: bool = False) -> None:
         self._output.push(has_page=bool(self.pages), is_in_sight=bool(self._watching), anew=anew)
 
-    def _take(self, request: messages.CardRequest, page: str) -> None:
-        """Press its button, hand all else to the loop of the process."""
+    def _on_request(self, request: messages.CardRequest, page: str) -> None:
+        """Do at once what a button asks for, and hand all else to the event loop of the process."""
         assert self._run is not None
         operation, ladder = request["op"], self._run.ladder
         sent = ladder.sent
@@ -258,7 +261,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._loop.call_soon_threadsafe(self._handle, request, page)
         if ladder.sent is not sent:
             with self._lock:
-                self._tell(messages.State(op="state", shown=self._state()))
+                self._send_message(messages.State(op="state", shown=self._state()))
 
     @guarded
     def _handle(self, request: messages.CardRequest, page: str) -> None:
@@ -267,7 +270,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             presence.seen()
             self._ready.set()
             self._view_has_come(page)
-            self._push_tail(anew=True)  # this view has nothing yet
+            self._push_tail(anew=True)  # the new view has no rows yet
         elif request["op"] == "ping":
             self._push_tail(anew=True)  # it may have missed something
         elif request["op"] in _BUTTONS:
@@ -312,4 +315,4 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         if not on:
             self._watching.discard(view)
         elif self._watching.add(view):
-            self._figures_sent = None  # this view has none yet
+            self._figures_sent = None  # the new view has none yet

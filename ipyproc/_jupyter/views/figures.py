@@ -1,4 +1,4 @@
-"""What the operating system says of a running family: CPU, memory, and whether its program is paused."""
+"""Figures of a running family from the operating system: CPU, memory, and whether its program is paused."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 from ..._core.process.run import Run
 
 PERIOD = 1.0  # seconds between two looks, at least
-_LEAST = 0.1  # seconds over which CPU can be told
+_LEAST = 0.1  # seconds, the shortest time over which CPU can be measured
 
 
 class Figures:
-    """The last look at one process and its family; nothing is known before `look`.
+    """The figures of one process and its family when `look` was called last.
 
     Attributes:
-        cpu: of one core, in percent; None when it is not known yet.
-        memory: resident bytes of all of them; what they share counts for each.
-        count: of processes.
+        cpu: in percent of one core; None while it is not known.
+        memory: resident bytes of all processes; shared memory counts for each of them.
+        count: how many processes there are.
         paused: whether the program is stopped (SIGSTOP, SIGTSTP) and has not been continued.
-        looked_at: `time.monotonic()`.
+        looked_at: when `look` was called last, by `time.monotonic()`; 0 before the first time.
     """
 
     def __init__(self, run: Run) -> None:
@@ -34,16 +34,16 @@ class Figures:
 
     @property
     def cpu_words(self) -> str:
-        """CPU for people; empty while it is not known."""
+        """CPU as text; empty while it is not known."""
         return "" if self.cpu is None else f"{self.cpu:.0f} %"
 
     def look(self) -> None:
-        """Look now."""
+        """Measure now."""
         now = time.monotonic()
         used, memory, count, paused = self._run.family.measure()
         if not (count or self.looked_at):
             return  # another machine has not answered yet
-        passed = now - self.looked_at if self.looked_at else self._run.duration  # at first, that since its start
+        passed = now - self.looked_at if self.looked_at else self._run.duration  # at first since the program's start
         if passed >= _LEAST:
             self.cpu = max(0.0, 100 * (used - self._used) / passed)
         if not self.looked_at or passed >= _LEAST:

@@ -1,6 +1,6 @@
-"""The view of the first moments: what a program has written is shown at once, as plain as the text of a short command.
+"""The view of the first moments: output is shown at once, as plain text without a frame.
 
-When the program turns out to take longer, a card takes its place; when it ends before, it stays.
+If the program takes longer, a card replaces it; if it ends soon, the text stays.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ..guard import Guard, guarded
 from . import transcript
 from .view import take_in
 
-_GLANCE = 8 * 1024  # bytes in both forms; enough for some moments
-_TURNS = 20  # of work on one picture
+_GLANCE = 8 * 1024  # bytes in both forms (HTML and plain text) that are shown at first
+_TURNS = 20  # turns of work on one picture; see `turns`
 
 
 class FirstText:
     """Shows these streams of a process without a frame.
 
     Attributes:
-        display: where it stands, in whose place something else may be put; None: it does not stand yet.
+        display: the display that shows it and can be replaced; None while nothing is shown.
     """
 
     period = 0.05  # seconds between two updates, at least
@@ -38,14 +38,14 @@ class FirstText:
 
     @guarded
     def show(self) -> None:
-        """Put what there is into the cell that is running now."""
+        """Put the output so far into the cell that runs now."""
         if bundle := self._bundle():
             self.display = DisplayHandle()
             self.display.display(bundle, raw=True)
 
     @guarded
     def update(self) -> None:
-        """Show what has come since."""
+        """Show what is new."""
         if self.display is None:
             self.show()
         elif self._rows.log.bytes != self._shown and (bundle := self._bundle()):
@@ -58,7 +58,7 @@ class FirstText:
 
     @guarded
     async def finish(self) -> None:
-        """Show all, within the bounds of a transcript."""
+        """Show all of the output, as far as the limit of a transcript allows."""
         await self.settle()
         bundle = await in_turns(transcript.text_bundle(self._rows, self._limit))
         if self.display:
@@ -68,7 +68,7 @@ class FirstText:
             self.display.display(bundle, raw=True)
 
     def _bundle(self) -> dict[str, str] | None:
-        """What there is to see; None: to draw it takes longer than these moments are worth."""
+        """The MIME bundle of the output so far; None if drawing it would take too long for these moments."""
         if self._rows.follow():
             return None
         self._shown = self._rows.log.bytes

@@ -1,7 +1,7 @@
-"""How far many commands have come, in the cell that runs them: a bar, those that failed, those that run.
+"""The progress of many commands, in the cell that runs them: a bar, those that failed, those that run.
 
-In a page it is a card (see `jobs_card`) while they run, and static HTML in its place when they have ended. Where there
-are no cards the HTML is replaced as they go on; where nobody looks on, it is one line a second at most.
+In a page it is a card (see `jobs_card`) while they run, which is replaced by static HTML when they have ended. Where there
+are no cards, the HTML is updated as they go on; in a headless run it is at most one line a second.
 """
 
 from __future__ import annotations
@@ -33,14 +33,18 @@ _LONGEST = 120  # characters of a name, and of a last line
 
 
 plain: contextvars.ContextVar[bool] = contextvars.ContextVar("plain", default=False)
-"""Whether what is awaited now is to be shown as where nobody looks on."""
+"""Whether what is awaited now is to be shown as in a headless run."""
 
 
 @contextlib.asynccontextmanager
 async def shown(
     shell: InteractiveShell, jobs: Sequence[Job], halt: Callable[[int], None]
 ) -> AsyncIterator[Callable[[Job], object]]:
-    """Show these jobs while the body runs them; it says which one has changed. `halt` is for the buttons."""
+    """Show these jobs while the body runs them; the body calls the yielded function with each job that has changed.
+
+    Args:
+        halt: called by the buttons, with a rung of the stop ladder.
+    """
     view = JobsView(shell, jobs, halt)
     async with kernel.deliver_comms(shell):
         try:
@@ -50,30 +54,32 @@ async def shown(
 
 
 class JobsView:
-    """Shows jobs; its first picture a moment after the first change, its last one when it is finished."""
+    """Shows jobs: the first picture a moment after the first change, the last one at the end."""
 
     def __init__(self, shell: InteractiveShell, jobs: Sequence[Job], halt: Callable[[int], None]) -> None:
         self._guard = Guard()
         self._jobs = jobs
         self._failed: list[Job] = []
-        captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # no display is replaced there
+        captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # where no display can be updated
         self._is_live = not (plain.get() or kernel.is_headless(shell) or captured)
         reaches_page = presence.reaches_page(shell, is_replaced=True)
-        self._may_have_card = self._is_live and reaches_page and kernel.hears_while_nested(shell)
+        self._may_have_card = self._is_live and reaches_page and kernel.receives_while_nested(shell)
         self._halt = halt
         self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None
         self._began = self._shown_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._drawing: asyncio.Task[None] | None = None
-        self._last: dict[int, tuple[int, str]] = {}  # of each job that runs: bytes of its log, and the last line then
+        self._last: dict[
+            int, tuple[int, str]
+        ] = {}  # by the number of a running job: bytes of its log, and its last line
 
     def __repr__(self) -> str:
         return f"<JobsView: {self._sentence()}>"
 
     @guarded
     def note(self, job: Job) -> None:
-        """This one has changed."""
+        """A job has changed."""
         if job.state == "failed":
             self._failed.append(job)
         if not (self._timer or self._drawing):
@@ -81,13 +87,13 @@ class JobsView:
 
     @guarded
     def finish(self) -> None:
-        """They have ended: leave the last picture in the notebook."""
+        """The jobs have ended: leave the last picture in the notebook."""
         for each in (self._timer, self._drawing):
             if each:
                 each.cancel()
         if self._is_live:
             self._put(self._bundle())
-            if self._card and len(self._card.pages) > 1:  # a page that was loaded anew puts nothing into its place
+            if self._card and len(self._card.pages) > 1:  # a page that was reloaded cannot replace it
                 self._card.stay(self._picture(over=True))
             elif self._card:
                 self._card.leave()
@@ -125,11 +131,11 @@ class JobsView:
             self._card, self._may_have_card = None, False
         if self._card:
             self._card.draw(self._picture())
-        if any(job.process for job in self._jobs):  # their last lines change without a word
+        if any(job.process for job in self._jobs):  # nobody calls `note` when their last lines change
             self._show_in(4 * _PERIOD)
 
     async def _look(self) -> None:
-        """At the last lines; others have their turns meanwhile."""
+        """Read the last lines of the jobs that run; other tasks have their turns meanwhile."""
         shown = self._running()[:_MOST_RUNNING]
         self._last = {job.number: self._last.get(job.number, (-1, "")) for job in shown}
         for job in shown:
@@ -161,7 +167,7 @@ class JobsView:
         return " · ".join([*parts, phrases.duration_words(time.monotonic() - self._began)])
 
     def _picture(self, *, over: bool = False) -> Picture:
-        """What there is to see: those that failed first, then those that run, with what they wrote last."""
+        """The picture to show: jobs that failed first, then those that run, with the last line that each wrote."""
         counts = self._counts()
         running = self._running()
         rows = [_failed_row(job) for job in self._failed[:_MOST_FAILED]]

@@ -1,6 +1,7 @@
-"""The live card of many commands: how far they have come, with Stop all and Kill all.
+"""The live card of many commands: their progress, with Stop all and Kill all.
 
-How its messages are checked, and heard though the kernel is busy, is said in `widget`; what they are in `messages`.
+See `page.widget` for how messages are checked, and received even while the kernel is busy; `page.messages` for what they
+are.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from collections.abc import Callable
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
 from ..page import front_end, messages, presence
-from ..page.budget import Wire
+from ..page.budget import Budget
 from ..page.widget import Widget
 
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 
 
 class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
-    """Shows pictures, which it gets from elsewhere, while a page looks on; a button calls `halt`, in any thread."""
+    """Shows the pictures that `draw` gets; a button calls `halt` with a rung of the stop ladder, in any thread."""
 
     _esm = front_end.loader("jobs")
     requests = messages.JobsRequest
@@ -34,7 +35,7 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
         self._picture: messages.Picture | None = None
         if halt is not None:
             self._loop = asyncio.get_running_loop()
-            self._wire = Wire.of(self._loop)
+            self._budget = Budget.of(self._loop)
             title = "how far they have come"
             self._set_shown(messages.Shown(version=messages.VERSION, job=self._job, label="Commands", title=title))
             self._listen()
@@ -43,7 +44,7 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
         return f"<JobsCard: {self._picture['sentence']}>" if self._picture else "<JobsCard without jobs>"
 
     def view(self) -> dict[str, object]:
-        """The part of a MIME bundle that makes a page show it."""
+        """The part of a MIME bundle that makes a page show the card."""
         return {
             "application/vnd.jupyter.widget-view+json": {
                 "model_id": self.model_id,
@@ -53,53 +54,55 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
         }
 
     def draw(self, picture: messages.Picture) -> None:
-        """This is to be seen from now on."""
+        """Show this picture from now on."""
         self._picture = picture
         if self.pages:
-            self._wire.ask(self._send_picture)
+            self._budget.ask(self._send_picture)
 
     def leave(self) -> None:
-        """Something else has taken its place: its buttons do nothing any more."""
+        """Something else has replaced the card in the page: its buttons do nothing any more."""
         self._let_go()
         self._end(stays=False)
 
     def stay(self, picture: messages.Picture) -> None:
-        """Show this last picture: in a page that was loaded anew nothing can take its place."""
+        """Show this last picture and remain: in a page that was reloaded, nothing can replace the card."""
         self.draw(picture)
         self._end(stays=True)
 
     def close(self) -> None:
-        """End the widget; its buttons do nothing any more."""
+        """Close the widget; its buttons do nothing any more."""
         self._let_go()
         super().close()
 
     def _let_go(self) -> None:
-        """Of the jobs, and of what they have written: a page that was closed never says that it is gone."""
+        """Hold the jobs and their output no longer: the widget may stay open, as a closed page never says that it is gone."""
         if self._halt is not None:
             self._halt = None
-            self._wire.forget(self._send_picture)
+            self._budget.forget(self._send_picture)
 
     @guarded
     def _send_picture(self) -> int:
         if self._picture is None:
             return 0
         message = messages.Draw(op="picture", picture=self._picture, rung=self._rung)
-        self._tell(message)
+        self._send_message(message)
         return len(str(message))
 
-    def _take(self, request: messages.JobsRequest, page: str) -> None:
+    def _on_request(self, request: messages.JobsRequest, page: str) -> None:
         halt, operation = self._halt, request["op"]
         if operation in _BUTTONS:
             if halt:
                 self._rung = max(self._rung, _BUTTONS[operation])
                 halt(self._rung)
-                self._tell(messages.Stopping(op="stopping", rung=self._rung))  # at once, as the kernel may be busy
+                self._send_message(
+                    messages.Stopping(op="stopping", rung=self._rung)
+                )  # at once, as the kernel may be busy
         else:
             with contextlib.suppress(RuntimeError):  # the event loop is closed
-                self._loop.call_soon_threadsafe(self._be_seen, operation, page)
+                self._loop.call_soon_threadsafe(self._handle, operation, page)
 
     @guarded
-    def _be_seen(self, operation: str, page: str) -> None:
+    def _handle(self, operation: str, page: str) -> None:
         if operation == "bye":
             self._view_has_gone(page)
             return
@@ -107,4 +110,4 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
             self._view_has_come(page)
         presence.seen()
         if self._halt is not None:
-            self._wire.ask(self._send_picture)
+            self._budget.ask(self._send_picture)

@@ -1,8 +1,8 @@
 """The live table of the processes of this kernel: one widget, however many cells show it.
 
-How its messages are checked is said in `widget`, what they are in `messages`. Only views that are in sight cost anything:
-without one nothing is looked at and nothing sent. Stop and Kill act at once, in any thread; all else waits for the event
-loop.
+See `page.widget` for how messages are checked, `page.messages` for what they are. Only views that are in sight cost
+anything: without one, nothing is measured and nothing is sent. Stop and Kill act at once, in any thread; all else waits
+for the event loop.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from ..._core.output.screen import inert_line
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
 from ..page import front_end, messages, presence
-from ..page.budget import Wire
+from ..page.budget import Budget
 from ..page.widget import InSight, Widget
 from . import listing, transcript
 from .another_card import another_card
 from .card import Card
 from .table import Entry, Table
 
-PERIOD = 1.0  # seconds between two looks at what runs
-_SOONEST = 0.2  # seconds between two looks
-_SLICE = 0.01  # seconds of measuring at once
+PERIOD = 1.0  # seconds between two updates while anything runs
+_SOONEST = 0.2  # seconds between two updates, at least
+_SLICE = 0.01  # seconds of measuring in one update
 _MOST_VIEWS = 100
 _MOST_CARDS = 20
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
@@ -48,13 +48,15 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         self._table = table
         self._limit = transcript_limit
         self._views = InSight(_MOST_VIEWS)
-        self._sent: dict[int, dict[str, Any]] = {}  # the rows as the page knows them
-        self._cards: weakref.WeakValueDictionary[int, Card] = weakref.WeakValueDictionary()  # that were opened here
-        self._look_at = 0.0  # when to look at the earliest
-        self._timer: asyncio.TimerHandle | None = None  # of the next look
+        self._sent: dict[int, dict[str, Any]] = {}  # the rows as the pages know them
+        self._cards: weakref.WeakValueDictionary[int, Card] = (
+            weakref.WeakValueDictionary()
+        )  # those that were opened here
+        self._look_at = 0.0  # the earliest time of the next update, by the loop's clock
+        self._timer: asyncio.TimerHandle | None = None  # for the next update
         if table is not None:
             self._loop = asyncio.get_running_loop()
-            self._wire = Wire.of(self._loop)
+            self._budget = Budget.of(self._loop)
             self._set_shown(
                 messages.TableShown(
                     version=messages.VERSION,
@@ -72,18 +74,18 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
 
     @guarded
     def show(self) -> None:
-        """Put a view into the cell that is running now."""
+        """Put a view into the cell that runs now."""
         assert self._table is not None
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
         text = listing.text(self._table)
         display({"application/vnd.jupyter.widget-view+json": view, "text/plain": text.rstrip("\n")}, raw=True)
 
     def close(self) -> None:
-        """End the widget and its cards."""
+        """Close the widget and its cards."""
         if self._table is not None:
             self._table.watchers.discard(self._table_changed)
             self._table = None
-            self._wire.forget(self._send_rows)
+            self._budget.forget(self._send_rows)
             self._stop_timer()
         while self._cards:
             self._cards.popitem()[1].close()
@@ -94,7 +96,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
             self._loop.call_soon_threadsafe(self._look_in, 0.0)
 
     def _look_in(self, seconds: float) -> None:
-        """Look after so many seconds, unless that is so anyway, but not too often."""
+        """Update after so many seconds or sooner, but not more often than every `_SOONEST`."""
         due = max(self._loop.time() + seconds, self._look_at)
         if self._views and not (self._timer and self._timer.when() <= due):
             self._stop_timer()
@@ -104,7 +106,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
     def _look(self) -> None:
         self._timer = None
         if self._views:
-            self._wire.ask(self._send_rows)
+            self._budget.ask(self._send_rows)
 
     def _stop_timer(self) -> None:
         if self._timer:
@@ -113,14 +115,14 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
 
     @guarded
     def _send_rows(self) -> int:
-        """Send what has changed; 0 if nothing has."""
+        """Send the rows that have changed; returns the number of bytes, 0 if there was nothing to send."""
         if self._table is None:
             return 0
         began = time.monotonic()
         for entry in sorted(self._table.running.values(), key=lambda entry: entry.measured_at):
             entry.measure()
             if time.monotonic() > began + _SLICE:
-                break  # where that is slow it is done in turns
+                break  # the others are measured in the next updates
         rows = {entry.id: _row(entry) for entry in self._table.entries.values()}
         self._look_at = self._loop.time() + _SOONEST
         if self._table.running:
@@ -129,10 +131,10 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         if not changed and list(rows) == list(self._sent):
             return 0
         self._sent = {number: _lasting(row) for number, row in rows.items()}
-        self._tell(messages.TableRows(op="rows", rows=changed, ids=list(rows)))
+        self._send_message(messages.TableRows(op="rows", rows=changed, ids=list(rows)))
         return len(str(changed)) + 5 * len(rows)
 
-    def _take(self, request: messages.TableRequest, page: str) -> None:
+    def _on_request(self, request: messages.TableRequest, page: str) -> None:
         reached = []
         if request["op"] == "stop" or request["op"] == "kill":
             for entry in self._meant(request["id"]):
@@ -142,7 +144,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
                     reached += [entry] if ladder.sent is not sent else []
         self._loop.call_soon_threadsafe(self._handle, request, page)
         if reached:  # at once, as the kernel may be busy
-            self._tell(messages.TableRows(op="rows", rows=[_row(entry) for entry in reached], ids=None))
+            self._send_message(messages.TableRows(op="rows", rows=[_row(entry) for entry in reached], ids=None))
 
     @guarded
     def _handle(self, request: messages.TableRequest, page: str) -> None:
@@ -155,7 +157,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
             if not request["on"]:
                 self._views.discard(view)
             elif self._views.add(view):
-                self._sent = {}  # it has nothing yet
+                self._sent = {}  # the new view has no rows yet
         elif request["op"] == "pause" or request["op"] == "resume":
             for entry in self._meant(request["id"]):
                 with contextlib.suppress(RuntimeError):  # it has just ended
@@ -163,11 +165,13 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         elif request["op"] == "card":
             for entry in self._meant(request["id"])[:1]:
                 if card := self._card(entry):
-                    self._tell(messages.CardModel(op="card", id=entry.id, view=request["view"], model=card.model_id))
+                    self._send_message(
+                        messages.CardModel(op="card", id=entry.id, view=request["view"], model=card.model_id)
+                    )
         self._look_in(0.0)
 
     def _meant(self, number: int) -> list[Entry]:
-        """What runs of the processes that a request is about."""
+        """The processes that a request is about, and of which anything runs."""
         if self._table is None:
             return []
         running = self._table.running
@@ -176,7 +180,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
     def _card(self, entry: Entry) -> Card | None:
         process = entry.process
         card = self._cards.pop(entry.id, None)
-        if card is None or card.comm is None:  # it was closed
+        if card is None or card.comm is None:  # there is none, or it was closed
             if process is None or process.log is None or self._table is None:
                 return None
             card = another_card(process, self._table, self._limit)
@@ -211,5 +215,5 @@ def _row(entry: Entry) -> messages.TableRow:
 
 
 def _lasting(row: messages.TableRow) -> dict[str, Any]:
-    """What does not change with time alone."""
+    """The part of a row that does not change merely with time."""
     return {key: value for key, value in row.items() if key != "elapsed" or not row["runs"]}

@@ -1,8 +1,8 @@
-"""How far a program has come, read from the last rows of its output; when that is not certain: nothing.
+"""How far a program has come, read from the last rows of its output; nothing if that is uncertain.
 
-It is read here and not in the page, as the kernel has the rows as a terminal shows them, and so every view says the same.
-A share counts only in the forms in which programs show their progress: a percentage or `n/m` alone is mostly something else
-(`3/4 tests failed`, `coverage: 87%`, `2024/12`).
+It is read here and not in the page, because the kernel has the rows as a terminal shows them, and so that all views agree.
+Only the forms in which programs show progress count: a percentage or `n/m` alone is mostly something else (`3/4 tests
+failed`, `coverage: 87%`, `2024/12`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import functools
 import re
 from collections.abc import Sequence
 
-LAST = 5  # rows that are looked at
-_MOST = 250  # characters of a row; no program shows its progress in more
+LAST = 5  # rows that are read
+_MOST = 250  # characters of a row that are read; progress is never longer
 
 _PERCENT = r"(?P<percent>\d{1,3}(?:\.\d+)?) ?%"
 _OF = r"(?P<done>0|[1-9]\d*(?:\.\d+)?) ?/ ?(?P<all>[1-9]\d*(?:\.\d+)?)"  # days and months have a zero in front
@@ -57,9 +57,10 @@ _UNITS = {"b": 0, "bytes": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4, "kib": 1, "mib
 
 
 def read(rows: Sequence[str], *, is_open: bool = False) -> float | None:
-    """The share that is done, 0 to 1, as these last rows tell it (as plain text); None where that is not certain.
+    """The share that is done, 0 to 1, read from these last rows (plain text); None if that is uncertain.
 
-    `is_open`: the last row has not ended yet; a percentage alone is a result otherwise, unless it has grown.
+    `is_open`: the last row has not ended yet. A row that is nothing but a percentage counts only then, or if it has grown
+    since the row before; else it is a result.
     """
     last = [row.rstrip()[:_MOST] for row in rows if row.strip()][-LAST:]
     bare = [_value(match.groupdict()) for row in last[-2:] if (match := _BARE.search(row))]
@@ -74,22 +75,22 @@ def read(rows: Sequence[str], *, is_open: bool = False) -> float | None:
         share, is_bar = found
         behind = number < len(last) - 1
         if share >= 1 and behind:
-            return None  # that was done, and now it does something else
+            return None  # that is done, and the program does something else now
         before = _share(last[number - 1]) if is_bar and number else None
         if before and before[1] and before[0] < 1:
-            return None  # two bars: which of them is the whole?
+            return None  # two bars, and no way to tell which of them is the whole
         return share
     return None
 
 
 @functools.cache
 def _forms() -> list[tuple[re.Pattern[str], bool]]:
-    """The forms, and whether each is a bar; made when the first card wants them, to be no part of loading the extension."""
+    """The forms, and whether each is a bar; compiled when first needed, so that loading the extension stays quick."""
     return [(re.compile(form, re.IGNORECASE), form in _BARS) for form in (*_BARS, *_LINES)]
 
 
 def _share(row: str) -> tuple[float, bool] | None:
-    """The share, and whether it is a bar that is written anew, not a line of its own."""
+    """The share in a row, and whether it is a bar that the program redraws rather than a line of its own."""
     for form, is_bar in _forms():
         if match := form.search(row):
             share = _value(match.groupdict(), is_bar=is_bar)
@@ -106,6 +107,6 @@ def _value(found: dict[str, str | None], *, is_bar: bool = False) -> float | Non
             done *= 1000.0 ** (_UNITS[(found["done_unit"] or unit).lower()] - _UNITS[unit.lower()])
         share = done / whole if whole else -1
         is_month = done <= _MONTHS and _YEARS[0] <= whole <= _YEARS[1]
-        if is_month or (not is_bar and done == whole):  # the last of all: nobody says whether it has begun or ended
+        if is_month or (not is_bar and done == whole):  # the last item: it may have begun or ended
             return None
     return share if 0 <= share <= 1 else None

@@ -1,4 +1,4 @@
-"""The state of a program in one word and one phrase, the same on the card and in the transcript."""
+"""The state of a program as a word and a phrase, the same on the card and in the transcript."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _WHO = {
 
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS")
 _MOST_NAMED = 2  # processes that could not be stopped; the error has more
-_MUCH = 0.25  # of all memory; a limit of its container may be lower than that of the machine
+_MUCH = 0.25  # of the machine's memory; the program's container may have less
 
 
 @dataclass(frozen=True)
 class State:
-    """`name`: one word for it; `label`: what a person reads."""
+    """`name`: the state as one word; `label`: the text that people read."""
 
     name: StateName
     label: str
 
     @property
     def mark(self) -> str:
-        """A character that says the state without colour."""
+        """A character that shows the state without colour."""
         return _MARKS.get(self.name, "▶")
 
 
@@ -53,7 +53,7 @@ _MARKS = {
 
 
 def of(run: Run, *, paused: bool = False) -> State:
-    """The state of a process now; `paused`: somebody has looked, and it was stopped by SIGSTOP or its like."""
+    """The state of a run now; `paused`: whether its program was last seen stopped by SIGSTOP or the like."""
     code, ladder = run.returncode, run.ladder
     if run.lost:
         return State("lost", "Lost: nobody saw how it ended")
@@ -84,12 +84,12 @@ def _names(failure: ProcessNotStopped) -> str:
 
 
 def has_failed(run: Run) -> bool:
-    """Whether a program that has ended or was lost is one that `%aproc` calls a failure."""
+    """Whether `%aproc` counts this program, which has ended or was lost, as a failure."""
     return run.returncode not in run.ok_codes or run.ladder.cause == "timeout"
 
 
 def of_result(done: CompletedProcess) -> State:
-    """The state of a program that has ended, by what is left of it."""
+    """The state of a program that has ended, from its result."""
     if not done.failed:
         return State("ok", "Done, exit 0")
     name: StateName
@@ -118,13 +118,13 @@ def _ended(code: int, run: Run) -> State:
 
 
 def _where(command: FailedCommand | None) -> str:
-    """Where a script has failed."""
+    """Where a script failed, as a note to add; empty if unknown."""
     return f" · {command.where}" if command else ""
 
 
 def _stopped(ladder: StopLadder, code: int) -> str:
-    """Who stopped it and with what; how it ended, if in another way; how many ended, if it was not alone."""
-    # whoever holds the program kills it by himself when the kernel is busy at that time
+    """Who stopped it and by which signal; how it ended, if by another one; how many processes ended, if more than one."""
+    # if the kernel is busy when the time for SIGKILL comes, the shim sends it, and the ladder does not know
     last = RUNGS[KILL] if code == -RUNGS[KILL] else ladder.sent or RUNGS[TERMINATE]
     said = f"{_WHO[ladder.cause]} with {last.name}"
     if code != -last:
@@ -133,7 +133,7 @@ def _stopped(ladder: StopLadder, code: int) -> str:
 
 
 def _memory_hint(run: Run) -> str:
-    """Nobody says who sent a SIGKILL; Linux sends it when memory runs out, and then mostly to whoever has used much."""
+    """A hint at the cause of a SIGKILL. Its sender is unknown; Linux sends one when memory runs out, mostly to a large process."""
     import psutil  # late: the import of ipyproc loads the standard library only
 
     usage = run.usage

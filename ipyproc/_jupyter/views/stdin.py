@@ -1,4 +1,4 @@
-"""What a person types for a program: it goes to its standard input, and is shown as a terminal would."""
+"""What a person types for a program: it is sent to standard input, and shown as a terminal would show it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _PASSWORD = re.compile(
     r"mot de passe|contraseña|senha|пароль)\b|密码|パスワード).{0,120}[:：?]\s*$",
     re.IGNORECASE,
 )
-_MASK = "••••••••"  # never as long as what was typed
+_MASK = "••••••••"  # always the same length, to tell nothing of what was typed
 
 
 class Stdin:
-    """Standard input of a process that was started with a pipe for it; otherwise closed from the first."""
+    """Standard input of a process; closed from the start if there is no pipe for it."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -34,7 +34,10 @@ class Stdin:
         return not (self._ended or self._run.is_over)
 
     def send(self, text: str, prompt: Sequence[Row]) -> str | None:
-        """Send it, behind these rows; what to show of it. None: it was not sent, as the program reads nothing."""
+        """Send what was typed; returns the text to show. None: nothing was sent, as the input is closed or too much waits.
+
+        `prompt`: the last rows of the output; if they ask for a secret, a mask is shown.
+        """
         stdin, data = self._run.stdin, text.encode(ENCODING, "replace")
         if not self.is_open or stdin is None or stdin.is_closing():
             return None
@@ -44,12 +47,12 @@ class Stdin:
         return _MASK if asks_for_secret(prompt) else text.removesuffix("\n")
 
     def end(self) -> None:
-        """The program reads the end of its input. Idempotent."""
+        """Close the input, so that the program reads its end. Idempotent."""
         if self.is_open and self._run.stdin:
             self._run.stdin.close()
         self._ended = True
 
 
 def asks_for_secret(prompt: Sequence[Row]) -> bool:
-    """Whether the last of these rows asks for something that nobody is to see."""
+    """Whether the last of these rows asks for a password or the like."""
     return bool(prompt) and _PASSWORD.search(prompt[-1].plain[-200:]) is not None

@@ -1,12 +1,12 @@
-r"""The view without a card: native stream text, bounded, as `%%bash` shows it.
+r"""The view without a card: plain text on the cell's streams, bounded, as `%%bash` shows it.
 
 For headless runs (nbclient, papermill), terminals, `--plain`, and commands that end before a card would appear. The
-first rows of the output are written as they come, when it is their turn on the `Wire` of all views, at most five times a
-second; of what is beyond the bound, the last rows are written at the end, with a line that says how much is between and
-where the whole log is.
+first rows of the output are written as they come, in turns that the `Budget` of all views gives, at most five times a
+second. Beyond the bound only the last rows are written, at the end, after a line that says how much is left out and where
+the whole log is.
 
-Text that was written cannot be changed, but for the line that is still open: where somebody looks on, that one is
-written anew behind a `\r`. Rows that the program may still change (a block of progress bars) are written at the end.
+Written text cannot be changed, except for the line that is still open: in a live notebook it is written again after a
+`\r`. Rows that the program may still change (a block of progress bars) are written at the end.
 """
 
 from __future__ import annotations
@@ -24,24 +24,22 @@ from ..._core.output.screen import WINDOW, Row
 from ..._core.output.turns import Turns, advance, in_turns
 from ..._core.process.run import LoggedRun
 from ..guard import Guard, guarded
-from ..page.budget import Rank, Wire
+from ..page.budget import Budget, Rank
 from .view import take_in
 
 HEAD = TAIL = 32 * 1024  # bytes
 _LINES = 10_000
 _AT_A_TIME = 200  # rows
-_MOST_PARTS = 60  # changes between the two streams in what is written together
+_MOST_PARTS = 60  # messages for one write; each change between the two streams starts another one
 
 _Part = tuple[TextIO, list[str]]
 
 
 class StreamView:
-    """Writes the output of a process to `sys.stdout` and `sys.stderr` of its cell; only these streams of it.
+    """Writes these streams of a process to `sys.stdout` and `sys.stderr` as they are now; replacing those later has no effect.
 
     Args:
-        live: somebody looks on, so an open line is worth writing before it has ended.
-
-    What is put in the place of `sys.stdout` later is not for this process.
+        live: whether somebody may be watching, so that a line is worth writing before it has ended.
     """
 
     period = 0.2  # seconds between two updates, at least
@@ -51,32 +49,34 @@ class StreamView:
         self._guard = Guard(run.log)
         self._live = live
         self._stdout, self._stderr = sys.stdout, sys.stderr
-        self._wire = Wire.of(asyncio.get_running_loop())
-        self._cell = contextvars.copy_context()  # what is written belongs to the cell, whoever's turn ends just now
+        self._budget = Budget.of(asyncio.get_running_loop())
+        self._cell = contextvars.copy_context()  # output belongs to the cell, even if it is written in another's turn
         self._work: Turns[bool] | None = None  # what is being written
         self._written = self._messages = 0  # characters, and in how many messages
-        self._looked_at = 0  # bytes of the log
-        self._is_done = True  # all was written then that could be
+        self._looked_at = 0  # bytes of the log at the last turn
+        self._is_done = True  # whether that turn wrote all that it could
         self._next = 0  # the row that is written next
-        self._seen = 0  # how many had ended at the last update
-        self._left = HEAD
-        self._recent: deque[str] | None = deque(maxlen=WINDOW)  # what was written last; None: there were moves
-        self._open: dict[int, str] = {}  # what stands in the open line of each stream
+        self._seen = 0  # how many rows had ended at the last update
+        self._left = HEAD  # bytes that may still be written
+        self._recent: deque[str] | None = deque(
+            maxlen=WINDOW
+        )  # the rows written last; None once the program has moved up
+        self._open: dict[int, str] = {}  # the text in the open line of each stream
 
     def show(self) -> None:
-        """Nothing stands in the cell before there is output."""
+        """Does nothing: the cell stays empty until there is output."""
 
     @guarded
     def update(self) -> None:
-        """Have a turn to write what has come since, up to the bound, if there is anything."""
+        """Ask for a turn to write new output, if there is any and the bound is not reached."""
         if self._work or not self._is_done or (self._left > 0 and self._rows.log.bytes != self._looked_at):
             self._cell = contextvars.copy_context()
-            self._wire.ask(self._take_turn, Rank.NEWS)
+            self._budget.ask(self._take_turn, Rank.NEWS)
 
     @guarded
     async def settle(self) -> None:
         """Take in all of the output."""
-        self._wire.forget(self._take_turn)
+        self._budget.forget(self._take_turn)
         if self._work:
             await in_turns(self._work)
             self._work = None
@@ -84,7 +84,7 @@ class StreamView:
 
     @guarded
     async def finish(self) -> None:
-        """Write the rest, or only the last part of it."""
+        """Write the rest, or the last part of it if it is too much."""
         await self.settle()
         await in_turns(self._look_back())
         rest = await in_turns(ends(self._rows, _cost, max(0, self._left), TAIL, _LINES, self._next))
@@ -93,7 +93,7 @@ class StreamView:
         await in_turns(self._write(rest, open_rows))
 
     def _take_turn(self) -> int:
-        """Write into its cell, whoever's turn ends just now; how many bytes."""
+        """Write in the context of its cell; returns the number of characters."""
         return self._cell.run(self._go_on) or 0
 
     @guarded
@@ -107,12 +107,12 @@ class StreamView:
         if advance(work) is None:
             self._work = work  # it goes on at the next update
         for _ in range(messages + 1, self._messages):
-            self._wire.spend(0)
+            self._budget.spend(0)
         return self._written - written
 
     def _write_new(self) -> Turns[bool]:
         yield from self._look_back()
-        # where nobody looks on, a row waits for a period: perhaps the program moves back to it
+        # in a headless run a row is held back for one period, in case the program moves back to it
         stop = self._rows.settled if self._live or self._rows.moves else min(self._seen, self._rows.settled)
         self._seen = self._rows.settled
         while self._next < stop and self._left > 0:
@@ -128,7 +128,7 @@ class StreamView:
         return True
 
     def _look_back(self) -> Turns[None]:
-        """At the first moves: write again from the first row on that has become another."""
+        """When the program has moved up for the first time: write again from the first row on that has changed."""
         if not self._rows.moves or self._recent is None:
             return
         first = self._next - len(self._recent)
@@ -174,7 +174,7 @@ class StreamView:
         self._messages += 1
 
     def _over_open(self, stream: int, text: str) -> str:
-        """What to write so that the open line of this stream becomes this text."""
+        """The text to write so that the open line of this stream becomes `text`."""
         before = self._open.pop(stream, "")
         if text.startswith(before):
             return text[len(before) :]
@@ -182,7 +182,7 @@ class StreamView:
 
 
 def _fewer(parts: list[_Part]) -> Iterator[_Part]:
-    """Some parts at a time, of these what goes to either file together: each change is a message, and servers drop too many."""
+    """Fewer parts: of several in a row, those for one file are joined. Each part is a message, and servers drop too many."""
     size = 2 * len(parts) // _MOST_PARTS + 1
     for start in range(0, len(parts), size):
         some = parts[start : start + size]

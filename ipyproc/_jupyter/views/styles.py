@@ -1,6 +1,6 @@
-"""Rows of the screen as HTML: their styles as inline CSS, their links as links, all else escaped.
+"""Rows of the screen as HTML: styles as inline CSS, links as links, all else escaped.
 
-The colours are readable on a light and on a dark page alike, for nobody knows where a notebook will be opened.
+The colours are readable on light and dark pages, because a notebook may be opened anywhere.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def markup(row: Row) -> str:
 
 
 def parts(row: Row) -> Iterator[str]:
-    """The same, one stretch of one style after the other."""
+    """The row as pieces of HTML, one for each stretch of the same style."""
     if not row.has_styles and "://" not in row.text:
         yield html.escape(row.plain)  # most rows
         return
@@ -68,7 +68,7 @@ def _styled(text: str, style: Style) -> str:
 
 
 def _colour(numbers: tuple[int, ...]) -> str:
-    """That of a `Style`; empty: none."""
+    """The CSS colour for the numbers of a `Style`; empty if there is none."""
     match numbers:
         case _, 5, number:
             return _indexed(number)
@@ -80,7 +80,7 @@ def _colour(numbers: tuple[int, ...]) -> str:
 
 
 def _indexed(number: int) -> str:
-    """One of the 256 colours: 16 of ours, a cube of 216, 24 greys."""
+    """One of the 256 colours of a terminal: the 16 of `_COLOURS`, a cube of 216, 24 greys."""
     if number < 16:
         return _COLOURS[number]
     if number < 232:

@@ -1,10 +1,9 @@
-"""The processes of this kernel under their ids: those that run, the last ones that have ended, and what follows them."""
+"""The processes of this kernel by their ids: those that run, and the last ones that have ended."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import itertools
 import os
 import signal
@@ -25,25 +24,23 @@ from ..._core.process import registry
 from ..._core.process.process import Process
 from ..._core.program import family
 from ..._core.program.ladder import StopLadder
+from .. import running_cell
 from . import state as states
 from .figures import Figures
 from .untold import Untold
 
 T = TypeVar("T")
 
-MOST_FAMILIES = 1000  # that are known, for what may be left of them
+MOST_FAMILIES = 1000  # families to remember before those of which nothing is left are forgotten
 MOST_ENDED = 100  # entries of processes that have ended
 CLOSE_GRACE = 0.3  # seconds between SIGTERM and SIGKILL when the kernel ends
 
-_cell: contextvars.ContextVar[int] = contextvars.ContextVar("_cell")
-"""The number of the cell whose code runs now, also in a task of it that goes on when others run."""
-
-_ids = itertools.count(1)  # of the kernel: a new table (`%reload_ext`) goes on, an id never means another process
+_ids = itertools.count(1)  # a new table (`%reload_ext`) goes on counting, so that an id never means another process
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What there is to say about a process; `log` is where its output is, if it is still there."""
+    """What the table shows of a process; `log`: the path of its log, which may have been removed."""
 
     state: states.State
     name: str
@@ -52,15 +49,15 @@ class Summary:
     duration: float  # seconds
     lines: int
     log: Path | None
-    figures: Figures | None = None  # of what runs
+    figures: Figures | None = None  # None if nothing runs, or nothing was measured
 
 
 class Entry:
-    """A process under its id. When all of it has ended its figures stay, and neither it nor its log is held."""
+    """A process and its id. When all of it has ended, its summary stays, but it and its log are no longer held."""
 
     def __init__(self, process: Process, cell: int) -> None:
         self.id = next(_ids)
-        self.cell = cell  # the number of the cell that has started it
+        self.cell = cell  # the number of the cell that started it
         self.started_at = time.time()
         self._held: Process | None = process
         self._process = weakref.ref(process)
@@ -73,26 +70,26 @@ class Entry:
 
     @property
     def process(self) -> Process | None:
-        """The process, as long as anybody holds it."""
+        """The process; None if it has ended and is referenced nowhere any more."""
         return self._process()
 
     @property
     def ladder(self) -> StopLadder | None:
-        """What stops it, or what is left of it; None when nothing is."""
+        """The stop ladder of the process and its family; None when all of it has ended."""
         return self._held.ladder if self._held else None
 
     @property
     def measured_at(self) -> float:
-        """When `measure` was called last, of `time.monotonic()`."""
+        """When `measure` was called last, by `time.monotonic()`; 0 if never, or if all of it has ended."""
         return self._figures.looked_at if self._figures else 0.0
 
     def measure(self) -> None:
-        """Take its figures, which may take some milliseconds; `look` tells them."""
+        """Measure CPU and memory, which may take some milliseconds; `look` returns them."""
         if self._figures:
             self._figures.look()
 
     def look(self) -> Summary:
-        """What there is to say at this moment, with the figures that were taken last."""
+        """The summary at this moment, with the figures that were measured last."""
         if process := self.process:
             self._last = _summary(process, paused=bool(self._figures and self._figures.paused))
         return replace(self._last, figures=self._figures) if self.measured_at else self._last
@@ -104,37 +101,37 @@ class Entry:
         return f"{self.id}: {told.state.mark} {told.state.label} · {took} · {told.name}"
 
     def set_paused(self, paused: bool) -> None:
-        """Suspend the family, or let it go on.
+        """Suspend the family, or resume it.
 
         Raises:
-            RuntimeError: it has ended, or this is Windows.
+            RuntimeError: all of it has ended, or this is Windows.
         """
         number = getattr(signal, "SIGSTOP" if paused else "SIGCONT", None)
         if number is None:
             raise RuntimeError("a program cannot be paused on Windows")
         if self._held is None:
-            raise RuntimeError(f"{self.sentence()}; it can be paused no more")
+            raise RuntimeError(f"{self.sentence()}; it can no longer be paused")
         self._held.family.send_signal(number)
 
     def let_go(self) -> None:
-        """Hold the process no longer."""
+        """Hold the process no longer, only its summary."""
         self.look()
         self._held = self._figures = None
 
     async def on_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await something of the process, which may belong to another event loop (of a subshell, or of a thread)."""
+        """Await a coroutine of the process on the process's event loop, which may be that of a subshell or another thread."""
         if self._loop is asyncio.get_running_loop():
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
 
 class Table:
-    """Knows each process, and its family for longer, so that nothing outlives a kernel that ends in an orderly way.
+    """The processes of a kernel, and their families for longer, so that nothing outlives a kernel that ends in an orderly way.
 
     Attributes:
         shell: the IPython that it belongs to.
         watchers: called, on any event loop, when a process has started or ended.
-        untold: what has failed in the background, where that can be told in a later cell only.
+        untold: background programs whose failure only a later cell can report.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
@@ -153,42 +150,32 @@ class Table:
 
     @property
     def entries(self) -> dict[int, Entry]:
-        """All that are known, by their ids: what runs first, and of that, and of the others, the last to start."""
+        """All entries by their ids: first those that run, then those that have ended, each with the newest first."""
         return self.running | dict(sorted(self._ended.items(), reverse=True))
 
     @property
     def running(self) -> dict[int, Entry]:
-        """Those of which anything runs, by their ids."""
+        """The entries of which anything runs, by their ids, the newest first."""
         return dict(sorted(self._running.items(), reverse=True))
 
-    def begin_cell(self, info: Any) -> None:
-        """Call it before each cell: what it starts from now on has its number."""
-        if info.store_history:
-            _cell.set(self._inputs())
-
-    def _inputs(self) -> int:
-        # `shell.execution_count` grows when a cell begins (IPython 9.18), or when it has ended (8.39)
-        manager = self.shell.history_manager
-        return len(manager.input_hist_parsed) if manager else self.shell.execution_count
-
     def add(self, process: Process) -> None:
-        """Know this process from now on; its log goes with the last other reference when all of it has ended."""
-        entry = Entry(process, _cell.get(self._inputs() - 1))
+        """Add a process. When all of it has ended, the table does not keep its log from being removed."""
+        entry = Entry(process, running_cell.number())
         self._running[entry.id] = entry
-        self._families.append(process.family)  # one that is to be kept is never `may_be_left`
+        self._families.append(process.family)  # `may_be_left` is false for one that is to be kept
         if len(self._families) > MOST_FAMILIES:
             self._families = self._left()
         self.follow(self._see_out(entry, process))
-        self._tell()
+        self._notify_watchers()
 
     def follow(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run this in the background, and hold it: the event loop alone would not."""
+        """Run a coroutine in the background, in a task that is held here: an event loop holds tasks only weakly."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
-        """End every family: SIGTERM, and SIGKILL to what is left 0.3 s later. Blocks so long; needs no event loop."""
+        """End every family: SIGTERM, then SIGKILL to what is left after `CLOSE_GRACE`. Blocks meanwhile; needs no event loop."""
         registry.watchers.discard(self.add)
         if os.getpid() != self._pid:
             return  # a forked child must not end its parent's programs
@@ -203,7 +190,7 @@ class Table:
             each.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def _left(self) -> list[family.Family]:
-        """The families whose program has not ended, and those of whose session something is left."""
+        """The families of which something may be left: the program, or a process of its session."""
         sessions = process_table.sessions()
         return [each for each in self._families if each.may_be_left(sessions)]
 
@@ -215,15 +202,15 @@ class Table:
             self._ended[entry.id] = self._running.pop(entry.id)
             while len(self._ended) > MOST_ENDED:
                 del self._ended[next(iter(self._ended))]
-            self._tell()
+            self._notify_watchers()
 
-    def _tell(self) -> None:
+    def _notify_watchers(self) -> None:
         for watcher in tuple(self.watchers):
             watcher()
 
 
 async def over(process: Process) -> None:
-    """Wait until the program, its output and its family have come to their end."""
+    """Wait until the program, its output and its family have ended."""
     with contextlib.suppress(ProcessLost):
         await process.exited()
     await all_ended(process)

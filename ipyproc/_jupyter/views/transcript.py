@@ -1,6 +1,6 @@
-"""What stays in the notebook when a program has ended: text/html and text/plain, static, without a script.
+"""What stays in the notebook when a program has ended: static text/html and text/plain, without scripts.
 
-It is bounded: the first and the last lines of the output, with a line between that says how much is not shown and where
+It is bounded: the first and the last lines of the output, and between them a line that says how much is left out and where
 the whole log is. The text comes from the screen, so it is inert; in HTML all of it is escaped.
 """
 
@@ -25,9 +25,12 @@ from .styles import markup, parts
 LIMIT = 64 * 1024
 """Bytes of output, in both its forms together, that one cell adds to the notebook."""
 _LINES = 2000
-_RESULT_BYTES, _RESULT_LINES = 16 * 1024, 40  # of a result that a cell shows
-_TURNS, _NEAR = 40, 1 << 13  # of work on a picture that has to be there at once, and bytes of moves that are looked at
-_AROUND = 50  # bytes around a row, where streams alternate
+_RESULT_BYTES, _RESULT_LINES = 16 * 1024, 40  # of output in a result that a cell shows
+_TURNS, _NEAR = (
+    40,
+    1 << 13,
+)  # for a picture that is needed at once: turns of work, and the `behind` of its `Rows`, bytes
+_AROUND = 50  # bytes of markup around a row where the streams alternate
 
 _BORDER = "var(--jp-border-color2, #bdbdbd)"
 _DIM = "var(--jp-ui-font-color2, #616161)"
@@ -48,7 +51,7 @@ def bundle(run: Run, rows: Rows | None, note: str = "", limit: int = LIMIT) -> T
 
 
 def at_once(run: LoggedRun, limit: int = LIMIT) -> dict[str, str]:
-    """The same of all its output, for whoever cannot wait."""
+    """The MIME bundle of a run with all its streams, for a caller that cannot wait."""
     return _bundle(run, _at_once(run.log, limit, _LINES), "")
 
 
@@ -63,14 +66,14 @@ def _bundle(run: Run, shown: list[Row], note: str) -> dict[str, str]:
 
 
 def closing_line(run: Run, note: str = "") -> str:
-    """How it has ended, in one line: `✘ Failed, exit 3 · 9.1 s · CPU 7.2 s · peak 412 MB · make`."""
+    """How the program ended, in one line: `✘ Failed, exit 3 · 9.1 s · CPU 7.2 s · peak 412 MB · make`."""
     now = state.of(run)
     took = phrases.duration_words(run.duration)
     return f"{now.mark} {now.label} · {took}{_dotted(_used(run.usage))} · {run.name}{_dotted(note)}"
 
 
 def picture(done: CompletedProcess) -> dict[str, str]:
-    """A result as Jupyter shows it: the HTML of how it ended, and of the first and the last lines of its output."""
+    """A result as Jupyter shows it: HTML that says how it ended, with the first and the last lines of its output."""
     if done.log:
         shown = _at_once(done.log, _RESULT_BYTES, _RESULT_LINES)
     else:
@@ -83,7 +86,7 @@ def picture(done: CompletedProcess) -> dict[str, str]:
 
 
 def _at_once(output: log.Log, limit: int, lines: int) -> list[Row]:
-    """The ends of an output; a note instead, if it is much work to draw them: whoever asks cannot wait."""
+    """The first and the last lines of an output; or a note, if drawing them takes longer than the caller can wait."""
 
     def work() -> Turns[list[Row]]:
         rows = Rows(output, log.BOTH, behind=_NEAR)
@@ -94,7 +97,7 @@ def _at_once(output: log.Log, limit: int, lines: int) -> list[Row]:
     if shown is None:
         output.keep()
         where = inert_line(str(output.path))
-        return [Row(0, f"... not shown, as it was written anew too often to be drawn at once; full log: {where}")]
+        return [Row(0, f"... not shown, as it was rewritten too often to be drawn at once; full log: {where}")]
     return shown
 
 
@@ -105,7 +108,7 @@ def text_bundle(rows: Rows, limit: int = LIMIT) -> Turns[dict[str, str]]:
 
 
 def _cost_up_to(limit: int) -> Callable[[Row], int]:
-    """Tells the bytes of a row in both forms, with what stands around it; or something above this limit."""
+    """A function that counts the bytes of a row in both forms, with markup; above the limit, the count need not be exact."""
 
     def cost(row: Row) -> int:
         size = len(row.plain.encode()) + _AROUND
@@ -119,7 +122,7 @@ def _cost_up_to(limit: int) -> Callable[[Row], int]:
 
 
 def counts(rows: Rows) -> str:
-    """What was written, in figures: `122 lines · 9.4 kB · 1.2 kB on stderr`."""
+    """How much was written, as text: `122 lines · 9.4 kB · 1.2 kB on stderr`."""
     lines, size, on_stderr = rows.total, rows.log.bytes, rows.log.bytes_of[STDERR_FD]
     parts = [phrases.count_words(lines, "line", "lines"), phrases.size_words(size)]
     if on_stderr:
@@ -128,7 +131,7 @@ def counts(rows: Rows) -> str:
 
 
 def until(run: Run) -> str:
-    """When it has ended, by the clock; empty while it runs."""
+    """The date and time when it ended, as text; empty while it runs."""
     if run.ended_at is None:
         return ""
     return f"ended {datetime.datetime.fromtimestamp(run.ended_at).astimezone():%Y-%m-%d %H:%M:%S %Z}"
@@ -146,7 +149,7 @@ def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], n
         + f'<span style="white-space:nowrap;font-variant-numeric:tabular-nums" title="{ended}">{took}</span></div>'
     )
     body = (
-        # column-reverse: it opens at its end, as the card stood, without a script
+        # column-reverse: it opens scrolled to its end, as the card was, without a script
         f'<div style="display:flex;flex-direction:column-reverse;max-height:340px;overflow:auto;'
         f'border-top:1px solid {_BORDER}">{_pre(rows)}</div>'
         if rows
@@ -178,7 +181,7 @@ def _rows(stream: int, rows: list[Row]) -> str:
 
 
 def _used(usage: Usage | None) -> str:
-    """CPU time and peak memory, where somebody has measured them."""
+    """CPU time and peak memory as text; empty if they were not measured."""
     if usage is None:
         return ""
     peak = "" if usage.peak_bytes is None else f" · peak {phrases.size_words(usage.peak_bytes)}"

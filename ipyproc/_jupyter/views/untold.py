@@ -1,4 +1,4 @@
-"""Failures behind a cell that has ended, in a run that drops what comes for such a cell: the cell that runs then tells them."""
+"""Failures of background programs in a headless run, which drops output for a cell that has ended: a later cell reports them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import state, transcript
 
 
 class Untold:
-    """Programs in the background that no cell has awaited so far."""
+    """Background programs that no cell has awaited so far."""
 
     def __init__(self) -> None:
         self._processes: list[Process] = []
@@ -20,11 +20,11 @@ class Untold:
         return f"<Untold: {len(self._processes)} processes>"
 
     def add(self, process: Process) -> None:
-        """If this one fails, and nobody has awaited it by then, the cell tells it that runs then, or the next."""
+        """Add a program. If it fails and nobody has awaited it by then, the cell that runs then, or the next one, says so."""
         self._processes.append(process)
 
     def tell(self, _: object) -> None:
-        """Call it at the end of each cell."""
+        """Report what has failed; to be called at the end of each cell."""
         ended = [process for process in self._processes if process.is_over]
         self._processes = [process for process in self._processes if not process.is_over]
         for process in ended:
@@ -34,5 +34,5 @@ class Untold:
 
 
 def has_failed_by_itself(run: Run) -> bool:
-    """Whether it has failed; who has stopped it knows that it has ended."""
+    """Whether a program has failed, other than by being stopped: who stopped it knows."""
     return state.has_failed(run) and run.ladder.cause in ("", "timeout")

@@ -13,7 +13,7 @@ from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns
 from ..thread import in_thread
 
-_MUCH = 1 << 20  # bytes
+_MUCH = 1 << 20  # bytes of output from which on the first rows are read again in a thread
 _SHOWN = 2000  # rows
 _IDLE = 0.25  # seconds between two looks at the state when there is no output
 
@@ -47,14 +47,14 @@ class NoView:
 
 
 async def take_in(rows: Rows) -> None:
-    """Take in all that was written; others have their turns meanwhile. What it begins with will be shown at the end."""
+    """Take in all output, while other tasks have their turns; and warm its first rows, which a transcript will show."""
     await in_turns(rows.take_in())
-    if rows.log.bytes > _MUCH:  # or it was all read just now
+    if rows.log.bytes > _MUCH:  # else all of it was read just now
         await in_thread(rows.warm, 0, _SHOWN)
 
 
 async def keep_updated(view: View, log: Log, until: asyncio.Future[None]) -> None:
-    """Update a view while the output grows, up to an end: at once after silence, then at most once a period."""
+    """Update a view until a future is done: at once when output comes after silence, then at most once in each period."""
     with _updates(view, log):
         await asyncio.wait([until])
     await view.settle()
@@ -62,9 +62,9 @@ async def keep_updated(view: View, log: Log, until: asyncio.Future[None]) -> Non
 
 @contextlib.contextmanager
 def _updates(view: View, log: Log) -> Iterator[None]:
-    """Callbacks and no task that waits: from the pipe to the page it is one turn of the event loop."""
+    """Done by callbacks rather than by a task that waits, so that output gets from the pipe to the page in one turn of the loop."""
     loop = asyncio.get_running_loop()
-    cell = contextvars.copy_context()  # what is printed belongs to the cell, and not to whatever runs meanwhile
+    cell = contextvars.copy_context()  # what is printed belongs to this cell, not to one that runs meanwhile
     seen, next_at = log.bytes, 0.0
     due: asyncio.Handle | None = None
     idle: asyncio.Handle | None = None
@@ -75,7 +75,7 @@ def _updates(view: View, log: Log) -> Iterator[None]:
             if handle:
                 handle.cancel()
         due = None
-        if log.bytes != seen:  # a look at the state alone holds no output up
+        if log.bytes != seen:  # else it was for the state alone, which must not delay the next output
             seen, next_at = log.bytes, loop.time() + view.period
         view.update()
         idle = loop.call_later(_IDLE, update, context=cell)

@@ -1,7 +1,7 @@
-"""The descendants of a process by /proc, and what is done to them. Linux, standard library.
+"""Find the descendants of a process in /proc, signal them, and kill them. Linux, standard library.
 
-A kernel may lack the lists of children (proc_pid_task_children(5) needs CONFIG_PROC_CHILDREN, and gVisor has none): then the
-parent of every process is looked up.
+An operating system may lack the lists of children (proc_pid_task_children(5) needs CONFIG_PROC_CHILDREN, and gVisor has
+none): then the parent of every process is looked up.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Iterable
 
 from ... import process_table
 
-_ROUNDS = 100  # how often is looked again, where something changes all the time
-_FREEZE_PATIENCE = 0.5  # seconds in which processes have to stop
+_ROUNDS = 100  # attempts to read lists that change meanwhile
+_FREEZE_PATIENCE = 0.5  # seconds that processes have to stop
 
 
 def children(pid: int) -> list[int]:
-    """The children of a process, whichever of its threads has forked them; none if it is gone."""
+    """The children of a process, by any of its threads; empty if the process is gone."""
     return _listed(pid) if _has_lists() else _all_children().get(pid, [])
 
 
@@ -37,20 +37,21 @@ def of(*pids: int) -> list[int]:
 
 
 def send_signal(pids: Iterable[int], number: int, *, wake: bool = False) -> None:
-    """Send a signal; `wake`: and SIGCONT, for what is stopped could not act on it."""
+    """Send a signal to each of these processes; `wake`: also SIGCONT, because a stopped process would not react."""
     for pid in pids:
         try:
             os.kill(pid, number)
             if wake and number not in (signal.SIGSTOP, signal.SIGCONT):
                 os.kill(pid, signal.SIGCONT)
         except OSError:
-            pass  # it has just ended, or runs as another user now
+            pass  # it has just ended, or runs as another user
 
 
 def freeze(pid: int) -> None:
-    """Stop all descendants of a process (SIGSTOP), and what they fork meanwhile; returns when they have stopped.
+    """Stop all descendants of a process (SIGSTOP), and what they fork meanwhile; returns when all have stopped.
 
-    A process that is just forking stops behind that, and the new one goes on: so they are looked at until all have stopped.
+    A process that is just forking stops only after that, and its new child runs on: so this looks again until all have
+    stopped. It gives up after `_FREEZE_PATIENCE`.
     """
     told: set[int] = set()
     deadline = time.monotonic() + _FREEZE_PATIENCE
@@ -58,21 +59,21 @@ def freeze(pid: int) -> None:
         there = set(of(pid))
         send_signal(there - told, signal.SIGSTOP)
         if there <= told and all(map(_has_stopped, there)) and set(of(pid)) <= told:
-            break  # none of them was running when it was looked for more
+            break  # all had stopped before the last look, so there can be no new ones
         told |= there
         if time.monotonic() > deadline:
-            break  # a debugger has it, or the operating system
+            break  # one is held by a debugger, or stuck in the operating system
         time.sleep(0.0005)
 
 
 def kill(pids: list[int]) -> None:
-    """Freeze them all, then kill them: none can fork meanwhile."""
+    """Stop all of these processes, then kill them, so that none can fork meanwhile."""
     send_signal(pids, signal.SIGSTOP)
     send_signal(pids, signal.SIGKILL)
 
 
 def _has_stopped(pid: int) -> bool:
-    """Whether it can fork nothing now; so is what we may not signal, for it will never stop."""
+    """Whether a process cannot fork now; also true if it may not be signalled, because it will never stop."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             state = file.read().rpartition(b")")[2].split(maxsplit=1)[0]  # proc_pid_stat(5)
@@ -99,7 +100,7 @@ def _listed(pid: int) -> list[int]:
                 with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
                     found += map(int, file.read().split())
         except OSError:
-            continue  # this thread has just ended, and its children are another one's now
+            continue  # this thread has just ended, and another one has its children now
         break
     return found
 

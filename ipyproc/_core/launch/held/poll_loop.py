@@ -1,4 +1,4 @@
-"""A small event loop for supervisors and shims; the methods are named as asyncio's, which is a large import."""
+"""A small event loop for supervisors and shims, with methods named like those of asyncio, which is a large import."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ Callback = Callable[[], object]
 
 
 class PollLoop:
-    """Calls back when a descriptor can be read or written, or when a time has come."""
+    """Calls back when a descriptor can be read or written, or when a timer is due."""
 
     def __init__(self) -> None:
-        self._epoll = select.epoll()  # tells what was ready first, which poll does not
+        self._epoll = select.epoll()  # returns first what was ready first, unlike poll
         self._readers: dict[int, Callback] = {}
         self._writers: dict[int, Callback] = {}
         self._registered: set[int] = set()
         self._timers: list[tuple[float, int, Callback]] = []
-        self._numbers = itertools.count()  # timers of the same moment keep their order
+        self._numbers = itertools.count()  # so that timers of the same moment keep their order
 
     def __repr__(self) -> str:
         return f"<PollLoop of {len(self._readers)} readers and {len(self._timers)} timers>"
 
     def fileno(self) -> int:
-        """The descriptor of its own."""
+        """The descriptor of the loop itself."""
         return self._epoll.fileno()
 
     def add_reader(self, fd: int, callback: Callback, /) -> None:
-        """Call this whenever the descriptor can be read, or is at its end."""
+        """Call `callback` whenever the descriptor can be read, or has reached its end."""
         self._readers[fd] = callback
         self._register(fd)
 
@@ -40,7 +40,7 @@ class PollLoop:
             self._register(fd)
 
     def add_writer(self, fd: int, callback: Callback, /) -> None:
-        """Call this whenever the descriptor can be written."""
+        """Call `callback` whenever the descriptor can be written."""
         self._writers[fd] = callback
         self._register(fd)
 
@@ -50,7 +50,7 @@ class PollLoop:
             self._register(fd)
 
     def call_later(self, delay: float, callback: Callback, /) -> None:
-        """Call this once, after so many seconds."""
+        """Call `callback` once, after `delay` seconds."""
         heapq.heappush(self._timers, (time.monotonic() + delay, next(self._numbers), callback))
 
     def cancel_timers(self) -> None:
@@ -58,11 +58,11 @@ class PollLoop:
         self._timers.clear()
 
     def run_once(self, longest: float) -> None:
-        """Wait until something happens, so many seconds at most, and call back."""
+        """Wait until something happens, at most `longest` seconds, and call back."""
         if self._timers:
             longest = max(0.0, min(longest, self._timers[0][0] - time.monotonic()))
         for fd, events in self._epoll.poll(longest):
-            # looked up now: what was called before may have removed it
+            # looked up now, because an earlier callback may have removed it
             if events & ~select.EPOLLOUT and (reader := self._readers.get(fd)):
                 reader()
             if events & ~select.EPOLLIN and (writer := self._writers.get(fd)):

@@ -1,18 +1,18 @@
-"""The supervisor: what holds the programs of a kernel, in an interpreter of its own. Linux, standard library.
+"""The supervisor: holds the programs of a kernel, in an interpreter of its own. Linux, standard library.
 
-Run by the kernel as `python -I -S supervise.py FD PID`, in a session of its own: FD is its end of a socket pair, PID the
-kernel. It forks *shims* (see `shim`); each waits for one program, starts it, and owns every descendant of it, daemons included, for
-supervisor and shims are sub-reapers: what loses its parent becomes their child (prctl(2), PR_SET_CHILD_SUBREAPER).
-Nothing of a program survives
+The kernel runs it as `python -I -S supervise.py FD PID`, in a session of its own: FD is its end of a socket pair, PID the
+kernel. It forks *shims* (see `shim`); each waits for one program, starts it, and owns all its descendants, daemons included,
+because supervisor and shims are sub-reapers: a descendant that loses its parent becomes their child (prctl(2),
+PR_SET_CHILD_SUBREAPER). Nothing of a program survives
 
 - the kernel: the supervisor and each shim watch it by a pidfd, by the end of their sockets, and by polling where there are
   no pidfds;
 - the supervisor: each shim watches it too;
-- its shim: what that leaves becomes the supervisor's, which kills it;
+- its shim: what that leaves becomes a child of the supervisor, which kills it;
 
 unless the program is to be kept: then its shim goes on alone.
 
-What it says to the kernel, and the kernel to it, is in `protocol`: words.
+Kernel and supervisor talk in the words of `protocol`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ...protocol import Word
 from . import descendants, guard, shim
 from .poll_loop import PollLoop
 
-_MOST_WORDS = 64  # that are looked at in one go
+_MOST_WORDS = 64  # that are read at once
 _PASSED_BY = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 
 
@@ -40,7 +40,7 @@ def main(control_fd: int, kernel: int) -> NoReturn:
     try:
         guard.become_subreaper()
     except OSError:
-        os._exit(1)  # the kernel does without us
+        os._exit(1)  # the kernel falls back to the portable launcher
     guard.go_on_at_end_of_parent()
     guard.rename("ipyproc-superv.")
     os.chdir("/")  # the directory of the kernel may be removed, or its file system unmounted
@@ -50,7 +50,7 @@ def main(control_fd: int, kernel: int) -> NoReturn:
 
 
 class _Supervisor:
-    """Forks shims, some ahead; watches the kernel."""
+    """Forks shims when the kernel asks for them, and watches the kernel."""
 
     def __init__(self, control: socket.socket, kernel: int) -> None:
         control.set_inheritable(False)
@@ -62,15 +62,15 @@ class _Supervisor:
             control.fileno(),
             self._loop.fileno(),
             *guard.wake_on_child(self._loop),
-        ]  # descriptors that are nothing to a shim
+        ]  # descriptors that a shim must not have
         if watched := guard.watch(kernel, self._loop, self._end):
             self._own.append(watched)
         self._loop.add_reader(control.fileno(), self._serve)
         protocol.TO_SHIM.prepare()
-        gc.freeze()  # what shims share with us stays shared
+        gc.freeze()  # so that memory stays shared with the shims
 
     def run_once(self) -> None:
-        """Serve the kernel, and look after what shims have left."""
+        """Serve the kernel, and kill what shims have left behind."""
         self._loop.run_once(guard.POLL)
         if os.getppid() != self._kernel:
             self._end()
@@ -85,35 +85,35 @@ class _Supervisor:
             data = b""
         if not data:
             self._end()
-        with contextlib.suppress(OSError):  # the kernel is gone, which is met in a moment
+        with contextlib.suppress(OSError):  # the kernel is gone, as `recv` will find out next
             try:
                 wanted = protocol.decode_words(data)
-            except protocol.ProtocolError:  # the kernel sees by our version why
-                self._tell_none()
+            except protocol.ProtocolError:  # the kernel sees why by the version of the answer
+                self._refuse()
                 return
             for _ in wanted:
                 try:
                     self._fork_shim()
-                except OSError:  # no more processes, or descriptors; those that run are in no danger
-                    self._tell_none()
+                except OSError:  # too many processes or open files; running programs are in no danger
+                    self._refuse()
 
-    def _tell_none(self) -> None:
+    def _refuse(self) -> None:
         self._control.send(protocol.encode_word(Word.REFUSED))
 
     def _fork_shim(self) -> None:
-        """Fork a shim and hand its job socket to the kernel."""
-        job, kernels = socket.socketpair()
+        """Fork a shim and hand its socket to the kernel."""
+        sock, kernels = socket.socketpair()
         if not (pid := os.fork()):
             signal.set_wakeup_fd(-1)
             for fd in (kernels.detach(), *self._own):
                 os.close(fd)
-            shim.main(job, self._kernel)
+            shim.main(sock, self._kernel)
         self._shims.add(pid)
-        with job, kernels:
+        with sock, kernels:
             socket.send_fds(self._control, [protocol.encode_word(Word.READY)], [kernels.fileno()])
 
     def _reap(self) -> bool:
-        """Whether any child has ended: a shim, or what one has left."""
+        """Reap children, which are shims or what a shim left behind; returns whether there was one."""
         has_ended = False
         with contextlib.suppress(ChildProcessError):
             while ended := os.waitpid(-1, os.WNOHANG)[0]:
@@ -122,7 +122,7 @@ class _Supervisor:
         return has_ended
 
     def _end(self) -> NoReturn:
-        """The kernel is gone: nothing stays but what is to be kept."""
+        """The kernel is gone: kill everything that is not to be kept, and end."""
         deadline = time.monotonic() + guard.KILL_PATIENCE
         while time.monotonic() < deadline:
             there = [pid for pid in descendants.children(os.getpid()) if pid not in self._shims or not _is_kept(pid)]
@@ -143,10 +143,14 @@ def _is_kept(shim: int) -> bool:
 
 
 def _take_signals() -> None:
-    """Let signals meant for the kernel pass us by; none is ignored or blocked, for a program would inherit that."""
-    for number in (*_PASSED_BY, signal.SIGPIPE, signal.SIGXFSZ):  # the last two: a write is an error, and no end
+    """Do nothing at signals meant for the kernel. They are handled, not ignored or blocked, which a program would inherit."""
+    for number in (
+        *_PASSED_BY,
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+    ):  # the last two make a write fail instead of ending this
         signal.signal(number, lambda *_: None)
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes us, and in their turn the shims
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes the loop, here and in the shims
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)

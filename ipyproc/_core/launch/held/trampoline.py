@@ -1,12 +1,13 @@
-"""What the portable launcher runs in the place of a program while signals are ignored here, and what then becomes the program.
+"""The script by which the portable launcher starts a program while this process ignores signals: it becomes the program.
 
-`python -I -S trampoline.py FD LC_CTYPE PROGRAM ARGS...`. A program inherits which signals are ignored, and a kernel ignores SIGINT
-between two cells: such a program could not be interrupted. To change that before the start would change it for the kernel too,
-and `preexec_fn` runs Python in a forked copy of a process with threads, where it may wait for a lock for ever. So it is changed
-here, where there is nothing else; the pid stays, as this process becomes the program.
+`python -I -S trampoline.py FD LC_CTYPE PROGRAM ARGS...`. A program inherits which signals are ignored, and a kernel ignores
+SIGINT between two cells: such a program could not be interrupted. Changing that before the start would change it for the
+kernel too, and `preexec_fn` runs Python in a forked copy of a process with threads, where it may wait for a lock for ever.
+So it is changed here, in a process of its own; the pid stays the same when this process becomes the program.
 
-FD closes when that has happened; if it cannot, the number of the error is written there first. LC_CTYPE is what the program is
-to find in its environment (empty: nothing), for an interpreter may set it for itself (PEP 538). POSIX, standard library.
+FD closes when that has happened; if it fails, the number of the error is written there first. LC_CTYPE is the value for the
+program's environment (empty: unset), because an interpreter may set that variable for itself (PEP 538). POSIX, standard
+library.
 """
 
 import os
@@ -15,7 +16,7 @@ import sys
 
 SCRIPT = __file__
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name))
-"""Those that ask a program to end."""
+"""The signals that ask a program to end."""
 
 
 def main(fd: int, lc_ctype: str, words: list[str]) -> None:

@@ -1,6 +1,6 @@
-"""The job socket as its shim sees it: what the kernel wants, and what it is told. Linux, standard library.
+"""The connection of a shim to the kernel. Linux, standard library.
 
-A kernel may be busy, and read nothing for hours: what is told waits here. Of the log only the last state is told then.
+A busy kernel may read nothing for hours: messages wait here meanwhile, of those about the log only the last one.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _MOST_FDS = 7  # of one start: three streams, the log, the directory it starts f
 _PERIOD = 0.004  # seconds between two messages about the log
 
 
-class Job:
+class Connection:
     """The connection to the kernel.
 
     Attributes:
-        log: what `flush` tells the state of, if there is something new; None: there is no log.
+        log: the log whose state `flush` reports when it has changed; None if there is no log.
     """
 
     log: ReportedLog | None = None
@@ -30,20 +30,20 @@ class Job:
         sock.setblocking(False)
         self._socket: socket.socket | None = sock
         self._loop = loop
-        self._heard = b""  # the begin of a line
-        self._fds: list[int] = []  # that came with it
+        self._heard = b""  # the beginning of an incomplete line
+        self._fds: list[int] = []  # descriptors that came with the last messages
         self._outbox = bytearray()
 
     def __repr__(self) -> str:
-        return f"<Job with {len(self._outbox)} bytes to be sent>"
+        return f"<Connection with {len(self._outbox)} bytes to be sent>"
 
     @property
-    def is_told(self) -> bool:
+    def is_flushed(self) -> bool:
         """Whether nothing waits to be sent."""
         return not self._outbox
 
     def close(self) -> None:
-        """Hear and tell no more."""
+        """Close the connection; nothing is received or sent any more."""
         if self._socket:
             self._loop.remove_reader(self._socket.fileno())
             self._loop.remove_writer(self._socket.fileno())
@@ -51,10 +51,10 @@ class Job:
             self._socket = None
 
     def receive(self) -> list[ToShim] | None:
-        """What has come; None: the kernel is gone, or has no use for us.
+        """The messages that have come; None if the kernel is gone or has hung up.
 
         Raises:
-            ProtocolError: it is not understood.
+            ProtocolError: one is not understood.
         """
         if not self._socket:
             return None
@@ -71,31 +71,31 @@ class Job:
         return [TO_SHIM.decode(line) for line in lines]
 
     def take_fds(self) -> list[int]:
-        """The descriptors that came with the last message that has some."""
+        """The descriptors that have come since the last call."""
         fds, self._fds = self._fds, []
         return fds
 
-    def tell(self, message: FromShim) -> None:
+    def send(self, message: FromShim) -> None:
         """Send it with the next `flush`."""
         if self._socket:
             self._outbox += FROM_SHIM.encode(message)
 
-    def tell_log(self) -> None:
-        """The same with the state of the log, if the kernel does not know it."""
+    def send_log(self) -> None:
+        """Send the state of the log with the next `flush`, if it has changed."""
         if self.log and self.log.is_news:
             self.log.is_news = False
             self.log.told_at = time.monotonic()
-            self.tell(Logged(self.log.pack()))  # type: ignore[arg-type]  # a list, as JSON has it
+            self.send(Logged(self.log.pack()))  # type: ignore[arg-type]  # a list, as JSON has it
 
     def flush(self) -> None:
-        """Send what was told, and the state of the log when its time has come."""
+        """Send the waiting messages, and the state of the log if that is due."""
         if not self._socket:
             self._outbox.clear()
             return
         if self.log and self.log.is_news and not self._outbox:
             wait = self.log.told_at + _PERIOD - time.monotonic()
             if wait <= 0:
-                self.tell_log()
+                self.send_log()
             elif not self.log.is_due:
                 self.log.is_due = True
                 self._loop.call_later(wait, self._flush_log)
@@ -105,7 +105,7 @@ class Job:
         except BlockingIOError:
             self._loop.add_writer(self._socket.fileno(), self.flush)
         except OSError:
-            self._outbox.clear()  # nobody is there any more, which is met elsewhere
+            self._outbox.clear()  # the kernel is gone, which `receive` will find out
         else:
             self._loop.remove_writer(self._socket.fileno())
 
@@ -116,11 +116,11 @@ class Job:
 
 
 class ReportedLog(LogWriter):
-    """A log, and whether there is something to tell of it."""
+    """A log, and whether its state was sent to the kernel."""
 
-    is_news = False
-    is_due = False  # it will be told when its time has come
-    told_at = 0.0
+    is_news = False  # whether it has changed since
+    is_due = False  # whether a timer will send it
+    told_at = 0.0  # by `time.monotonic()`
 
     def write(self, stream: int, data: bytes | bytearray, size: int | None = None) -> None:
         """Append what the program wrote."""
@@ -128,7 +128,7 @@ class ReportedLog(LogWriter):
         self.is_news = True
 
     def end(self, stream: int) -> None:
-        """One stream has come to its end."""
+        """A stream has ended."""
         super().end(stream)
         self.is_news = True
 

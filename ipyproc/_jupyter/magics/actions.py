@@ -1,4 +1,4 @@
-"""The words of `%aprocs`: what is done to the processes of the table, and how they are listed as text."""
+"""What `%aprocs` does to the processes of the table: its line is read, and the action done."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ..views.another_card import another_card
 from ..views.table import Entry, Table
 
 LIVE = "a live table with buttons; as text where there is no page"
-WORDS = {
+ACTIONS = {
     "list": ("", "the table as text"),
     "stop": ("ID...|all", "send SIGTERM to the family, SIGKILL to what is left after --grace; wait for the end"),
     "kill": ("ID...|all", "send SIGKILL to the family; wait for the end"),
@@ -45,48 +45,51 @@ _MOMENT = 1.0  # seconds in which a family takes SIGSTOP
 
 
 @dataclass(frozen=True)
-class Request:
-    """A line that was read: a word of `WORDS`, or none, and the processes that are meant."""
+class Action:
+    """A parsed line: a word of `ACTIONS`, or none, and the processes that it is about."""
 
     word: str
     entries: tuple[Entry, ...] = ()
 
 
-def parse(line: str, table: Table) -> Request:
+def parse(line: str, table: Table) -> Action:
     """Read the line of `%aprocs`.
 
     Raises:
         UsageError: the word is unknown, or an id; an id is missing, or there is one too many.
     """
     word, *ids = line.split() or [""]
-    if word and word not in WORDS:
+    if word and word not in ACTIONS:
         raise UsageError(_unknown(word))
-    takes = WORDS[word][0] if word else ""
+    takes = ACTIONS[word][0] if word else ""
     if not takes:
         if ids:
             raise UsageError(f"%aprocs {word} takes no id, but got {' '.join(ids)!r}")
-        return Request(word)
+        return Action(word)
     entries = table.entries
     if not ids:
         raise UsageError(f"%aprocs {word} needs {takes}: {_there_are(entries)}")
     if takes.endswith("all") and "all" in ids:
         if len(ids) > 1:
             raise UsageError(f"%aprocs {word}: all stands alone, but got {' '.join(ids)!r}")
-        return Request(word, tuple(table.running.values()))
+        return Action(word, tuple(table.running.values()))
     known = {str(number): entry for number, entry in entries.items()}
     for text in ids:
         if text not in known:
             raise UsageError(f"%aprocs {word}: there is no process {text!r}; {_there_are(entries)}")
-    return Request(word, tuple(known[text] for text in dict.fromkeys(ids)))
+    return Action(word, tuple(known[text] for text in dict.fromkeys(ids)))
 
 
-def act(request: Request, table: Table, limit: int) -> list[Coroutine[Any, Any, None]]:
-    """Do what needs no waiting, without a word as `list`; what is to be awaited then. `limit`: bytes that a transcript may have.
+def act(action: Action, table: Table, limit: int) -> list[Coroutine[Any, Any, None]]:
+    """Do an action as far as it needs no waiting; returns what to await afterwards. No word means `list`.
+
+    Args:
+        limit: bytes of output in a transcript.
 
     Raises:
-        UsageError: this cannot be done to that process.
+        UsageError: the action is not possible for that process.
     """
-    word, entries = request.word, request.entries
+    word, entries = action.word, action.entries
     if word in ("", "list"):
         sys.stdout.write(listing.text(table))
     elif not entries:
@@ -110,7 +113,7 @@ def act(request: Request, table: Table, limit: int) -> list[Coroutine[Any, Any, 
 
 
 async def ended(shell: InteractiveShell, ends: Collection[Coroutine[Any, Any, None]]) -> str:
-    """Await what `act` gave; what an interrupt has ended, if there was one."""
+    """Await what `act` returned; after an interrupt, says what that has ended, else returns an empty string."""
     waiting = asyncio.gather(*ends)
     interrupted = False
 
@@ -136,7 +139,7 @@ def _set_paused(entry: Entry, *, paused: bool) -> None:
 
 
 def view(process: Process, table: Table, limit: int) -> None:
-    """Show a process in the cell that runs now: a card while anything of it runs, and then its transcript."""
+    """Show a process in the cell that runs now: a card while anything of it runs, later its transcript."""
     run = logged(process)
     with Guard(run.log):
         has_page = presence.can_show(table.shell)
@@ -151,11 +154,11 @@ def view(process: Process, table: Table, limit: int) -> None:
 
 
 def complete(table: Table, line: str) -> list[str]:
-    """What may stand at the end of this line of `%aprocs`."""
+    """The words that can complete this line of `%aprocs`."""
     *before, last = line.split()[1:] + ([""] if line[-1:].isspace() else [])
     if not before:
-        return [word for word in WORDS if word.startswith(last)]
-    takes = WORDS.get(before[0], ("", ""))[0]
+        return [word for word in ACTIONS if word.startswith(last)]
+    takes = ACTIONS.get(before[0], ("", ""))[0]
     if not takes or "all" in before:
         return []
     entries = table.entries if before[0] in ("log", "wait") else table.running
@@ -168,21 +171,21 @@ def complete(table: Table, line: str) -> list[str]:
 
 
 def describe() -> str:
-    """The words as the help of `%aprocs` shows them."""
-    rows = [("%aprocs", LIVE), *((f"%aprocs {word} {takes}".rstrip(), text) for word, (takes, text) in WORDS.items())]
+    """The actions as the help of `%aprocs` shows them."""
+    rows = [("%aprocs", LIVE), *((f"%aprocs {word} {takes}".rstrip(), text) for word, (takes, text) in ACTIONS.items())]
     return "\n".join(f"    {usage}\n        {text}" for usage, text in rows)
 
 
 async def _end(entry: Entry, word: str) -> None:
-    """Await the end of one process, and say how it was."""
-    if (process := entry.process) and entry.ladder:  # else its event loop may have ended too
+    """Await the end of one process, and write how it ended."""
+    if (process := entry.process) and entry.ladder:  # else all of it has ended, perhaps its event loop too
         with contextlib.suppress(ProcessLost, ProcessNotStopped):
             await entry.on_its_loop(process.wait() if word == "wait" else process.ladder.finished())
     sys.stdout.write(f"{entry.sentence()}\n")
 
 
 async def _settled(entry: Entry, *, paused: bool) -> None:
-    """Say that it is paused, or goes on, as soon as that is so; what is told after a moment is how it is."""
+    """Write the state of a process as soon as it is paused, or goes on; after `_MOMENT` write it as it is."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_MOMENT):
             entry.measure()
@@ -206,7 +209,7 @@ def _log(entry: Entry) -> str:
     process, told = entry.process, entry.look()
     tail = ""
     if process and process.log:
-        process.log.keep()  # as every log whose file was told
+        process.log.keep()  # the user is told its path, so it must stay
         tail = f"{text}\n" if (text := process.log.tail(_LAST_LINES).rstrip("\n")) else ""
     lines = phrases.count_words(told.lines, "line", "lines")
     where = "it has no log"
@@ -219,8 +222,8 @@ def _log(entry: Entry) -> str:
 def _unknown(word: str) -> str:
     if word in ("--help", "-h", "help"):
         return "%aprocs? shows the help"
-    near = difflib.get_close_matches(word.lower(), WORDS, 1, 0.5)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(WORDS)}"
+    near = difflib.get_close_matches(word.lower(), ACTIONS, 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(ACTIONS)}"
     return f"%aprocs: unknown word {word!r}; {hint}"
 
 

@@ -1,4 +1,4 @@
-"""Waiting for `run` and `parallel` in a cell: a kernel interrupt stops their programs; with `.result()`, without `await`."""
+"""Waiting for `run` and `parallel` in a cell, with `await` or by `.result()`: a kernel interrupt stops their programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class _Interrupts:
-    """Those that came while something was waited for, and what stops that."""
+    """Whether an interrupt came while something was waited for, and the functions that an interrupt calls to stop it."""
 
     def __init__(self) -> None:
         self.happened = False
@@ -29,15 +29,15 @@ class _Interrupts:
             stop()
 
 
-_plain: contextvars.ContextVar[_Interrupts | None] = contextvars.ContextVar("_plain", default=None)
-"""In what plain code waits for: the interrupts that the plain code hears of."""
+_of_plain_code: contextvars.ContextVar[_Interrupts | None] = contextvars.ContextVar("_of_plain_code", default=None)
+"""Set inside the work that `wait` runs for plain code: the interrupts that `wait` collects."""
 
 
 @contextlib.contextmanager
 def interruptible(shell: InteractiveShell, what: str, stop: Callable[[], None]) -> Iterator[None]:
-    """While the body is awaited, an interrupt calls `stop`, and at the end of the body ends the cell."""
+    """While the body is awaited, an interrupt calls `stop`; when the body has ended, it then ends the cell."""
     with traceback.ends_in_cell(shell, whole_cell=False):
-        if plain := _plain.get():  # `wait` will end the cell
+        if plain := _of_plain_code.get():  # `wait` will end the cell
             plain.stops.append(stop)
             if plain.happened:
                 stop()
@@ -46,7 +46,7 @@ def interruptible(shell: InteractiveShell, what: str, stop: Callable[[], None]) 
             finally:
                 plain.stops.remove(stop)
         else:
-            with _heard() as interrupts:
+            with _collected() as interrupts:
                 interrupts.stops.append(stop)
                 yield
             if interrupts.happened:
@@ -54,26 +54,26 @@ def interruptible(shell: InteractiveShell, what: str, stop: Callable[[], None]) 
 
 
 def wait(shell: InteractiveShell, work: Coroutine[Any, Any, T]) -> T:
-    """Run it to its end on the loop that runs.
+    """Run a coroutine to its end on the running loop, from plain code.
 
     Raises:
         KeyboardInterrupt: the kernel was interrupted.
-        RuntimeError: that loop cannot be used from inside.
+        RuntimeError: the loop cannot be made re-entrant.
     """
-    with _heard() as interrupts:
-        token = _plain.set(interrupts)  # for the task that `work` becomes
+    with _collected() as interrupts:
+        token = _of_plain_code.set(interrupts)  # for the task that `work` becomes
         try:
             result = kernel.run_synchronously(shell, work)
         finally:
-            _plain.reset(token)
+            _of_plain_code.reset(token)
     if interrupts.happened:
         raise KeyboardInterrupt("interrupted")
     return result
 
 
 @contextlib.contextmanager
-def _heard() -> Iterator[_Interrupts]:
-    """While the body runs, hear of interrupts; if there were any, no error leaves the body but that it was in vain."""
+def _collected() -> Iterator[_Interrupts]:
+    """While the body runs, collect interrupts. After one, the body's errors are dropped, except that it could not be stopped."""
     interrupts = _Interrupts()
     try:
         with interrupt.on_interrupt(interrupts):

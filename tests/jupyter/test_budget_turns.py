@@ -8,7 +8,7 @@ import types
 import pytest
 
 from ipyproc._jupyter.guard import Guard
-from ipyproc._jupyter.page.budget import PATIENCE, QUESTIONS, QuestionLimit, Rank, Wire
+from ipyproc._jupyter.page.budget import PATIENCE, QUESTIONS, Budget, QuestionLimit, Rank
 from ipyproc._jupyter.views.output import Output
 
 
@@ -17,19 +17,19 @@ def sent_in(seconds, size, senders):
     sent = []
 
     async def main():
-        wire = Wire()
+        budget = Budget()
         started = time.monotonic()
 
         def sender(number):
             def send():
                 sent.append((time.monotonic() - started, number))
-                asyncio.get_running_loop().call_soon(wire.ask, send)
+                asyncio.get_running_loop().call_soon(budget.ask, send)
                 return size
 
             return send
 
         for number in range(senders):
-            wire.ask(sender(number))
+            budget.ask(sender(number))
         await asyncio.sleep(seconds)
 
     asyncio.run(main())
@@ -58,7 +58,7 @@ def test_what_a_person_waits_for_goes_first_and_nothing_is_asked_twice():
     order = []
 
     async def main():
-        wire = Wire()
+        budget = Budget()
         done = asyncio.Event()
 
         def send(name):
@@ -71,12 +71,12 @@ def test_what_a_person_waits_for_goes_first_and_nothing_is_asked_twice():
 
         burst = [send(f"burst {n}") for n in range(4)]
         for each in burst:
-            wire.ask(each)
+            budget.ask(each)
         tail, gone = send("last"), send("gone")
         for each in (tail, tail, gone):
-            wire.ask(each)
-        wire.forget(gone)
-        wire.ask(send("answer"), Rank.ANSWER)
+            budget.ask(each)
+        budget.forget(gone)
+        budget.ask(send("answer"), Rank.ANSWER)
         await done.wait()
 
     asyncio.run(main())
@@ -88,7 +88,7 @@ def order_of(asks, turns):
     order = []
 
     async def main():
-        wire = Wire()
+        budget = Budget()
         done = asyncio.Event()
 
         def send(name):
@@ -99,9 +99,9 @@ def order_of(asks, turns):
 
         senders = {name: functools.partial(send, name) for name, _ in asks}
         for number in range(4):
-            wire.ask(functools.partial(send, f"first {number}"))
+            budget.ask(functools.partial(send, f"first {number}"))
         for name, rank in asks:
-            wire.ask(senders[name], rank)
+            budget.ask(senders[name], rank)
         await done.wait()
 
     asyncio.run(main())
@@ -126,12 +126,12 @@ def test_who_asks_again_keeps_the_place_and_gets_the_better_rank():
 @pytest.mark.parametrize("size", [100, 500_000])
 def test_a_burst_of_what_cannot_wait_holds_nobody_up_for_long(size):
     async def main():
-        wire, sent = Wire(), asyncio.Event()
+        budget, sent = Budget(), asyncio.Event()
         for _ in range(600):
-            wire.spend(size)
-        wire.ask(lambda: 1)  # nobody had a turn for long, and so this one comes at once
+            budget.spend(size)
+        budget.ask(lambda: 1)  # nobody had a turn for long, and so this one comes at once
         began = time.monotonic()
-        wire.ask(lambda: sent.set() or 1)
+        budget.ask(lambda: sent.set() or 1)
         await sent.wait()
         return time.monotonic() - began
 
@@ -140,21 +140,21 @@ def test_a_burst_of_what_cannot_wait_holds_nobody_up_for_long(size):
 
 def test_a_burst_that_goes_on_leaves_the_others_a_part():
     async def main():
-        wire, turns = Wire(), 0
+        budget, turns = Budget(), 0
 
         def send():
             nonlocal turns
             turns += 1
-            asyncio.get_running_loop().call_soon(wire.ask, send)
+            asyncio.get_running_loop().call_soon(budget.ask, send)
             return 100
 
         async def burst():
             while True:
-                wire.spend(100)
+                budget.spend(100)
                 await asyncio.sleep(0.01)
 
         bursting = asyncio.ensure_future(burst())
-        wire.ask(send)
+        budget.ask(send)
         await asyncio.sleep(5 * PATIENCE)
         bursting.cancel()
         return turns
@@ -164,7 +164,7 @@ def test_a_burst_that_goes_on_leaves_the_others_a_part():
 
 def test_many_that_have_nothing_to_send_do_not_hold_the_loop_up():
     async def main():
-        wire, looked = Wire(), []
+        budget, looked = Budget(), []
 
         def look(number):
             time.sleep(0.004)  # it takes a slice to know that there is nothing
@@ -175,9 +175,9 @@ def test_many_that_have_nothing_to_send_do_not_hold_the_loop_up():
 
         done = asyncio.Event()
         for _ in range(5):
-            wire.ask(lambda: 1)  # from now on they wait
+            budget.ask(lambda: 1)  # from now on they wait
         for number in range(50):
-            wire.ask(functools.partial(look, number))
+            budget.ask(functools.partial(look, number))
         ticks = 0
         while not done.is_set():
             await asyncio.sleep(0)
@@ -190,10 +190,10 @@ def test_many_that_have_nothing_to_send_do_not_hold_the_loop_up():
 
 def test_nothing_to_send_costs_nothing():
     async def main():
-        wire, sent = Wire(), []
+        budget, sent = Budget(), []
         for _ in range(100):
-            wire.ask(lambda: 0)
-        wire.ask(lambda: sent.append(1) or 1)
+            budget.ask(lambda: 0)
+        budget.ask(lambda: sent.append(1) or 1)
         assert sent == [1]
 
     asyncio.run(main())
@@ -202,10 +202,10 @@ def test_nothing_to_send_costs_nothing():
 def test_a_loop_that_ends_takes_no_other_loops_turns_with_it():
     def ask_for(number, sent):
         async def main():
-            wire = Wire.of(asyncio.get_running_loop())
-            assert wire is Wire.of(asyncio.get_running_loop())
+            budget = Budget.of(asyncio.get_running_loop())
+            assert budget is Budget.of(asyncio.get_running_loop())
             for each in range(number):
-                wire.ask(lambda each=each: sent.append(each) or 1)
+                budget.ask(lambda each=each: sent.append(each) or 1)
 
         loop = asyncio.new_event_loop()  # asyncio.run keeps its loop once nest_asyncio2 has patched it
         loop.run_until_complete(main())
@@ -222,12 +222,12 @@ def test_what_fails_to_send_is_no_error_of_who_asks_and_nobody_waits_for_ever():
     async def main():
         told, sent = [], asyncio.Event()
         asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
-        wire = Wire()
-        wire.ask(lambda: 1 / 0)
+        budget = Budget()
+        budget.ask(lambda: 1 / 0)
         for _ in range(5):
-            wire.ask(lambda: 1)
-        wire.ask(lambda: 1 / 0)
-        wire.ask(lambda: sent.set() or 1)
+            budget.ask(lambda: 1)
+        budget.ask(lambda: 1 / 0)
+        budget.ask(lambda: sent.set() or 1)
         await asyncio.wait_for(sent.wait(), 5)
         assert [type(error) for error in told] == [ZeroDivisionError] * 2
 
