@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import ipyproc
 from ipyproc._core.batch import run
-from ipyproc._core.launch import supervised
+from ipyproc._core.launch import client, supervised
 from ipyproc._core.launch.held import descendants
 from ipyproc._core.process import start as process_start
 from ipyproc._core.program.spec import Spec
@@ -104,7 +104,7 @@ async def live() -> None:
     running = [await run.start("sh", "-c", "echo hi; exec sleep 600") for _ in range(LIVE)]
     for each in running:
         await each.log.changed(0)
-    supervisor = supervised.supervisor_pid()
+    supervisor = client.supervisor_pid()
     assert supervisor
     shims = descendants.children(supervisor)
     print(f"a live program: {sum(map(_proportional, shims)) / len(shims) / 1024:.2f} MiB (PSS of its shim)")

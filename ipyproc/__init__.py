@@ -74,11 +74,12 @@ __all__ = [
     "run",
     "show_versions",
     "start",
+    "testing",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Launchers for other machines are loaded when they are asked for; some need packages of their own."""
+    """Launchers for other machines are loaded when they are asked for; some need packages of their own. `testing` too."""
     if name == "DaskLauncher":
         from ._remote.dask import DaskLauncher  # late: `ipyproc[dask]`
 
@@ -91,6 +92,10 @@ def __getattr__(name: str) -> Any:
         from ._remote.ssh import SSHLauncher  # late: `ipyproc[ssh]`
 
         return SSHLauncher
+    if name == "testing":
+        import ipyproc.testing  # late: nobody needs it but tests; `from . import` would ask this function
+
+        return ipyproc.testing
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

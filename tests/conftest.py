@@ -15,6 +15,9 @@ import pytest
 
 from ipyproc._core import launch
 from ipyproc._core.output import storage
+from ipyproc.testing import FakeProgram, programs
+
+from .played import PLAYED
 
 PROGRAM = Path(__file__).with_name("program.py")
 
@@ -99,6 +102,13 @@ def program() -> Callable[..., tuple[str, ...]]:
         return (sys.executable, "-I", "-S", str(PROGRAM), *map(str, words))
 
     return command
+
+
+@pytest.fixture
+def played() -> Iterator[list[FakeProgram]]:
+    """No process is started: what `program` gives, and some programs more, are played; for tests in which none is the point."""
+    with programs(PLAYED) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,12 @@ from distributed.comm import connect
 from distributed.comm.addressing import parse_host_port
 
 from .._core.errors import ProcessLost
-from . import near, parcel
+from .._core.protocol import OFFER, PLACE, Offer, Place, ProtocolError
+from . import parcel
+from .channel import Channel, Link
+from .connections import Connections, reason
 from .far_dask import Comm
+from .near import LinkLauncher
 
 _starting = threading.Lock()
 CONNECT_PATIENCE = 10.0  # seconds, for the scheduler
@@ -58,7 +62,7 @@ def of_object(found: Any) -> DaskLauncher:
     return made
 
 
-class DaskLauncher(near.LinkLauncher):
+class DaskLauncher(LinkLauncher):
     """Starts programs in the slots of a Dask cluster: each takes one, and waits for it as any task of Dask does.
 
     Args:
@@ -96,7 +100,7 @@ class DaskLauncher(near.LinkLauncher):
             "retries": 0,
             "pure": False,
         }
-        self._connections = near.Connections(self._connect)
+        self._connections = Connections(self._connect)
         if isinstance(cluster, str):
             _warn_of_plain(cluster)
 
@@ -111,7 +115,7 @@ class DaskLauncher(near.LinkLauncher):
         """Close what was opened on the running loop; the programs of that end. A LocalCluster of ours stays for others."""
         await self._connections.aclose()
 
-    async def open(self, channel: near.Channel) -> near.Link:
+    async def open(self, channel: Channel) -> Link:
         """A slot, when one is free.
 
         Raises:
@@ -129,7 +133,7 @@ class DaskLauncher(near.LinkLauncher):
             try:
                 client = await self._client(stack)
             except (OSError, TimeoutError, TypeError, ValueError) as error:
-                why = near.reason(error)
+                why = reason(error)
                 if isinstance(error, TypeError) and "ssl_context" in why:
                     why = "give it certificates, by DaskLauncher(..., security=...) or by Dask's configuration"
                 raise ConnectionError(f"no connection to the Dask cluster {self._address}: {why}") from None
@@ -138,7 +142,7 @@ class DaskLauncher(near.LinkLauncher):
                 await connection.prepare()
             except Exception as error:  # noqa: BLE001  -- whatever a worker has against our part
                 raise ConnectionError(
-                    f"programs cannot be started on the Dask cluster {self._address}: {near.reason(error)}"
+                    f"programs cannot be started on the Dask cluster {self._address}: {reason(error)}"
                 ) from None
             stack.callback(connection.close)
             yield connection
@@ -207,7 +211,7 @@ class _Connection:
         self._client = client
         self._name, self._zip = parcel.packed()
         self._topic = f"ipyproc-{uuid.uuid4().hex}"
-        self._waiting: dict[str, asyncio.Queue[Mapping[str, str]]] = {}
+        self._waiting: dict[str, asyncio.Queue[Offer | ProtocolError]] = {}
         """Offers for programs, by the keys of their tasks."""
         self._beyond: set[str] = set()  # workers that only the scheduler can reach
         self._tasks: set[asyncio.Future[Any]] = set()
@@ -230,7 +234,7 @@ class _Connection:
             with contextlib.suppress(ValueError, OSError):
                 self._client.unsubscribe_topic(self._topic)
 
-    async def open(self, channel: near.Channel, submit: Mapping[str, Any]) -> near.Link:
+    async def open(self, channel: Channel, submit: Mapping[str, Any]) -> Link:
         """Ask for a slot, and attach to the first offer."""
         while True:  # anew, where we were too busy to take the offer in time
             key = f"ipyproc-{uuid.uuid4().hex}"
@@ -239,21 +243,24 @@ class _Connection:
             try:
                 while offer := await _first(offers, future):  # another one, where Dask has run the task again
                     if attached := await self._attach(offer, channel):
-                        slot = _Slot(*attached, channel, future, offer["address"])
+                        slot = _Slot(*attached, channel, future, offer.address)
                         self._do(slot.run())
                         return slot
                 if future.status != "finished":
                     raise ProcessLost(f"the cluster gives no slot: {await _reason(future)}")
                 future.release()
+            except ProtocolError as error:
+                future.release()
+                raise ProcessLost(f"no program can be started on the Dask cluster: {error}") from None
             except BaseException:
                 future.release()
                 raise
             finally:
                 del self._waiting[key]  # one permit only
 
-    async def _attach(self, offer: Mapping[str, str], channel: near.Channel) -> tuple[str, Comm | _Relayed] | None:
+    async def _attach(self, offer: Offer, channel: Channel) -> tuple[Place, Comm | _Relayed] | None:
         """The place of an offer, and what carries messages to it; None: it is not there any more, nothing was started."""
-        address, attempt = offer["address"], offer["attempt"]
+        _, attempt, address = offer
         if address not in self._beyond:
             patience = BEYOND_PATIENCE if self._beyond else DIRECT_PATIENCE
             with contextlib.suppress(OSError, TimeoutError):
@@ -262,7 +269,7 @@ class _Connection:
                     await comm.write({"op": f"{self._name}_attach", "attempt": attempt})
                     place = await comm.read()
                     if place and isinstance(place, bytes):
-                        return place.decode(), Comm(comm, channel.receive)
+                        return PLACE.decode(place), Comm(comm, channel.receive)
                     comm.abort()  # who answers there may be another one of this address, also one without our part
                 except BaseException:
                     comm.abort()
@@ -274,10 +281,15 @@ class _Connection:
                 return entered, relayed
         return None
 
-    def _take_offer(self, event: tuple[Any, Mapping[str, str]]) -> None:
-        offer = event[1]
-        if offers := self._waiting.get(offer["key"]):
-            offers.put_nowait(offer)
+    def _take_offer(self, event: tuple[object, object]) -> None:
+        try:
+            offer = OFFER.decode(event[1] if isinstance(event[1], bytes) else b"")
+        except ProtocolError as error:  # nobody knows for whom it is
+            for offers in self._waiting.values():
+                offers.put_nowait(error)
+        else:
+            if found := self._waiting.get(offer.key):
+                found.put_nowait(offer)
 
     def _do(self, work: Any) -> None:
         """In the background, held here."""
@@ -291,9 +303,9 @@ class _Slot:
 
     ends_family = True
 
-    def __init__(self, place: str, carrier: Comm | _Relayed, channel: near.Channel, future: Any, address: str) -> None:
+    def __init__(self, place: Place, carrier: Comm | _Relayed, channel: Channel, future: Any, address: str) -> None:
         way = ", through the scheduler" * isinstance(carrier, _Relayed)
-        self.where = f"{place.split()[0]} ({address}{way})"
+        self.where = f"{place.host} ({address}{way})"
         self._channel = channel
         self._future = future
         self._carrier = carrier
@@ -327,9 +339,10 @@ class _Relayed:
         self._out: asyncio.Queue[bytes] = asyncio.Queue()
         self._is_closed = False
 
-    async def enter(self) -> str:
-        """Take the offer; the place, or nothing, if it is too late."""
-        return bytes(await self._call("enter") or b"").decode()
+    async def enter(self) -> Place | None:
+        """Take the offer; the place, or None, if it is too late."""
+        place = bytes(await self._call("enter") or b"")
+        return PLACE.decode(place) if place else None
 
     def send(self, message: bytes) -> None:
         """Send it in its turn."""
@@ -371,12 +384,15 @@ class _Relayed:
         return await self._client.scheduler.proxy(msg=message, worker=self._worker)
 
 
-async def _first(offers: asyncio.Queue[Mapping[str, str]], future: Any) -> Mapping[str, str] | None:
-    """The first offer; None: the task has ended without one."""
+async def _first(offers: asyncio.Queue[Offer | ProtocolError], future: Any) -> Offer | None:
+    """The first offer; None: the task has ended without one. What is no offer of ours is raised."""
     waits = [asyncio.ensure_future(offers.get()), asyncio.ensure_future(future._state.wait())]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        return waits[0].result() if waits[0].done() else None
+        offer = waits[0].result() if waits[0].done() else None
+        if isinstance(offer, ProtocolError):
+            raise offer
+        return offer
     finally:
         for each in waits:
             each.cancel()
@@ -384,7 +400,7 @@ async def _first(offers: asyncio.Queue[Mapping[str, str]], future: Any) -> Mappi
 
 async def _reason(future: Any) -> str:
     error = await future.exception() if future.status == "error" else None
-    return near.reason(error) if error else str(future.status)
+    return reason(error) if error else str(future.status)
 
 
 def _hold() -> Any:

@@ -3,25 +3,7 @@
 Each program is started by the supervised launcher of that machine, so nothing of it outlives the process that runs
 this, and that ends what it holds when the link to the kernel breaks.
 
-Both ends speak in messages, bytes in order. The first byte says what it is: 0, 1 or 2: what follows is of standard
-input, output or error, nothing is its end; `{`: JSON. From the kernel, `start` first::
-
-    {"start": {args, cwd, env, script, stdin, stdout, stderr, ends_family}}
-    {"signal": N, "family": true or false, "kill_in": null or seconds until SIGKILL to the family}
-    {"credit": [stream, bytes]}         so many more may be sent of it; `WINDOW` at first
-    {"look": true}                      tell figures
-
-and to it::
-
-    {"pid": P}                          the program runs
-    {"errno": N, "text": T, "file": F}  it could not be started
-    {"taken": bytes}                    of standard input; `WINDOW` may be on the way
-    {"exit": CODE, "lasted": SECONDS,   the program itself has ended after this time;
-     "usage": [U, S, M], "left": N,     N descendants have not;
-     "note": T}                         what its shell has noted of a script, in Latin-1
-    {"figures": [S, M, N, paused]}      of the family now: seconds of CPU, bytes of memory, number of processes
-    {"gone": true}                      nothing is left of its family
-    {"lost": REASON}                    it was ended because of us, and not by itself: that is no exit
+What both ends say to each other is in `protocol`; a link carries it, in order.
 """
 
 from __future__ import annotations
@@ -29,21 +11,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from .._core.launch import supervised
 from .._core.launch.held import descendants
+from .._core.launch.held_program import HeldProgram
 from .._core.launch.transport import Transport
 from .._core.program import script as script_of
 from .._core.program.program import Program
 from .._core.program.spec import Spec, Target
+from .._core.protocol import (
+    FROM_FAR,
+    TO_FAR,
+    WINDOW,
+    Close,
+    Credit,
+    Data,
+    Figures,
+    FromFar,
+    Gone,
+    Lost,
+    NotStarted,
+    ProtocolError,
+    RemoteExited,
+    RemoteStart,
+    RemoteStarted,
+    Signal,
+    Taken,
+)
 
-WINDOW = 1 << 19
-"""Bytes of one stream that may be on the way, or held by a reader that does not read."""
 _REST = 1 << 20
 """Credit after the exit: what the pipe and we hold, so that a program that has ended waits for no reader."""
 _PIPE_BYTES = 1 << 18
@@ -78,68 +77,65 @@ class Session(asyncio.SubprocessProtocol):
         return f"<Session of process {self._transport.get_pid() if self._transport else 'that is not there'}>"
 
     def receive(self, message: bytes) -> None:
-        """Do what the other end says."""
-        if message[0] == 0:
-            self._take_input(message[1:])
+        """Do what the other end says. What is not understood, or comes out of turn, ends the program."""
+        try:
+            told = TO_FAR.decode(message)
+            if isinstance(told, RemoteStart) != (self._starting is None) and not isinstance(told, Close):
+                raise ProtocolError(f"the other side says {type(told).__name__} out of turn")
+            if isinstance(told, Credit) and told.stream not in self._credit:
+                raise ProtocolError(f"the other side gives credit for a stream {told.stream}")
+        except ProtocolError as error:
+            self.close(str(error))
             return
-        told = json.loads(message)
-        if "start" in told:
-            self._starting = self._loop.create_task(self._start(**told["start"]))
-        elif "signal" in told and self._transport:
-            number, family, kill_in = told["signal"], told["family"], told["kill_in"]
-            held(self._transport.program).send_signal(number, family=family, kill_in=kill_in)
-        elif "credit" in told:
-            stream, size = told["credit"]
-            self._give_credit(stream, size)
-        elif "look" in told and self._transport:
-            self._tell(figures=figures(self._transport.program))
+        if isinstance(told, Data):
+            self._take_input(told.data)
+        elif isinstance(told, RemoteStart):
+            self._starting = self._loop.create_task(self._start(told))
+        elif isinstance(told, Credit):
+            self._give_credit(told.stream, told.size)
+        elif isinstance(told, Close):
+            self.close()
+        elif self._transport and isinstance(told, Signal):
+            held(self._transport.program).send_signal(told.number, family=told.family, kill_in=told.kill_in)
+        elif self._transport:
+            self._tell(figures(self._transport.program))
 
     def close(self, why: str = "the connection was closed") -> None:
         """End all of it."""
         self._why = self._why or why
+        if self._starting and not self._transport and not self._starting.done():
+            return  # it is met when it has started
+        if not self.gone.done():
+            self._tell(Lost(self._why))
         if self._transport:
-            if not self.gone.done():
-                self._tell(lost=self._why)
             held(self._transport.program).close()
             self._transport.close()
-        elif self._starting and not self._starting.done():
-            return  # it is met when it has started
         self._end()
 
-    async def _start(
-        self,
-        *,
-        args: Sequence[str],
-        cwd: str | None,
-        env: dict[str, str],
-        script: str | None,
-        stdin: bool,
-        stdout: bool,
-        stderr: bool | str,
-        ends_family: bool,
-    ) -> None:
-        self._ends_family = ends_family
-        where = os.path.expanduser(cwd) if cwd else None  # noqa: ASYNC240  -- looks at the environment
+    async def _start(self, request: RemoteStart) -> None:
+        self._ends_family = request.ends_family
+        where = os.path.expanduser(request.cwd) if request.cwd else None  # noqa: ASYNC240  -- looks at the environment
+        args = tuple(request.args)
         try:
-            if script is not None:
+            if request.script is not None:
                 fd, self._script = tempfile.mkstemp(".sh", "ipyproc-")
-                script_of.write(fd, script)
-                args = script_of.arguments(args, script, self._script)
+                script_of.write(fd, request.script)
+                args = script_of.arguments(args, request.script, self._script)
             pipe = {True: Target.PIPE, False: Target.NULL}
             spec = Spec(
                 tuple(args),
-                stdin=pipe[stdin],
-                stdout=pipe[stdout],
-                stderr=Target.STDOUT if stderr == "stdout" else pipe[bool(stderr)],
+                stdin=pipe[request.stdin],
+                stdout=pipe[request.stdout],
+                stderr=Target.STDOUT if request.stderr == "stdout" else pipe[request.stderr],
                 cwd=where,
-                env={**os.environ, **env},
+                env={**os.environ, **request.env},
             )
             await supervised.start(spec, self, None)
         except Exception as error:  # noqa: BLE001  -- whatever it is, the other end has to know
             if isinstance(error, OSError) and error.errno:
-                self._tell(errno=error.errno, text=error.strerror, file=error.filename)
+                self._tell(NotStarted(error.errno, error.strerror or str(error), error.filename))
             else:
-                self._tell(lost=str(error) or repr(error))
+                self._tell(Lost(str(error) or repr(error)))
             self._end()
             return
         assert self._transport
@@ -161,11 +157,11 @@ class Session(asyncio.SubprocessProtocol):
                         fcntl.fcntl(pipe.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
                 else:
                     pipe.set_write_buffer_limits(high=0)
-        self._tell(pid=transport.get_pid())
+        self._tell(RemoteStarted(transport.get_pid()))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Output."""
-        self._send(bytes((fd,)) + data)
+        self._tell(Data(fd, data))
         self._credit[fd] -= len(data)
         if self._credit[fd] <= 0 and (pipe := self._pipe(fd)):
             pipe.pause_reading()
@@ -174,7 +170,7 @@ class Session(asyncio.SubprocessProtocol):
         """The end of a stream."""
         if fd in self._open:
             self._open.discard(fd)
-            self._send(bytes((fd,)))
+            self._tell(Data(fd, b""))
             if self._exit and not self._open:
                 self._tell_exit()
                 self._tell_gone()
@@ -202,7 +198,7 @@ class Session(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """All is told; or its shim was killed."""
         if self._transport and (lost := self._transport.program.lost):
-            self._tell(lost=self._why or str(lost))
+            self._tell(Lost(self._why or str(lost)))
             self._end()
 
     # ---------------------------------------------------------------------------------------------------------------
@@ -211,8 +207,8 @@ class Session(asyncio.SubprocessProtocol):
         """The transport of a stream, which is one to read or to write; None: there is none."""
         return self._transport.get_pipe_transport(stream) if self._transport else None
 
-    def _tell(self, **message: Any) -> None:
-        self._send(json.dumps(message).encode())
+    def _tell(self, message: FromFar) -> None:
+        self._send(FROM_FAR.encode(message))
 
     def _tell_exit(self) -> None:
         assert self._transport
@@ -226,8 +222,9 @@ class Session(asyncio.SubprocessProtocol):
         used, lasted = program.usage, program.duration
         there = held(program)
         left = len(descendants.of(there.shim)) if there.has_family else 0
-        usage = [used.user, used.system, used.peak_bytes] if used else None
-        self._tell(exit=self._transport.get_returncode(), lasted=lasted, usage=usage, left=left, note=self._note)
+        usage = (used.user, used.system, used.peak_bytes) if used else None
+        assert program.returncode is not None
+        self._tell(RemoteExited(program.returncode, lasted, usage, left, self._note))
         self._tell_gone()
 
     def _has_gone(self) -> None:
@@ -240,7 +237,7 @@ class Session(asyncio.SubprocessProtocol):
         """When the exit was told, nothing is left, and all output was read; a stranger may hold the pipe for longer."""
         if self._has_told and self.gone.done() and not (self._is_over or self._why) and (at_once or not self._open):
             self._is_over = True
-            self._tell(gone=True)
+            self._tell(Gone())
 
     def _read_note(self) -> None:
         if self._script:
@@ -274,17 +271,17 @@ class Session(asyncio.SubprocessProtocol):
     def _tell_taken(self) -> None:
         size, self._untold = self._untold, 0
         if size:
-            self._tell(taken=size)
+            self._tell(Taken(size))
 
 
-def held(program: Program) -> supervised.Held:
+def held(program: Program) -> HeldProgram:
     """The line to the shim that holds it."""
     assert isinstance(program.family, supervised.ShimFamily)
     return program.family.held
 
 
-def figures(program: Program) -> tuple[float, int, int, bool]:
-    """Of the family of a program: seconds of CPU, resident bytes, number of processes; whether the program is paused."""
+def figures(program: Program) -> Figures:
+    """Of the family of a program."""
     ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
     used, memory, count, paused = 0, 0, 0, False
     for pid in descendants.of(held(program).shim):
@@ -298,4 +295,4 @@ def figures(program: Program) -> tuple[float, int, int, bool]:
             memory += int(words[21]) * page
             count += 1
             paused = paused or (pid == program.pid and words[0] == "T")
-    return used / ticks, memory, count, paused
+    return Figures(used / ticks, memory, count, paused)

@@ -19,7 +19,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .._core.launch import supervised
+from .._core.launch import client
+from .._core.protocol import OFFER, PLACE, Offer, Place
 from . import far
 
 OFFER_PATIENCE = 60.0  # seconds that an offer waits for its client, who may be busy; then it asks for another slot
@@ -76,7 +77,7 @@ class Holder:
         for handler in (self.attach, self.enter, self.tell, self.hear):
             worker.handlers[f"{self.name}_{handler.__name__}"] = handler
         _holders.add(self)
-        supervised.prepare()
+        client.prepare()
 
     def teardown(self, worker: Any) -> None:
         """The worker closes: all programs end, and their clients are told that it was not by themselves."""
@@ -84,14 +85,14 @@ class Holder:
             session.close(f"the worker {self._worker.address} has closed")
         _holders.discard(self)
         if not _holders:
-            supervised.close()
+            client.close()
 
     async def hold(self, topic: str, key: str) -> bool:
         """The work of a task: offer the slot, and hold it as long as a program is in it; whether there was one."""
         attempt = uuid.uuid4().hex
         offer = self._offers[attempt] = _Offer(key)
         try:
-            self._worker.log_event(topic, {"key": key, "attempt": attempt, "address": self._worker.address})
+            self._worker.log_event(topic, OFFER.encode(Offer(key, attempt, self._worker.address)))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(OFFER_PATIENCE):
                     await asyncio.wait([offer.is_taken])
@@ -125,7 +126,7 @@ class Holder:
         self._sessions.add(session)
         session.gone.add_done_callback(lambda _: offer.is_free.set())
         session.gone.add_done_callback(lambda _: self._sessions.discard(session))
-        return session, f"{socket.gethostname()} {os.getpid()}".encode()
+        return session, PLACE.encode(Place(socket.gethostname(), os.getpid()))
 
     async def attach(self, comm: Any, attempt: str) -> Any:
         """Serve a client that takes an offer, up to the end of its program."""

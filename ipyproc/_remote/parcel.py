@@ -33,7 +33,7 @@ def load(name, data):
     path = "/proc/self/fd/%d" % fd
     spec = zipimport.zipimporter(path).find_spec(name)
     package = sys.modules[name] = importlib.util.module_from_spec(spec)
-    importlib.import_module(name + "._core.launch.supervised").script = path, (fd,)
+    importlib.import_module(name + "._core.launch.client").script = path, (fd,)
     return package
 '''
 """Defines `load(name, zip file)`, which the other machine runs first."""
@@ -57,7 +57,9 @@ def packed() -> Parcel:
     """The parcel of this version."""
     sources = _sources()
     name = f"ipyproc_{hashlib.sha256(b''.join(sources.values())).hexdigest()[:12]}"
-    sources |= {f"{folder}/__init__.py": b"" for folder in _folders(sources)}  # ours import what is not needed there
+    sources |= {
+        f"{folder / '__init__.py'}": b"" for folder in _folders(sources)
+    }  # ours import what is not needed there
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, source in sources.items():
@@ -93,5 +95,5 @@ def _imports(path: str, source: bytes) -> list[str]:
     return [each for each in found if (_ROOT / each).is_file()]
 
 
-def _folders(paths: Iterable[str]) -> set[str]:
-    return {str(folder) for path in paths for folder in PurePosixPath(path).parents}
+def _folders(paths: Iterable[str]) -> set[PurePosixPath]:
+    return {folder for path in paths for folder in PurePosixPath(path).parents}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
-import json
 import os
 import re
 import shlex
@@ -23,8 +22,11 @@ from urllib.parse import urlsplit
 import asyncssh
 import asyncssh.config
 
-from . import near, parcel
-from .far_ssh import CLOSE, HEAD
+from .._core.protocol import ABOUT, HEAD, MOST_BYTES, TO_FAR, About, Close, ProtocolError
+from . import parcel
+from .channel import Channel, Link
+from .connections import Connections, reason
+from .near import LinkLauncher
 
 _KEEPALIVE = 15  # seconds; after three of them without an answer the connection is given up
 _MOST_NOISE = 1000  # lines that a login may print before our part speaks
@@ -72,7 +74,7 @@ def is_configured(name: str) -> bool:
     return repr(said.get_options(False)) != repr(of_other.get_options(False)).replace(other, name)
 
 
-class SSHLauncher(near.LinkLauncher):
+class SSHLauncher(LinkLauncher):
     """Starts programs on another machine over SSH; all of one launcher share a connection.
 
     Args:
@@ -95,7 +97,7 @@ class SSHLauncher(near.LinkLauncher):
         self._host = host
         self._python = python
         self._options = {"keepalive_interval": _KEEPALIVE, **options}
-        self._connections = near.Connections(self._connect)
+        self._connections = Connections(self._connect)
 
     def __repr__(self) -> str:
         return f"<SSHLauncher for {self.where}>"
@@ -106,7 +108,7 @@ class SSHLauncher(near.LinkLauncher):
         user = self._options.get("username")
         return f"{user}@{self._host}" if user else self._host
 
-    async def open(self, channel: near.Channel) -> near.Link:
+    async def open(self, channel: Channel) -> Link:
         """A place for one program, at once.
 
         Raises:
@@ -136,7 +138,7 @@ class SSHLauncher(near.LinkLauncher):
             try:
                 connection = await self._begin(session)
             except (OSError, EOFError, asyncssh.Error) as error:
-                raise ConnectionError(f"programs cannot be started on {self.where}: {near.reason(error)}") from None
+                raise ConnectionError(f"programs cannot be started on {self.where}: {reason(error)}") from None
             reading = asyncio.ensure_future(connection.read())
             try:
                 yield connection
@@ -150,17 +152,17 @@ class SSHLauncher(near.LinkLauncher):
         by_hand = f"ssh {f'-p {port} ' if port else ''}{self.where}"
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return (
-                f"{near.reason(error)}: its key is not in ~/.ssh/known_hosts, or it is another one than there; run "
+                f"{reason(error)}: its key is not in ~/.ssh/known_hosts, or it is another one than there; run "
                 f"`{by_hand}` in a terminal once, and compare what it shows with what the administrator says"
             )
         if isinstance(error, asyncssh.PermissionDenied):
             return (
-                f"{near.reason(error)}: it takes none of your keys; `{by_hand}` must work without a question; "
+                f"{reason(error)}: it takes none of your keys; `{by_hand}` must work without a question; "
                 "`ssh-copy-id` gives it a key, SSHLauncher(..., client_keys=[...]) says which one to use"
             )
         if isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
-            return f"{near.reason(error)}: no key is unlocked here; give it to your agent, by `ssh-add` in a terminal"
-        return near.reason(error)
+            return f"{reason(error)}: no key is unlocked here; give it to your agent, by `ssh-add` in a terminal"
+        return reason(error)
 
     async def _begin(self, session: asyncssh.SSHClientConnection) -> _Connection:
         """Have our part run there."""
@@ -172,7 +174,11 @@ class SSHLauncher(near.LinkLauncher):
         for _ in range(_MOST_NOISE):
             line = (await there.stdout.readline()).decode(errors="replace")
             if greeting in line:
-                return _Connection(there, self.where, json.loads(line.partition(greeting)[2]))
+                try:
+                    about = ABOUT.decode(line.partition(greeting)[2].encode())
+                except ProtocolError as error:
+                    raise ConnectionError(str(error)) from None
+                return _Connection(there, self.where, about)
             if not line:
                 break
         said = (await there.stderr.read()).decode(errors="replace").strip().splitlines()
@@ -182,18 +188,18 @@ class SSHLauncher(near.LinkLauncher):
 class _Connection:
     """To one machine, on one event loop."""
 
-    def __init__(self, there: asyncssh.SSHClientProcess[bytes], where: str, about: dict[str, Any]) -> None:
+    def __init__(self, there: asyncssh.SSHClientProcess[bytes], where: str, about: About) -> None:
         self._there = there
         self.where = where
-        self.cpus: int = about["cpus"]
+        self.cpus = about.cpus
         self.is_alive = True
-        self._channels: dict[int, near.Channel] = {}
+        self._channels: dict[int, Channel] = {}
         self._last = 0
 
     def __repr__(self) -> str:
         return f"<_Connection to {self.where} with {len(self._channels)} programs>"
 
-    def open(self, channel: near.Channel) -> near.Link:
+    def open(self, channel: Channel) -> Link:
         """A place for one program."""
         self._last += 1
         self._channels[self._last] = channel
@@ -210,7 +216,7 @@ class _Connection:
     def close_place(self, number: int) -> None:
         """End what is left there."""
         if self._channels.pop(number, None):
-            self.send(number, CLOSE)
+            self.send(number, TO_FAR.encode(Close()))
 
     async def read(self) -> None:
         """Hand out what comes, up to the end of the connection."""
@@ -218,12 +224,14 @@ class _Connection:
         try:
             while True:
                 number, size = HEAD.unpack(await self._there.stdout.readexactly(HEAD.size))
+                if size > MOST_BYTES:
+                    raise ConnectionError(f"a message of {size:,} bytes was announced, which no ipyproc sends")
                 message = await self._there.stdout.readexactly(size)
                 if channel := self._channels.get(number):
                     channel.receive(message)
         except (EOFError, OSError, asyncssh.Error) as error:
             if str(error) and not isinstance(error, EOFError):
-                why += f": {near.reason(error)}"
+                why += f": {reason(error)}"
         finally:
             self.end(why)
 

@@ -1,6 +1,7 @@
 // All that each widget carries (`_esm`): it fetches the code of all views from the kernel, once for a page, and shows its own.
 import type { AnyModel, Render } from '@anywidget/types';
-import { type Shown, stamp } from './wire';
+import type { Code, GetCode, Presence, Shown } from './messages';
+import { mismatch, stamp } from './wire';
 
 const PATIENCE_MS = 1000; // then the kernel is asked again, and after twice as long once more
 const MOST_PATIENCE_MS = 30_000;
@@ -29,9 +30,9 @@ const render: Render<Traits> = ({ model, el }) => {
   let end: (() => void) | undefined;
   let timer = 0;
   let patience = PATIENCE_MS;
-  const send = (op: string) => {
+  const send = (op: (Presence | GetCode)['op']) => {
     try {
-      model.send({ op, job: shown.job, ...stamp() });
+      model.send({ op, ...stamp(shown.job) } satisfies Presence | GetCode);
     } catch {} // there is no kernel any more that could hear it
   };
   const draw = () => {
@@ -55,7 +56,7 @@ const render: Render<Traits> = ({ model, el }) => {
     timer = setTimeout(ask, patience);
     patience = Math.min(2 * patience, MOST_PATIENCE_MS);
   };
-  const take = async (message: { op?: string } | null, buffers: DataView[]) => {
+  const take = async (message: Code | null, buffers: DataView[]) => {
     if (message?.op !== 'code') return;
     try {
       const [script, style] = await Promise.all(buffers.map(unpack));
@@ -75,11 +76,16 @@ const render: Render<Traits> = ({ model, el }) => {
     model.off('msg:custom', take);
     line.remove();
   };
+  line.style.cssText = 'padding: 8px; font: 13px/1.5 var(--jp-ui-font-family, sans-serif)';
+  line.textContent = mismatch(shown.version);
+  if (line.textContent) {
+    el.append(line);
+    return () => line.remove();
+  }
   send('ready');
   if (shared.code) {
     draw();
   } else {
-    line.style.cssText = 'padding: 8px; font: 13px/1.5 var(--jp-ui-font-family, sans-serif)';
     line.textContent = `${shown.label}: ${shown.title} …`;
     el.append(line);
     shared.waiting.add(drawLate);

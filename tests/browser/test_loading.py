@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ipyproc._jupyter.page import front_end
+from ipyproc._jupyter.page.messages import VERSION
 
 pytestmark = pytest.mark.new_page
 
@@ -18,11 +19,11 @@ PAGE = r"""
 window.sent = [];
 const unpack = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
 window.kernels = { a: {}, b: {} };
-window.view = async (name, kernel) => {
+window.view = async (name, kernel, version = VERSION) => {
   const { default: loader } = await import('./loader.js');
   const heard = {};
-  const shown = { job: name, name: 'running', label: 'Running', title: name, note: '', pid: 1, folded: false, sent: '',
-    elapsed: 0, sent_ago: 0, next_in: null };
+  const shown = { version, job: name, name: 'running', label: 'Running', title: name, note: '', pid: 1, folded: false, sent: '',
+    pauses: false, stdin: false, notifies: false, elapsed: 0, sent_ago: 0, next_in: null, ended: '' };
   const el = document.createElement('div');
   document.body.append(el);
   const model = {
@@ -65,7 +66,7 @@ def alone(page):
 
     page.route(f"{ORIGIN}/**", serve)
     page.goto(f"{ORIGIN}/")
-    page.evaluate(PAGE)
+    page.evaluate(PAGE.replace("VERSION", str(VERSION)))
     return page
 
 
@@ -112,6 +113,33 @@ def test_code_that_cannot_run_is_said(alone):
     expect(alone.get_by_text(re.compile("This browser cannot show first: SyntaxError"))).to_be_visible()
     alone.evaluate("(code) => first.answer(code)", CODE)
     expect(alone.locator(".ipyproc-card")).to_have_count(1)
+
+
+OLD_PAGE = "This page was loaded before ipyproc was updated: reload it."
+OLD_KERNEL = "This kernel was started before ipyproc was updated: restart it."
+
+
+@pytest.mark.parametrize(("version", "words"), [(VERSION + 1, OLD_PAGE), (VERSION - 1, OLD_KERNEL), (None, OLD_KERNEL)])
+def test_a_page_and_a_kernel_of_different_versions_say_so_and_nothing_else(alone, version, words):
+    alone.evaluate(f"view('first', 'a', {json.dumps(version)})")
+    expect(alone.get_by_text(words)).to_be_visible()
+    alone.evaluate("first.end()")
+    expect(alone.get_by_text(words)).to_have_count(0)
+    assert alone.evaluate("sent") == []
+    assert alone.evaluate("first.listeners()") == 0
+
+
+def test_in_a_notebook_a_page_of_another_version_shows_the_output_as_text(notebook, page):
+    lab = notebook(
+        "from ipyproc._jupyter.page import messages\nmessages.VERSION += 1",
+        "%%aproc\nfor n in 1 2 3 4 5; do echo line $n; sleep 0.5; done",
+    )
+    lab.run(1)
+    lab.run(2)
+    expect(lab.output(2)).to_contain_text(OLD_PAGE)
+    lab.expect_done(2)
+    expect(lab.output(2).filter(has_text="line 5")).to_be_visible()
+    expect(lab.cards).to_have_count(0)
 
 
 def test_in_a_notebook_one_copy_is_sent_for_many_cards(notebook, page):

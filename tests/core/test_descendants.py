@@ -16,7 +16,8 @@ from ipyproc._core import launch
 if sys.platform != "linux":
     pytest.skip("elsewhere there are no supervisors", allow_module_level=True)
 
-from ipyproc._core.launch import supervised
+from ipyproc._core import protocol
+from ipyproc._core.launch import client, supervised
 from ipyproc._core.launch.held import descendants
 
 from ..starting import start_exec
@@ -81,12 +82,12 @@ def test_pausing_stops_a_tree_that_grows(launcher):
 def made_deaf(started, monkeypatch):
     """Its shim does not listen for a while, and its socket is full."""
     held = started.family.held
-    monkeypatch.setattr(supervised.Supervisor, "wake", lambda *_: True)  # nobody wakes it
+    monkeypatch.setattr(client.Supervisor, "wake", lambda *_: True)  # nobody wakes it
     os.kill(held.shim, signal.SIGSTOP)
     try:
         with contextlib.suppress(BlockingIOError):
             while True:
-                held._job.send(b'{"signal": {"number": 0, "family": false, "kill_in": null}}\n')
+                held._job.send(protocol.TO_SHIM.encode(protocol.Signal(0, False, None)))
         yield held.shim
     finally:
         os.kill(held.shim, signal.SIGCONT)

@@ -16,7 +16,7 @@ if sys.platform == "win32":
 
 LAUNCHERS = [launch.portable]
 if sys.platform == "linux":
-    from ipyproc._core.launch import supervised
+    from ipyproc._core.launch import client, supervised
 
     LAUNCHERS.append(supervised)
 
@@ -72,7 +72,7 @@ def test_no_directory_is_held_but_that_of_the_program(here, program):
     async def main():
         launch.close()
         started = await ipyproc.start(*program("stall"), cwd="/")
-        guards = [supervised.supervisor_pid(), started.family.held.shim]
+        guards = [client.supervisor_pid(), started.family.held.shim]
         assert [os.readlink(f"/proc/{pid}/cwd") for pid in (*guards, started.pid)] == ["/"] * 3
         await started.stop(0)
         started = await ipyproc.start(*program("stall"))

@@ -20,14 +20,16 @@ MODULES = {
 
 
 FLOORS = (  # from the ground up: a room imports what is below it, and what is in it
-    "_core.process_table _core.output _core.pipelines _core.host",
+    "_core.process_table _core.output _core.pipelines _core.host _core.protocol",
     "_core.failed_command _core.survivor _core.launch.held",
     "_core.errors",
     "_core.program",
     "_core.launch",
     "_core.process _core.versions",
     "_core.batch",
-    "_remote.parcel _remote.far",
+    "testing",
+    "_remote.parcel _remote.connections _remote.far _remote.family _remote.pipes",
+    "_remote.channel",
     "_remote.far_dask _remote.far_ssh _remote.near",
     "_remote.dask _remote.ssh",
     "_jupyter.kernel _jupyter.guard _jupyter.thread",
@@ -146,3 +148,15 @@ def test_private_parts_of_ipykernel_are_touched_in_one_room():
 def test_public_names_are_sorted_and_there():
     assert ipyproc.__all__ == sorted(ipyproc.__all__)
     assert all(hasattr(ipyproc, name) for name in ipyproc.__all__)
+
+
+def test_testing_needs_the_core_alone():
+    for module, path in MODULES.items():
+        found = imports(module)
+        if module.startswith("ipyproc.testing"):
+            assert not [name for name in found if not name.startswith(("ipyproc._core", "ipyproc.testing"))], module
+            tree = ast.walk(ast.parse(path.read_text()))
+            names = [alias.name for node in tree if isinstance(node, ast.Import) for alias in node.names]
+            assert {name.partition(".")[0] for name in names} <= {*sys.stdlib_module_names, "psutil"}, module
+        elif module != "ipyproc":
+            assert not [name for name in found if name.startswith("ipyproc.testing")], module

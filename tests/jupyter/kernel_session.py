@@ -17,6 +17,8 @@ import zmq
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
+from ipyproc._jupyter.page import messages
+
 # what this kernel's programs and their descendants are, by the supervisor and its shims; a shim that is made forks once in vain
 PROGRAMS = (
     "import psutil; [each for found in [[each for child in psutil.Process().children() for each in ([child] if "
@@ -25,6 +27,11 @@ PROGRAMS = (
     "for names in [{each.pid: each.info['name'] for each in psutil.process_iter(['name'])}] "
     "for each in found if names.get(each.pid, 'ipyproc-shim') != 'ipyproc-shim']"
 )
+SCHEMAS = {
+    "Card": (messages.CardMessage, messages.CardShown),
+    "LiveTable": (messages.TableMessage, messages.TableShown),
+    "JobsCard": (messages.JobsMessage, messages.Shown),
+}
 PATIENCE = 60  # seconds that a loaded machine may take to answer
 
 
@@ -90,6 +97,7 @@ class KernelSession:
         self.manager = manager
         self.client = client
         self.jobs: dict[str, str] = {}  # of each card
+        self.schemas: dict[str, tuple[Any, Any]] = {}  # of each widget of ours: its messages and its state
         self.numbers = itertools.count(1)  # of the messages of the page
 
     def run(
@@ -108,7 +116,7 @@ class KernelSession:
         request = self.client.execute(code, allow_stdin=not headless, stop_on_error=stop_on_error)
         done = CellRun(request)
         while True:
-            message = self.client.get_iopub_msg(timeout=PATIENCE)
+            message = self._next_message()
             ours = message["parent_header"].get("msg_id") == request
             if not ours and not message["msg_type"].startswith("comm_"):
                 done.strays.append(message)
@@ -175,7 +183,10 @@ class KernelSession:
 
     def comm(self, card: str, **content: Any) -> None:
         """Send what the page of this card would send."""
-        data = {"method": "custom", "content": {"page": "page-1", "n": next(self.numbers), **content}}
+        data = {
+            "method": "custom",
+            "content": {"page": "page-1", "n": next(self.numbers), "version": messages.VERSION, **content},
+        }
         message = self.client.session.msg("comm_msg", {"comm_id": card, "data": data})
         self.client.shell_channel.send(message)
 
@@ -183,8 +194,22 @@ class KernelSession:
         """What comes while no cell runs, up to the message for which `until` says so."""
         found = []
         while not found or not until(found[-1]):
-            found.append(self.client.get_iopub_msg(timeout=PATIENCE))
+            found.append(self._next_message())
         return found
+
+    def _next_message(self) -> dict[str, Any]:
+        """What comes next on iopub; what a widget of ours says is as the schema has it."""
+        message: dict[str, Any] = self.client.get_iopub_msg(timeout=PATIENCE)
+        if message["msg_type"] in ("comm_open", "comm_msg"):
+            widget, data = message["content"]["comm_id"], message["content"]["data"]
+            state = data.get("state", {})
+            if "_anywidget_id" in state:
+                self.schemas[widget] = SCHEMAS[state["_anywidget_id"].rpartition(".")[2]]
+            if widget in self.schemas:
+                said, shown = self.schemas[widget]
+                assert data.get("method") != "custom" or messages.fits(data["content"], said), data["content"]
+                assert not state.get("shown") or messages.fits(state["shown"], shown), state["shown"]
+        return message
 
 
 @contextmanager

@@ -280,7 +280,7 @@ def test_the_live_table_by_its_messages(kernel, start):
     (table,) = kernel.run("%aprocs").cards
     assert kernel.run("%aprocs").cards == [table], "one widget, however many cells show it"
     job = kernel.jobs[table]
-    kernel.comm(table, op="ready", job=job, view="v")
+    kernel.comm(table, op="watch", job=job, view="v", on=True)
     told = rows(kernel.idle_messages(state_is(table, number, "running"))[-1], table)[number]
     assert (told["label"], told["name"], told["launcher"], told["runs"]) == ("Running", "p", "supervised", True)
     assert told["log"] == kernel.json("str(p.log.path)")
@@ -296,7 +296,7 @@ def test_the_live_table_by_its_messages(kernel, start):
     kernel.comm(table, op="stop", job=job, id=number)
     kernel.idle_messages(state_is(table, number, "signaled"))
     assert kernel.run("p.returncode, p.ladder.cause").value == "(-15, 'stop')"
-    kernel.comm(table, op="bye", job=job, view="v")
+    kernel.comm(table, op="watch", job=job, view="v", on=False)
     kernel.run("live = get_ipython().magics_manager.registry['AProcMagics']._live")
     assert kernel.run("len(live._views), live._timer").value == "(0, None)", "out of sight it costs nothing"
 
@@ -335,7 +335,7 @@ def test_a_forged_message_does_nothing(kernel, start):
         {"op": "kill", "id": number, "job": job, "n": 0},
         {"op": ["kill"], "id": number, "job": job},
         {"op": "card", "id": number, "view": "v" * 65, "job": job},
-        {"op": "ready", "view": 1, "job": job},
+        {"op": "watch", "view": 1, "on": True, "job": job},
     ):
         kernel.comm(table, **{"op": "kill", **forged})
     assert kernel.run("p.returncode, p.ladder.sent").value == "(None, None)"

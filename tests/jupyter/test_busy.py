@@ -114,8 +114,8 @@ def test_a_stubborn_program_is_signalled_at_once_and_kill_ends_it(kernel, backgr
 
 def test_each_message_is_handled_once_though_it_comes_twice(kernel, background, busy):
     page, _ = background("%aproc --bg --proc p {program} out ready stall")
-    done = busy(lambda: page.send("find", id="first", text="ready"))
-    page.send("find", id="second", text="ready")
+    done = busy(lambda: page.send("find", id="first", text="ready", case=False))
+    page.send("find", id="second", text="ready", case=False)
     messages = done.messages + kernel.idle_messages(lambda message: bool(answers([message], "found")))
     while (found := [answer["id"] for answer in answers(messages, "found")])[-1] != "second":
         messages += kernel.idle_messages(lambda message: bool(answers([message], "found")))
@@ -164,7 +164,7 @@ def test_a_cell_that_waits_synchronously_has_a_card(kernel, code, op, label):
     def look(message):
         page(message)
         if is_tail(message, page.card) and message["content"]["data"]["content"]["total"]:
-            page.send("find", id="f", text="ready")
+            page.send("find", id="f", text="ready", case=False)
         if answers([message], "found") and not clicked_at:
             clicked_at.append(time.monotonic())
             page.send(op)

@@ -85,7 +85,7 @@ def test_it_expands_anyway(kernel):
 
 def picture_of(message):
     content = message["content"].get("data", {}).get("content", {}) if message["msg_type"] == "comm_msg" else {}
-    return [content] if content.get("op") == "picture" else []
+    return [content["picture"]] if content.get("op") == "picture" else []
 
 
 def test_where_no_page_answers_the_text_goes_on(kernel, tmp_path):

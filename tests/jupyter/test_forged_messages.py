@@ -34,7 +34,7 @@ def test_a_card_that_a_page_opens_has_no_process(kernel):
     names = {"_model_module": "anywidget", "_model_name": "AnyModel", "_model_module_version": "*"}
     names |= {"_view_module": "anywidget", "_view_name": "AnyView", "_view_module_version": "*"}
     values = [["touch", "forged"], {"pid": 1, "job": "forged", "name": "running"}, "forged", 1, None]
-    traits = [*kernel.json("list(Card.class_traits())"), "process", "streams", "display", "_process", "_job"]
+    traits = [*kernel.json("list(Card.class_traits())"), "run", "streams", "display", "_run", "_job"]
     for made in (False, True):
         for number, trait in enumerate(traits):
             for value in values:

@@ -75,9 +75,9 @@ def test_the_table_goes_on_after_any_number_of_reloads(kernel):
     (table,) = kernel.run("%aprocs").cards
     number = kernel.json("max(get_ipython().magics_manager.registry['AProcMagics'].table.running)")
     for load in range(150):
-        kernel.comm(table, op="ready", job=kernel.jobs[table], view=f"view-{load}", page=f"load-{load}")
+        kernel.comm(table, op="watch", job=kernel.jobs[table], view=f"view-{load}", on=True, page=f"load-{load}")
     kernel.run("")
-    kernel.comm(table, op="ready", job=kernel.jobs[table], view="the last", page="the last")
+    kernel.comm(table, op="watch", job=kernel.jobs[table], view="the last", on=True, page="the last")
     kernel.idle_messages(state_is(table, number, "running"))
     kernel.comm(table, op="kill", job=kernel.jobs[table], id=number, page="the last")
     kernel.idle_messages(state_is(table, number, "signaled"))
@@ -87,18 +87,18 @@ def test_a_closed_tab_is_not_measured_for(kernel):
     kernel.run("widget.SILENCE = 0.5\n%aproc --bg --proc p {program} stall")
     (table,) = kernel.run("%aprocs").cards
     kernel.run("live = get_ipython().magics_manager.registry['AProcMagics']._live")
-    kernel.comm(table, op="ready", job=kernel.jobs[table], view="v")
+    kernel.comm(table, op="watch", job=kernel.jobs[table], view="v", on=True)
     kernel.idle_messages(lambda message: rows(message, table))
     assert kernel.eventually("live._timer is None and not live._views", "True")
-    kernel.comm(table, op="ready", job=kernel.jobs[table], view="v")
+    kernel.comm(table, op="watch", job=kernel.jobs[table], view="v", on=True)
     kernel.idle_messages(lambda message: rows(message, table))
 
 
 def test_a_card_of_a_closed_tab_is_not_measured(kernel):
     page = Page(kernel)
     kernel.run("widget.SILENCE = 0.5\n%aproc --bg --proc p {program} stall", on_message=page)
-    page.send("watch", id="v", on=True)
-    watching = "[len(o._watching) for o in _instances.values() if getattr(o, '_process', None) is p][0]"
+    page.send("watch", view="v", on=True)
+    watching = "[len(o._watching) for o in _instances.values() if getattr(o, '_run', None) is p][0]"
     assert kernel.eventually(watching, "1")
     assert kernel.eventually(watching, "0")
 
@@ -112,7 +112,7 @@ def test_a_widget_answers_after_any_number_of_reloads(kernel):
         kernel.run("")
     page.send("ping", page="the last")
     kernel.idle_messages(lambda message: is_tail(message, page.card))
-    assert kernel.json("[len(o._heard) for o in _instances.values() if getattr(o, '_process', None) is p]") == [1000]
+    assert kernel.json("[len(o._heard) for o in _instances.values() if getattr(o, '_run', None) is p]") == [1000]
 
 
 def run_card(kernel, *, loads=1, bye=False, code="%aproc sh -c 'echo a; sleep 0.4'"):

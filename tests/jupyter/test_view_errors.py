@@ -12,7 +12,7 @@ PATCHES = {
     "the text of the first moments": "transcript.text_bundle",
     "a card that cannot be made": "card.Card.__init__",
     "the state of a card": "card.Card._state",
-    "a message of a card": "card.Card._progress",
+    "a message of a card": "output.Output._progress",
     "text": "stream.StreamView._write",
     "the message of the page": "card.Card._push_tail",
 }
@@ -24,7 +24,7 @@ def broken(kernel):
     kernel.run(
         "import ipyproc\n"
         "from ipyproc._core.output import rows\n"
-        "from ipyproc._jupyter.views import card, first, jobs, listing, live_table, state, stream, styles, transcript\n"
+        "from ipyproc._jupyter.views import card, first, jobs, listing, live_table, output, state, stream, styles, transcript\n"
         "def fail(*_, **__): raise RuntimeError('" + BOOM + "')\n"
         "def swap(name, new):\n"
         "    *path, last = name.split('.')\n"

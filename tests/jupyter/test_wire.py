@@ -9,7 +9,7 @@ import pytest
 
 from ipyproc._jupyter.guard import Guard
 from ipyproc._jupyter.page.budget import PATIENCE, QUESTIONS, QuestionLimit, Rank, Wire
-from ipyproc._jupyter.views.card import Card
+from ipyproc._jupyter.views.output import Output
 
 
 def sent_in(seconds, size, senders):
@@ -236,7 +236,7 @@ def test_what_fails_to_send_is_no_error_of_who_asks_and_nobody_waits_for_ever():
 
 def test_a_turn_without_an_answer_that_waits_sends_nothing():
     no_answers = types.SimpleNamespace(_answers=[], _tasks={}, _guard=Guard())
-    assert not Card._send_rows(no_answers), "two turns may be asked for one answer"
+    assert not Output._send_rows(no_answers), "two turns may be asked for one answer"
 
 
 def test_questions_beyond_so_many_a_second_do_not_pass(monkeypatch):

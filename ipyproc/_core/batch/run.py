@@ -176,7 +176,7 @@ async def start(
     )
     launcher = None if on is None else launch.named(on)
     if launcher is None:
-        spec.check()
+        launch.look_up(spec)
     return await start_program(spec, launcher)
 
 

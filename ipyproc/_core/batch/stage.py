@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .. import launch
 from ..errors import ProcessExitError, ProcessLost, ProcessNotStopped
 from ..launch.base import RemoteLauncher
 from ..launch.names import named
@@ -75,7 +76,7 @@ class Stage:
             OSError: there is no such directory or program, or it is not executable.
         """
         if not self.on:
-            self.spec.check()
+            launch.look_up(self.spec)
 
     async def start(self, *, stdin: int | None = None, stdout: int | None = None) -> Process:
         """Start it; `stdin`, `stdout`: descriptors of pipes, instead of its own. Raises as `process.start` does."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ..launch import portable
+from ..launch import portable, stand_in
 from ..output.log import LOG, STDERR_FD, STDOUT_FD, Log
+from ..program.spec import Spec
 from ..program.streams import Streams
 from .process import Process
 
@@ -87,9 +89,18 @@ async def _start(
             log = Log(logged)
         streams = Streams(limit, log, logged)
         popen |= {"stdin": stdin, "stdout": stdout, "stderr": stderr}
-        program = await portable.start_child(command, streams, log, popen)
+        if instead := stand_in.current.get():
+            program = await instead.here().start(_spec(command, popen), streams, log)
+        else:
+            program = await portable.start_child(command, streams, log, popen)
     except BaseException:
         if log:
             log.discard()
         raise
     return Process(program, streams)
+
+
+def _spec(command: str | bytes | tuple[Any, ...], popen: Mapping[str, Any]) -> Spec:
+    """What of it a stand-in can do."""
+    known = {name: popen[name] for name in ("stdin", "stdout", "stderr", "cwd", "env") if name in popen}
+    return Spec.of(command, shell=isinstance(command, str | bytes), **known)

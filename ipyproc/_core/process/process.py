@@ -104,7 +104,7 @@ class Process(asyncio.subprocess.Process):
 
     @property
     def launcher(self) -> str:
-        """What started it: "supervised" or "portable", or on another machine "ssh" or "dask"."""
+        """What started it: "supervised" or "portable", on another machine "ssh" or "dask", in `ipyproc.testing` "fake"."""
         return self.program.launcher
 
     @property

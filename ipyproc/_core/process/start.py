@@ -43,7 +43,7 @@ async def start(
         ValueError: the launcher cannot do what the spec asks for.
     """
     log = make_log(spec.logged) if spec.logged else None
-    launcher = launcher or await launch.best()
+    launcher = await launch.choose(launcher)
     started = spec
     try:
         streams = Streams(_LIMIT, log, spec.logged)

@@ -153,7 +153,7 @@ class Cell:
                 keep=options.keep,
             )
             if not options.on:
-                spec.check()
+                launch.look_up(spec)
             process = await start(spec, options.on, make_log=self._make_log)
         if options.keep:
             logged(process).log.keep()

@@ -1,6 +1,7 @@
 """What every widget of ours has: a state that the kernel alone sets, and messages that are checked and heard once.
 
-State flows from kernel to page only: what a page sends to change a trait is ignored. Each message of a page carries
+State flows from kernel to page only: what a page sends to change a trait is ignored. What may be said, in which
+direction, is in `messages`; a message that is not as it says is not heard. Each message of a page carries
 `job`, an id of the widget that nobody can guess, `page`, one id for each load of the page, and `n`, a number that grows
 with each message of that page, to whichever widget. A message is handled only if its `n` is above that of the last one
 of the page; so it does not matter that it may come twice. For where the kernel allows it, each is heard as soon as it
@@ -9,14 +10,6 @@ often is not heard.
 
 A page says when a view is gone, but one that was closed or loaded anew does not. So a view that is in sight says so again
 and again; and what has ended is closed when its views are gone, or after a while.
-
-What a page sends is a dict with `op`. That of the loader, see `front_end`, for every widget::
-
-    page -> kernel   {op: "ready"}                a view was made
-                     {op: "code"}                 the page has no code of ours yet
-                     {op: "ping"}                 it has now, and may have missed something
-                     {op: "bye"}                  a view has gone
-    kernel -> page   {op: "code"} + [script, style], both gzip
 """
 
 from __future__ import annotations
@@ -25,17 +18,20 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import Collection, Hashable
-from typing import Any, ClassVar
+from collections.abc import Collection, Hashable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
 
 import anywidget
+import traitlets
 
 from .. import kernel
 from ..guard import Guard
-from . import front_end
+from . import front_end, messages
 from .budget import QUESTIONS, QuestionLimit
 
-MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
+Request = TypeVar("Request")
+Message = TypeVar("Message")
+
 _STATE_COST = QUESTIONS / 2  # of sending all traits, the loader among them
 _CODE_COST = QUESTIONS / 2
 _MOST_PAGES = 1000  # that one widget knows; then it forgets those that it heard long ago
@@ -111,15 +107,19 @@ class InSight:
         del self._said_at[next(iter(self._said_at))]
 
 
-class Widget(anywidget.AnyWidget):
+class Widget(anywidget.AnyWidget, Generic[Request, Message]):
     """Hears its pages once `_listen` was called; `_take` gets what they send, in any thread.
 
     Attributes:
+        requests: what they may send, of `messages`.
+        shown: the state that they see.
         pages: that have shown it.
     """
 
+    requests: ClassVar[object]
+    shown = traitlets.Dict().tag(sync=True)
     _loop: asyncio.AbstractEventLoop
-    _staying: ClassVar[dict[Widget, None]] = {}  # that have ended, the oldest first
+    _staying: ClassVar[dict[Widget[Any, Any], None]] = {}  # that have ended, the oldest first
     unlimited: ClassVar[Collection[str]] = ()  # operations that are heard however often they come
 
     def __init__(self) -> None:
@@ -163,20 +163,29 @@ class Widget(anywidget.AnyWidget):
             self._hear(data.get("content"))
 
     def _hear(self, content: object) -> None:
-        if not isinstance(content, dict) or not self._is_new(content):
+        request = messages.read(content, self.requests)
+        if request is None or not self._is_new(request):
             return
-        operation = content["op"]
+        operation = request["op"]
         if operation not in self.unlimited and not self._questions.passes(_CODE_COST if operation == "code" else 1):
             return
         with self._guard:  # else whoever has called us, and not the user, would be told
             if operation == "code":  # also while the kernel is busy: without it there is no button
-                self.send({"op": "code"}, front_end.packed())
+                self.send(messages.Code(op="code"), front_end.packed())
             else:
-                self._take(operation, content)
+                self._take(request, request["page"])
 
-    def _take(self, operation: str, content: dict[str, Any]) -> None:
-        """Take a message of the page that is new, in any thread."""
+    def _take(self, request: Request, page: str) -> None:
+        """Take what a page has sent, which is new and as it should be, in any thread."""
         raise NotImplementedError
+
+    def _set_shown(self, shown: messages.Shown) -> None:
+        """This is the state from now on."""
+        self.shown = dict(shown)
+
+    def _tell(self, message: Message, buffers: Sequence[bytes] = ()) -> None:
+        """Send a message to all pages."""
+        self.send(message, list(buffers))
 
     def _view_has_come(self, page: str) -> None:
         self.pages.add(page)
@@ -212,15 +221,13 @@ class Widget(anywidget.AnyWidget):
         else:
             self._closing = self._loop.call_later(LINGER, self.close)
 
-    def _is_new(self, content: dict[str, Any]) -> bool:
+    def _is_new(self, stamp: messages.Stamp) -> bool:
         """Whether a message is for this widget, and comes for the first time."""
-        operation, page, number = (content.get(key) for key in ("op", "page", "n"))
-        if content.get("job") != self._job or not isinstance(operation, str) or type(number) is not int:
-            return False
-        if not isinstance(page, str) or len(page) > 64:
+        page, number = stamp["page"], stamp["n"]
+        if stamp["job"] != self._job:
             return False
         with self._lock:
-            if not self._heard.get(page, -1) < number <= MOST_NUMBER:
+            if self._heard.get(page, -1) >= number:
                 return False
             self._heard.pop(page, None)
             self._heard[page] = number

@@ -1,91 +1,55 @@
-r"""The live card of one process: an anywidget that shows its state and its output, with Stop and Kill.
+"""The live card of one process: an anywidget that shows its state and its output, with Stop and Kill.
 
-The kernel owns the text; the page gets the last rows, and any others when it asks for them, in binary custom messages
-and never in a synced trait. How its messages are checked, and heard though the kernel is busy, is said in `widget`; a
-message may carry nothing but an operation, some ids, and numbers and text that are checked here. A card that a page
-forges has no process and does nothing. Stop and Kill act at once, in any thread; all else waits for the event loop.
-
-Wire, in the order of who speaks first, without `job`, `page` and `n`. Rows are counted from 0; a buffer of rows is UTF-8,
-each row behind the digit of its stream (0: a note of ours), joined by \n, with styles in the canonical form of
-`screen.Row.ansi`::
-
-    page -> kernel   {op: "ready"}                a view was made; the answer is a tail
-                     {op: "stop" | "kill" | "pause" | "resume"}    a button
-                     {op: "watch", id, on}        this view is in sight (again every 10 s), or is not any more
-                     {op: "stdin", text} {op: "eof"}    for the program; at most 64 KiB
-                     {op: "ping"}                 are you there? the answer is a tail
-    kernel -> page   {op: "state", shown}         the answer to a button: what the trait `shown` will be, but at once
-    kernel -> page   {op: "tail", total, first, settled, counts, progress, secret, elapsed, sent_ago, next_in, ended} + [the rows from
-                                                  `first` on]; rows below `settled` will never change
-                     {op: "notify", label, took}  the program has ended, and somebody wants to be told
-                     {op: "figures", cpu, memory, count}           what has changed, once a second while a view is in sight; cpu in percent
-    page -> kernel   {op: "rows", first, count}
-    kernel -> page   {op: "rows", first} + [rows]                  fewer than asked for, if they are long
-    page -> kernel   {op: "find", id, text, case}
-    kernel -> page   {op: "found", id, total, more} + [numbers of rows, 4 bytes each, little end first]
-    page -> kernel   {op: "text", id, first, last, first_column, last_column}     to copy it; -1: to the end
-    kernel -> page   {op: "text", id, size, more} + [UTF-8]         in pieces; or {op: "text", id, too_big: true}
-    page -> kernel   {op: "download", id, at}
-    kernel -> page   {op: "piece", id, at, size, name, more} + [bytes of the log]
-
-Tails and rows wait for their turn on the `Wire` of all cards. What a person asked for in one piece (found, text, piece)
-is sent at once, the download one piece for each request.
+How its messages are checked, and heard though the kernel is busy, is said in `widget`; what they are in `messages`;
+what a page gets of the text in `output`. A card that a page forges has no process and does nothing. Stop and Kill act at
+once, in any thread; all else waits for the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import signal
-import struct
 import sys
 import time
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Collection, Coroutine
 from typing import Any
 
-import traitlets
 from IPython.display import DisplayHandle
 
 from ..._core.output import log as logs
 from ..._core.output import phrases
 from ..._core.output.rows import Rows
-from ..._core.output.screen import Row, inert_line
 from ..._core.output.turns import in_turns
 from ..._core.process.run import LoggedRun
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import Guard, guarded
-from ..page import front_end, presence
-from ..page.budget import QUESTIONS, Rank, Wire
-from ..page.widget import MOST_NUMBER, InSight, Widget
-from ..thread import in_thread
-from . import progress, transcript
+from ..page import front_end, messages, presence
+from ..page.budget import Rank, Wire
+from ..page.widget import InSight, Widget
 from . import state as states
+from . import transcript
 from .figures import PERIOD, Figures
-from .stdin import MOST, Stdin, asks_for_secret
+from .output import Output, times
+from .stdin import Stdin
 from .stream import StreamView
 from .view import take_in
 
-_TAIL_ROWS, _TAIL_BYTES = 40, 16_000  # twice what is in sight at once
-_MOST_ROWS, _ROWS_BYTES = 200, 48 * 1024  # of one answer
-_MOST_WAITING = 8  # answers
-_MOST_FOUND = 10_000  # rows
-_MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
-_AT_ONCE = 64  # steps of a search; then it may be called off
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
 _PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
 _BEST_EFFORT = {"portable": "cleanup: best effort"}  # by launcher: what is promised when the kernel ends
 _MOST_WATCHING = 20  # views of one card
+_TIMES = messages.fields(messages.Times)
 
 
-class Card(Widget):
+class Card(Widget[messages.CardRequest, messages.CardMessage]):
     """Shows one process in a cell while it runs, and its transcript in the same place when it has ended."""
 
     # text and not a path: anywidget 0.11 holds every widget whose code is a file, to reload it when the file changes
     _esm = front_end.loader("card")
+    requests = messages.CardRequest
     unlimited = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # the last one waits instead
-    shown = traitlets.Dict().tag(sync=True)
     period = 0.05  # seconds between two updates, at least
 
     def __init__(
@@ -108,18 +72,10 @@ class Card(Widget):
         self._ready = asyncio.Event()
         self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
         self._text: StreamView | None = None  # stands in for a page that does not come
-        self._sent = -1  # up to this byte of the log the page knows it ...
-        self._known = 0  # ... and these rows for good
-        self._answers: list[tuple[int, int]] = []  # (first, count) of rows that the page waits for
-        self._asked = itertools.count()  # numbers of its questions for rows
-        self._tasks: dict[str, asyncio.Task[None]] = {}  # of each operation that takes long, the last
-        self._download = ("", 0)  # id and size
         self._limit = transcript_limit
         self._notify_after = notify_after  # seconds; None: not at all, or not any more
         if run is not None:
             self._guard = Guard(run.log)
-            self._rows = Rows(run.log, logs.BOTH)
-            self._transcribed = self._rows if self._streams == logs.BOTH else Rows(run.log, self._streams)
             self._figures = Figures(run)
             self._figures_sent: object = None
             self._stdin = Stdin(run)
@@ -128,6 +84,9 @@ class Card(Widget):
             self._typed: set[asyncio.Task[None]] = set()
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
+            self._output = Output(run, self._stdin, self._wire, self._tell, self._questions, self._guard)
+            is_whole = self._streams == logs.BOTH
+            self._transcribed = self._output.rows if is_whole else Rows(run.log, self._streams)
             self._listen()
 
     def __repr__(self) -> str:
@@ -137,11 +96,10 @@ class Card(Widget):
 
     def close(self) -> None:
         """End the widget, and what it does for the page."""
-        for task in (*self._tasks.values(), *self._typed):
-            task.cancel()
         if self._run is not None:
-            self._wire.forget(self._send_tail)
-            self._wire.forget(self._send_rows)
+            for task in self._typed:
+                task.cancel()
+            self._output.close()
             self._wire.forget(self._send_figures)
         super().close()
 
@@ -188,7 +146,7 @@ class Card(Widget):
     @guarded
     async def settle(self) -> None:
         """Take in all of the output; give the first page of this kernel the time to say that it is there."""
-        await take_in(self._rows)
+        await take_in(self._output.rows)
         await take_in(self._transcribed)
         if not (presence.has_come() or self._text):
             with contextlib.suppress(TimeoutError):
@@ -219,13 +177,13 @@ class Card(Widget):
         if self._text:
             await self._text.finish()
             rows = None  # it stands there already
-        await in_turns(self._rows.take_in())
+        await in_turns(self._output.rows.take_in())
         await in_turns(self._transcribed.take_in())
         self._push_tail()
         bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit))
         is_replaced = not self._embedded and len(self.pages) < 2
         if is_replaced:
-            self._wire.forget(self._send_tail)
+            self._output.rest()
             self._display.update(bundle, raw=True)
         self._end(stays=not is_replaced)
 
@@ -238,7 +196,7 @@ class Card(Widget):
         self._notify_after = None
         if run.duration > after:
             took = phrases.duration_words(run.duration)
-            self.send({"op": "notify", "label": states.of(run).label, "took": took})
+            self._tell(messages.Notify(op="notify", label=states.of(run).label, took=took))
 
     @guarded
     def _look(self) -> None:
@@ -255,142 +213,79 @@ class Card(Widget):
             return 0
         self._figures_sent = seen
         cpu = None if now.cpu is None else round(now.cpu)
-        self.send({"op": "figures", "cpu": cpu, "memory": now.memory, "count": now.count})
+        self._tell(messages.Figures(op="figures", cpu=cpu, memory=now.memory, count=now.count))
         return 200
 
     def _push_state(self) -> None:
         with self._lock:
             new = self._state()
-            if new != {key: self.shown.get(key) for key in new}:
-                self.shown = new | self._clock()
+            if any(self.shown.get(key) != value for key, value in new.items() if key not in _TIMES):
+                self._set_shown(new)
                 self._wire.spend(len(str(new)))
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> messages.CardShown:
         run = self._run
         assert run is not None
         now, ladder = states.of(run, paused=self._figures.paused), run.ladder
-        return {
-            "job": self._job,
-            "name": now.name,
-            "label": now.label,
-            "title": run.name,
-            "note": " · ".join(filter(None, (self._note, _BEST_EFFORT.get(run.launcher)))),
-            "pid": run.pid,
-            "folded": self.folded,
-            "sent": ladder.sent.name if ladder.sent else "",
-            "pauses": bool(_PAUSES),
-            "stdin": self._stdin.is_open,
-            "notifies": self._notify_after is not None,
-        }
-
-    def _clock(self) -> dict[str, Any]:
-        """Times as spans that count from now, as the clocks of kernel and page need not agree; the end is for reading."""
-        run = self._run
-        assert run is not None
-        ladder = run.ladder
-        return {
-            "elapsed": round(run.duration, 3),
-            "sent_ago": round(time.monotonic() - ladder.sent_at, 3) if ladder.sent else 0,
-            "next_in": None if ladder.next_in is None else round(ladder.next_in, 3),
-            "ended": transcript.until(run),
-        }
+        return messages.CardShown(
+            version=messages.VERSION,
+            job=self._job,
+            name=now.name,
+            label=now.label,
+            title=run.name,
+            note=" · ".join(filter(None, (self._note, _BEST_EFFORT.get(run.launcher)))),
+            pid=run.pid,
+            folded=self.folded,
+            sent=ladder.sent.name if ladder.sent else "",
+            pauses=bool(_PAUSES),
+            stdin=self._stdin.is_open,
+            notifies=self._notify_after is not None,
+            **times(run),
+        )
 
     def _push_tail(self, *, anew: bool = False) -> None:
-        """Take in what is new, and ask for a turn to tell the page; `anew`: as if it knew nothing."""
-        if anew:
-            self._sent, self._known = -1, 0
-        more = self._rows.follow()
-        if self.pages and (more or self._rows.log.bytes != self._sent):
-            self._sent = -1 if more else self._rows.log.bytes
-            self._wire.ask(self._send_tail, Rank.REST if not self._sent else Rank.SEEN if self._watching else Rank.NEWS)
+        self._output.push(has_page=bool(self.pages), is_in_sight=bool(self._watching), anew=anew)
 
-    @guarded
-    def _send_tail(self) -> int:
-        rows, total = self._rows, self._rows.total
-        last = rows.last(total - max(0, total - _TAIL_ROWS, min(self._known, total - 1)))
-        self._known = rows.settled
-        buffer = _buffer(reversed(last), _TAIL_BYTES, backwards=True)
-        count = buffer.count(b"\n") + 1 if buffer else 0
-        message = {
-            "op": "tail",
-            "total": total,
-            "first": total - count,
-            "settled": rows.settled,
-            "counts": transcript.counts(rows),
-            "progress": self._progress(),
-            "secret": self._stdin.is_open and asks_for_secret(self._prompt()),
-            **self._clock(),
-        }
-        self.send(message, [buffer])
-        return len(buffer) + 300
-
-    def _progress(self) -> float | None:
-        assert self._run is not None
-        if self._run.is_over:
-            return None
-        last = [row.plain for row in self._rows.last(progress.LAST)]
-        return progress.read(last, is_open=bool(self._rows.open))
-
-    @guarded
-    def _send_rows(self) -> None:
-        """Answer what was asked for last; the others wait for their own turn."""
-        reading = self._tasks.get("rows")
-        if self._answers and (reading is None or reading.done()):
-            self._do("rows", self._answer(*self._answers.pop()))
-
-    @guarded
-    async def _answer(self, first: int, count: int) -> None:
-        buffer = _buffer(await in_turns(self._rows.read_in_turns(first, count)), _ROWS_BYTES)
-        self.send({"op": "rows", "first": first}, [buffer])
-        self._wire.spend(len(buffer) + 300)
-        if self._answers:
-            self._loop.call_soon(self._ask_for_rows)  # when this one is done
-
-    @guarded
-    def _ask_for_rows(self) -> None:
-        self._wire.ask(self._send_rows, Rank.ANSWER)
-
-    def _take(self, operation: str, content: dict[str, Any]) -> None:
+    def _take(self, request: messages.CardRequest, page: str) -> None:
         """Press its button, hand all else to the loop of the process."""
         assert self._run is not None
-        ladder = self._run.ladder
+        operation, ladder = request["op"], self._run.ladder
         sent = ladder.sent
         if operation in _BUTTONS:
             ladder.reach(_BUTTONS[operation], operation)
         if operation in _PAUSES and self._run.family.is_threadsafe and not self._run.is_over:
             self._run.family.send_signal(_PAUSES[operation])
-        self._loop.call_soon_threadsafe(self._handle, content)
+        self._loop.call_soon_threadsafe(self._handle, request, page)
         if ladder.sent is not sent:
             with self._lock:
-                self.send({"op": "state", "shown": self._state() | self._clock()})
+                self._tell(messages.State(op="state", shown=self._state()))
 
     @guarded
-    def _handle(self, content: dict[str, Any]) -> None:
-        operation, page = content["op"], content["page"]
+    def _handle(self, request: messages.CardRequest, page: str) -> None:
         assert self._run is not None
-        if operation == "ready":
+        if request["op"] == "ready":
             presence.seen()
             self._ready.set()
             self._view_has_come(page)
             self._push_tail(anew=True)  # this view has nothing yet
-        elif operation == "ping":
+        elif request["op"] == "ping":
             self._push_tail(anew=True)  # it may have missed something
-        elif operation in _BUTTONS:
+        elif request["op"] in _BUTTONS:
             self._push_state()
-        elif operation in _PAUSES and not self._run.is_over:
+        elif request["op"] in _PAUSES and not self._run.is_over:
             if not self._run.family.is_threadsafe:
-                self._run.family.send_signal(_PAUSES[operation])
+                self._run.family.send_signal(_PAUSES[request["op"]])
             self._loop.call_later(_PAUSED_BY, self._look)
-        elif operation == "stdin":
-            self._do_in_order(self._type(content.get("text")))
-        elif operation == "eof":
+        elif request["op"] == "stdin":
+            self._do_in_order(self._type(request["text"]))
+        elif request["op"] == "eof":
             self._do_in_order(self._end_input())
-        elif operation == "watch":
-            self._watch(content.get("id"), on=content.get("on") is True)
-        elif operation == "bye":
+        elif request["op"] == "watch":
+            self._watch(request["view"], on=request["on"])
+        elif request["op"] == "bye":
             self._view_has_gone(page)
-        elif operation in ("rows", "find", "text", "download"):
-            self._look_up(operation, content)
+        else:
+            self._output.look_up(request)
 
     def _do_in_order(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -398,14 +293,12 @@ class Card(Widget):
         task.add_done_callback(self._typed.discard)
 
     @guarded
-    async def _type(self, text: object) -> None:
-        if not isinstance(text, str) or len(text.encode(errors="replace")) > MOST:
-            return
+    async def _type(self, text: str) -> None:
         async with self._typing:
-            await in_turns(self._rows.take_in())
-            shown = self._stdin.send(text, self._prompt())
+            await in_turns(self._output.rows.take_in())
+            shown = self._stdin.send(text, self._output.prompt)
             if shown is not None:
-                for rows in {self._rows, self._transcribed}:
+                for rows in {self._output.rows, self._transcribed}:
                     await in_turns(rows.echo(shown))
                 self._push_tail(anew=True)
 
@@ -415,121 +308,8 @@ class Card(Widget):
             self._stdin.end()
             self._push_state()
 
-    def _prompt(self) -> list[Row]:
-        """What the program may be asking: its open rows, or the last row, if it has ended the line of its question."""
-        return self._rows.open or self._rows.last(1)
-
-    def _watch(self, view: object, *, on: bool) -> None:
-        if isinstance(view, str) and len(view) <= 64:
-            if not on:
-                self._watching.discard(view)
-            elif self._watching.add(view):
-                self._figures_sent = None  # this view has none yet
-
-    def _look_up(self, operation: str, asked: dict[str, Any]) -> None:
-        """What the page asks of the output; anything that is not as it should be is ignored."""
-        whole = {key: value for key, value in asked.items() if type(value) is int and -1 <= value <= MOST_NUMBER}
-        name, text = asked.get("id"), asked.get("text")
-        match operation, whole:
-            case "rows", {"first": first, "count": count} if first >= 0 and 0 < count <= _MOST_ROWS:
-                self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._queue(first, count))
-                return
-        if not isinstance(name, str) or len(name) > 64:
-            return
-        match operation, whole:
-            case "find", _ if isinstance(text, str) and 0 < len(text) <= 1000:
-                self._do(operation, self._find(name, text, case=asked.get("case") is True))
-            case "text", {"first": first, "last": last, "first_column": start, "last_column": end} if (
-                0 <= first <= last
-            ):
-                self._do(operation, self._copy(name, first, last, max(0, start), end))
-            case "download", {"at": at} if at >= 0:
-                self._do(operation, self._send_piece(name, at))
-
-    def _do(self, operation: str, work: Coroutine[Any, Any, None]) -> None:
-        """Begin what takes long; it takes the place of what was asked for before."""
-        if before := self._tasks.get(operation):
-            before.cancel()
-        self._tasks[operation] = self._loop.create_task(work)
-
-    @guarded
-    async def _queue(self, first: int, count: int) -> None:
-        await in_thread(self._rows.warm, first, count)
-        if (first, count) not in self._answers:
-            self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
-        self._ask_for_rows()
-
-    @guarded
-    async def _find(self, name: str, text: str, *, case: bool) -> None:
-        found: list[int] = []
-        total = self._rows.total
-        finding = self._rows.find(text, case=case)
-        while len(found) <= _MOST_FOUND and (more := await in_thread(list, itertools.islice(finding, _AT_ONCE))):
-            found += [number for number in more if number is not None]
-        numbers = found[:_MOST_FOUND]
-        message = {"op": "found", "id": name, "total": total, "more": len(found) > _MOST_FOUND}
-        self.send(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
-        self._wire.spend(4 * len(numbers))
-
-    @guarded
-    async def _copy(self, name: str, first: int, last: int, start: int, end: int) -> None:
-        lines: list[str] = []
-        size = 0
-        last = min(last, self._rows.total - 1)
-        while first + len(lines) <= last and size <= _MOST_COPIED:
-            number = first + len(lines)
-            count = min(_MOST_ROWS, last + 1 - number)
-            await in_thread(self._rows.warm, number, count)
-            for row in await in_turns(self._rows.read_in_turns(number, count)):
-                lines.append(row.plain)
-                size += len(lines[-1]) + 1
-            if first + len(lines) == number:
-                break
-        if first + len(lines) > last and lines and end >= 0:
-            lines[-1] = lines[-1][:end]
-        if lines:
-            lines[0] = lines[0][start:]
-        whole = "\n".join(lines).encode()
-        if len(whole) > _MOST_COPIED:
-            self.send({"op": "text", "id": name, "too_big": True})
-            return
-        for at in range(0, len(whole) or 1, _PIECE):
-            piece = whole[at : at + _PIECE]
-            self.send({"op": "text", "id": name, "size": len(whole), "more": at + _PIECE < len(whole)}, [piece])
-            self._wire.spend(len(piece))
-
-    @guarded
-    async def _send_piece(self, name: str, at: int) -> None:
-        while not self._questions.passes():  # noqa: ASYNC110  -- time is what we wait for
-            await asyncio.sleep(1 / QUESTIONS)
-        log = self._rows.log
-        if at == 0:
-            self._download = name, log.bytes
-        size = self._download[1]
-        if name != self._download[0] or at > size:
-            return
-        if log.gap[0] <= at < log.gap[1]:
-            at = log.gap[1]  # what was dropped is not there
-        end = min(at + _PIECE, size, log.gap[0] if at < log.gap[0] else size)
-        message = {
-            "op": "piece",
-            "id": name,
-            "at": at,
-            "size": size,
-            "name": inert_line(log.path.name),
-            "more": end < size,
-        }
-        self.send(message, [await in_thread(log.joined, at, end - at)])
-        self._wire.spend(0)
-
-
-def _buffer(rows: Iterable[Row], size: int, *, backwards: bool = False) -> bytes:
-    """The rows as the page takes them, as many as are no more than so many bytes, but one at least."""
-    found: list[bytes] = []
-    for row in rows:
-        found.append(f"{row.stream}{row.ansi}".encode())
-        size -= len(found[-1]) + 1
-        if size < 0 and len(found) > 1:
-            found.pop()
-            break
-    return b"\n".join(reversed(found) if backwards else found)
+    def _watch(self, view: str, *, on: bool) -> None:
+        if not on:
+            self._watching.discard(view)
+        elif self._watching.add(view):
+            self._figures_sent = None  # this view has none yet

@@ -24,7 +24,8 @@ from ..._core.output.screen import inert_line
 from .. import kernel
 from ..guard import Guard, guarded
 from ..page import presence
-from .jobs_card import JobsCard, Picture, Row
+from ..page.messages import JobsRow, Picture
+from .jobs_card import JobsCard
 
 _PERIOD, _LINE_PERIOD = 0.25, 1.0  # seconds between two updates of a page, and between two lines
 _MOST_FAILED, _MOST_RUNNING = 10, 20  # rows
@@ -163,33 +164,46 @@ class JobsView:
         """What there is to see: those that failed first, then those that run, with what they wrote last."""
         counts = self._counts()
         running = self._running()
-        rows = [Row("failed", "✘", _short(job.name), _short(job.outcome), "") for job in self._failed[:_MOST_FAILED]]
+        rows = [_failed_row(job) for job in self._failed[:_MOST_FAILED]]
         rows += [self._row(job) for job in running[:_MOST_RUNNING]]
         hidden = len(self._failed[_MOST_FAILED:]) + len(running[_MOST_RUNNING:])
         more = f"… {phrases.count_words(hidden, 'other', 'others')}" if hidden else ""
         done = counts["done"] + counts["skipped"]
-        return Picture(self._sentence(), len(self._jobs), done, counts["failed"], rows, more, over)
+        return Picture(
+            sentence=self._sentence(),
+            total=len(self._jobs),
+            done=done,
+            failed=counts["failed"],
+            rows=rows,
+            more=more,
+            over=over,
+        )
 
-    def _row(self, job: Job) -> Row:
+    def _row(self, job: Job) -> JobsRow:
         process = job.process
         assert process
         where = f" on {process.where}" if process.where else ""
         last = self._last.get(job.number, (0, ""))[1]
-        return Row("running", "▶", _short(job.name + where), _short(last), phrases.duration_words(process.duration))
+        took = phrases.duration_words(process.duration)
+        return JobsRow(state="running", mark="▶", name=_short(job.name + where), what=_short(last), time=took)
 
     def _bundle(self) -> dict[str, object]:
         picture = self._picture()
-        rows = [f"{row.mark} {row.name}  {row.what}".rstrip() for row in picture.rows]
-        rows += [picture.more] if picture.more else []
-        return {"text/plain": "\n".join([picture.sentence, *rows]), "text/html": _html(picture, "\n".join(rows))}
+        rows = [f"{row['mark']} {row['name']}  {row['what']}".rstrip() for row in picture["rows"]]
+        rows += [picture["more"]] if picture["more"] else []
+        return {"text/plain": "\n".join([picture["sentence"], *rows]), "text/html": _html(picture, "\n".join(rows))}
+
+
+def _failed_row(job: Job) -> JobsRow:
+    return JobsRow(state="failed", mark="✘", name=_short(job.name), what=_short(job.outcome), time="")
 
 
 def _html(picture: Picture, rows: str) -> str:
     failed, done = "var(--jp-error-color1, #d32f2f)", "var(--jp-success-color1, #388e3c)"
     border = "var(--jp-border-color2, #bdbdbd)"
     bar = "".join(
-        f'<div style="width:{100 * count / max(1, picture.total):.2f}%;background:{colour}"></div>'
-        for colour, count in ((failed, picture.failed), (done, picture.done))
+        f'<div style="width:{100 * count / max(1, picture["total"]):.2f}%;background:{colour}"></div>'
+        for colour, count in ((failed, picture["failed"]), (done, picture["done"]))
     )
     lines = (
         f'<pre style="margin:0;padding:4px 8px;font:12.5px/19px var(--jp-code-font-family,monospace)">{html.escape(rows)}</pre>'
@@ -198,8 +212,8 @@ def _html(picture: Picture, rows: str) -> str:
     )
     return (
         f'<div class="ipyproc-progress" style="border:1px solid {border};border-radius:4px;margin:2px 0;'
-        f'border-left:3px solid {failed if picture.failed else done}">'
-        f'<div style="padding:4px 8px;font-size:13px;font-variant-numeric:tabular-nums">{html.escape(picture.sentence)}</div>'
+        f'border-left:3px solid {failed if picture["failed"] else done}">'
+        f'<div style="padding:4px 8px;font-size:13px;font-variant-numeric:tabular-nums">{html.escape(picture["sentence"])}</div>'
         f'<div style="display:flex;height:4px;background:{border}">{bar}</div>{lines}</div>'
     )
 

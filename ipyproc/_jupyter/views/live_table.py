@@ -1,17 +1,8 @@
-r"""The live table of the processes of this kernel: one widget, however many cells show it.
+"""The live table of the processes of this kernel: one widget, however many cells show it.
 
-How its messages are checked is said in `widget`. Only views that are in sight cost anything: without one nothing is
-looked at and nothing sent. Stop and Kill act at once, in any thread; all else waits for the event loop.
-
-Wire, without `job`, `page` and `n`::
-
-    page -> kernel   {op: "ready" | "bye", view}      a view is in sight (again every 10 s), or is not any more
-                     {op: "stop" | "kill", id}        a button of a process; id 0: all
-                     {op: "pause" | "resume", id}
-                     {op: "card", id, view}           show its card
-    kernel -> page   {op: "rows", rows, ids}          the rows that have changed; all ids in their order
-                     {op: "rows", rows}               the answer to Stop and Kill
-                     {op: "card", id, view, model}    the id of the card's model, for this view
+How its messages are checked is said in `widget`, what they are in `messages`. Only views that are in sight cost anything:
+without one nothing is looked at and nothing sent. Stop and Kill act at once, in any thread; all else waits for the event
+loop.
 """
 
 from __future__ import annotations
@@ -23,14 +14,13 @@ import time
 import weakref
 from typing import Any
 
-import traitlets
 from IPython.display import display
 
 from ..._core.output import phrases
 from ..._core.output.screen import inert_line
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
-from ..page import front_end, presence
+from ..page import front_end, messages, presence
 from ..page.budget import Wire
 from ..page.widget import InSight, Widget
 from . import listing, transcript
@@ -46,12 +36,12 @@ _MOST_CARDS = 20
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 
 
-class LiveTable(Widget):
+class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
     """Shows the table in cells, with buttons for each process."""
 
     _esm = front_end.loader("table")
+    requests = messages.TableRequest
     unlimited = ("stop", "kill")
-    shown = traitlets.Dict().tag(sync=True)
 
     def __init__(self, table: Table | None = None, transcript_limit: int = transcript.LIMIT, **_: object) -> None:
         super().__init__()
@@ -65,12 +55,15 @@ class LiveTable(Widget):
         if table is not None:
             self._loop = asyncio.get_running_loop()
             self._wire = Wire.of(self._loop)
-            self.shown = {
-                "job": self._job,
-                "label": "Table",
-                "title": "the processes of this kernel",
-                "pauses": hasattr(signal, "SIGSTOP"),
-            }
+            self._set_shown(
+                messages.TableShown(
+                    version=messages.VERSION,
+                    job=self._job,
+                    label="Table",
+                    title="the processes of this kernel",
+                    pauses=hasattr(signal, "SIGSTOP"),
+                )
+            )
             table.watchers.add(self._table_changed)
             self._listen()
 
@@ -136,50 +129,46 @@ class LiveTable(Widget):
         if not changed and list(rows) == list(self._sent):
             return 0
         self._sent = {number: _lasting(row) for number, row in rows.items()}
-        self.send({"op": "rows", "rows": changed, "ids": list(rows)})
+        self._tell(messages.TableRows(op="rows", rows=changed, ids=list(rows)))
         return len(str(changed)) + 5 * len(rows)
 
-    def _take(self, operation: str, content: dict[str, Any]) -> None:
+    def _take(self, request: messages.TableRequest, page: str) -> None:
         reached = []
-        if operation in _BUTTONS:
-            for entry in self._meant(content):
+        if request["op"] == "stop" or request["op"] == "kill":
+            for entry in self._meant(request["id"]):
                 if ladder := entry.ladder:
                     sent = ladder.sent
-                    ladder.reach(_BUTTONS[operation], operation)
+                    ladder.reach(_BUTTONS[request["op"]], request["op"])
                     reached += [entry] if ladder.sent is not sent else []
-        self._loop.call_soon_threadsafe(self._handle, content)
+        self._loop.call_soon_threadsafe(self._handle, request, page)
         if reached:  # at once, as the kernel may be busy
-            self.send({"op": "rows", "rows": [_row(entry) for entry in reached]})
+            self._tell(messages.TableRows(op="rows", rows=[_row(entry) for entry in reached], ids=None))
 
     @guarded
-    def _handle(self, content: dict[str, Any]) -> None:
-        operation, view = content["op"], content.get("view")
+    def _handle(self, request: messages.TableRequest, page: str) -> None:
         if self._table is None:
             return
-        if isinstance(view, str) and len(view) <= 64:
-            self._handle_view(operation, content["page"], view, content)
-        elif operation in ("pause", "resume"):
-            for entry in self._meant(content):
+        if request["op"] == "ready":
+            presence.seen()
+        elif request["op"] == "watch":
+            view = page, request["view"]
+            if not request["on"]:
+                self._views.discard(view)
+            elif self._views.add(view):
+                self._sent = {}  # it has nothing yet
+        elif request["op"] == "pause" or request["op"] == "resume":
+            for entry in self._meant(request["id"]):
                 with contextlib.suppress(RuntimeError):  # it has just ended
-                    entry.set_paused(operation == "pause")
+                    entry.set_paused(request["op"] == "pause")
+        elif request["op"] == "card":
+            for entry in self._meant(request["id"])[:1]:
+                if card := self._card(entry):
+                    self._tell(messages.CardModel(op="card", id=entry.id, view=request["view"], model=card.model_id))
         self._look_in(0.0)
 
-    def _handle_view(self, operation: str, page: str, view: str, content: dict[str, Any]) -> None:
-        if operation == "ready":
-            presence.seen()
-            if self._views.add((page, view)):
-                self._sent = {}  # it has nothing yet
-        elif operation == "bye":
-            self._views.discard((page, view))
-        elif operation == "card":
-            for entry in self._meant(content)[:1]:
-                if card := self._card(entry):
-                    self.send({"op": "card", "id": entry.id, "view": view, "model": card.model_id})
-
-    def _meant(self, content: dict[str, Any]) -> list[Entry]:
-        """What runs of the processes that a message is about."""
-        number = content.get("id")
-        if self._table is None or type(number) is not int:
+    def _meant(self, number: int) -> list[Entry]:
+        """What runs of the processes that a request is about."""
+        if self._table is None:
             return []
         running = self._table.running
         return [running[number]] if number in running else list(running.values()) if number == 0 else []
@@ -198,29 +187,29 @@ class LiveTable(Widget):
         return card
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry) -> messages.TableRow:
     told = entry.look()
     figures = told.figures
     there = told.log is not None and told.log.exists()
-    return {
-        "id": entry.id,
-        "state": told.state.name,
-        "mark": told.state.mark,
-        "label": told.state.label,
-        "name": told.name,
-        "pid": told.pid,
-        "launcher": told.launcher,
-        "cell": entry.cell,
-        "since": time.strftime("%H:%M:%S", time.localtime(entry.started_at)),
-        "elapsed": round(told.duration, 2),
-        "runs": entry.ladder is not None,
-        "cpu": figures.cpu_words if figures else "",
-        "memory": phrases.size_words(figures.memory) if figures else "",
-        "lines": told.lines,
-        "log": inert_line(str(told.log)) if there else "",
-    }
+    return messages.TableRow(
+        id=entry.id,
+        state=told.state.name,
+        mark=told.state.mark,
+        label=told.state.label,
+        name=told.name,
+        pid=told.pid,
+        launcher=told.launcher,
+        cell=entry.cell,
+        since=time.strftime("%H:%M:%S", time.localtime(entry.started_at)),
+        elapsed=round(told.duration, 2),
+        runs=entry.ladder is not None,
+        cpu=figures.cpu_words if figures else "",
+        memory=phrases.size_words(figures.memory) if figures else "",
+        lines=told.lines,
+        log=inert_line(str(told.log)) if there else "",
+    )
 
 
-def _lasting(row: dict[str, Any]) -> dict[str, Any]:
+def _lasting(row: messages.TableRow) -> dict[str, Any]:
     """What does not change with time alone."""
     return {key: value for key, value in row.items() if key != "elapsed" or not row["runs"]}

@@ -10,6 +10,7 @@ from ..._core.failed_command import FailedCommand
 from ..._core.output import phrases
 from ..._core.process.run import Run
 from ..._core.program.ladder import KILL, RUNGS, TERMINATE, StopLadder
+from ..page.messages import StateName
 
 _WHO = {
     "stop": "Stopped by you",
@@ -27,9 +28,9 @@ _MUCH = 0.25  # of all memory; a limit of its container may be lower than that o
 
 @dataclass(frozen=True)
 class State:
-    """`name`: running, closed, paused, stopping, ok, failed, signaled, timeout, left or lost; `label`: what a person reads."""
+    """`name`: one word for it; `label`: what a person reads."""
 
-    name: str
+    name: StateName
     label: str
 
     @property
@@ -91,6 +92,7 @@ def of_result(done: CompletedProcess) -> State:
     """The state of a program that has ended, by what is left of it."""
     if not done.failed:
         return State("ok", "Done, exit 0")
+    name: StateName
     if done.lives_on:
         name = "left"
     elif done.returncode is None:

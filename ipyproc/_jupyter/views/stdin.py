@@ -9,7 +9,6 @@ from ..._core.output.encoding import ENCODING
 from ..._core.output.screen import Row
 from ..._core.process.run import Run
 
-MOST = 64 * 1024  # bytes of one message
 _MOST_WAITING = 1 << 20  # bytes that the program has not read yet
 _PASSWORD = re.compile(
     r"(?:\b(?:pass(?:word|phrase|code)|pin|secret|token|api[ _-]?key|otp|verification code|passwort|kennwort|"

@@ -12,8 +12,7 @@ Nothing of a program survives
 
 unless the program is to be kept: then its shim goes on alone.
 
-From supervisor to kernel: b"S" and a descriptor, the job socket of a shim that is ready; or b"E", none could be made.
-From kernel to supervisor: one byte for each shim that it wants.
+What it says to the kernel, and the kernel to it, is in `protocol`: words.
 """
 
 from __future__ import annotations
@@ -26,9 +25,12 @@ import socket
 import time
 from typing import NoReturn
 
+from ... import protocol
+from ...protocol import Word
 from . import descendants, guard, shim
 from .poll_loop import PollLoop
 
+_MOST_WORDS = 64  # that are looked at in one go
 _PASSED_BY = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 
 
@@ -64,6 +66,7 @@ class _Supervisor:
         if watched := guard.watch(kernel, self._loop, self._end):
             self._own.append(watched)
         self._loop.add_reader(control.fileno(), self._serve)
+        protocol.TO_SHIM.prepare()
         gc.freeze()  # what shims share with us stays shared
 
     def run_once(self) -> None:
@@ -77,17 +80,25 @@ class _Supervisor:
 
     def _serve(self) -> None:
         try:
-            wanted = len(self._control.recv(64))
+            data = self._control.recv(_MOST_WORDS * protocol.WORD_SIZE)
         except OSError:
-            wanted = 0
-        if not wanted:
+            data = b""
+        if not data:
             self._end()
-        for _ in range(wanted):
-            with contextlib.suppress(OSError):  # the kernel is gone, which is met in a moment
+        with contextlib.suppress(OSError):  # the kernel is gone, which is met in a moment
+            try:
+                wanted = protocol.decode_words(data)
+            except protocol.ProtocolError:  # the kernel sees by our version why
+                self._tell_none()
+                return
+            for _ in wanted:
                 try:
                     self._fork_shim()
                 except OSError:  # no more processes, or descriptors; those that run are in no danger
-                    self._control.send(b"E")
+                    self._tell_none()
+
+    def _tell_none(self) -> None:
+        self._control.send(protocol.encode_word(Word.REFUSED))
 
     def _fork_shim(self) -> None:
         """Fork a shim and hand its job socket to the kernel."""
@@ -99,7 +110,7 @@ class _Supervisor:
             shim.main(job, self._kernel)
         self._shims.add(pid)
         with job, kernels:
-            socket.send_fds(self._control, [b"S"], [kernels.fileno()])
+            socket.send_fds(self._control, [protocol.encode_word(Word.READY)], [kernels.fileno()])
 
     def _reap(self) -> bool:
         """Whether any child has ended: a shim, or what one has left."""
