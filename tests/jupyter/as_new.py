@@ -60,6 +60,7 @@ class AsNew:
 
     async def restored(self) -> dict[str, Any]:
         """Unload ipyproc and undo what tests did; what is left of it then, or nothing."""
+        os.chdir(self.directory)
         if "ipyproc" in sys.modules:
             sys.modules["ipyproc"].unload_ipython_extension(self.shell)
         for task in asyncio.all_tasks():
@@ -69,7 +70,6 @@ class AsNew:
         self.shell.reset(new_session=True)
         os.environ.clear()
         os.environ.update(self.variables)
-        os.chdir(self.directory)
         sys.path[:] = self.path
         deadline = time.monotonic() + PATIENCE
         while left := {name: value for name, value in self.state().items() if value != self.before[name]}:
