@@ -68,6 +68,7 @@ class AsNew:
                 task.cancel()
         ipywidgets.Widget.close_all()
         self.shell.reset(new_session=True)
+        self.shell.config.pop("AProcMagics", None)  # what `%config` has set holds for what is loaded later too
         os.environ.clear()
         os.environ.update(self.variables)
         sys.path[:] = self.path

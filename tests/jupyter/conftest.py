@@ -25,32 +25,32 @@ class KeptKernel:
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
-        self._lent: KernelSession | None = None
+        self._kept: KernelSession | None = None
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[KernelSession]:
         """The kernel with `ipyproc` loaded, as new."""
-        kept = self._lent or self._stack.enter_context(kernel_session(load=False))
-        if self._lent is None:
+        kept = self._kept or self._stack.enter_context(kernel_session(load=False))
+        if self._kept is None:
             kept.run("%load_ext ipyproc\n%unload_ext ipyproc")  # what it imports has its own part in it, once
             assert kept.run(AS_NEW).status == "ok"
-        self._lent = None
         session = KernelSession(kept.manager, kept.client)
-        loaded = session.run("%load_ext ipyproc")
-        assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), "loading prints nothing"
-        session.run(f"import sys; program = [sys.executable, '-I', '-S', {str(PROGRAM)!r}]")
+        self._kept = None
         try:
+            loaded = session.run("%load_ext ipyproc")
+            assert (loaded.status, loaded.of_type("stream", "display_data")) == ("ok", []), loaded.reply
+            session.run(f"import sys; program = [sys.executable, '-I', '-S', {str(PROGRAM)!r}]")
             yield session
             left = session.run("import sys; await sys.modules['as_new'].kernel.restored()")
             assert (left.value, left.error) == ("{}", ""), "what the tests with this kernel have left"
-            self._lent = session
+            self._kept = session
         finally:
-            if self._lent is None:
+            if self._kept is None:
                 self.close()
 
     def close(self) -> None:
         """End the kernel."""
-        self._lent = None
+        self._kept = None
         self._stack.close()
 
 
