@@ -21,6 +21,41 @@ from .played import PLAYED
 
 PROGRAM = Path(__file__).with_name("program.py")
 
+# nbformat's jsonschema makes 38 parsers of it when it is imported (seconds in each worker), for a check that we do not use
+sys.modules.setdefault("rfc3987_syntax", None)
+
+
+# what takes longest: with the other tests beside it, it does not stand alone at the end
+FIRST = (
+    *(
+        "tests/browser/",
+        "tests/jupyter/test_notebooks.py",
+        "tests/core/test_cpython.py",
+        "tests/jupyter/test_gone_pages.py",
+    ),
+    *("tests/remote/", "tests/packaging/", "tests/core/test_supervised.py", "tests/jupyter/test_interrupt.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(FIRST) if item.nodeid.startswith(name)), len(FIRST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """A worker takes a whole file of tests; of the browser's tests a half: each half has a JupyterLab and a browser."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # late: it need not be installed
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return f"tests/browser, {file < 'tests/browser/test_k'}" if file.startswith("tests/browser/") else file
+
+    return Scheduling(config, log)
+
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # to wait is no part of the test and of its timeout
 def pytest_runtest_protocol() -> Generator[None, object, object]:
@@ -33,6 +68,12 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
             return (yield)
         finally:
             places.write(place)
+
+
+def pytest_collection_finish() -> None:
+    """What is here now is here to the end: the garbage collector, which many tests ask, need not look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -73,7 +114,7 @@ def played() -> Iterator[list[FakeProgram]]:
 @pytest.fixture(scope="module")
 def collected() -> None:
     """What the tests of other files have left to the garbage collector is gone; some of it opens event loops with its end."""
-    gc.collect()
+    pytest_collection_finish()
 
 
 @pytest.fixture

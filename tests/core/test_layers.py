@@ -10,6 +10,8 @@ import pytest
 
 import ipyproc
 
+pytestmark = pytest.mark.pure
+
 PACKAGE = Path(ipyproc.__file__).parent
 MODULES = {
     ".".join(("ipyproc", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path

@@ -15,6 +15,8 @@ from ipyproc._core.output.rows import Rows, ends
 from ipyproc._core.output.screen import LONGEST, WINDOW, Screen
 from ipyproc._core.output.turns import done
 
+pytestmark = pytest.mark.pure
+
 BOTH = {1, 2}
 
 

@@ -25,8 +25,9 @@ def send(kernel, kind, content):
     kernel.client.shell_channel.send(kernel.client.session.msg(kind, content, metadata={"version": "2.1.0"}))
 
 
-def test_a_card_that_a_page_opens_has_no_process(kernel):
+def test_a_card_that_a_page_opens_has_no_process(new_kernel):
     """A page gets no Card from ipywidgets, as the class is not registered; if it were, the card would be inert."""
+    kernel = new_kernel  # it registers the class
     kernel.run(
         "from ipywidgets.widgets.widget import _instances, register; from ipyproc._jupyter.views.card import Card"
     )
