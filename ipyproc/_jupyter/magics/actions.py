@@ -178,7 +178,8 @@ def describe() -> str:
 
 async def _end(entry: Entry, word: str) -> None:
     """Await the end of one process, and write how it ended."""
-    if (process := entry.process) and entry.ladder:  # else all of it has ended, perhaps its event loop too
+    # else all of it has ended, and perhaps its event loop too; but its output may not have been shown yet
+    if (process := entry.process) and (entry.ladder or (word == "wait" and process.on_wait)):
         with contextlib.suppress(ProcessLost, ProcessNotStopped):
             await entry.on_its_loop(process.wait() if word == "wait" else process.ladder.finished())
     sys.stdout.write(f"{entry.sentence()}\n")
