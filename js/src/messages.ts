@@ -1,6 +1,6 @@
 // Made by `python js/messages.py` from ipyproc/_jupyter/page/messages.py: change that one.
 
-export const VERSION = 1;
+export const VERSION = 2;
 
 export const MOST_NUMBER = 9007199254740991;
 
@@ -18,9 +18,9 @@ export interface Stamp {
   version: number;
 }
 
-/** A view was made; it has its code now, or its connection again, and may have missed something; it has gone. */
+/** The page has the widget, and can run its code; a view was made; it was drawn; it may have missed something; it has gone. */
 export interface Presence {
-  op: 'ready' | 'ping' | 'bye';
+  op: 'here' | 'ready' | 'shown' | 'ping' | 'bye';
 }
 
 /** The page has no code of ours yet. */
@@ -113,6 +113,11 @@ export type CardRequest = Presence | GetCode | Watch | Stop | Pause | TypeLine |
 export type TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard;
 
 export type JobsRequest = Presence | GetCode | Stop;
+
+/** The page has the widget, and can run its code; a view was made; it was drawn; it may have missed something; it has gone. */
+export interface Presence {
+  op: 'here' | 'ready' | 'shown' | 'ping' | 'bye';
+}
 
 export type StateName = 'running' | 'closed' | 'paused' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'timeout' | 'left' | 'lost';
 
@@ -310,3 +315,8 @@ export type CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Fo
 export type TableMessage = Code | TableRows | CardModel;
 
 export type JobsMessage = Code | Draw | Stopping;
+
+/** With two buffers: script and style, both gzip. */
+export interface Code {
+  op: 'code';
+}

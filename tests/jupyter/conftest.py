@@ -21,6 +21,13 @@ def kernel() -> Iterator[KernelSession]:
 
 
 @pytest.fixture
+def silent_kernel() -> Iterator[KernelSession]:
+    """A kernel of the test's own, whose page says nothing of our widgets."""
+    with kernel_session(page="") as session:
+        yield session
+
+
+@pytest.fixture
 def fresh_kernel() -> Iterator[KernelSession]:
     """A kernel of the test's own."""
     with kernel_session() as session:

@@ -17,7 +17,7 @@ import functools
 import types
 from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-VERSION = 1
+VERSION = 2
 """Of all that stands below. It grows with each change: a page of another version than the kernel's shows nothing but that."""
 
 MOST_NUMBER = (1 << 53) - 1  # as a page counts exactly
@@ -43,9 +43,9 @@ class Stamp(TypedDict):
 
 
 class Presence(TypedDict):
-    """A view was made; it has its code now, or its connection again, and may have missed something; it has gone."""
+    """The page has the widget, and can run its code; a view was made; it was drawn; it may have missed something; it has gone."""
 
-    op: Literal["ready", "ping", "bye"]
+    op: Literal["here", "ready", "shown", "ping", "bye"]
 
 
 class GetCode(TypedDict):
@@ -149,6 +149,7 @@ class OpenCard(TypedDict):
 CardRequest = Presence | GetCode | Watch | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download
 TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard
 JobsRequest = Presence | GetCode | Stop
+GreetingRequest = Presence
 
 
 # --- kernel to page: state ---------------------------------------------------------------------------------------------
@@ -373,6 +374,7 @@ class Stopping(TypedDict):
 CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Found | TextPiece | TextTooBig | FilePiece
 TableMessage = Code | TableRows | CardModel
 JobsMessage = Code | Draw | Stopping
+GreetingMessage = Code
 
 
 # --- the check ---------------------------------------------------------------------------------------------------------

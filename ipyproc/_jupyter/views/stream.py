@@ -92,6 +92,16 @@ class StreamView:
         open_rows = set(map(id, self._rows.open)) & {id(row) for row in last.values()}
         await in_turns(self._write(rest, open_rows))
 
+    def leave(self) -> int | None:
+        """Write no more, as another view goes on: the row that is its first one.
+
+        None: not yet, for a line is half written, or what was written may become another.
+        """
+        if self._work or self._open or self._rows.moves:
+            return None
+        self._wire.forget(self._take_turn)
+        return self._next
+
     def _take_turn(self) -> int:
         """Write into its cell, whoever's turn ends just now; how many bytes."""
         return self._cell.run(self._go_on) or 0
