@@ -243,20 +243,30 @@ def kernel_session(*, load: bool = True, page: str = "page-1", **popen: Any) -> 
     with sockets() as where:
         manager = KernelManager(kernel_name="python3", **where)
         manager.start_kernel(**popen)
-        client = manager.client()
-        client.session = PageMessages(key=manager.session.key, signature_scheme=manager.session.signature_scheme)
-        client.context.setsockopt(
-            zmq.RCVHWM, 0
-        )  # all that we do not read at once is kept, as it would be in buffers of TCP
-        client.start_channels()
         try:
-            client.wait_for_ready(timeout=PATIENCE)
-            session = KernelSession(manager, client)
-            if load:
-                loaded = session.run("%load_ext ipyproc", page=page)
-                assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), "loading prints nothing"
-            yield session
+            with connected(manager) as session:
+                if load:
+                    loaded = session.run("%load_ext ipyproc", page=page)
+                    assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), (
+                        "loading prints nothing"
+                    )
+                yield session
         finally:
-            client.stop_channels()
             if manager.has_kernel:
                 manager.shutdown_kernel(now=False)
+
+
+@contextmanager
+def connected(manager: KernelManager, kind: type[Session] = PageMessages) -> Iterator[KernelSession]:
+    """One more client of a kernel: a page, or with `Session` a client in Python."""
+    client = manager.client()
+    client.session = kind(key=manager.session.key, signature_scheme=manager.session.signature_scheme)
+    client.context.setsockopt(
+        zmq.RCVHWM, 0
+    )  # all that we do not read at once is kept, as it would be in buffers of TCP
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=PATIENCE)
+        yield KernelSession(manager, client)
+    finally:
+        client.stop_channels()

@@ -185,10 +185,13 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
 
     def _look_for_page(self) -> None:
         """Let the text go on where the card is not drawn, and the card where it is."""
-        assert self._run is not None
         if self._embedded or self._run is None:
             return
         is_here = self._is_here or self._client.is_here
+        if self._is_away and is_here:  # late
+            self._is_away = self._in_place = self._is_drawn = False
+            self._display = DisplayHandle()
+            self._display_view()
         if self._is_drawn or (self._client.has_drawn and not self._text):
             if self._text and (first := self._text.leave()) is not None:
                 self._text, self._first = None, first
@@ -200,10 +203,6 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
                 self._display.update({"text/plain": ""}, raw=True)
             if self._waited > _TYPING_PATIENCE and self._is_away:
                 self._stdin.end()  # nobody can type
-        if self._is_away and is_here:  # late
-            self._is_away = self._in_place = False
-            self._display = DisplayHandle()
-            self._display_view()
 
     @guarded
     async def settle(self) -> None:
