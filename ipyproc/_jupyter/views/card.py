@@ -42,6 +42,8 @@ _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform !=
 _PAUSED_BY = 0.05  # seconds; then whoever holds the program has passed the signal on
 _BEST_EFFORT = {"portable": "cleanup: best effort"}  # by launcher: what is promised when the kernel ends
 _MOST_WATCHING = 20  # views of one card
+_MOST_PATIENCE = 10.0  # seconds that a page gets that has answered late
+_NOTHING = {"text/plain": ""}
 _TYPING_PATIENCE = 5.0  # seconds without a page that could be typed in; then the program reads the end of its input
 _PERIOD = 0.05  # seconds between two updates, at least
 _TIMES = messages.fields(messages.Times)
@@ -91,6 +93,8 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
         self._text = text  # stands in for a page that has not drawn the card ...
         self._first = 0  # ... and has written the rows up to this one
+        self._above = 0  # so many messages of the text stand above the card
+        self._patience = presence.PATIENCE
         self._limit = transcript_limit
         self._notify_after = notify_after  # seconds; None: not at all, or not any more
         if run is not None:
@@ -153,6 +157,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
 
     def _display_view(self) -> None:
         self._client.try_widget()
+        self._above = self._text.messages if self._text else 0
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
         # whoever cannot draw it shows the text instead of it: where that is written anyway, there is nothing to add
         bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": "" if self._text else repr(self)}
@@ -188,21 +193,33 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         if self._embedded or self._run is None:
             return
         is_here = self._is_here or self._client.is_here
-        if self._is_away and is_here:  # late
-            self._is_away = self._in_place = self._is_drawn = False
-            self._display = DisplayHandle()
-            self._display_view()
-        if self._is_drawn or (self._client.has_drawn and not self._text):
-            if self._text and (first := self._text.leave()) is not None:
-                self._text, self._first = None, first
+        if self._text and (self._is_drawn or (self._is_away and is_here)):
+            self._take_over()
+        if self._is_drawn or self._waited <= self._patience or (self._client.has_drawn and not self._text):
             return
-        if self._waited > presence.PATIENCE:
-            self._text = self._text or StreamView(self._run, self._streams, live=True)
-            if not (is_here or self._is_away):
-                self._is_away = True  # else it might say there that it cannot be drawn
-                self._display.update({"text/plain": ""}, raw=True)
-            if self._waited > _TYPING_PATIENCE and self._is_away:
-                self._stdin.end()  # nobody can type
+        if self._text is None:
+            self._text = StreamView(self._run, self._streams, live=True, first=self._first)
+        if not (is_here or self._is_away):
+            self._is_away = True  # else it might say there that it cannot be drawn
+            self._display.update(_NOTHING, raw=True)
+        if self._is_away and self._waited > _TYPING_PATIENCE:
+            self._stdin.end()  # nobody can type
+
+    def _take_over(self) -> None:
+        """Go on where the text ends, and below it."""
+        assert self._text is not None
+        first = self._text.leave()
+        if first is None:
+            return
+        is_above = self._is_away or self._text.messages != self._above
+        self._text, self._first = None, first
+        if is_above:
+            if not self._is_away:
+                self._display.update(_NOTHING, raw=True)
+            self._is_away = self._in_place = False
+            self._display = DisplayHandle()
+            self._patience, self._waited = min(max(self._patience, 2 * self._waited), _MOST_PATIENCE), 0.0
+            self._display_view()
 
     @guarded
     async def settle(self) -> None:
@@ -225,6 +242,9 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         if self._text:
             await self._text.finish()
             rows = None  # it stands there already
+            if self._above and not self._is_away:  # what says the end would stand in the middle of it
+                self._is_away = True
+                self._display.update(_NOTHING, raw=True)
         await in_turns(self._output.rows.take_in())
         await in_turns(self._transcribed.take_in())
         self._push_tail()

@@ -40,13 +40,17 @@ class StreamView:
 
     Args:
         live: somebody looks on, so an open line is worth writing before it has ended.
+        first: the row to begin with.
+
+    Attributes:
+        messages: how many were written.
 
     What is put in the place of `sys.stdout` later is not for this process.
     """
 
     period = 0.2  # seconds between two updates, at least
 
-    def __init__(self, run: LoggedRun, streams: Collection[int], *, live: bool) -> None:
+    def __init__(self, run: LoggedRun, streams: Collection[int], *, live: bool, first: int = 0) -> None:
         self._rows = Rows(run.log, streams)
         self._guard = Guard(run.log)
         self._live = live
@@ -54,10 +58,10 @@ class StreamView:
         self._wire = Wire.of(asyncio.get_running_loop())
         self._cell = contextvars.copy_context()  # what is written belongs to the cell, whoever's turn ends just now
         self._work: Turns[bool] | None = None  # what is being written
-        self._written = self._messages = 0  # characters, and in how many messages
+        self.messages = self._written = 0  # the latter in characters
         self._looked_at = 0  # bytes of the log
         self._is_done = True  # all was written then that could be
-        self._next = 0  # the row that is written next
+        self._next = first  # the row that is written next
         self._seen = 0  # how many had ended at the last update
         self._left = HEAD
         self._recent: deque[str] | None = deque(maxlen=WINDOW)  # what was written last; None: there were moves
@@ -108,7 +112,7 @@ class StreamView:
 
     @guarded
     def _go_on(self) -> int:
-        written, messages = self._written, self._messages
+        written, messages = self._written, self.messages
         work, self._work = self._work, None
         if work is None:
             self._looked_at = self._rows.log.bytes
@@ -116,7 +120,7 @@ class StreamView:
             work = self._write_new()
         if advance(work) is None:
             self._work = work  # it goes on at the next update
-        for _ in range(messages + 1, self._messages):
+        for _ in range(messages + 1, self.messages):
             self._wire.spend(0)
         return self._written - written
 
@@ -181,7 +185,7 @@ class StreamView:
         file.write(text)
         file.flush()
         self._written += len(text)
-        self._messages += 1
+        self.messages += 1
 
     def _over_open(self, stream: int, text: str) -> str:
         """What to write so that the open line of this stream becomes this text."""
