@@ -101,12 +101,13 @@ def gated(tmp_path):
     return f"%aproc sh -c 'echo line a; {steps}'"
 
 
-def test_a_page_that_answers_late_gets_the_card_then(silent_kernel, tmp_path):
+@pytest.mark.parametrize("is_away", [True, False], ids=["when the view was taken away", "below which text stands"])
+def test_a_page_that_answers_late_gets_the_card_then(silent_kernel, tmp_path, is_away):
     kernel, held, answered, again = silent_kernel, [], [], []
 
     def look(message):
         held.append(message)
-        if message["msg_type"] == "update_display_data" and not answered:  # the view was taken away
+        if message["msg_type"] == ("update_display_data" if is_away else "display_data") and not answered:
             (tmp_path / "b").touch()
         elif message["msg_type"] == "stream" and "line b" in message["content"]["text"]:
             answered.append(True)
@@ -119,6 +120,8 @@ def test_a_page_that_answers_late_gets_the_card_then(silent_kernel, tmp_path):
         elif again and is_tail(message, next(iter(kernel.jobs), "")):
             (tmp_path / "c").touch()
 
+    if not is_away:
+        kernel.run("from ipyproc._jupyter.page import presence; presence.PATIENCE = 1000", page="")
     done = kernel.run(gated(tmp_path), page="", on_message=look)
     assert len(done.cards) == 2 and done.cards[0] == done.cards[1], "it comes again"
     assert done.text().split("\n")[:2] == LINES[:2] and "line c" not in "".join(
