@@ -13,7 +13,13 @@ import time
 from typing import Protocol
 
 from .._core.errors import ProcessLost
-from .._core.launch.protocol import (
+from .._core.launch.transport import Transport
+from .._core.output.log import STDERR_FD, STDOUT_FD, Log
+from .._core.output.screen import inert_line
+from .._core.program.program import Program
+from .._core.program.spec import Fd, Spec, Target
+from .._core.program.usage import Usage
+from .._core.protocol import (
     FROM_FAR,
     TO_FAR,
     WINDOW,
@@ -31,12 +37,6 @@ from .._core.launch.protocol import (
     Taken,
     ToFar,
 )
-from .._core.launch.transport import Transport
-from .._core.output.log import STDERR_FD, STDOUT_FD, Log
-from .._core.output.screen import inert_line
-from .._core.program.program import Program
-from .._core.program.spec import Fd, Spec, Target
-from .._core.program.usage import Usage
 from .family import RemoteFamily
 from .pipes import PIECE, Reader, Writer
 

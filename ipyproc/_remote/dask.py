@@ -23,7 +23,7 @@ from distributed.comm import connect
 from distributed.comm.addressing import parse_host_port
 
 from .._core.errors import ProcessLost
-from .._core.launch.protocol import OFFER, PLACE, Offer, Place, ProtocolError
+from .._core.protocol import OFFER, PLACE, Offer, Place, ProtocolError
 from . import parcel
 from .channel import Channel, Link
 from .connections import Connections, reason

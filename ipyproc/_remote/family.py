@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Any
 
-from .._core.launch.protocol import Figures, Look, Signal
 from .._core.program.family import Family
+from .._core.protocol import Figures, Look, Signal
 from .._core.survivor import Survivor
 
 

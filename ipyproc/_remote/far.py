@@ -19,7 +19,11 @@ from typing import Any
 from .._core.launch import supervised
 from .._core.launch.held import descendants
 from .._core.launch.held_program import HeldProgram
-from .._core.launch.protocol import (
+from .._core.launch.transport import Transport
+from .._core.program import script as script_of
+from .._core.program.program import Program
+from .._core.program.spec import Spec, Target
+from .._core.protocol import (
     FROM_FAR,
     TO_FAR,
     WINDOW,
@@ -38,10 +42,6 @@ from .._core.launch.protocol import (
     Signal,
     Taken,
 )
-from .._core.launch.transport import Transport
-from .._core.program import script as script_of
-from .._core.program.program import Program
-from .._core.program.spec import Spec, Target
 
 _REST = 1 << 20
 """Credit after the exit: what the pipe and we hold, so that a program that has ended waits for no reader."""

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .._core.launch import client
-from .._core.launch.protocol import OFFER, PLACE, Offer, Place
+from .._core.protocol import OFFER, PLACE, Offer, Place
 from . import far
 
 OFFER_PATIENCE = 60.0  # seconds that an offer waits for its client, who may be busy; then it asks for another slot

@@ -13,7 +13,7 @@ import socket
 import sys
 
 from .._core.launch import client
-from .._core.launch.protocol import ABOUT, HEAD, TO_FAR, About, ProtocolError, RemoteStart
+from .._core.protocol import ABOUT, HEAD, TO_FAR, About, ProtocolError, RemoteStart
 from . import far
 
 _PULSE = 15.0  # seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from .._core.launch.protocol import WINDOW
+from .._core.protocol import WINDOW
 
 PIECE = 1 << 16
 """Bytes of standard input in one message."""

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import asyncssh
 import asyncssh.config
 
-from .._core.launch.protocol import ABOUT, HEAD, TO_FAR, About, Close, ProtocolError
+from .._core.protocol import ABOUT, HEAD, MOST_BYTES, TO_FAR, About, Close, ProtocolError
 from . import parcel
 from .channel import Channel, Link
 from .connections import Connections, reason
@@ -224,6 +224,8 @@ class _Connection:
         try:
             while True:
                 number, size = HEAD.unpack(await self._there.stdout.readexactly(HEAD.size))
+                if size > MOST_BYTES:
+                    raise ConnectionError(f"a message of {size:,} bytes was announced, which no ipyproc sends")
                 message = await self._there.stdout.readexactly(size)
                 if channel := self._channels.get(number):
                     channel.receive(message)

@@ -16,7 +16,8 @@ from ipyproc._core import launch
 if sys.platform != "linux":
     pytest.skip("elsewhere there are no supervisors", allow_module_level=True)
 
-from ipyproc._core.launch import client, protocol, supervised
+from ipyproc._core import protocol
+from ipyproc._core.launch import client, supervised
 from ipyproc._core.launch.held import descendants
 
 from ..starting import start_exec

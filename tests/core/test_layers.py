@@ -18,7 +18,7 @@ MODULES = {
 
 
 FLOORS = (  # from the ground up: a room imports what is below it, and what is in it
-    "_core.process_table _core.output _core.pipelines _core.host _core.launch.protocol",
+    "_core.process_table _core.output _core.pipelines _core.host _core.protocol",
     "_core.failed_command _core.survivor _core.launch.held",
     "_core.errors",
     "_core.program",

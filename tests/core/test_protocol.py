@@ -18,9 +18,11 @@ if sys.platform != "linux":
     pytest.skip("elsewhere there are no supervisors", allow_module_level=True)
 
 from ipyproc import ProcessLost
+from ipyproc._core import protocol
 from ipyproc._core.batch import run
-from ipyproc._core.launch import client, inheritance, protocol
-from ipyproc._core.launch.protocol import (
+from ipyproc._core.launch import client, inheritance
+from ipyproc._core.output.writer import LogWriter
+from ipyproc._core.protocol import (
     ABOUT,
     FROM_FAR,
     FROM_SHIM,
@@ -53,7 +55,6 @@ from ipyproc._core.launch.protocol import (
     Taken,
     Word,
 )  # fmt: skip
-from ipyproc._core.output.writer import LogWriter
 
 from ..other_version import changed_copy, of_version_99
 

@@ -28,7 +28,8 @@ from ipyproc._core.program import family
 if sys.platform != "linux":
     pytest.skip("supervisors are for Linux", allow_module_level=True)
 
-from ipyproc._core.launch import client, protocol, supervised
+from ipyproc._core import protocol
+from ipyproc._core.launch import client, supervised
 from ipyproc._core.launch.held import mark, shim
 
 from ..campaigns import kills

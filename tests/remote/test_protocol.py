@@ -11,7 +11,7 @@ import pytest
 
 import ipyproc
 from ipyproc import DEVNULL, PIPE, ProcessLost
-from ipyproc._core.launch.protocol import (
+from ipyproc._core.protocol import (
     FROM_FAR,
     HEAD,
     TO_FAR,
@@ -217,5 +217,19 @@ async def test_a_machine_that_tells_nothing_of_itself(sshd, tmp_path, monkeypatc
     with sent_from(copy, monkeypatch):
         on = ipyproc.SSHLauncher(**sshd)
         with pytest.raises(ConnectionError, match=r"cannot be started on .*: the other side says what is no message"):
+            await ipyproc.run("true", on=on)
+        await on.aclose()
+
+
+async def test_a_machine_that_announces_a_message_without_an_end(sshd, tmp_path, monkeypatch):
+    copy = changed_copy(
+        tmp_path,
+        "_remote/far_ssh.py",
+        "HEAD.pack(number, len(message)), message",
+        "HEAD.pack(number, 2**32 - 1), message",
+    )
+    with sent_from(copy, monkeypatch):
+        on = ipyproc.SSHLauncher(**sshd)
+        with pytest.raises(ipyproc.ProcessLost, match="4,294,967,295 bytes was announced"):
             await ipyproc.run("true", on=on)
         await on.aclose()

@@ -20,11 +20,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .. import process_table
+from .. import process_table, protocol
 from ..errors import ProcessLost
-from . import inheritance, protocol
+from ..protocol import Word
+from . import inheritance
 from .held import descendants
-from .protocol import Word
 
 _AHEAD, _MOST_IDLE = 2, 4  # shims that wait for a program
 _CLOSE_PATIENCE = 3.0  # seconds in which a supervisor has to end what it holds

@@ -9,12 +9,12 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
+from .. import protocol
 from ..errors import ProcessLost
 from ..output.log import Log
-from . import protocol
+from ..protocol import FROM_SHIM, TO_SHIM, FromShim, Gone, Logged, Lost, NotStarted, Signal, Start, Started
 from .client import Supervisor
 from .held import descendants, mark
-from .protocol import FROM_SHIM, TO_SHIM, FromShim, Gone, Logged, Lost, NotStarted, Signal, Start, Started
 
 _WAKE_AFTER = 0.5  # seconds
 _START_PATIENCE = 60.0  # seconds in which a program has to start; it may come from a slow disk

@@ -23,10 +23,10 @@ from ..program.family import Family, runs
 from ..program.program import Program
 from ..program.spec import Fd, Spec, Stream, Target
 from ..program.usage import Usage
+from ..protocol import Exited, FromShim, LogFile, Lost, NotStarted, Start
 from . import client
 from .held import descendants, mark
 from .held_program import HeldProgram
-from .protocol import Exited, FromShim, LogFile, Lost, NotStarted, Start
 from .transport import Transport
 
 if TYPE_CHECKING:

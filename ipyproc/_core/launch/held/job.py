@@ -10,7 +10,7 @@ import socket
 import time
 
 from ...output.writer import LogWriter
-from ..protocol import FROM_SHIM, TO_SHIM, FromShim, Logged, ToShim
+from ...protocol import FROM_SHIM, TO_SHIM, FromShim, Logged, ToShim
 from .poll_loop import PollLoop
 
 _MOST_FDS = 7  # of one start: three streams, the log, the directory it starts from, two locks of the log's directory

@@ -20,11 +20,11 @@ import sys
 import time
 from typing import NoReturn
 
+from ... import protocol
 from ...output.pipe import LogPipe
 from ...output.writer import STDOUT_FD
 from ...process_table import may_signal
-from .. import protocol
-from ..protocol import Exited, Gone, Lost, NotStarted, Signal, Start, Started
+from ...protocol import Exited, Gone, Lost, NotStarted, Signal, Start, Started
 from . import descendants, guard
 from .job import Job, ReportedLog
 from .poll_loop import PollLoop

@@ -25,8 +25,8 @@ import socket
 import time
 from typing import NoReturn
 
-from .. import protocol
-from ..protocol import Word
+from ... import protocol
+from ...protocol import Word
 from . import descendants, guard, shim
 from .poll_loop import PollLoop
 

@@ -283,6 +283,8 @@ class Place(NamedTuple):
     pid: int
 
 
+MOST_BYTES: Final = 1 << 24
+"""No message from another machine is larger: output comes in pieces."""
 HEAD: Final = struct.Struct(">II")
 """Over SSH, before each message: the number of the program, and the length. No program has the number 0: a sign of life."""
 
