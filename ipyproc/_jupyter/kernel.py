@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
@@ -19,16 +20,48 @@ T = TypeVar("T")
 
 _COMM_PERIOD = 0.02  # seconds
 _FIRST_STREAMS = sys.stdout, sys.stderr  # where there is no ipykernel
+_OF_JUPYTER_CLIENT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{24}_\d+_\d+")
 
 
 def is_headless(shell: InteractiveShell) -> bool:
     """Whether nobody can click here: a terminal, or a run by nbclient or papermill (they forbid input)."""
+    if getattr(shell, "kernel", None) is None:
+        return True
+    # nbclient 0.11 sends allow_stdin=False with each cell; ipykernel takes a cell without it (ipyparallel 9.2) as False too
+    request = _request(shell)
+    is_cell = request.get("header", {}).get("msg_type") == "execute_request"  # and not what a button has called
+    return not request.get("content", {}).get("allow_stdin", not is_cell)
+
+
+def session_of(shell: InteractiveShell) -> str:
+    """The session of the client whose cell runs now; empty where there is none."""
+    return str(_request(shell).get("header", {}).get("session", ""))
+
+
+def is_python_client(shell: InteractiveShell) -> bool:
+    """Whether a client that is written in Python, with jupyter_client, runs this cell (6 to 8.10 seen).
+
+    Those are `jupyter console`, qtconsole, Spyder, euporie, and servers that run the cells of a page themselves: they show
+    text, but no widgets, and many pass over `update_display_data`. A page numbers its messages otherwise.
+    """
+    return _OF_JUPYTER_CLIENT.fullmatch(str(_request(shell).get("header", {}).get("msg_id", ""))) is not None
+
+
+def can_await(shell: InteractiveShell) -> bool:
+    """Whether a cell may await: an engine of ipyparallel (9.2 seen) never ends one that does."""
+    return not any(each.__module__.startswith("ipyparallel.") for each in type(getattr(shell, "kernel", None)).__mro__)
+
+
+def _request(shell: InteractiveShell) -> dict[str, Any]:
+    """The request that the code which runs now belongs to. Public in ipykernel 6.29 to 7.4; empty where there is none."""
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
-        return True
-    # get_parent: public in ipykernel 6.29 to 7.4; nbclient 0.11 sends allow_stdin=False with each cell
-    content = kernel.get_parent("shell").get("content", {})
-    return not content.get("allow_stdin", True)
+        return {}
+    try:
+        found = kernel.get_parent("shell")
+    except TypeError:  # xeus-python 0.19 has no channels to choose from
+        found = kernel.get_parent()
+    return found if isinstance(found, dict) else {}
 
 
 def drops_late_output(shell: InteractiveShell) -> bool:
@@ -64,8 +97,7 @@ def is_in_output_widget(shell: InteractiveShell) -> bool:
     outputs = [each for each in list(widgets.values()) if isinstance(each, output)]
     if not outputs:
         return False
-    kernel = getattr(shell, "kernel", None)
-    request = kernel.get_parent("shell").get("header", {}).get("msg_id") if kernel else None
+    request = _request(shell).get("header", {}).get("msg_id")
     return any(each.msg_id == request for each in outputs)
 
 

@@ -1,5 +1,5 @@
 // All that each widget carries (`_esm`): it fetches the code of all views from the kernel, once for a page, and shows its own.
-import type { AnyModel, Render } from '@anywidget/types';
+import type { AnyModel, Initialize, Render } from '@anywidget/types';
 import type { Code, GetCode, Presence, Shown } from './messages';
 import { mismatch, stamp } from './wire';
 
@@ -41,6 +41,7 @@ const render: Render<Traits> = ({ model, el }) => {
     const { adoptedStyleSheets: sheets } = root instanceof ShadowRoot ? root : document;
     if (!sheets.includes(shared.sheet!)) sheets.push(shared.sheet!);
     end = shared.code!.default[view]!.render({ model, el });
+    send('shown');
   };
   const drawLate = () => {
     draw();
@@ -99,4 +100,19 @@ const render: Render<Traits> = ({ model, el }) => {
   };
 };
 
-export default { render };
+// The kernel shows cards in a page that says so; without a word it writes text.
+const initialize: Initialize<Traits> = ({ model }) => {
+  const greet = () => {
+    const shown = model.get('shown');
+    if (!shown?.job) return; // it comes right behind the model
+    model.off('change:shown', greet);
+    if (mismatch(shown.version)) return;
+    try {
+      model.send({ op: 'here', ...stamp(shown.job) } satisfies Presence);
+    } catch {} // there is no kernel any more that could hear it
+  };
+  model.on('change:shown', greet);
+  greet();
+};
+
+export default { initialize, render };

@@ -1,6 +1,6 @@
 // Made by `python js/messages.py` from ipyproc/_jupyter/page/messages.py: change that one.
 
-export const VERSION = 1;
+export const VERSION = 2;
 
 export const MOST_NUMBER = 9007199254740991;
 
@@ -18,9 +18,9 @@ export interface Stamp {
   version: number;
 }
 
-/** A view was made (ready); it may have missed something, before it had its code or a connection (ping); it is gone (bye). */
+/** The page has the widget and its code (here); a view was made (ready), was drawn (shown), missed something (ping), is gone (bye). */
 export interface Presence {
-  op: 'ready' | 'ping' | 'bye';
+  op: 'here' | 'ready' | 'shown' | 'ping' | 'bye';
 }
 
 /** The page does not have the code yet; the answer is `Code`. */
@@ -113,6 +113,11 @@ export type CardRequest = Presence | GetCode | Watch | Stop | Pause | TypeLine |
 export type TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard;
 
 export type JobsRequest = Presence | GetCode | Stop;
+
+/** The page has the widget and its code (here); a view was made (ready), was drawn (shown), missed something (ping), is gone (bye). */
+export interface Presence {
+  op: 'here' | 'ready' | 'shown' | 'ping' | 'bye';
+}
 
 export type StateName = 'running' | 'closed' | 'paused' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'timeout' | 'left' | 'lost';
 
@@ -310,3 +315,8 @@ export type CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Fo
 export type TableMessage = Code | TableRows | CardModel;
 
 export type JobsMessage = Code | Draw | Stopping;
+
+/** The code, in two buffers: script and style, both compressed by gzip. */
+export interface Code {
+  op: 'code';
+}

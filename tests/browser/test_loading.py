@@ -78,10 +78,11 @@ def test_it_is_asked_for_once_and_serves_all_cards(alone):
     alone.evaluate("(code) => first.answer(code)", CODE)
     expect(alone.locator(".ipyproc-card")).to_have_count(2)
     expect(alone.get_by_text("…")).to_have_count(0)
-    assert alone.evaluate("sent.slice(3)") == ["first ping", "second ping"], "the first tail was lost"
+    late = ["first shown", "first ping", "second shown", "second ping"]
+    assert alone.evaluate("sent.slice(3)") == late, "the first tail was lost"
     alone.evaluate("view('third', 'a')")
     expect(alone.locator(".ipyproc-card")).to_have_count(3)
-    assert alone.evaluate("sent.slice(5)") == ["third ready"]
+    assert alone.evaluate("sent.slice(7)") == ["third ready", "third shown"]
     assert alone.evaluate("document.adoptedStyleSheets.length") == 1
     assert alone.evaluate("getComputedStyle(document.querySelector('.ipyproc-card')).borderLeftWidth") == "3px"
     alone.evaluate("first.end(), second.end(), third.end()")
@@ -106,11 +107,35 @@ def test_it_is_asked_for_again_and_by_another_card_when_the_first_has_gone(alone
     expect(alone.locator(".ipyproc-card")).to_have_count(1)
 
 
+GREET = """async (states) => {
+  const { default: loader } = await import('./loader.js');
+  const said = [];
+  const heard = new Set();
+  const model = { get: () => states[0], send: (message) => said.push(message.op),
+    on: (event, call) => heard.add(call), off: (event, call) => heard.delete(call) };
+  loader.initialize({ model });
+  while (states.length > 1) {
+    states.shift();
+    for (const call of [...heard]) call();
+  }
+  return [said, heard.size];
+}"""
+
+
+def test_a_page_that_has_a_widget_says_so_once(alone):
+    shown = {"job": "j", "version": VERSION}
+    assert alone.evaluate(GREET, [shown]) == [["here"], 0]
+    assert alone.evaluate(GREET, [{}, {}, shown, shown]) == [["here"], 0], "its job comes right behind it"
+    assert alone.evaluate(GREET, [{}]) == [[], 1]
+    assert alone.evaluate(GREET, [{**shown, "version": VERSION + 1}]) == [[], 0], "it would show nothing"
+
+
 def test_code_that_cannot_run_is_said(alone):
     alone.evaluate("view('first', 'a')")
     alone.wait_for_function("window.first")
     alone.evaluate("(code) => first.answer(code)", BROKEN)
     expect(alone.get_by_text(re.compile("This browser cannot show first: SyntaxError"))).to_be_visible()
+    assert "first shown" not in alone.evaluate("sent")
     alone.evaluate("(code) => first.answer(code)", CODE)
     expect(alone.locator(".ipyproc-card")).to_have_count(1)
 

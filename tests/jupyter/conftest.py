@@ -78,6 +78,13 @@ def fresh_kernel(kept_kernels: tuple[KeptKernel, KeptKernel]) -> Iterator[Kernel
 
 
 @pytest.fixture
+def silent_kernel() -> Iterator[KernelSession]:
+    """A kernel of the test's own, whose page says nothing of our widgets."""
+    with kernel_session(page="") as session:
+        yield session
+
+
+@pytest.fixture
 def new_kernel() -> Iterator[KernelSession]:
     """A kernel that nobody had before and nobody will have: for what is done to the kernel itself, or counted in it."""
     with kernel_session() as session:

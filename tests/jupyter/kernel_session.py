@@ -8,6 +8,7 @@ import json
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 import zmq
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+from jupyter_client.session import Session
 
 from ipyproc._jupyter.page import messages
 
@@ -31,8 +33,17 @@ SCHEMAS = {
     "Card": (messages.CardMessage, messages.CardShown),
     "LiveTable": (messages.TableMessage, messages.TableShown),
     "JobsCard": (messages.JobsMessage, messages.Shown),
+    "Greeting": (messages.GreetingMessage, messages.Shown),
 }
 PATIENCE = 60  # seconds that a loaded machine may take to answer
+
+
+class PageMessages(Session):
+    """Numbers its messages as a page does, and not as jupyter_client."""
+
+    @property
+    def msg_id(self) -> str:
+        return str(uuid.uuid4())
 
 
 @dataclass
@@ -173,13 +184,15 @@ class KernelSession:
         return look
 
     def answer(self, message: dict[str, Any], page: str) -> None:
-        """Say that the view of a card is ready, once it was told its job."""
+        """Say that the widget is there, and its view ready and drawn, once it was told its job."""
         content = message["content"]
         if message["msg_type"] in ("comm_open", "comm_msg"):
             job = content["data"].get("state", {}).get("shown", {}).get("job")
             if job and content["comm_id"] not in self.jobs:
                 self.jobs[content["comm_id"]] = job
-                self.comm(content["comm_id"], op="ready", job=job, page=page)
+                has_view = self.schemas[content["comm_id"]][0] is not messages.GreetingMessage
+                for operation in ("here", "ready", "shown") if has_view else ("here",):
+                    self.comm(content["comm_id"], op=operation, job=job, page=page)
 
     def comm(self, card: str, **content: Any) -> None:
         """Send what the page of this card would send."""
@@ -220,24 +233,40 @@ def sockets() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def kernel_session(*, load: bool = True, **popen: Any) -> Iterator[KernelSession]:
-    """Start a kernel with `ipyproc` loaded, unless told not to; shut it down. `popen`: keywords for its process."""
+def kernel_session(*, load: bool = True, page: str = "page-1", **popen: Any) -> Iterator[KernelSession]:
+    """Start a kernel with `ipyproc` loaded, unless told not to; shut it down.
+
+    Args:
+        page: has its widgets from the first; none: nobody answers.
+        popen: keywords for its process.
+    """
     with sockets() as where:
         manager = KernelManager(kernel_name="python3", **where)
         manager.start_kernel(**popen)
-        client = manager.client()
-        client.context.setsockopt(
-            zmq.RCVHWM, 0
-        )  # all that we do not read at once is kept, as it would be in buffers of TCP
-        client.start_channels()
         try:
-            client.wait_for_ready(timeout=PATIENCE)
-            session = KernelSession(manager, client)
-            if load:
-                loaded = session.run("%load_ext ipyproc")
-                assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), "loading prints nothing"
-            yield session
+            with connected(manager) as session:
+                if load:
+                    loaded = session.run("%load_ext ipyproc", page=page)
+                    assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), (
+                        "loading prints nothing"
+                    )
+                yield session
         finally:
-            client.stop_channels()
             if manager.has_kernel:
                 manager.shutdown_kernel(now=False)
+
+
+@contextmanager
+def connected(manager: KernelManager, kind: type[Session] = PageMessages) -> Iterator[KernelSession]:
+    """One more client of a kernel: a page, or with `Session` a client in Python."""
+    client = manager.client()
+    client.session = kind(key=manager.session.key, signature_scheme=manager.session.signature_scheme)
+    client.context.setsockopt(
+        zmq.RCVHWM, 0
+    )  # all that we do not read at once is kept, as it would be in buffers of TCP
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=PATIENCE)
+        yield KernelSession(manager, client)
+    finally:
+        client.stop_channels()

@@ -186,15 +186,6 @@ def test_an_interrupt_ends_it_too(kernel, code):
     assert done.displays[-1]["text/plain"].startswith("■ Interrupted with SIGINT · ")
 
 
-def test_without_a_page_a_synchronous_cell_gets_text(fresh_kernel):
-    code = "def f():\n    %aproc {program} out ready sleep 0.5\nf()"
-    done = fresh_kernel.run(code, page="")
-    assert done.text() == "ready\n"
-    began = time.monotonic()
-    done = fresh_kernel.run(code, page="")
-    assert (done.text(), done.displays) == ("ready\n", []) and time.monotonic() - began < 4
-
-
 def test_an_error_of_ours_loses_no_message(kernel):
     code = (
         "import ipywidgets\nfrom ipyproc._jupyter import kernel as room\n"

@@ -13,7 +13,7 @@ REQUESTS = (messages.CardRequest, messages.TableRequest, messages.JobsRequest)
 ANSWERS = (messages.CardMessage, messages.TableMessage, messages.JobsMessage)
 STAMP = {"job": "j" * 32, "page": "p", "n": 1, "version": messages.VERSION}
 CASES = [(union, kind) for union in REQUESTS for kind in get_args(union)]
-SCHEMA = (1, "1092039fe47b9cbc")
+SCHEMA = (2, "614e5692ec846e2b")
 
 
 def test_the_front_end_has_the_same_schema():

@@ -10,7 +10,6 @@ from collections.abc import Collection
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import DisplayHandle
 
 from ..._core.output import log
 from ..._core.output.screen import inert_line
@@ -58,6 +57,7 @@ class Showing:
             if stream in shown and not (options.quiet or kernel.is_own_stream(file))
         }
         self._streams = shown - self._captured.keys()
+        self._client = presence.client(shell)
         self._may_have_card = (
             (awaited or options.bg or kernel.receives_while_nested(shell))
             and not (options.quiet or options.plain)
@@ -74,7 +74,7 @@ class Showing:
 
     @property
     def _uses_card(self) -> bool:
-        return self._may_have_card and presence.is_likely()
+        return self._may_have_card and self._client.may_draw
 
     @property
     def is_capturing(self) -> bool:
@@ -97,29 +97,41 @@ class Showing:
         return self.view
 
     async def show(self, run: LoggedRun, ending: asyncio.Future[None]) -> None:
-        """Show the program: as text if it ends within `CARD_DELAY`, else in a card."""
-        text: FirstText | None = None
-        if self._uses_card:
-            card_at = time.monotonic() + CARD_DELAY
-            first = asyncio.ensure_future(_first_output(run.log, self._streams))
-            try:
-                await asyncio.wait([ending, first], timeout=CARD_DELAY, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                first.cancel()
-            patience = _MOMENT if run.log.size(self._streams) else CARD_DELAY
-            await asyncio.wait([ending], timeout=min(patience, max(0.0, card_at - time.monotonic())))
-            if run.log.size(self._streams) and not ending.done() and time.monotonic() < card_at:
-                text = FirstText(run, self._streams, self._limit)
-                text.show()
-                self._use(run, text)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.0, card_at - time.monotonic())):
-                        await keep_updated(self.view, run.log, ending)
+        """Show it: a command that is over soon gets its output as text, any other a card."""
+        text = await self._show_first(run, ending) if self._uses_card else None
         over = ending.done() and run.log.ended and not run.family.left()
         if not (over and text):
-            view = self._make(run, plain=over, display=text.display if text else None)
+            view = self._make(run, plain=over, before=text)
             self._use(run, view)
             view.show()
+
+    async def _show_first(self, run: LoggedRun, ending: asyncio.Future[None]) -> FirstText | StreamView | None:
+        """Wait until it is time for a card, or the end has come; what shows the output that was written up to then.
+
+        In the place of the first text a page puts the card. Where nobody knows whether it will, the first text is no
+        display; and a client that is none, but draws cards, gets nothing that would have to be replaced.
+        """
+        text: FirstText | StreamView | None = None
+        card_at = time.monotonic() + CARD_DELAY
+        first = asyncio.ensure_future(_first_output(run.log, self._streams))
+        try:
+            await asyncio.wait([ending, first], timeout=CARD_DELAY, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            first.cancel()
+        patience = _MOMENT if run.log.size(self._streams) else CARD_DELAY
+        await asyncio.wait([ending], timeout=min(patience, max(0.0, card_at - time.monotonic())))
+        has_output = run.log.size(self._streams) and not ending.done() and time.monotonic() < card_at
+        if has_output and (self._client.is_page or not self._client.is_here):
+            if self._client.is_here:
+                text = FirstText(run, self._streams, self._limit)
+            else:
+                text = StreamView(run, self._streams, live=True)
+            text.show()
+            self._use(run, text)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, card_at - time.monotonic())):
+                    await keep_updated(self.view, run.log, ending)
+        return text
 
     def note(self, text: str) -> None:
         """Write a line of ipyproc's own into the cell, but never into a file that captures output."""
@@ -130,7 +142,9 @@ class Showing:
     def tell_failure(self, run: LoggedRun, *, raises: bool) -> None:
         """Write how the program failed, unless a card shows it, or an error follows (with `--quiet`, or in a live notebook)."""
         view = self.view.shown if isinstance(self.view, Captured) else self.view
-        is_told = isinstance(view, Card) or (raises and (self._options.quiet or not kernel.is_headless(self._shell)))
+        is_told = (isinstance(view, Card) and view.tells_end) or (
+            raises and (self._options.quiet or not kernel.is_headless(self._shell))
+        )
         if state.has_failed(run) and not is_told:
             self.note(transcript.closing_line(run))
 
@@ -142,14 +156,17 @@ class Showing:
             self._captures.shown = view
             self.view = self._captures
 
-    def _make(self, run: LoggedRun, *, plain: bool, display: DisplayHandle | None = None) -> View:
+    def _make(self, run: LoggedRun, *, plain: bool, before: FirstText | StreamView | None = None) -> View:
         if self._options.quiet:
             return NoView()
-        if plain or not self._uses_card:
+        text = before if isinstance(before, StreamView) else None
+        if plain or not (self._uses_card or before):
             return StreamView(run, self._streams, live=not kernel.drops_late_output(self._shell))
         with Guard(run.log):
-            return Card(run, self._streams, self._notes(run), self._limit, display, self._options.notify)
-        return StreamView(run, self._streams, live=True)  # text stands in for a card that could not be made
+            display = before.display if isinstance(before, FirstText) else None
+            notes, notify = self._notes(run), self._options.notify
+            return Card(run, self._streams, notes, self._limit, display, notify, self._client, text)
+        return text or StreamView(run, self._streams, live=True)  # text stands in for a card that could not be made
 
     def _notes(self, run: LoggedRun) -> str:
         """The note that a card shows beside the name."""

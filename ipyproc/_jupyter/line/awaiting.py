@@ -4,7 +4,7 @@ A function in IPython's `input_transformers_post` sees the cell as Python code, 
 `get_ipython().run_cell_magic('aproc', ...)`. Where `await` is legal, the call becomes
 `(await get_ipython().run_cell_magic('aproc_awaited', ...))`; the magic of that name returns a coroutine, the plain
 `aproc` blocks until the program has ended; `aprocs` likewise. Where it is not legal (a plain function, a lambda, a
-class, a cell that another magic such as `%%time` runs, `%autoawait off`), the call stays as it is and blocks.
+class, a cell that another magic such as `%%time` runs, `%autoawait off`, an engine of ipyparallel), the call stays as it is and blocks.
 
 A call that is a statement of its own gets ` and None or None`, so that its value is not displayed as the cell's result (a
 `;` would do so only at the end of a cell, and not under `%%time`).
@@ -17,6 +17,8 @@ import sys
 from types import FrameType
 
 from IPython import get_ipython
+
+from .. import kernel
 
 AWAITED = {"aproc": "aproc_awaited", "aprocs": "aprocs_awaited"}
 """The name of each magic, and that of its awaitable twin."""
@@ -36,7 +38,8 @@ def transform(lines: list[str]) -> list[str]:
         return lines  # IPython shows what is wrong with it
     shell = get_ipython()
     switched_here = "_magic('autoawait'" in source  # it takes effect only after this cell has been compiled
-    await_at_top = bool(shell and shell.autoawait) and not switched_here and not _inside_another_magic()
+    can_await = bool(shell and shell.autoawait and kernel.can_await(shell))
+    await_at_top = can_await and not switched_here and not _inside_another_magic()
     finder = _Finder(await_at_top=await_at_top)
     finder.visit(tree)
     return _edited(source, finder.edits).splitlines(keepends=True)

@@ -34,6 +34,7 @@ from ..cell.each import Each
 from ..cell.outcome import Outcome
 from ..line import awaiting, environment, interpolation, options
 from ..page import presence
+from ..page.greeting import Greeter
 from ..views import transcript
 from ..views.live_table import LiveTable
 from ..views.table import MOST_ENDED, Table
@@ -77,6 +78,7 @@ class AProcMagics(Magics):
         self.table = Table(shell)
         self._live: LiveTable | None = None  # one for all cells
         self.wakeup = interrupt.Wakeup()
+        self.greeter = Greeter(shell)
         self._warned = ""
 
     @traitlets.observe("launchers")
@@ -88,6 +90,7 @@ class AProcMagics(Magics):
     def close(self) -> None:
         """End the programs that still run and the live table, and let signals no longer wake the event loop."""
         self.wakeup.end()
+        self.greeter.end()
         self.launchers = {}
         if self._live:
             self._live.close()
@@ -288,7 +291,7 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
     traceback.show_as_written(shell)
-    for begin in (magics.wakeup.begin, running_cell.begin):
+    for begin in (magics.wakeup.begin, running_cell.begin, magics.greeter.begin):
         shell.events.register("pre_execute", begin)
         begin()  # for the cell that loads us
     shell.events.register("pre_run_cell", running_cell.begin_numbered)
@@ -319,7 +322,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.configurables.remove(magics)
     shell.input_transformers_post.remove(awaiting.transform)
     traceback.show_as_before(shell)
-    for begin in (magics.wakeup.begin, running_cell.begin):
+    for begin in (magics.wakeup.begin, running_cell.begin, magics.greeter.begin):
         shell.events.unregister("pre_execute", begin)
     shell.events.unregister("pre_run_cell", running_cell.begin_numbered)
     shell.events.unregister("post_run_cell", magics.table.untold.tell)

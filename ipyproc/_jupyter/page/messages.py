@@ -17,7 +17,7 @@ import functools
 import types
 from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-VERSION = 1
+VERSION = 2
 """The version of this schema, to be increased with each change. A page of another version than the kernel's only says so."""
 
 MOST_NUMBER = (1 << 53) - 1  # up to here JavaScript counts exactly
@@ -43,9 +43,9 @@ class Stamp(TypedDict):
 
 
 class Presence(TypedDict):
-    """A view was made (ready); it may have missed something, before it had its code or a connection (ping); it is gone (bye)."""
+    """The page has the widget and its code (here); a view was made (ready), was drawn (shown), missed something (ping), is gone (bye)."""
 
-    op: Literal["ready", "ping", "bye"]
+    op: Literal["here", "ready", "shown", "ping", "bye"]
 
 
 class GetCode(TypedDict):
@@ -149,6 +149,7 @@ class OpenCard(TypedDict):
 CardRequest = Presence | GetCode | Watch | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download
 TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard
 JobsRequest = Presence | GetCode | Stop
+GreetingRequest = Presence
 
 
 # --- kernel to page: state ---------------------------------------------------------------------------------------------
@@ -373,6 +374,7 @@ class Stopping(TypedDict):
 CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Found | TextPiece | TextTooBig | FilePiece
 TableMessage = Code | TableRows | CardModel
 JobsMessage = Code | Draw | Stopping
+GreetingMessage = Code
 
 
 # --- the check ---------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ import traitlets
 
 from .. import kernel
 from ..guard import Guard
-from . import front_end, messages
+from . import front_end, messages, presence
 from .budget import QUESTIONS, QuestionLimit
 
 Request = TypeVar("Request")
@@ -150,6 +150,10 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         """Let pass only what a page may send: ipywidgets (8.1 seen) would show a traceback for a malformed message."""
         data = msg["content"].get("data")
         method = data.get("method") if isinstance(data, dict) else None
+        if method == "custom":
+            request = messages.read(data.get("content"), self.requests)
+            if request and request["job"] == self._job:
+                presence.hear(msg["header"].get("session"), request["op"])
         if method == "custom" or (method == "request_state" and self._questions.passes(_STATE_COST)):
             super()._handle_msg(msg)
 
@@ -186,6 +190,11 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         """Send a message to all pages."""
         self.send(message, list(buffers))
 
+    @property
+    def is_in_sight(self) -> bool:
+        """Whether somebody looks at a view, as far as the views say so."""
+        return False
+
     def _view_has_come(self, page: str) -> None:
         self.pages.add(page)
         if self._has_ended:
@@ -218,7 +227,14 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         if self.pages and not (self._stays or self.pages.views):
             self.close()
         else:
-            self._closing = self._loop.call_later(LINGER, self.close)
+            self._closing = self._loop.call_later(LINGER, self._close_if_out_of_sight)
+
+    def _close_if_out_of_sight(self) -> None:
+        """A client that puts nothing in the place of another display shows it all the same."""
+        if self.is_in_sight:
+            self._close_if_gone()
+        else:
+            self.close()
 
     def _is_new(self, stamp: messages.Stamp) -> bool:
         """Whether a message is for this widget and comes for the first time."""

@@ -1,14 +1,16 @@
 """The live card of one process: an anywidget that shows its state and its output, with Stop and Kill.
 
-See `page.widget` for how messages are checked, and received even while the kernel is busy, `page.messages` for what they
-are, and `output` for what a page gets of the text. A card that a page forges has no process and does nothing. Stop and
-Kill act at once, in any thread; all else waits for the event loop.
+How its messages are checked, and heard though the kernel is busy, is said in `widget`; what they are in `messages`;
+what a page gets of the text in `output`. A card that a page forges has no process and does nothing. Stop and Kill act at
+once, in any thread; all else waits for the event loop.
+
+As long as no page has said that it draws cards, text stands in for this one: the output is written as it comes, until a
+page has drawn the card, which then goes on from there. Nobody waits for a page.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
 import time
@@ -40,6 +42,10 @@ _PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform !=
 _PAUSED_BY = 0.05  # seconds after which the program should have got the signal
 _BEST_EFFORT = {"portable": "cleanup: best effort"}  # by launcher: what is promised when the kernel ends
 _MOST_WATCHING = 20  # views of one card
+_MOST_PATIENCE = 10.0  # seconds that a page gets that has answered late
+_NOTHING = {"text/plain": ""}
+_TYPING_PATIENCE = 5.0  # seconds without a page that could be typed in; then the program reads the end of its input
+_PERIOD = 0.05  # seconds between two updates, at least
 _TIMES = messages.fields(messages.Times)
 
 
@@ -49,8 +55,17 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     # text and not a path: anywidget 0.11 holds every widget whose code is a file, to reload it when the file changes
     _esm = front_end.loader("card")
     requests = messages.CardRequest
-    unlimited = ("ready", "stop", "kill", "bye", "stdin", "eof", "download")  # too many downloads are delayed instead
-    period = 0.05  # seconds between two updates, at least
+    unlimited = (
+        "here",
+        "ready",
+        "shown",
+        "stop",
+        "kill",
+        "bye",
+        "stdin",
+        "eof",
+        "download",
+    )  # the last one waits instead
 
     def __init__(
         self,
@@ -60,6 +75,8 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         transcript_limit: int = transcript.LIMIT,
         display: DisplayHandle | None = None,
         notify_after: float | None = None,
+        client: presence.Client | None = None,
+        text: StreamView | None = None,
         **_: object,
     ) -> None:
         super().__init__()
@@ -69,12 +86,15 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._display = display or DisplayHandle()
         self._in_place = display is not None  # whether it replaces what the cell shows already
         self._embedded = False
-        self._ready = asyncio.Event()
-        self._waited, self._looked_at = (
-            0.0,
-            0.0,
-        )  # seconds in which a page could have answered; the time of the last update
-        self._text: StreamView | None = None  # shows the output if no page comes
+        self._client = client or presence.Client()
+        self._is_here = False  # a page has said that it has this widget ...
+        self._is_drawn = False  # ... and that it has drawn it
+        self._is_away = False  # no page has said so, and the view was taken out of the cell
+        self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
+        self._text = text  # stands in for a page that has not drawn the card ...
+        self._first = 0  # ... and has written the rows up to this one
+        self._above = 0  # so many messages of the text stand above the card
+        self._patience = presence.PATIENCE
         self._limit = transcript_limit
         self._notify_after = notify_after  # seconds; None: not at all, or not any more
         if run is not None:
@@ -111,13 +131,36 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         """Whether the log is folded away, because some of the output goes to a variable and not into the cell."""
         return len(self._streams) < 2
 
+    @property
+    def period(self) -> float:
+        """Seconds between two updates, at least."""
+        return self._text.period if self._text else _PERIOD
+
+    @property
+    def tells_end(self) -> bool:
+        """Whether it says how the program has ended, as far as one can know."""
+        return not self._is_away and (self._embedded or self._client.is_here)
+
+    @property
+    def is_in_sight(self) -> bool:
+        """Whether somebody looks at a view, as far as the views say so."""
+        return self._run is not None and bool(self._watching)
+
     @guarded
     def show(self) -> None:
         """Put the card into the cell that runs now, or in place of what `display` shows already."""
         self._looked_at = time.monotonic()
         self._push_state()
+        if self._run and not (self._text or self._client.is_here):
+            self._text = StreamView(self._run, self._streams, live=True)
+        self._display_view()
+
+    def _display_view(self) -> None:
+        self._client.try_widget()
+        self._above = self._text.messages if self._text else 0
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
-        bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": repr(self)}
+        # whoever cannot draw it shows the text instead of it: where that is written anyway, there is nothing to add
+        bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": "" if self._text else repr(self)}
         if self._in_place:
             self._display.update(bundle, raw=True)
         else:
@@ -132,7 +175,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
 
     @guarded
     def update(self) -> None:
-        """Send what has changed. Without a page, write text instead."""
+        """Send what has changed. As long as no page has drawn the card, write text."""
         now = time.monotonic()
         self._notify()
         self._push_state()  # first, so that it arrives even if the output cannot be shown
@@ -141,36 +184,55 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             self._look()
         self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
         self._looked_at = now
-        if not (presence.has_come() or self._text) and self._waited > presence.PATIENCE:
-            self._write_text()
+        self._look_for_page()
         if self._text:
             self._text.update()
 
+    def _look_for_page(self) -> None:
+        """Let the text go on where the card is not drawn, and the card where it is."""
+        if self._embedded or self._run is None:
+            return
+        is_here = self._is_here or self._client.is_here
+        if self._text and (self._is_drawn or (self._is_away and is_here)):
+            self._take_over()
+        if self._is_drawn or self._waited <= self._patience or (self._client.has_drawn and not self._text):
+            return
+        if self._text is None:
+            self._text = StreamView(self._run, self._streams, live=True, first=self._first)
+        if not (is_here or self._is_away):
+            self._is_away = True  # else it might say there that it cannot be drawn
+            self._display.update(_NOTHING, raw=True)
+        if self._is_away and self._waited > _TYPING_PATIENCE:
+            self._stdin.end()  # nobody can type
+
+    def _take_over(self) -> None:
+        """Go on where the text ends, and below it."""
+        assert self._text is not None
+        first = self._text.leave()
+        if first is None:
+            return
+        is_above = self._is_away or self._text.messages != self._above
+        self._text, self._first = None, first
+        if is_above:
+            if not self._is_away:
+                self._display.update(_NOTHING, raw=True)
+            self._is_away = self._in_place = False
+            self._display = DisplayHandle()
+            self._patience, self._waited = min(max(self._patience, 2 * self._waited), _MOST_PATIENCE), 0.0
+            self._display_view()
+
     @guarded
     async def settle(self) -> None:
-        """Take in all of the output; if no page of this kernel is known yet, wait until one answers, or its time is up."""
+        """Take in all of the output."""
         await take_in(self._output.rows)
         await take_in(self._transcribed)
-        if not (presence.has_come() or self._text):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, presence.PATIENCE - self._waited)):
-                    await self._ready.wait()
-            if not presence.has_come():
-                self._write_text()
-
-    def _write_text(self) -> None:
-        assert self._run is not None
-        presence.missed()
-        self._stdin.end()  # without a page nobody can type
-        self._text = StreamView(self._run, self._streams, live=False)
-        self.period = self._text.period
 
     @guarded
     async def finish(self) -> None:
         """The output has ended: replace the card by the transcript.
 
-        After a reload of the page that is impossible, because the page has forgotten which output the card is in: then the
-        card stays and shows the end.
+        A page that was loaded anew does not put it there (it has forgotten which output is ours), and other clients never
+        do: there the card stays and shows the end.
         """
         run = self._run
         assert run is not None
@@ -180,14 +242,18 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         if self._text:
             await self._text.finish()
             rows = None  # it stands there already
+            if self._above and not self._is_away:  # what says the end would stand in the middle of it
+                self._is_away = True
+                self._display.update(_NOTHING, raw=True)
         await in_turns(self._output.rows.take_in())
         await in_turns(self._transcribed.take_in())
         self._push_tail()
-        bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit))
-        is_replaced = not self._embedded and len(self.pages) < 2
+        is_replaced = self._client.is_page and len(self.pages) < 2 and not self._embedded
+        if not (self._embedded or self._is_away):
+            bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit, self._first))
+            self._display.update(bundle, raw=True)
         if is_replaced:
             self._output.rest()
-            self._display.update(bundle, raw=True)
         self._end(stays=not is_replaced)
 
     def _notify(self) -> None:
@@ -266,9 +332,11 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     @guarded
     def _handle(self, request: messages.CardRequest, page: str) -> None:
         assert self._run is not None
-        if request["op"] == "ready":
-            presence.seen()
-            self._ready.set()
+        if request["op"] == "here":
+            self._is_here = True
+        elif request["op"] == "shown":
+            self._is_drawn = True
+        elif request["op"] == "ready":
             self._view_has_come(page)
             self._push_tail(anew=True)  # the new view has no rows yet
         elif request["op"] == "ping":

@@ -1,7 +1,7 @@
 """The progress of many commands, in the cell that runs them: a bar, those that failed, those that run.
 
-In a page it is a card (see `jobs_card`) while they run, which is replaced by static HTML when they have ended. Where there
-are no cards, the HTML is updated as they go on; in a headless run it is at most one line a second.
+In a page it is a card (see `jobs_card`) while they run, and static HTML in its place when they have ended. In a page
+that does not draw cards the HTML is replaced as they go on; elsewhere it is one line a second at most.
 """
 
 from __future__ import annotations
@@ -60,8 +60,10 @@ class JobsView:
         self._guard = Guard()
         self._jobs = jobs
         self._failed: list[Job] = []
-        captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # where no display can be updated
-        self._is_live = not (plain.get() or kernel.is_headless(shell) or captured)
+        captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # no display is replaced there
+        self._client = presence.client(shell)
+        is_page = self._client.is_page or self._client.is_here
+        self._is_live = is_page and not (plain.get() or kernel.is_headless(shell) or captured)
         reaches_page = presence.reaches_page(shell, is_replaced=True)
         self._may_have_card = self._is_live and reaches_page and kernel.receives_while_nested(shell)
         self._halt = halt
@@ -118,17 +120,16 @@ class JobsView:
     @guarded
     async def _draw(self) -> None:
         await self._look()
-        if self._card is None and self._may_have_card and presence.is_likely():
+        if self._card is None and self._may_have_card and self._client.may_draw:
+            self._client.try_widget()
             self._card = JobsCard(self._halt)
             self._put({**self._bundle(), **self._card.view()})
         elif self._card is None:
             self._put(self._bundle())
-        elif (
-            not (self._card.pages or presence.has_come()) and time.monotonic() > self._card.made_at + presence.PATIENCE
-        ):
-            presence.missed()
-            self._card.close()
-            self._card, self._may_have_card = None, False
+        elif not self._card.is_drawn and time.monotonic() > self._card.made_at + presence.PATIENCE:
+            is_here = self._card.is_here or self._client.is_here
+            if not (self._client.has_drawn and is_here):
+                self._put({**self._bundle(), **(self._card.view() if is_here else {})})
         if self._card:
             self._card.draw(self._picture())
         if any(job.process for job in self._jobs):  # nobody calls `note` when their last lines change

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
-from ..page import front_end, messages, presence
+from ..page import front_end, messages
 from ..page.budget import Budget
 from ..page.widget import Widget
 
@@ -21,15 +21,22 @@ _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 
 
 class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
-    """Shows the pictures that `draw` gets; a button calls `halt` with a rung of the stop ladder, in any thread."""
+    """Shows pictures, which it gets from elsewhere, while a page looks on; a button calls `halt`, in any thread.
+
+    Attributes:
+        made_at: when, by `time.monotonic()`.
+        is_here: a page has said that it has this widget.
+        is_drawn: a page has said that it has drawn it.
+    """
 
     _esm = front_end.loader("jobs")
     requests = messages.JobsRequest
-    unlimited = ("ready", "bye", *_BUTTONS)
+    unlimited = ("here", "ready", "shown", "bye", *_BUTTONS)
 
     def __init__(self, halt: Callable[[int], None] | None = None, **_: object) -> None:
         super().__init__()
         self.made_at = time.monotonic()
+        self.is_here = self.is_drawn = False  # a page has said so
         self._halt = halt
         self._rung = -1  # of the last button
         self._picture: messages.Picture | None = None
@@ -108,6 +115,7 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
             return
         if operation == "ready":
             self._view_has_come(page)
-        presence.seen()
+        self.is_here = self.is_here or operation == "here"
+        self.is_drawn = self.is_drawn or operation == "shown"
         if self._halt is not None:
             self._budget.ask(self._send_picture)

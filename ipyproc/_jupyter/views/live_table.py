@@ -41,7 +41,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
 
     _esm = front_end.loader("table")
     requests = messages.TableRequest
-    unlimited = ("stop", "kill")
+    unlimited = ("here", "shown", "stop", "kill")
 
     def __init__(self, table: Table | None = None, transcript_limit: int = transcript.LIMIT, **_: object) -> None:
         super().__init__()
@@ -76,6 +76,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
     def show(self) -> None:
         """Put a view into the cell that runs now."""
         assert self._table is not None
+        presence.client(self._table.shell).try_widget()
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
         text = listing.text(self._table)
         display({"application/vnd.jupyter.widget-view+json": view, "text/plain": text.rstrip("\n")}, raw=True)
@@ -150,9 +151,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
     def _handle(self, request: messages.TableRequest, page: str) -> None:
         if self._table is None:
             return
-        if request["op"] == "ready":
-            presence.seen()
-        elif request["op"] == "watch":
+        if request["op"] == "watch":
             view = page, request["view"]
             if not request["on"]:
                 self._views.discard(view)

@@ -39,12 +39,18 @@ class StreamView:
     """Writes these streams of a process to `sys.stdout` and `sys.stderr` as they are now; replacing those later has no effect.
 
     Args:
-        live: whether somebody may be watching, so that a line is worth writing before it has ended.
+        live: somebody looks on, so an open line is worth writing before it has ended.
+        first: the row to begin with.
+
+    Attributes:
+        messages: how many were written.
+
+    What is put in the place of `sys.stdout` later is not for this process.
     """
 
     period = 0.2  # seconds between two updates, at least
 
-    def __init__(self, run: LoggedRun, streams: Collection[int], *, live: bool) -> None:
+    def __init__(self, run: LoggedRun, streams: Collection[int], *, live: bool, first: int = 0) -> None:
         self._rows = Rows(run.log, streams)
         self._guard = Guard(run.log)
         self._live = live
@@ -52,16 +58,14 @@ class StreamView:
         self._budget = Budget.of(asyncio.get_running_loop())
         self._cell = contextvars.copy_context()  # output belongs to the cell, even if it is written in another's turn
         self._work: Turns[bool] | None = None  # what is being written
-        self._written = self._messages = 0  # characters, and in how many messages
-        self._looked_at = 0  # bytes of the log at the last turn
-        self._is_done = True  # whether that turn wrote all that it could
-        self._next = 0  # the row that is written next
-        self._seen = 0  # how many rows had ended at the last update
-        self._left = HEAD  # bytes that may still be written
-        self._recent: deque[str] | None = deque(
-            maxlen=WINDOW
-        )  # the rows written last; None once the program has moved up
-        self._open: dict[int, str] = {}  # the text in the open line of each stream
+        self.messages = self._written = 0  # the latter in characters
+        self._looked_at = 0  # bytes of the log
+        self._is_done = True  # all was written then that could be
+        self._next = first  # the row that is written next
+        self._seen = 0  # how many had ended at the last update
+        self._left = HEAD
+        self._recent: deque[str] | None = deque(maxlen=WINDOW)  # what was written last; None: there were moves
+        self._open: dict[int, str] = {}  # what stands in the open line of each stream
 
     def show(self) -> None:
         """Does nothing: the cell stays empty until there is output."""
@@ -92,13 +96,23 @@ class StreamView:
         open_rows = set(map(id, self._rows.open)) & {id(row) for row in last.values()}
         await in_turns(self._write(rest, open_rows))
 
+    def leave(self) -> int | None:
+        """Write no more, as another view goes on: the row that is its first one.
+
+        None: not yet, for a line is half written, or what was written may become another.
+        """
+        if self._work or self._open or self._rows.moves:
+            return None
+        self._budget.forget(self._take_turn)
+        return self._next
+
     def _take_turn(self) -> int:
         """Write in the context of its cell; returns the number of characters."""
         return self._cell.run(self._go_on) or 0
 
     @guarded
     def _go_on(self) -> int:
-        written, messages = self._written, self._messages
+        written, messages = self._written, self.messages
         work, self._work = self._work, None
         if work is None:
             self._looked_at = self._rows.log.bytes
@@ -106,7 +120,7 @@ class StreamView:
             work = self._write_new()
         if advance(work) is None:
             self._work = work  # it goes on at the next update
-        for _ in range(messages + 1, self._messages):
+        for _ in range(messages + 1, self.messages):
             self._budget.spend(0)
         return self._written - written
 
@@ -171,7 +185,7 @@ class StreamView:
         file.write(text)
         file.flush()
         self._written += len(text)
-        self._messages += 1
+        self.messages += 1
 
     def _over_open(self, stream: int, text: str) -> str:
         """The text to write so that the open line of this stream becomes `text`."""

@@ -42,11 +42,11 @@ _COLOURS = {
 }
 
 
-def bundle(run: Run, rows: Rows | None, note: str = "", limit: int = LIMIT) -> Turns[dict[str, str]]:
-    """The MIME bundle of a process: its state and name, these rows of its output, and a note at the end."""
+def bundle(run: Run, rows: Rows | None, note: str = "", limit: int = LIMIT, first: int = 0) -> Turns[dict[str, str]]:
+    """The MIME bundle of a process: its state and name, these rows of its output from `first` on, and a note at the end."""
     shown: list[Row] = []
     if rows:
-        shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, _LINES)
+        shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, _LINES, first)
     return _bundle(run, shown, note)
 
 
