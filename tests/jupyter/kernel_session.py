@@ -119,12 +119,15 @@ class KernelSession:
         page: str = "page-1",
         on_message: Callable[[dict[str, Any]], None] | None = None,
         stop_on_error: bool = True,
+        store_history: bool = True,
     ) -> CellRun:
         """Run a cell to its end. `headless`: without a person at the input, as nbclient asks for it.
 
         A card that is shown is answered as by a page of this name; none: there is no page.
         """
-        request = self.client.execute(code, allow_stdin=not headless, stop_on_error=stop_on_error)
+        request = self.client.execute(
+            code, allow_stdin=not headless, stop_on_error=stop_on_error, store_history=store_history
+        )
         done = CellRun(request)
         while True:
             message = self._next_message()

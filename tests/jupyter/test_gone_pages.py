@@ -112,7 +112,7 @@ def test_a_widget_answers_after_any_number_of_reloads(kernel):
         kernel.run("")
     page.send("ping", page="the last")
     kernel.idle_messages(lambda message: is_tail(message, page.card))
-    assert kernel.json("[len(o._heard) for o in _instances.values() if getattr(o, '_run', None) is p]") == [1000]
+    assert kernel.json("[len(o._last_numbers) for o in _instances.values() if getattr(o, '_run', None) is p]") == [1000]
 
 
 def run_card(kernel, *, loads=1, bye=False, code="%aproc sh -c 'echo a; sleep 0.4'"):

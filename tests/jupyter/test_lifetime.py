@@ -58,7 +58,8 @@ def test_an_orderly_end_asks_first(tmp_path):
 @pytest.mark.parametrize(("launcher", "note"), [("portable", "cleanup: best effort"), ("supervised", "")])
 def test_a_card_says_where_cleanup_is_best_effort(kernel, launcher, note):
     kernel.run(
-        f"import asyncio; from ipyproc._core import launch; best = launch.best; launch.best = lambda: asyncio.sleep(0, launch.{launcher})"
+        f"import asyncio; from ipyproc._core import launch; from ipyproc._core.launch import {launcher}\n"
+        f"best = launch.best; launch.best = lambda: asyncio.sleep(0, {launcher})"
     )
     page = Page(kernel)
     done = kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)

@@ -195,7 +195,7 @@ def test_a_variable_without_all_of_the_output_is_an_error(fresh_kernel):
     done = fresh_kernel.run("%aproc --plain --no-raise-error --out x {program} lines 1000000 exit 3")
     assert done.status == "ok" and "MB of the output are missing: its log has reached its limit" in done.text()
     done = fresh_kernel.run("r = %aproc {program} lines 1000000\nr.stdout")
-    assert "not there: its log has reached its limit" in done.error
+    assert "of the output are missing: its log has reached its limit" in done.error
 
 
 def test_the_format_is_asked_for_also_where_failures_are_no_errors(kernel):

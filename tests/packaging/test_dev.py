@@ -140,7 +140,7 @@ def test_all_runs_share_the_places_and_what_was_skipped_is_told(tmp_path, monkey
         def test_with_a_program():
             assert False
     """
-    for name in ("conftest.py", "__init__.py"):
+    for name in ("conftest.py", "__init__.py", "played.py"):
         (tmp_path / name).write_bytes((dev.ROOT / "tests" / name).read_bytes())
     (tmp_path / "test_it.py").write_text(textwrap.dedent(test))
     (tmp_path / "other").symlink_to(sys.prefix)
