@@ -306,7 +306,7 @@ def test_whether_somebody_looks_on_is_in_the_request(channels, kind, content, is
 @pytest.mark.parametrize(
     ("number", "is_python"),
     [
-        (Session().msg_id, True),
+        pytest.param(Session().msg_id, True, id="what jupyter_client gives now"),
         ("0d3ab2c1-5c0d4f0a9d1b4d0d8a3c1f2e_4711_12", True),
         ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", False),  # JupyterLab, Notebook 7, VS Code
         ("3F2504E04F8941D39A0C0305E82C3301", False),  # nbclassic
