@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import host as _host
 from ._core.batch.completed import CompletedPipeline, CompletedProcess
-from ._core.batch.parallel import parallel
+from ._core.batch.parallel import Parallel, parallel
 from ._core.batch.run import run, start
 from ._core.errors import (
     ProcessError,
@@ -43,6 +43,7 @@ from ._core.versions import show_versions
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+    from ipywidgets import DOMWidget
 
     from ._remote.dask import DaskLauncher
     from ._remote.near import LinkLauncher
@@ -75,6 +76,7 @@ __all__ = [
     "show_versions",
     "start",
     "testing",
+    "widget",
 ]
 
 
@@ -99,10 +101,50 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def widget(shown: Process | Parallel | None = None) -> DOMWidget:
+    """A live widget, to be put into a `VBox`, a tab, an `Output`, a dashboard: as often as you like.
+
+    It shows output and figures while the program runs, with Stop and Kill, and stays when it has ended. Other programs are
+    not touched by it. It holds the process and its log until you `close()` it.
+
+    Args:
+        shown: a process that runs or has ended; a batch of `parallel`, also one that was not started; None: the table of all
+            processes, as `%aprocs` shows it, which is the same widget each time.
+
+    Returns:
+        An ipywidgets `DOMWidget` with traits to observe, which cannot be set. Of a process: `state` (its values are
+        "running", "closed": it runs and its output is closed, "paused", "stopping", "ok", "failed", "signaled", "timeout",
+        "left": it has ended and something that it started runs, and "lost"), `returncode` (an int or None), `elapsed`
+        (seconds), `lines` (of its output). Of a batch: `state` ("waiting", "running", "ok", "failed"), `done` and `failed`
+        (numbers of commands), `elapsed` (seconds). They change when a view would, at most 20 times a second.
+
+    Raises:
+        TypeError: it is something else.
+        ValueError: the output of the process does not go to a log.
+        RuntimeError: no event loop runs here; or the table is asked for, and this is no IPython.
+
+    Example:
+        In a notebook::
+
+            from ipywidgets import VBox
+            p = await ipyproc.start("ping", "localhost")
+            card = ipyproc.widget(p)
+            card.observe(lambda change: print(change.new), "state")
+            VBox([card])
+    """
+    from ._jupyter import composed  # late: `import ipyproc` must not load Jupyter
+
+    return composed.widget(shown)
+
+
 def _notebook() -> _host.Host[Any, Any, Any] | None:
+    if (marimo := sys.modules.get("marimo")) and marimo.running_in_notebook():
+        from ._jupyter.marimo import Marimo  # late, as all below: `import ipyproc` must not load Jupyter
+
+        return Marimo()
     if "IPython" not in sys.modules:
         return None
-    from IPython import get_ipython  # late, as all below: `import ipyproc` must not load Jupyter
+    from IPython import get_ipython
 
     shell: InteractiveShell | None = get_ipython()
     if shell is None:

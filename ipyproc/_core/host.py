@@ -7,19 +7,19 @@ says how to find it. It is the only place in `_core` that knows about showing th
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 ProcessT = TypeVar("ProcessT")
-JobT = TypeVar("JobT")
+BatchT = TypeVar("BatchT")
 ResultT = TypeVar("ResultT")
 
 
-class Host(Generic[ProcessT, JobT, ResultT]):
+class Host(Generic[ProcessT, BatchT, ResultT]):
     """A script, a server, a plain Python prompt.
 
-    It is generic because it must not import what it shows: `Process`, `Job` and `CompletedProcess`.
+    It is generic because it must not import what it shows: `Process`, `Batch` and `CompletedProcess`.
     """
 
     def show(self, process: ProcessT) -> None:
@@ -30,18 +30,22 @@ class Host(Generic[ProcessT, JobT, ResultT]):
         """
         raise RuntimeError("view() shows a process in a cell, and this is no notebook")
 
-    def picture(self, result: ResultT) -> dict[str, str]:
-        """A result as a MIME bundle, to be shown in addition to its text; empty: the text alone."""
-        return {}
+    @property
+    def has_page(self) -> bool:
+        """Whether what is shown now will be seen in a page, as far as one can know."""
+        return False
 
-    def progress(
-        self, jobs: Sequence[JobT], halt: Callable[[int], None]
-    ) -> contextlib.AbstractAsyncContextManager[Callable[[JobT], object]]:
-        """Show the progress of jobs: `async with host.progress(jobs, halt) as changed`, and `changed(job)` at each change.
+    def widget(self, shown: ProcessT) -> object:
+        """What the page shows for a process."""
+        return repr(shown)
 
-        `halt(rung)` stops them all, see `ladder`; it may be called from any thread.
-        """
-        return nothing_shown()
+    def picture(self, result: ResultT) -> str | None:
+        """A result as HTML, to be shown in addition to its text; None: the text alone."""
+        return None
+
+    def progress(self, batch: BatchT) -> contextlib.AbstractAsyncContextManager[None]:
+        """Show how far commands have come while the body runs them; see `Batch`."""
+        return contextlib.nullcontext()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end although the event loop of this thread is already running.
@@ -55,11 +59,6 @@ class Host(Generic[ProcessT, JobT, ResultT]):
     def interruptible(self, what: str, stop: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
         """While the body is awaited, an interrupt calls `stop`; `what` names, for people, what is interrupted."""
         return contextlib.nullcontext()
-
-
-def nothing_shown() -> contextlib.AbstractAsyncContextManager[Callable[[Any], object]]:
-    """A `progress` that shows nothing."""
-    return contextlib.nullcontext(lambda job: None)
 
 
 def use(find: Callable[[], Host[Any, Any, Any] | None]) -> None:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
 
 from .._core.batch.completed import CompletedProcess
-from .._core.batch.parallel import Job
+from .._core.batch.parallel import Batch
 from .._core.host import Host
 from .._core.process.process import Process
 from .cell import blocking
 from .magics import magics
-from .views import jobs as progress
-from .views import transcript
+from .page import presence
+from .views import jobs, transcript
 
 T = TypeVar("T")
 
 
-class Notebook(Host[Process, Job, CompletedProcess]):
+class Notebook(Host[Process, Batch, CompletedProcess]):
     """The cells of this IPython."""
 
     def __init__(self, shell: InteractiveShell) -> None:
@@ -29,13 +29,15 @@ class Notebook(Host[Process, Job, CompletedProcess]):
     def show(self, process: Process) -> None:
         magics.loaded(self._shell).view(process)
 
-    def picture(self, result: CompletedProcess) -> dict[str, str]:
+    @property
+    def has_page(self) -> bool:
+        return presence.can_show(self._shell)
+
+    def picture(self, result: CompletedProcess) -> str:
         return transcript.picture(result)
 
-    def progress(
-        self, jobs: Sequence[Job], halt: Callable[[int], None]
-    ) -> AbstractAsyncContextManager[Callable[[Job], object]]:
-        return progress.shown(self._shell, jobs, halt)
+    def progress(self, batch: Batch) -> AbstractAsyncContextManager[None]:
+        return jobs.shown(self._shell, batch)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         return blocking.wait(self._shell, work)

@@ -430,10 +430,12 @@ async def test_where_it_is_shown_how_far_it_has_come(program, monkeypatch):
 
     class Watched(host.Host):
         @contextlib.asynccontextmanager
-        async def progress(self, jobs, halt):
-            shown.append(len(jobs))
-            yield lambda job: job.process and halt(ladder.TERMINATE)
-            shown.append("over")
+        async def progress(self, batch):
+            shown.append(len(batch.jobs))
+            assert batch.duration > 0
+            batch.watchers.add(lambda: any(job.process for job in batch.jobs) and batch.halt_at(ladder.TERMINATE))
+            yield
+            shown.append("over" if batch.is_over else "not over")
 
     monkeypatch.setattr(host, "current", Watched)
     with pytest.raises(ipyproc.ProcessStopped):

@@ -31,8 +31,10 @@ PROGRAMS = (
 )
 SCHEMAS = {
     "Card": (messages.CardMessage, messages.CardShown),
+    "ProcessWidget": (messages.CardMessage, messages.CardShown),
     "LiveTable": (messages.TableMessage, messages.TableShown),
     "JobsCard": (messages.JobsMessage, messages.Shown),
+    "BatchWidget": (messages.JobsMessage, messages.Shown),
     "Greeting": (messages.GreetingMessage, messages.Shown),
 }
 PATIENCE = 60  # seconds that a loaded machine may take to answer

@@ -81,4 +81,4 @@ def test_where_there_is_no_notebook():
     with pytest.raises(ValueError, match="does not go to a log"):
         asyncio.run(view(stdout=ipyproc.PIPE, stderr=ipyproc.PIPE))
     done = ipyproc.run("true").result()
-    assert done._repr_mimebundle_() == {"text/plain": repr(done)}
+    assert done._repr_html_() is None

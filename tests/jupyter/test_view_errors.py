@@ -73,7 +73,7 @@ def test_the_program_and_the_cell_go_on(kernel, broken, tmp_path, what, how):
         ("transcript.text_bundle", "%aproc sh -c 'echo a; sleep 0.1'"),
         ("card.Card.__init__", "%aproc sh -c 'echo a; sleep 0.5'"),
         ("stream.StreamView._write", "%aproc --plain echo a"),
-        ("jobs.JobsView._picture", "await ipyproc.parallel([['sleep', '0.5']])"),
+        ("jobs.Tally.picture", "await ipyproc.parallel([['sleep', '0.5']])"),
         ("listing.text", "%aprocs"),
         ("transcript.at_once", "p = await ipyproc.start('echo', 'a'); await p.wait(); p.view()"),
     ],
@@ -104,7 +104,7 @@ def test_a_card_says_the_end_although_its_output_cannot_be_shown(kernel, broken)
 
 
 @pytest.mark.parametrize(
-    "name", ["jobs.JobsView._picture", "jobs.JobsView._counts", "jobs.JobsCard.draw", "jobs.JobsCard.__init__"]
+    "name", ["jobs.Tally.picture", "jobs.Tally.look", "jobs.JobsCard.draw", "jobs.JobsCard.__init__"]
 )
 def test_many_commands_go_on_without_their_picture(kernel, broken, tmp_path, name):
     broken(name)

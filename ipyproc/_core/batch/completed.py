@@ -121,9 +121,9 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         took = f" after {phrases.duration_words(self.duration)}" if self.duration else ""
         return f"<{type(self).__name__} ({self.name}) {self.outcome}{took}{', in an earlier run' * self.earlier}>"
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """What Jupyter shows: in a notebook, also the first and the last lines of the output."""
-        return {"text/plain": repr(self), **host.current().picture(self)}
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: also the first and the last lines of the output."""
+        return host.current().picture(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_in_memory": tuple(self.pieces()), "_missing": self._why_missing(BOTH), "log": None}

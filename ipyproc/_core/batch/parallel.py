@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from .. import host, launch
 from ..output import phrases
@@ -195,11 +195,35 @@ class Job:
         return CompletedProcess(self.args, None, name=self.stage.spec.name, failure=failure)
 
 
+class Batch(Protocol):
+    """Commands that run side by side, as a view shows them.
+
+    Attributes:
+        jobs: all commands, in their order.
+        watchers: called, on the event loop of the commands, when one has started or ended, and when all is over.
+    """
+
+    jobs: tuple[Job, ...]
+    watchers: set[Callable[[], object]]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing runs any more, and nothing will be started."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the start to the end, or till now; 0 before."""
+
+    def halt_at(self, rung: int) -> None:
+        """Start no more, and stop those that run with this rung of the stop ladder. From any thread."""
+
+
 class Parallel(work.Work[list[CompletedProcess]]):
     """Commands that run side by side. Once only: await it, iterate over it with `async for`, or call `result()`.
 
     Attributes:
         jobs: all commands, in their order; see `Job`.
+        batch: what a view shows.
 
     Example:
         >>> import asyncio, ipyproc
@@ -212,6 +236,7 @@ class Parallel(work.Work[list[CompletedProcess]]):
 
     def __init__(self, pool: _Pool) -> None:
         self.jobs = pool.jobs
+        self.batch: Batch = pool
         self._pool = pool
         super().__init__(_results(pool), "ipyproc.parallel")
 
@@ -270,7 +295,9 @@ class _Pool:
         self._resume = resume
         self._on_change = on_change
         self._progress = progress
-        self._show: Callable[[Job], object] = lambda job: None
+        self.watchers: set[Callable[[], object]] = set()
+        self._began: float | None = None  # `time.monotonic()`
+        self._ended: float | None = None
         self._log: JobLog | None = None
         self._workers: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -279,6 +306,16 @@ class _Pool:
         self._stop: Callable[[Process], None] | None = None  # what is done to each process that runs
         self._first_failure: CompletedProcess | None = None
         self.left: list[Process] = []  # that have ended, but not their whole family
+
+    @property
+    def is_over(self) -> bool:
+        return self._ended is not None
+
+    @property
+    def duration(self) -> float:
+        if self._began is None:
+            return 0.0
+        return (self._ended or time.monotonic()) - self._began
 
     def halt(self, stop: Callable[[Process], None]) -> None:
         """Start no more, and call `stop` for each process that runs or is just being started. From any thread."""
@@ -289,7 +326,7 @@ class _Pool:
         if self._loop:
             self._loop.call_soon_threadsafe(self._start_no_more)
 
-    def _halt_at(self, rung: int) -> None:
+    def halt_at(self, rung: int) -> None:
         self.halt(lambda process: process.ladder.reach(rung, "kill" if rung == KILL else "stop"))
 
     def _start_no_more(self) -> None:
@@ -305,6 +342,13 @@ class _Pool:
 
     async def work(self) -> None:
         """Run the commands. Cancelling it stops those that run, and waits for their end."""
+        self._began = time.monotonic()
+        try:
+            await self._work()
+        finally:
+            self._end_all()
+
+    async def _work(self) -> None:
         with (
             host.current().interruptible(f"{len(self.jobs)} commands", lambda: self.halt(_interrupt)),
             contextlib.ExitStack() as files,
@@ -314,11 +358,17 @@ class _Pool:
                 self._log = files.enter_context(JobLog(self._resume))
                 for number, duration in self._log.succeeded([job.args for job in self.jobs]).items():
                     self._skip(self.jobs[number], duration)
-            async with (
-                host.current().progress(self.jobs, self._halt_at) if self._progress else host.nothing_shown()
-            ) as self._show:
-                await self._work_off([job for job in self.jobs if job.state == "waiting"])
+            async with host.current().progress(self) if self._progress else contextlib.nullcontext():
+                try:
+                    await self._work_off([job for job in self.jobs if job.state == "waiting"])
+                finally:
+                    self._end_all()
             self._check()
+
+    def _end_all(self) -> None:
+        if self._ended is None:
+            self._ended = time.monotonic()
+            self._notify_watchers()
 
     def _look_at_programs(self) -> None:
         """Check that the programs are there; only one command of each, because looking at the file system takes time."""
@@ -440,7 +490,11 @@ class _Pool:
 
     def _changed(self, job: Job) -> None:
         self._on_change(job)
-        self._show(job)
+        self._notify_watchers()
+
+    def _notify_watchers(self) -> None:
+        for watcher in tuple(self.watchers):
+            watcher()
 
     def _check(self) -> None:
         """Raise the error of the command that failed first; or of one that was not run because all were stopped."""

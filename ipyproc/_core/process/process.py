@@ -220,6 +220,20 @@ class Process(asyncio.subprocess.Process):
         self._known_log("view()", None)
         host.current().show(self)
 
+    def _ipython_display_(self) -> None:
+        """The last expression of a cell: as `view()` in a page; elsewhere the text of `repr`.
+
+        Raises:
+            NotImplementedError: that is how IPython is told to show the text.
+        """
+        if self.log is None or not host.current().has_page:
+            raise NotImplementedError
+        self.view()
+
+    def _display_(self) -> object:
+        """The same for marimo (0.25 seen)."""
+        return repr(self) if self.log is None else host.current().widget(self)
+
     def _known_log(self, what: str, stream: int | None) -> Log:
         if stream not in (None, STDOUT_FD, STDERR_FD):
             raise ValueError(f"{what}: stream={stream!r}: allowed are 1 (stdout), 2 (stderr) and None (both)")

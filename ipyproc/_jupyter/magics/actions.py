@@ -25,7 +25,7 @@ from ..cell import interrupt
 from ..guard import Guard
 from ..page import presence
 from ..views import listing, transcript
-from ..views.another_card import another_card
+from ..views.another_card import another_card, another_widget
 from ..views.table import Entry, Table
 
 LIVE = "a live table with buttons; as text where there is no page"
@@ -144,7 +144,10 @@ def view(process: Process, table: Table, limit: int) -> None:
     with Guard(run.log):
         has_page = presence.can_show(table.shell)
         if has_page and not (run.is_over and run.log.ended and not run.family.left()):
-            another_card(process, table, limit).show()
+            if kernel.is_in_output_widget(table.shell):  # no transcript would take the place of a card there
+                display(another_widget(process, is_held=False))
+            else:
+                another_card(process, presence.client(table.shell), limit).show()
             return
         bundle = transcript.at_once(run, limit)
         if has_page:
@@ -200,7 +203,7 @@ def _show(entry: Entry, table: Table, limit: int) -> None:
     process = entry.process
     if process and process.log and entry.ladder and presence.can_show(table.shell):
         with Guard(process.log):
-            another_card(process, table, limit).show()
+            another_card(process, presence.client(table.shell), limit).show()
     else:
         sys.stdout.write(_log(entry))
 

@@ -76,7 +76,7 @@ class AProcMagics(Magics):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.table = Table(shell)
-        self._live: LiveTable | None = None  # one for all cells
+        self._live: LiveTable | None = None
         self.wakeup = interrupt.Wakeup()
         self.greeter = Greeter(shell)
         self._warned = ""
@@ -95,6 +95,12 @@ class AProcMagics(Magics):
         if self._live:
             self._live.close()
         self.table.close()
+
+    @property
+    def live_table(self) -> LiveTable:
+        """The widget of the table; one for all cells."""
+        self._live = self._live or LiveTable(self.table)
+        return self._live
 
     def view(self, process: Process) -> None:
         """Show a process in the cell that runs now."""
@@ -140,8 +146,7 @@ class AProcMagics(Magics):
     def _act(self, line: str) -> Collection[Coroutine[Any, Any, None]]:
         assert self.shell is not None
         if not line.strip() and presence.can_show(self.shell):
-            self._live = self._live or LiveTable(self.table, self.transcript_limit)
-            self._live.show()
+            self.live_table.show()
             return ()
         return actions.act(actions.parse(line, self.table), self.table, self.transcript_limit)
 

@@ -153,7 +153,7 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         if method == "custom":
             request = messages.read(data.get("content"), self.requests)
             if request and request["job"] == self._job:
-                presence.hear(msg["header"].get("session"), request["op"])
+                presence.hear((msg.get("header") or {}).get("session"), request["op"])  # marimo has no header
         if method == "custom" or (method == "request_state" and self._questions.passes(_STATE_COST)):
             super()._handle_msg(msg)
 

@@ -1,8 +1,4 @@
-"""The live card of one process: an anywidget that shows its state and its output, with Stop and Kill.
-
-How its messages are checked, and heard though the kernel is busy, is said in `widget`; what they are in `messages`;
-what a page gets of the text in `output`. A card that a page forges has no process and does nothing. Stop and Kill act at
-once, in any thread; all else waits for the event loop.
+"""The live card of one process in a cell; its transcript takes its place when the program has ended.
 
 As long as no page has said that it draws cards, text stands in for this one: the output is written as it comes, until a
 page has drawn the card, which then goes on from there. Nobody waits for a page.
@@ -10,62 +6,29 @@ page has drawn the card, which then goes on from there. Nobody waits for a page.
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import sys
 import time
-from collections.abc import Collection, Coroutine
-from typing import Any
+from collections.abc import Collection
 
 from IPython.display import DisplayHandle
 
 from ..._core.output import log as logs
-from ..._core.output import phrases
 from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns
 from ..._core.process.run import LoggedRun
-from ..._core.program.ladder import KILL, TERMINATE
-from ..guard import Guard, guarded
-from ..page import front_end, messages, presence
-from ..page.budget import Budget, Rank
-from ..page.widget import InSight, Widget
-from . import state as states
+from ..guard import guarded
+from ..page import messages, presence
 from . import transcript
-from .figures import PERIOD, Figures
-from .output import Output, times
-from .stdin import Stdin
+from .process_widget import ProcessWidget
 from .stream import StreamView
 from .view import take_in
 
-_BUTTONS = {"stop": TERMINATE, "kill": KILL}
-_PAUSES = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT} if sys.platform != "win32" else {}
-_PAUSED_BY = 0.05  # seconds after which the program should have got the signal
-_BEST_EFFORT = {"portable": "cleanup: best effort"}  # by launcher: what is promised when the kernel ends
-_MOST_WATCHING = 20  # views of one card
 _MOST_PATIENCE = 10.0  # seconds that a page gets that has answered late
 _NOTHING = {"text/plain": ""}
 _TYPING_PATIENCE = 5.0  # seconds without a page that could be typed in; then the program reads the end of its input
-_PERIOD = 0.05  # seconds between two updates, at least
-_TIMES = messages.fields(messages.Times)
 
 
-class Card(Widget[messages.CardRequest, messages.CardMessage]):
+class Card(ProcessWidget):
     """Shows one process in a cell while it runs, and its transcript in the same place when it has ended."""
-
-    # text and not a path: anywidget 0.11 holds every widget whose code is a file, to reload it when the file changes
-    _esm = front_end.loader("card")
-    requests = messages.CardRequest
-    unlimited = (
-        "here",
-        "ready",
-        "shown",
-        "stop",
-        "kill",
-        "bye",
-        "stdin",
-        "eof",
-        "download",
-    )  # the last one waits instead
 
     def __init__(
         self,
@@ -79,13 +42,11 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         text: StreamView | None = None,
         **_: object,
     ) -> None:
-        super().__init__()
-        self._run = run
+        # the log is folded away where some of the output goes to a variable and not into the cell
+        super().__init__(run, note=note, folded=len(streams) < 2, notify_after=notify_after)
         self._streams = streams
-        self._note = note
         self._display = display or DisplayHandle()
         self._in_place = display is not None  # whether it replaces what the cell shows already
-        self._embedded = False
         self._client = client or presence.Client()
         self._is_here = False  # a page has said that it has this widget ...
         self._is_drawn = False  # ... and that it has drawn it
@@ -96,55 +57,17 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._above = 0  # so many messages of the text stand above the card
         self._patience = presence.PATIENCE
         self._limit = transcript_limit
-        self._notify_after = notify_after  # seconds; None: not at all, or not any more
         if run is not None:
-            self._guard = Guard(run.log)
-            self._figures = Figures(run)
-            self._figures_sent: object = None
-            self._stdin = Stdin(run)
-            self._watching = InSight(_MOST_WATCHING)
-            self._typing = asyncio.Lock()  # what is typed is sent in the order in which it came
-            self._typed: set[asyncio.Task[None]] = set()
-            self._loop = asyncio.get_running_loop()
-            self._budget = Budget.of(self._loop)
-            self._output = Output(run, self._stdin, self._budget, self._send_message, self._questions, self._guard)
-            is_whole = self._streams == logs.BOTH
-            self._transcribed = self._output.rows if is_whole else Rows(run.log, self._streams)
-            self._listen()
-
-    def __repr__(self) -> str:
-        if self._run is None:
-            return "<Card without a process>"
-        return f"{states.of(self._run).label}: {self._run.name} (pid {self._run.pid})"
-
-    def close(self) -> None:
-        """Close the widget, and end the tasks that work for its pages."""
-        if self._run is not None:
-            for task in self._typed:
-                task.cancel()
-            self._output.close()
-            self._budget.forget(self._send_figures)
-        super().close()
-
-    @property
-    def folded(self) -> bool:
-        """Whether the log is folded away, because some of the output goes to a variable and not into the cell."""
-        return len(self._streams) < 2
+            self._transcribed = self._output.rows if streams == logs.BOTH else Rows(run.log, streams)
 
     @property
     def period(self) -> float:
-        """Seconds between two updates, at least."""
-        return self._text.period if self._text else _PERIOD
+        return self._text.period if self._text else super().period
 
     @property
     def tells_end(self) -> bool:
         """Whether it says how the program has ended, as far as one can know."""
-        return not self._is_away and (self._embedded or self._client.is_here)
-
-    @property
-    def is_in_sight(self) -> bool:
-        """Whether somebody looks at a view, as far as the views say so."""
-        return self._run is not None and bool(self._watching)
+        return not self._is_away and self._client.is_here
 
     @guarded
     def show(self) -> None:
@@ -167,21 +90,10 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             self._display.display(bundle, raw=True)
 
     @guarded
-    def embed(self) -> None:
-        """Prepare to be shown inside another widget, where the card stays after the end instead of a transcript."""
-        self._embedded = True
-        self._looked_at = time.monotonic()
-        self._push_state()
-
-    @guarded
     def update(self) -> None:
         """Send what has changed. As long as no page has drawn the card, write text."""
+        super().update()
         now = time.monotonic()
-        self._notify()
-        self._push_state()  # first, so that it arrives even if the output cannot be shown
-        self._push_tail()
-        if self._watching and now - self._figures.looked_at >= PERIOD:
-            self._look()
         self._waited += min(now - self._looked_at, 0.5)  # while the kernel was busy, no page could be heard
         self._looked_at = now
         self._look_for_page()
@@ -190,7 +102,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
 
     def _look_for_page(self) -> None:
         """Let the text go on where the card is not drawn, and the card where it is."""
-        if self._embedded or self._run is None:
+        if self._run is None:
             return
         is_here = self._is_here or self._client.is_here
         if self._text and (self._is_drawn or (self._is_away and is_here)):
@@ -224,8 +136,8 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     @guarded
     async def settle(self) -> None:
         """Take in all of the output."""
-        await take_in(self._output.rows)
-        await take_in(self._transcribed)
+        for rows in self._all_rows:
+            await take_in(rows)
 
     @guarded
     async def finish(self) -> None:
@@ -248,139 +160,20 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         await in_turns(self._output.rows.take_in())
         await in_turns(self._transcribed.take_in())
         self._push_tail()
-        is_replaced = self._client.is_page and len(self.pages) < 2 and not self._embedded
-        if not (self._embedded or self._is_away):
+        is_replaced = self._client.is_page and len(self.pages) < 2
+        if not self._is_away:
             bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit, self._first))
             self._display.update(bundle, raw=True)
         if is_replaced:
             self._output.rest()
         self._end(stays=not is_replaced)
 
-    def _notify(self) -> None:
-        """Notify the user of the end of the program, once, even if some of its family goes on."""
-        run, after = self._run, self._notify_after
-        assert run is not None
-        if after is None or not run.is_over:
-            return
-        self._notify_after = None
-        if run.duration > after:
-            took = phrases.duration_words(run.duration)
-            self._send_message(messages.Notify(op="notify", label=states.of(run).label, took=took))
-
-    @guarded
-    def _look(self) -> None:
-        self._figures.look()
-        if self._figures.looked_at:
-            self._budget.ask(self._send_figures, Rank.SEEN)
-        self._push_state()
-
-    @guarded
-    def _send_figures(self) -> int:
-        now = self._figures
-        seen = now.cpu_words, phrases.size_words(now.memory), now.count
-        if seen == self._figures_sent:
-            return 0
-        self._figures_sent = seen
-        cpu = None if now.cpu is None else round(now.cpu)
-        self._send_message(messages.Figures(op="figures", cpu=cpu, memory=now.memory, count=now.count))
-        return 200
-
-    def _push_state(self) -> None:
-        with self._lock:
-            new = self._state()
-            if any(self.shown.get(key) != value for key, value in new.items() if key not in _TIMES):
-                self._set_shown(new)
-                self._budget.spend(len(str(new)))
-
-    def _state(self) -> messages.CardShown:
-        run = self._run
-        assert run is not None
-        now, ladder = states.of(run, paused=self._figures.paused), run.ladder
-        return messages.CardShown(
-            version=messages.VERSION,
-            job=self._job,
-            name=now.name,
-            label=now.label,
-            title=run.name,
-            note=" · ".join(filter(None, (self._note, _BEST_EFFORT.get(run.launcher)))),
-            pid=run.pid,
-            folded=self.folded,
-            sent=ladder.sent.name if ladder.sent else "",
-            pauses=bool(_PAUSES),
-            stdin=self._stdin.is_open,
-            notifies=self._notify_after is not None,
-            **times(run),
-        )
-
-    def _push_tail(self, *, anew: bool = False) -> None:
-        self._output.push(has_page=bool(self.pages), is_in_sight=bool(self._watching), anew=anew)
-
-    def _on_request(self, request: messages.CardRequest, page: str) -> None:
-        """Do at once what a button asks for, and hand all else to the event loop of the process."""
-        assert self._run is not None
-        operation, ladder = request["op"], self._run.ladder
-        sent = ladder.sent
-        if operation in _BUTTONS:
-            ladder.reach(_BUTTONS[operation], operation)
-        if operation in _PAUSES and self._run.family.is_threadsafe and not self._run.is_over:
-            self._run.family.send_signal(_PAUSES[operation])
-        self._loop.call_soon_threadsafe(self._handle, request, page)
-        if ladder.sent is not sent:
-            with self._lock:
-                self._send_message(messages.State(op="state", shown=self._state()))
+    @property
+    def _all_rows(self) -> set[Rows]:
+        return {self._output.rows, self._transcribed}
 
     @guarded
     def _handle(self, request: messages.CardRequest, page: str) -> None:
-        assert self._run is not None
-        if request["op"] == "here":
-            self._is_here = True
-        elif request["op"] == "shown":
-            self._is_drawn = True
-        elif request["op"] == "ready":
-            self._view_has_come(page)
-            self._push_tail(anew=True)  # the new view has no rows yet
-        elif request["op"] == "ping":
-            self._push_tail(anew=True)  # it may have missed something
-        elif request["op"] in _BUTTONS:
-            self._push_state()
-        elif request["op"] in _PAUSES and not self._run.is_over:
-            if not self._run.family.is_threadsafe:
-                self._run.family.send_signal(_PAUSES[request["op"]])
-            self._loop.call_later(_PAUSED_BY, self._look)
-        elif request["op"] == "stdin":
-            self._do_in_order(self._type(request["text"]))
-        elif request["op"] == "eof":
-            self._do_in_order(self._end_input())
-        elif request["op"] == "watch":
-            self._watch(request["view"], on=request["on"])
-        elif request["op"] == "bye":
-            self._view_has_gone(page)
-        else:
-            self._output.look_up(request)
-
-    def _do_in_order(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._typed.add(task)
-        task.add_done_callback(self._typed.discard)
-
-    @guarded
-    async def _type(self, text: str) -> None:
-        async with self._typing:
-            await in_turns(self._output.rows.take_in())
-            shown = self._stdin.send(text, self._output.prompt)
-            if shown is not None:
-                for rows in {self._output.rows, self._transcribed}:
-                    await in_turns(rows.echo(shown))
-                self._push_tail(anew=True)
-
-    @guarded
-    async def _end_input(self) -> None:
-        async with self._typing:
-            self._stdin.end()
-            self._push_state()
-
-    def _watch(self, view: str, *, on: bool) -> None:
-        if not on:
-            self._watching.discard(view)
-        elif self._watching.add(view):
-            self._figures_sent = None  # the new view has none yet
+        self._is_here = self._is_here or request["op"] == "here"
+        self._is_drawn = self._is_drawn or request["op"] == "shown"
+        super()._handle(request, page)

@@ -23,9 +23,9 @@ from ..guard import guarded
 from ..page import front_end, messages, presence
 from ..page.budget import Budget
 from ..page.widget import InSight, Widget
-from . import listing, transcript
-from .another_card import another_card
-from .card import Card
+from . import listing
+from .another_card import another_widget
+from .process_widget import ProcessWidget
 from .table import Entry, Table
 
 PERIOD = 1.0  # seconds between two updates while anything runs
@@ -43,13 +43,12 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
     requests = messages.TableRequest
     unlimited = ("here", "shown", "stop", "kill")
 
-    def __init__(self, table: Table | None = None, transcript_limit: int = transcript.LIMIT, **_: object) -> None:
+    def __init__(self, table: Table | None = None, **_: object) -> None:
         super().__init__()
         self._table = table
-        self._limit = transcript_limit
         self._views = InSight(_MOST_VIEWS)
         self._sent: dict[int, dict[str, Any]] = {}  # the rows as the pages know them
-        self._cards: weakref.WeakValueDictionary[int, Card] = (
+        self._cards: weakref.WeakValueDictionary[int, ProcessWidget] = (
             weakref.WeakValueDictionary()
         )  # those that were opened here
         self._look_at = 0.0  # the earliest time of the next update, by the loop's clock
@@ -176,14 +175,13 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         running = self._table.running
         return [running[number]] if number in running else list(running.values()) if number == 0 else []
 
-    def _card(self, entry: Entry) -> Card | None:
+    def _card(self, entry: Entry) -> ProcessWidget | None:
         process = entry.process
         card = self._cards.pop(entry.id, None)
         if card is None or card.comm is None:  # there is none, or it was closed
-            if process is None or process.log is None or self._table is None:
+            if process is None or process.log is None:
                 return None
-            card = another_card(process, self._table, self._limit)
-            card.embed()
+            card = another_widget(process, is_held=False)
         self._cards[entry.id] = card
         if len(self._cards) > _MOST_CARDS:
             self._cards.pop(next(iter(self._cards))).close()

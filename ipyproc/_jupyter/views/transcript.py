@@ -72,8 +72,8 @@ def closing_line(run: Run, note: str = "") -> str:
     return f"{now.mark} {now.label} · {took}{_dotted(_used(run.usage))} · {run.name}{_dotted(note)}"
 
 
-def picture(done: CompletedProcess) -> dict[str, str]:
-    """A result as Jupyter shows it: HTML that says how it ended, with the first and the last lines of its output."""
+def picture(done: CompletedProcess) -> str:
+    """A result as a notebook shows it: HTML that says how it ended, with the first and the last lines of its output."""
     if done.log:
         shown = _at_once(done.log, _RESULT_BYTES, _RESULT_LINES)
     else:
@@ -82,7 +82,7 @@ def picture(done: CompletedProcess) -> dict[str, str]:
         if hidden := len(held) - len(shown):
             shown.append(Row(0, f"... {phrases.count_words(hidden, 'line', 'lines')} not shown"))
     took = phrases.duration_words(done.duration)
-    return {"text/html": _html(state.of_result(done), done.name, took, _used(done.usage), shown, "")}
+    return _html(state.of_result(done), done.name, took, _used(done.usage), shown, "")
 
 
 def _at_once(output: log.Log, limit: int, lines: int) -> list[Row]:
