@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 from collections.abc import AsyncIterator
 
 import marimo
@@ -11,9 +12,10 @@ from .._core.batch.completed import CompletedProcess
 from .._core.batch.parallel import Batch
 from .._core.host import Host
 from .._core.process.process import Process
+from .guard import Guard
 from .views import transcript
 from .views.another_card import another_widget
-from .views.batch_widget import BatchWidget
+from .views.tally import Tally
 
 
 class Marimo(Host[Process, Batch, CompletedProcess]):
@@ -30,5 +32,32 @@ class Marimo(Host[Process, Batch, CompletedProcess]):
 
     @contextlib.asynccontextmanager
     async def progress(self, batch: Batch) -> AsyncIterator[None]:
-        marimo.output.append(BatchWidget(batch))
-        yield
+        """Use marimo's own bar: a widget of ours would get its code from the kernel, which hears no page while a cell runs."""
+        tally, guard = Tally(batch), Guard()
+
+        with marimo.status.progress_bar(
+            total=max(1, len(batch.jobs)), title=tally.sentence(), show_eta=False, show_rate=False
+        ) as bar:
+            shown = 0
+
+            def change() -> None:
+                nonlocal shown
+                with guard:
+                    picture = tally.picture()
+                    ended = picture["done"] + picture["failed"]
+                    failed = [
+                        f"{row['mark']} {row['name']} {row['what']}"
+                        for row in picture["rows"]
+                        if row["state"] == "failed"
+                    ]
+                    # marimo takes both for markup
+                    bar.update(
+                        ended - shown, title=html.escape(picture["sentence"]), subtitle=html.escape("; ".join(failed))
+                    )
+                    shown = ended
+
+            batch.watchers.add(change)
+            try:
+                yield
+            finally:
+                batch.watchers.discard(change)
