@@ -1,7 +1,8 @@
 """The two commands of the README; they need Python 3.11 or newer and nothing else.
 
 python3 dev.py notebook [--execute]     open the first notebook in JupyterLab, or run it without a page
-python3 dev.py test [pytest args...]    run all tests, and those of tests/core and tests/jupyter that it may change with ipykernel 6 too
+python3 dev.py test [pytest args...]    run all tests, and those of tests/core and tests/jupyter that it may change with the
+                                        oldest releases too that ipyproc allows, ipykernel 6 among them
 
 What they install goes to .venv and .venv-ipykernel6, made anew when pyproject.toml has changed; programs that tests need
 are installed by apt-get, where this user may. What this machine cannot run is left out and named at the end; with CI set in
@@ -141,7 +142,7 @@ def test(arguments: list[str]) -> int:
         apt_install("libatomic1")  # of the libraries of playwright's node the one that few machines have
     runs = {main: arguments}
     if python := find_python("3.11"):
-        old = environment(".venv-ipykernel6", python, "--editable=.[test]", "ipykernel>=6.29,<6.32", "ipython<9")
+        old = environment(".venv-ipykernel6", python, "--editable=.[test]", *oldest())
         # as testpaths, so that a path among the arguments still selects; but never the browser tests
         runs[old] = [
             "--override-ini=testpaths=tests/core tests/jupyter",
@@ -162,6 +163,14 @@ def test(arguments: list[str]) -> int:
         fail("CI is set, so nothing that is missing may be left out.")
     allowed = {0, 5} if arguments else {0}  # 5: the arguments selected no test, as they may in one of the two
     return 0 if allowed.issuperset(codes) and 0 in codes else 1
+
+
+def oldest() -> list[str]:
+    """The oldest releases that `pyproject.toml` allows, as pip takes them."""
+    import tomllib  # late: an older Python gets a clear answer from `main`
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [each.replace(">=", "==") for each in project["dependencies"]]
 
 
 def pytest(runs: dict[Path, list[str]]) -> tuple[list[int], Counter[tuple[str, str]]]:

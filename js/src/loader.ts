@@ -1,7 +1,7 @@
 // All that each widget carries (`_esm`): it fetches the code of all views from the kernel, once for a page, and shows its own.
 import type { AnyModel, Initialize, Render } from '@anywidget/types';
 import type { Code, GetCode, Presence, Shown } from './messages';
-import { mismatch, stamp } from './wire';
+import { askForText, buffersOf, mismatch, stamp } from './wire';
 
 const PATIENCE_MS = 1000; // then the kernel is asked again, and after twice as long once more
 const MOST_PATIENCE_MS = 30_000;
@@ -57,10 +57,11 @@ const render: Render<Traits> = ({ model, el }) => {
     timer = setTimeout(ask, patience);
     patience = Math.min(2 * patience, MOST_PATIENCE_MS);
   };
-  const take = async (message: Code | null, buffers: DataView[]) => {
+  const take = async (message: (Code & { base64?: string[] }) | null, buffers: DataView[]) => {
     if (message?.op !== 'code') return;
+    const [script, style] = await Promise.all(buffersOf(message, buffers).map(unpack)).catch(() => []);
+    if (!style && askForText()) return send('code');
     try {
-      const [script, style] = await Promise.all(buffers.map(unpack));
       const url = URL.createObjectURL(new Blob([script!], { type: 'text/javascript' }));
       const code = await import(url);
       URL.revokeObjectURL(url);

@@ -1,6 +1,6 @@
 // Made by `python js/messages.py` from ipyproc/_jupyter/page/messages.py: change that one.
 
-export const VERSION = 2;
+export const VERSION = 3;
 
 export const MOST_NUMBER = 9007199254740991;
 
@@ -16,6 +16,8 @@ export interface Stamp {
   page: string;
   n: number;
   version: number;
+  /** No buffers reach this page (Colab was said to lose some): the kernel sends them in `base64`, a further field of a message. */
+  as_text: boolean;
 }
 
 /** The page has the widget and its code (here); a view was made (ready), was drawn (shown), missed something (ping), is gone (bye). */

@@ -1,6 +1,7 @@
 // How card and table live in the page, from the moment when they are shown to their end.
 import type { AnyModel } from '@anywidget/types';
 import { keepKeys } from './keys';
+import { buffersOf } from './wire';
 
 export interface View<Message> {
   readonly root: HTMLElement;
@@ -61,8 +62,8 @@ export function show<Message>(view: View<Message>, model: AnyModel, el: HTMLElem
     inSight = entries.at(-1)!.isIntersecting;
     look();
   });
-  const onMessage = (message: Message | null, buffers: DataView[]) => {
-    if (message) view.take(message, buffers[0]);
+  const onMessage = (message: (Message & { base64?: string[] }) | null, buffers: DataView[]) => {
+    if (message) view.take(message, buffersOf(message, buffers)[0]);
   };
   const onChange = () => view.change();
   const onLive = () => view.reconnect();

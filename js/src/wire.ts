@@ -14,9 +14,25 @@ export function mismatch(version: number | undefined): string {
 
 /** Part of every message: an id for each load of the page, and a number by which the kernel handles each message once. */
 export function stamp(job: string): Stamp {
-  const shared = globalThis as { __ipyproc_page__?: { id: string; n: number } }; // each card has loaded its loader anew
-  const page = (shared.__ipyproc_page__ ??= { id: newId(), n: 0 });
-  return { job, page: page.id, n: ++page.n, version: VERSION };
+  const page = ofPage();
+  return { job, page: page.id, n: ++page.n, version: VERSION, as_text: page.as_text };
+}
+
+/** Ask the kernels, with all that is sent from here on, for text in place of buffers; false: that was done already. */
+export function askForText(): boolean {
+  const page = ofPage();
+  return !page.as_text && (page.as_text = true);
+}
+
+function ofPage(): { id: string; n: number; as_text: boolean } {
+  const shared = globalThis as { __ipyproc_page__?: ReturnType<typeof ofPage> }; // each card has loaded its loader anew
+  return (shared.__ipyproc_page__ ??= { id: newId(), n: 0, as_text: false });
+}
+
+/** The buffers of a message: JupyterLab has a DataView for each, Colab a Uint8Array; or they come as text. */
+export function buffersOf(message: { base64?: string[] }, buffers: (DataView | Uint8Array)[] | undefined): DataView[] {
+  const found = message.base64?.map((text) => Uint8Array.from(atob(text), (each) => each.charCodeAt(0))) ?? buffers ?? [];
+  return found.map(({ buffer, byteOffset, byteLength }) => new DataView(buffer, byteOffset, byteLength));
 }
 
 /** Rows as they travel: the digit of the stream, then the text. */

@@ -33,11 +33,12 @@ window.view = async (name, kernel, version = VERSION) => {
     off: (event, call) => { heard[event]?.delete(call); },
     send(message) {
       if (kernels[kernel].dead) throw new Error('no kernel');
-      if (message.op !== 'watch') sent.push(`${name} ${message.op}`); // that the card itself says
+      const { op, as_text } = message;
+      if (op !== 'watch') sent.push(`${name} ${op}${as_text ? ' as text' : ''}`); // that the card itself says
     },
   };
   const end = loader.render({ model, el });
-  window[name] = { end, answer: (parts) => { for (const call of [...heard['msg:custom']]) call({ op: 'code' }, parts.map(unpack)) },
+  window[name] = { end, say: (message, buffers) => { for (const call of [...heard['msg:custom']]) call(message, buffers) }, answer: (parts) => { for (const call of [...heard['msg:custom']]) call({ op: 'code' }, parts.map(unpack)) },
     listeners: () => Object.values(heard).reduce((sum, calls) => sum + calls.size, 0) };
 };
 """
@@ -87,6 +88,48 @@ def test_it_is_asked_for_once_and_serves_all_cards(alone):
     assert alone.evaluate("getComputedStyle(document.querySelector('.ipyproc-card')).borderLeftWidth") == "3px"
     alone.evaluate("first.end(), second.end(), third.end()")
     assert alone.evaluate("[first, second, third].map((each) => each.listeners())") == [0, 0, 0]
+
+
+TAIL = {
+    "op": "tail",
+    "total": 1,
+    "first": 0,
+    "settled": 0,
+    "counts": "1 line",
+    "progress": None,
+    "secret": False,
+    "elapsed": 1,
+    "sent_ago": 0,
+    "next_in": None,
+    "ended": "",
+}
+
+
+@pytest.mark.parametrize(
+    "lost", ["[]", "undefined", "[new DataView(new ArrayBuffer(3)), new DataView(new ArrayBuffer(0))]"]
+)
+def test_a_page_that_no_buffers_reach_gets_text(alone, lost):
+    alone.evaluate("view('first', 'a')")
+    alone.wait_for_function("sent.includes('first code')")
+    alone.evaluate(f"first.say({{ op: 'code' }}, {lost})")
+    alone.wait_for_function("sent.includes('first code as text')")
+    alone.evaluate("(base64) => first.say({ op: 'code', base64 }, [])", CODE)
+    card = alone.locator(".ipyproc-card")
+    expect(card).to_have_count(1)
+    alone.evaluate("(tail) => first.say(tail, [])", {**TAIL, "base64": [base64(b"1a line")]})
+    expect(card.get_by_role("log")).to_contain_text("a line")
+    assert alone.evaluate("sent.slice(2)") == ["first code as text", "first shown as text", "first ping as text"]
+
+
+def test_buffers_that_are_arrays_of_bytes(alone):
+    alone.evaluate("view('first', 'a')")
+    alone.wait_for_function("sent.includes('first code')")
+    bytes_of = "(text) => Uint8Array.from(atob(text), (each) => each.charCodeAt(0))"
+    alone.evaluate(f"(code) => first.say({{ op: 'code' }}, code.map({bytes_of}))", CODE)
+    card = alone.locator(".ipyproc-card")
+    expect(card).to_have_count(1)
+    alone.evaluate(f"([tail, text]) => first.say(tail, [({bytes_of})(text)])", [TAIL, base64(b"1a line")])
+    expect(card.get_by_role("log")).to_contain_text("a line")
 
 
 @pytest.mark.parametrize("dead", [True, False], ids=["dead", "silent"])

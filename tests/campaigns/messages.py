@@ -211,6 +211,7 @@ def messages(jobs: dict[str, str], live: str, ended: str) -> st.SearchStrategy[t
                 "page": f"page-{number % 500}",
                 "n": number,
                 "version": VERSION,
+                "as_text": False,
                 **more,
                 "op": operation,
                 "job": job,

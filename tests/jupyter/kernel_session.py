@@ -203,7 +203,13 @@ class KernelSession:
         """Send what the page of this card would send."""
         data = {
             "method": "custom",
-            "content": {"page": "page-1", "n": next(self.numbers), "version": messages.VERSION, **content},
+            "content": {
+                "page": "page-1",
+                "n": next(self.numbers),
+                "version": messages.VERSION,
+                "as_text": False,
+                **content,
+            },
         }
         message = self.client.session.msg("comm_msg", {"comm_id": card, "data": data})
         self.client.shell_channel.send(message)

@@ -146,7 +146,8 @@ def test_the_family_is_interrupted(kernel):
 )
 def test_synchronous_cells_too(kernel, code):
     done = kernel.run(code, on_message=kernel.interrupt_when("ready"))
-    assert done.error.startswith("KeyboardInterrupt") and "next line" not in done.text()
+    # the %%time of IPython 8.20 shows the error, and lets the cell succeed
+    assert "KeyboardInterrupt" in str(done.messages) and "next line" not in done.text()
 
 
 def test_no_raise_error_covers_the_interrupt_as_with_script(kernel):

@@ -11,9 +11,9 @@ from js import messages as generator
 
 REQUESTS = (messages.CardRequest, messages.TableRequest, messages.JobsRequest)
 ANSWERS = (messages.CardMessage, messages.TableMessage, messages.JobsMessage)
-STAMP = {"job": "j" * 32, "page": "p", "n": 1, "version": messages.VERSION}
+STAMP = {"job": "j" * 32, "page": "p", "n": 1, "version": messages.VERSION, "as_text": False}
 CASES = [(union, kind) for union in REQUESTS for kind in get_args(union)]
-SCHEMA = (2, "614e5692ec846e2b")
+SCHEMA = (3, "6faa00d7d767e556")
 
 
 def test_the_front_end_has_the_same_schema():

@@ -1,5 +1,8 @@
 """`ipyproc.widget`: the card of a process, the progress of a batch, the table, to be put anywhere and observed."""
 
+import gzip
+from base64 import b64decode
+
 import pytest
 
 from .test_card import Page, is_tail
@@ -128,3 +131,16 @@ def test_a_process_as_the_last_expression_is_its_card_where_there_is_a_page(kern
     assert kernel.run("[p]").value.startswith("[<Process")
     assert kernel.run("q").value.startswith("<Process"), "it has no log"
     kernel.run("await p.stop(0); q.kill(); await q.wait()")
+
+
+def test_a_page_that_no_buffers_reach_gets_them_as_text(kernel):
+    page = Page(kernel)
+    kernel.run("%aproc --bg --proc b {program} out hello stall", on_message=page)
+    page.send("code", as_text=True)
+    code = kernel.idle_messages(lambda m: m["content"].get("data", {}).get("content", {}).get("op") == "code")[-1]
+    _, style = code["content"]["data"]["content"]["base64"]
+    assert not code["buffers"] and b".ipyproc-card" in gzip.decompress(b64decode(style))
+    page.send("ready", as_text=True)
+    tail = kernel.idle_messages(lambda m: m["content"].get("data", {}).get("content", {}).get("op") == "tail")[-1]
+    assert (b64decode(tail["content"]["data"]["content"]["base64"][0]), tail["buffers"]) == (b"1hello", [])
+    kernel.run("await b.stop(0)")

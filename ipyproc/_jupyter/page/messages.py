@@ -17,7 +17,7 @@ import functools
 import types
 from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-VERSION = 2
+VERSION = 3
 """The version of this schema, to be increased with each change. A page of another version than the kernel's only says so."""
 
 MOST_NUMBER = (1 << 53) - 1  # up to here JavaScript counts exactly
@@ -37,6 +37,8 @@ class Stamp(TypedDict):
     page: Id
     n: Number
     version: int
+    as_text: bool
+    """No buffers reach this page (Colab was said to lose some): the kernel sends them in `base64`, a further field of a message."""
 
 
 # --- page to kernel: what a view asks for ------------------------------------------------------------------------------

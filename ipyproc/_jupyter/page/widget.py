@@ -17,6 +17,7 @@ import asyncio
 import secrets
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Collection, Hashable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -133,6 +134,7 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         self._closing: asyncio.TimerHandle | None = None
         self._lock = threading.Lock()  # for `_last_numbers`, and so that states are sent in order
         self._questions = QuestionLimit()
+        self._as_text = False  # a page has said that no buffers reach it
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Does nothing: no page may change the state."""
@@ -173,8 +175,9 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
         if operation not in self.unlimited and not self._questions.passes(_CODE_COST if operation == "code" else 1):
             return
         with self._guard:  # else an error would be raised in the kernel's code, and not be reported to the user
+            self._as_text = self._as_text or request["as_text"]
             if operation == "code":  # also while the kernel is busy: without the code there are no buttons
-                self.send(messages.Code(op="code"), front_end.packed())
+                self._send_custom(messages.Code(op="code"), front_end.packed())
             else:
                 self._on_request(request, request["page"])
 
@@ -188,6 +191,11 @@ class Widget(anywidget.AnyWidget, Generic[Request, Message]):
 
     def _send_message(self, message: Message, buffers: Sequence[bytes] = ()) -> None:
         """Send a message to all pages."""
+        self._send_custom(message, buffers)
+
+    def _send_custom(self, message: Any, buffers: Sequence[bytes]) -> None:
+        if self._as_text and buffers:
+            message, buffers = {**message, "base64": [b64encode(each).decode() for each in buffers]}, ()
         self.send(message, list(buffers))
 
     @property

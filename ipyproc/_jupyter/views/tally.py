@@ -93,14 +93,17 @@ def _failed_row(job: Job) -> JobsRow:
 
 
 def _html(picture: Picture, rows: str) -> str:
-    failed, done = "var(--jp-error-color1, #d32f2f)", "var(--jp-success-color1, #388e3c)"
-    border = "var(--jp-border-color2, #bdbdbd)"
+    failed, done = (
+        "var(--jp-error-color1, var(--vscode-errorForeground, #d32f2f))",
+        "var(--jp-success-color1, var(--vscode-testing-iconPassed, #388e3c))",
+    )
+    border = "var(--jp-border-color2, var(--vscode-widget-border, #bdbdbd))"
     bar = "".join(
         f'<div style="width:{100 * count / max(1, picture["total"]):.2f}%;background:{colour}"></div>'
         for colour, count in ((failed, picture["failed"]), (done, picture["done"]))
     )
     lines = (
-        f'<pre style="margin:0;padding:4px 8px;font:12.5px/19px var(--jp-code-font-family,monospace)">{html.escape(rows)}</pre>'
+        f'<pre style="margin:0;padding:4px 8px;font:12.5px/19px var(--jp-code-font-family,var(--vscode-editor-font-family,monospace))">{html.escape(rows)}</pre>'
         if rows
         else ""
     )

@@ -32,13 +32,13 @@ _TURNS, _NEAR = (
 )  # for a picture that is needed at once: turns of work, and the `behind` of its `Rows`, bytes
 _AROUND = 50  # bytes of markup around a row where the streams alternate
 
-_BORDER = "var(--jp-border-color2, #bdbdbd)"
-_DIM = "var(--jp-ui-font-color2, #616161)"
+_BORDER = "var(--jp-border-color2, var(--vscode-widget-border, #bdbdbd))"
+_DIM = "var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #616161))"
 _COLOURS = {
-    "ok": "var(--jp-success-color1, #388e3c)",
-    "failed": "var(--jp-error-color1, #d32f2f)",
-    "signaled": "var(--jp-warn-color1, #f57c00)",
-    "timeout": "var(--jp-warn-color1, #f57c00)",
+    "ok": "var(--jp-success-color1, var(--vscode-testing-iconPassed, #388e3c))",
+    "failed": "var(--jp-error-color1, var(--vscode-errorForeground, #d32f2f))",
+    "signaled": "var(--jp-warn-color1, var(--vscode-editorWarning-foreground, #f57c00))",
+    "timeout": "var(--jp-warn-color1, var(--vscode-editorWarning-foreground, #f57c00))",
 }
 
 
@@ -166,7 +166,7 @@ def _pre(rows: list[Row]) -> str:
     output = "".join(_rows(stream, list(run)) for stream, run in runs)
     return (
         f'<pre style="flex:none;overflow:visible;margin:0;padding:4px 0;'
-        f'font:12.5px/18px var(--jp-code-font-family,monospace);white-space:pre-wrap;text-align:left;tab-size:8">{output}</pre>'
+        f'font:12.5px/18px var(--jp-code-font-family,var(--vscode-editor-font-family,monospace));white-space:pre-wrap;text-align:left;tab-size:8">{output}</pre>'
     )
 
 
