@@ -75,3 +75,13 @@ def test_the_kernel_is_as_it_was():
         after = of(session)
     assert json.dumps(after["line magics"]).count("aproc") == 0
     assert {key: (before[key], value) for key, value in after.items() if value != before[key]} == {}
+
+
+def test_a_magic_that_ipython_knows_loads_it_when_it_is_used():
+    with kernel_session(load=False) as session:
+        for name in ("aproc", "aprocs"):
+            session.run(f"get_ipython().magics_manager.register_lazy({name!r}, 'ipyproc')")
+        assert session.run("import sys; 'ipyproc' in sys.modules").value == "False"
+        assert session.run("%%aproc\necho lazy").text() == "lazy\n"
+        assert session.run("x = %aproc echo again\nx.stdout").value == "'again\\n'"
+        assert "echo lazy" in session.run("%aprocs list").text()
