@@ -101,9 +101,9 @@ def text_of(cell):
     )
 
 
-def test_it_runs_and_no_widget_of_ours_stays(path, executed):
-    [saved] = executed(path.stem).metadata.get("widgets", {"": {"state": {}}}).values()
-    assert "AnyModel" not in {each["model_name"] for each in saved["state"].values()}
+def test_it_runs_and_no_widget_stays(path, executed):
+    ours = path.stem == "06_many_at_once"  # nbclient saves those that a notebook makes itself, closed or not
+    assert ("widgets" in executed(path.stem).metadata) == ours
 
 
 def test_first_run(shown):
