@@ -252,6 +252,58 @@ def test_no_descriptor_left_to_have_is_a_clean_error(program):
     asyncio.run(main())
 
 
+@contextlib.contextmanager
+def all_descriptors_used():
+    """This process can open nothing more."""
+    limits, held = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, held_by_us())) + 9, limits[1]))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for fd in held:
+            os.close(fd)
+
+
+def test_a_program_is_lost_too_when_no_descriptor_is_left(program):
+    async def main():
+        started = await run.start(*program("out", "a", "err", "b", "stall"))
+        while started.log.bytes < 4:
+            await started.log.changed(started.log.bytes)
+        with all_descriptors_used():
+            os.kill(started.family.held.shim, signal.SIGKILL)
+            with pytest.raises(ProcessLost, match="its shim was killed"):
+                await asyncio.wait_for(started.wait(), 20)
+        assert started.log.ended and started.log.read() == b"a\nb\n" and started.log.lines_of == {1: 1, 2: 1}
+        assert mark.kill(started.family.held.mark[0]) == 0
+        assert started.family.held._supervisor._held == 0
+
+    asyncio.run(main())
+
+
+def test_cancelled_while_its_pipes_are_connected_it_leaves_none_of_them(program):
+    async def main():
+        loop = asyncio.get_running_loop()
+        await (await run.start("true")).wait()
+        connect, known = loop.connect_read_pipe, {*loop._selector.get_map()}
+
+        def cancel(*args):
+            starting.cancel()
+            return connect(*args)
+
+        loop.connect_read_pipe = cancel
+        starting = asyncio.create_task(run.start(*program("stall"), stdin=PIPE, stdout=PIPE, stderr=PIPE))
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        del loop.connect_read_pipe
+        assert {*loop._selector.get_map()} <= known
+
+    asyncio.run(main())
+
+
 def held_by_us():
     gc.collect()
     return sorted(os.listdir("/proc/self/fd"))

@@ -42,8 +42,8 @@ async def start(
         OSError: it cannot be started.
         ValueError: the launcher cannot do what the spec asks for.
     """
-    log = make_log(spec.logged) if spec.logged else None
     launcher = await launch.choose(launcher)
+    log = make_log(spec.logged) if spec.logged else None
     started = spec
     try:
         streams = Streams(_LIMIT, log, spec.logged)
