@@ -34,6 +34,7 @@ from ipyproc._core.launch.held import mark, shim
 
 from ..campaigns import kills
 from ..hostile_family import KERNEL, marked, script_of
+from ..other_version import changed_copy
 from ..starting import start_exec
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -893,6 +894,39 @@ def test_a_program_that_is_to_be_kept_outlives_all_but_its_own_end(program, tmp_
     (tmp_path / "go").touch()
     expect_over(kept, shim)
     assert path.read_text() == "begun\nended\n"
+
+
+AT_ONCE = """
+import asyncio, os, sys
+import ipyproc
+from ipyproc._core.launch import supervised
+from tests.starting import start_exec
+
+async def main(*words):
+    null = {"stdin": ipyproc.DEVNULL, "stdout": ipyproc.DEVNULL, "stderr": ipyproc.DEVNULL}
+    kept = await start_exec(supervised, *words, **null, keep=True)
+    print(kept.pid, kept.family.held._supervisor.process, flush=True)
+    os.kill(os.getpid(), 9)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_a_program_is_kept_although_its_kernel_ends_as_soon_as_it_has_started(program, tmp_path):
+    told = """self._connection.send(Started(program.pid, os.getpid(), time.monotonic()))
+        self._connection.flush()
+"""
+    slow = "        time.sleep(1)  # the kernel and the supervisor are faster\n"
+    copy = changed_copy(tmp_path, "_core/launch/held/shim.py", told, told + slow)
+    path = os.pathsep.join([str(copy.parent), os.getcwd()])
+    words = [sys.executable, "-c", AT_ONCE, *program("wait", str(tmp_path / "go"))]
+    done = subprocess.run(words, stdout=subprocess.PIPE, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path})
+    kept, supervisor = map(int, done.stdout.split())
+    if psutil.pid_exists(supervisor):
+        expect_over(psutil.Process(supervisor))
+    assert psutil.pid_exists(kept) and family.runs(psutil.Process(kept))
+    (tmp_path / "go").touch()
+    expect_over(psutil.Process(kept))
 
 
 def test_a_reader_that_is_behind_takes_no_hole_for_output():

@@ -177,6 +177,11 @@ def ssh_config(tmp_path, monkeypatch):
     return tmp_path / ".ssh"
 
 
+def test_a_file_of_a_user_who_is_not_there_hides_no_host(ssh_config):
+    (ssh_config / "config").write_text("Include ~nobody-of-this-name/config\nHost own\n")
+    assert ssh_hosts() == ["own"]
+
+
 def no_address():
     raise OSError("Name or service not known")
 

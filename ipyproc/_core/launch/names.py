@@ -16,6 +16,7 @@ import difflib
 import glob
 import importlib
 import importlib.metadata
+import os
 import re
 import socket
 import threading
@@ -138,7 +139,7 @@ def _hosts(config: Path, folder: Path, deepest: int) -> Iterator[str]:
                 if not re.search(r"[*?!]", name):
                     yield name
             elif deepest:
-                for path in sorted(glob.glob(str(folder / Path(name).expanduser()))):
+                for path in sorted(glob.glob(os.path.join(folder, os.path.expanduser(name)))):
                     yield from _hosts(Path(path), folder, deepest - 1)
 
 
