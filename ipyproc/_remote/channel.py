@@ -260,12 +260,16 @@ class Channel:
     async def _feed(self, fd: int) -> None:
         """Send a file as standard input, as fast as the program reads it."""
         assert self._stdin
-        at = os.lseek(fd, 0, os.SEEK_CUR)
-        while data := os.pread(fd, PIECE, at):
-            at += len(data)
-            self._stdin.write(data)
-            await self._stdin.sent()
-        self._stdin.write_eof()
+        try:
+            at = os.lseek(fd, 0, os.SEEK_CUR)
+            while data := os.pread(fd, PIECE, at):
+                at += len(data)
+                self._stdin.write(data)
+                await self._stdin.sent()
+        except OSError as error:  # it must not take what was sent for all of it
+            self.lost(f"its standard input cannot be read here: {error.strerror}")
+        else:
+            self._stdin.write_eof()
 
     def _send_input(self, data: bytes) -> None:
         self._tell(Data(0, data))

@@ -60,7 +60,7 @@ def is_configured(name: str) -> bool:
 
     False if that file has a mistake, which is reported when a connection is made.
     """
-    config = Path("~/.ssh/config").expanduser()
+    config = Path(os.path.expanduser("~/.ssh/config"))  # as it is where there is no home directory
     if not os.access(config, os.R_OK):
         return False
     other = re.sub(r"[^.:]+", lambda _: uuid.uuid4().hex, name)  # a name of the same form, because of `Host !*.*`

@@ -305,6 +305,26 @@ def test_cancelled_while_its_pipes_are_connected_it_leaves_none_of_them(program)
     asyncio.run(main())
 
 
+def test_given_up_before_all_was_sent_it_leaves_nothing_in_the_loop(program):
+    large = {**os.environ, **{f"X{n}": "x" * 100_000 for n in range(12)}}  # more than a socket takes at once
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        known = {*loop._selector.get_map()}
+        supervisor, sock, _ = await client.take()
+        supervisor.give_back(sock, is_ready=True)
+        for child in psutil.Process(supervisor.process).children():
+            child.suspend()
+        try:
+            async with asyncio.timeout(0.1):
+                await run.start(*program(), env=large)
+        except TimeoutError:
+            return {*loop._selector.get_map()} - known
+        pytest.fail("it has started")
+
+    assert asyncio.run(main()) == set()
+
+
 def held_by_us():
     gc.collect()
     return sorted(os.listdir("/proc/self/fd"))
@@ -440,6 +460,16 @@ def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program
 
     asyncio.run(main())
     assert len(tried) == 2, "it is not tried again at each start"
+
+
+@pytest.mark.parametrize("executable", ["", None])
+def test_where_no_python_is_known_the_portable_launcher_does_it(monkeypatch, executable):
+    async def main():
+        started = await ipyproc.start("true")
+        return await started.wait(), started.launcher
+
+    monkeypatch.setattr(sys, "executable", executable)
+    assert asyncio.run(main()) == (0, "portable")
 
 
 def test_a_supervisor_that_ends_before_it_is_asked_is_reaped(monkeypatch, program):

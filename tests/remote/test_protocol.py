@@ -187,6 +187,20 @@ async def test_why_a_program_was_not_started_there(message, words, shell, faults
         await ipyproc.run("true", shell=shell, on=Here(saying(message)))
 
 
+async def test_an_input_that_cannot_be_read(tmp_path, monkeypatch, faults):
+    """The program must not take what it got for all of it."""
+
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", fail)
+    (tmp_path / "input").write_text("x")
+    with (tmp_path / "input").open("rb") as file:
+        process = await ipyproc.start("cat", stdin=file, on=Here(far.Session))
+        with pytest.raises(ProcessLost, match="its standard input cannot be read here: Input/output error"):
+            await process.wait()
+
+
 def saying(message):
     """A far side that says this, and starts nothing."""
 

@@ -119,6 +119,7 @@ class HeldProgram:
             sock, self._socket = self._socket, None
         if sock:
             self._loop.remove_reader(sock.fileno())
+            self._loop.remove_writer(sock.fileno())  # of a start that was given up before all was sent
             self._supervisor.give_back(sock, is_ready=is_ready)
         if not self.gone.done():
             self.gone.set_result(None)

@@ -52,7 +52,7 @@ async def start(
             written: Path | None = None
             if spec.script is not None and not isinstance(launcher, RemoteLauncher):
                 fd, written = storage.create_file(".sh")
-                if_it_fails.callback(written.unlink)
+                if_it_fails.callback(written.unlink, missing_ok=True)
                 script.write(fd, spec.script)
                 assert not isinstance(spec.args, str)
                 started = replace(started, args=script.arguments(spec.args, spec.script, written.as_posix()))
