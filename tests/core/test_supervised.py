@@ -462,7 +462,7 @@ def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program
     assert len(tried) == 2, "it is not tried again at each start"
 
 
-@pytest.mark.parametrize("executable", ["", None])
+@pytest.mark.parametrize("executable", [None, ""])
 def test_where_no_python_is_known_the_portable_launcher_does_it(monkeypatch, executable):
     async def main():
         started = await ipyproc.start("true")
