@@ -126,6 +126,8 @@ class Channel:
         self._is_over = True
         if self._started.done() and not self._started.cancelled():
             self._started.exception()  # retrieved here, so that asyncio does not report it
+        if self.program.pid:
+            self._transport.end_pipe(0)
         self._end()
 
     def _tell(self, message: ToFar) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -215,6 +216,19 @@ def saying(message):
             pass
 
     return Saying
+
+
+async def test_given_up_in_the_moment_in_which_it_has_started(faults):
+    class Quick(saying(RemoteStarted(1))):
+        def receive(self, told):
+            super().receive(told)
+            asyncio.get_running_loop().call_soon(starting.cancel)
+
+    starting = asyncio.ensure_future(ipyproc.start("cat", stdin=PIPE, stdout=PIPE, on=Here(Quick)))
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    del starting, Quick
+    gc.collect()  # which would tell of a stream that was not closed
 
 
 SCRIPT = SLEEP._replace(args=["sh"], script="sleep 600")
