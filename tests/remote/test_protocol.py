@@ -227,7 +227,7 @@ async def test_given_up_in_the_moment_in_which_it_has_started(faults):
     starting = asyncio.ensure_future(ipyproc.start("cat", stdin=PIPE, stdout=PIPE, on=Here(Quick)))
     with pytest.raises(asyncio.CancelledError):
         await starting
-    starting = Quick = None
+    starting = None
     gc.collect()  # which would tell of a stream that was not closed
 
 
