@@ -748,6 +748,18 @@ def test_who_gets_the_pid_of_a_program_that_has_ended_gets_no_signal():
     run_in_pid_namespace(CHOOSE_PID + REUSE)
 
 
+def test_who_gets_the_pid_of_a_program_that_has_ended_is_none_of_its_family():
+    async def main():
+        started = await run.start("sh", "-c", "sleep 600 & exit 3")
+        assert await started.wait() == 3
+        [left] = started.family.alive()
+        started.family.pid = os.getpid()  # as if it had been given to this process
+        assert [each.pid for each in started.family.survivors()] == [left.pid]
+        await started.stop(0)
+
+    asyncio.run(main())
+
+
 def test_when_its_loop_is_closed_a_program_can_be_killed_and_nothing_hangs(program):
     started = asyncio.run(run.start(*program("stall")))
     there = psutil.Process(started.pid)

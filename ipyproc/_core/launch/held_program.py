@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from .. import protocol
 from ..errors import ProcessLost
 from ..output.log import Log
-from ..protocol import FROM_SHIM, TO_SHIM, FromShim, Gone, Logged, Lost, NotStarted, Signal, Start, Started
+from ..protocol import FROM_SHIM, TO_SHIM, Exited, FromShim, Gone, Logged, Lost, NotStarted, Signal, Start, Started
 from .client import Supervisor
 from .held import descendants, mark
 
@@ -36,6 +36,8 @@ class HeldProgram:
     ) -> None:
         self._supervisor = supervisor
         self.keep = keep
+        self.has_program = True
+        """Whether the program itself has not ended, so that its pid is still its own."""
         self.mark = mark.new()
         self.gone: asyncio.Future[None] = loop.create_future()
         """Done when nothing of the program's family is left."""
@@ -146,6 +148,7 @@ class HeldProgram:
         if not data:
             messages.append(Lost("its shim was killed, and the program with it"))
         self._messages += [message for message in messages if not isinstance(message, Logged)]
+        self.has_program = self.has_program and not any(isinstance(message, Exited) for message in messages)
         states = [message.state for message in messages if isinstance(message, Logged)]
         try:
             if states and self._log:
