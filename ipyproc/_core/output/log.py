@@ -111,21 +111,29 @@ class Log(LogContents):
             asyncio.get_running_loop().call_soon(self._warn)
 
     def lose(self) -> None:
-        """The writer in the other process is gone: take from the files what it has not reported."""
+        """The writer in the other process is gone: take from the files what it has not reported, if they can be read now."""
         if self.ended or not self._fds:
             return
+        reported = self.bytes, self.marks
+        try:
+            self._take_unreported()
+        except OSError:  # too many open files, say
+            self.bytes, self.marks = reported
+        self.close()
+        self._wake()
+
+    def _take_unreported(self) -> None:
         self.bytes = os.fstat(self._fds[0]).st_size - self._base
         with contextlib.suppress(OSError):
             self.marks = os.stat(self._index_path).st_size // RECORD.size
         with self.index() as index:
             last = index[len(index) - 1]
-        self.bytes_of = {STDOUT_FD: last.stdout_bytes, STDERR_FD: last.offset - last.stdout_bytes}
-        self.lines_of = {STDOUT_FD: last.stdout_lines, STDERR_FD: last.stderr_lines}
+        bytes_of = {STDOUT_FD: last.stdout_bytes, STDERR_FD: last.offset - last.stdout_bytes}
+        lines_of = {STDOUT_FD: last.stdout_lines, STDERR_FD: last.stderr_lines}
         for stream, data in self.pieces(last.offset):
-            self.bytes_of[stream] += len(data)
-            self.lines_of[stream] += data.count(b"\n")
-        self.close()
-        self._wake()
+            bytes_of[stream] += len(data)
+            lines_of[stream] += data.count(b"\n")
+        self.bytes_of, self.lines_of = bytes_of, lines_of
 
     def close(self) -> None:
         """Close the descriptors; what is in the files stays. Idempotent.
