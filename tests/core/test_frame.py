@@ -20,6 +20,16 @@ def test_formats(name, text):
         assert found.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
 
 
+@pytest.mark.parametrize(("name", "separator"), [("csv", ","), ("tsv", "\t")])
+def test_a_table_whose_first_column_has_no_name(name, separator):
+    pandas = pytest.importorskip("pandas")
+    made = pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    for before in ("", "\n", "\r\n  \n"):
+        text = before + made.to_csv(sep=separator)
+        assert frame(text).to_dict("list") == frame(text, name).to_dict("list"), text
+        assert frame(text).columns.to_list()[1:] == ["a", "b"]
+
+
 @pytest.mark.parametrize("text", ['{"a": 1}', '{\n  "a": 1\n}', '{"a": 1}\n', '[{"a": 1}]'])
 def test_one_object_is_one_row(text):
     pytest.importorskip("pandas")

@@ -258,12 +258,12 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         elif self.timed_out:
             found = ProcessTimeout(self.args, self._timeout or 0.0)
         elif self.returncode is None:
-            found = ProcessError(f"`{self.name}` {_NOT_RUN}")
+            found = ProcessError(f"{phrases.quoted(self.name)} {_NOT_RUN}")
         else:
             found = (ProcessStopped if self.was_stopped else ProcessExitError)(self.returncode, self.args)
         found.cmd, found.name, found.returncode = self.args, self._name, self.returncode
         found.output, found.stderr = self._last(STDOUT_FD), self._last(STDERR_FD)
-        if self.log and self.log.is_there() and any(self.log.lines_of[each] > LAST_LINES for each in self._streams):
+        if self.log and self.log.is_there() and any(self._is_longer_than_last(self.log, each) for each in self._streams):
             self.log.keep()
             found.log = self.log.path
         found.last_words = self._last_words(found.output or "", found.stderr or "")
@@ -297,6 +297,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     def _last(self, stream: int) -> str | None:
         return self.tail(LAST_LINES, stream).rstrip()[-_LONGEST:] if stream in self._streams else None
 
+    def _is_longer_than_last(self, log: Log, stream: int) -> bool:
+        """Whether there is more of it than `_last` gives."""
+        if log.lines_of[stream] > LAST_LINES:
+            return True
+        more = log.tail(LAST_LINES + 1, stream)  # the last line may have no end
+        return more.count("\n") >= LAST_LINES or len(more.rstrip()) > _LONGEST
+
     def _last_words(self, stdout: str, stderr: str) -> str:
         """The lines that an error shows: of the stream that says why it failed, or else both, or stderr if it came last."""
         if not (stdout and stderr) or says_failure(stderr):
@@ -310,11 +317,14 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         """The last line of each stream where that has no line end, or only a Python traceback follows it."""
         found = []
         for stream in self._streams:
-            pieces = self.pieces({stream})
-            last = self.log.last_bytes(_LONGEST, stream) if self.log else b"".join(data for _, data in pieces)
+            last = (
+                self.log.last_bytes(_LONGEST, stream)
+                if self.log
+                else b"".join(data for _, data in self.pieces({stream}))
+            )
             before = last[-_LONGEST:].partition(_OF_PYTHON)[0]
-            if before and not before.endswith(b"\n"):
-                found.append(screen.rows([(stream, before)])[-1].plain)
+            rows = screen.rows([(stream, before.rpartition(b"\n")[2])])  # none: there is nothing to see in it
+            found += [row.plain for row in rows[-1:]]
         return found
 
     def data(self, streams: Collection[int]) -> bytes:

@@ -77,12 +77,12 @@ def frame(text: str, format: str | None = None, **keywords: Any) -> Any:
 
 def _detected(text: str) -> str:
     """Detect the format: JSON by the first line, a table by its first two rows, which have the same number of fields."""
-    text = text.lstrip()
-    first, _, rest = text.partition("\n")
+    first, _, rest = text.lstrip().partition("\n")
     if first.startswith(("[", "{")):
         return "jsonl" if rest.strip() and _is_json(first) else "json"
+    head = text[:_LONGEST_HEAD].lstrip(" \r\n")  # a tab may come after an empty name, that of an index
     for name, separator in _SEPARATORS.items():
-        reader = csv.reader(io.StringIO(text[:_LONGEST_HEAD]), delimiter=separator)
+        reader = csv.reader(io.StringIO(head), delimiter=separator)
         with contextlib.suppress(csv.Error):  # a carriage return within a line, as in a progress bar
             rows = list(itertools.islice(reader, 2))
             if rows and len(rows[0]) > 1 and len(rows[-1]) == len(rows[0]):
