@@ -212,7 +212,7 @@ class Run(work.Work[CompletedProcess]):
         super().__init__(_run(stages, self._processes), "ipyproc.run")
 
     def __repr__(self) -> str:
-        how = "not started: await it, or call .result()" if self.is_untouched else "was started"
+        how = "not started: await it, or call .result()" if self.is_untouched else "was started, or is part of a pipe"
         return f"<Run ({_line(self._stages)}) {how}>"
 
     def pipe(self, cmd: Word | Sequence[Word] | Run, *args: Word, **keywords: Any) -> Run:
@@ -283,7 +283,8 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
                     continue
                 seconds = min(timeouts, default=None)
                 await asyncio.gather(*(finish(process, seconds, grace=VALUE_GRACE) for process in processes))
-                if not (attempts_left and any(process.lost for process in processes)):
+                # one that was being stopped is not run again: somebody, or its timeout, wanted its end
+                if not (attempts_left and any(each.lost and not each.ladder.cause for each in processes)):
                     break
                 processes.clear()
         except BaseException:
