@@ -310,6 +310,27 @@ def test_a_file_that_another_log_writes_to_is_refused_and_not_truncated(tmp_path
     assert (tmp_path / "own").read_bytes() == b""
 
 
+def test_a_file_of_ones_own_is_free_again_if_there_is_no_place_for_the_index(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "_directory", None)
+    monkeypatch.setenv("IPYPROC_LOG_DIR", str(tmp_path / "none"))
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            log.Log(file=tmp_path / "own")
+    assert not (tmp_path / "own").exists()
+    monkeypatch.setenv("IPYPROC_LOG_DIR", str(tmp_path))
+    end(log.Log(file=tmp_path / "own"))
+
+
+def test_what_the_writer_has_not_told_of_one_stream_is_of_that_stream():
+    for streams in ({2}, {1}):
+        made = log.Log(frozenset(streams))
+        fd, _ = made.hand_over()
+        os.write(fd, b"one\ntwo\n")
+        made.lose()
+        (stream,) = streams
+        assert (made.read(stream=stream), made.bytes_of[stream], made.lines_of[stream]) == (b"one\ntwo\n", 8, 2)
+
+
 # --- what can go wrong -------------------------------------------------------------------------------------------
 
 

@@ -47,14 +47,15 @@ class LogContents(LogWriter):
         self._is_user_file = file is not None
         base = 0
         most: int | None = None
+        index = storage.new_path(".index")  # before the file is opened, as this may fail
         if file is None:
-            fd, self.path = storage.create_file(".log")
             most = min(limit, max(storage.free_bytes() // 2, _LEAST))
+            fd, self.path = storage.create_file(".log")
         else:
             fd, self.path = storage.open_user_file(file, append=append), Path(file).absolute()
             base = os.fstat(fd).st_size
         self._made = os.fstat(fd)
-        super().__init__(streams, [fd], base=base, index=storage.new_path(".index"), limit=most)
+        super().__init__(streams, [fd], base=base, index=index, limit=most)
         self._kept = self._is_user_file
         self._waiters: set[asyncio.Future[None]] = set()
         weakref.finalize(self, close_all, self._fds)

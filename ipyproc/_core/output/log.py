@@ -87,7 +87,7 @@ class Log(LogContents):
         """
         super().write(stream, data, size)
         self._wake()
-        self._warn()
+        self._warn_of_failure()
 
     def end(self, stream: int) -> None:
         """One stream has come to its end."""
@@ -107,8 +107,7 @@ class Log(LogContents):
         if self.ended:
             self.close()
         self._wake()
-        if self.failure and not self._has_warned:  # later: where warnings are errors, it would interrupt the caller
-            asyncio.get_running_loop().call_soon(self._warn)
+        self._warn_of_failure()
 
     def lose(self) -> None:
         """The writer in the other process is gone: take from the files what it has not reported."""
@@ -146,18 +145,31 @@ class Log(LogContents):
         self._remove()
         self._remove_index()
 
+    def _warn_of_failure(self) -> None:
+        """On an event loop in its next turn: where warnings are errors, one would interrupt whoever reads the output."""
+        if not self.failure or self._has_warned:
+            return
+        with contextlib.suppress(RuntimeError):  # there is none
+            asyncio.get_running_loop().call_soon(self._warn)
+            return
+        self._warn()
+
     def _warn(self) -> None:
         if self.failure and not self._has_warned:
             self._has_warned = True
             warnings.warn(
                 f"{screen.inert_line(str(self.path))}: {self.failure}: output is being lost",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _wake(self) -> None:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        for changed in self.watchers:
-            changed()
+        for changed in tuple(self.watchers):
+            try:
+                changed()
+            except Exception as error:  # noqa: BLE001  -- an error of a view must not end the reading of output
+                context = {"message": f"{changed!r} failed for {self!r}", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
