@@ -189,6 +189,35 @@ def test_reader_of_what_comes_from_now_on():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("how", ["lines", "pieces", "all"])
+def test_to_read_much_leaves_turns_to_others(how):
+    async def main():
+        turns = 0
+
+        async def others():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.ensure_future(others())
+        reader = made.reader()
+        if how == "lines":
+            size = sum([len(line) async for line in reader])
+        elif how == "pieces":
+            size = 0
+            while data := await reader.read(1 << 20):
+                size += len(data)
+        else:
+            size = len(await reader.read())
+        task.cancel()
+        return size, turns
+
+    made = end(made_of([(1, b"line\n" * 40_000)] * 20))
+    size, turns = asyncio.run(main())
+    assert size == 4_000_000 and turns > 50
+
+
 def test_a_waiter_that_was_cancelled_is_forgotten():
     async def main():
         made = log.Log()

@@ -263,7 +263,11 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
             found = (ProcessStopped if self.was_stopped else ProcessExitError)(self.returncode, self.args)
         found.cmd, found.name, found.returncode = self.args, self._name, self.returncode
         found.output, found.stderr = self._last(STDOUT_FD), self._last(STDERR_FD)
-        if self.log and self.log.is_there() and any(self._is_longer_than_last(self.log, each) for each in self._streams):
+        if (
+            self.log
+            and self.log.is_there()
+            and any(self._is_longer_than_last(self.log, each) for each in self._streams)
+        ):
             self.log.keep()
             found.log = self.log.path
         found.last_words = self._last_words(found.output or "", found.stderr or "")

@@ -242,7 +242,9 @@ class Run(work.Work[CompletedProcess]):
             raise TypeError(f"pipe({cmd!r}, ...): arguments and keywords are for a command, this has its own")
         before, after = self._stages[-1], following._stages[0]
         if after.spec.stdin is not Target.NULL or after.spec.input is not None:
-            raise ValueError(f"{phrases.quoted(str(after))} is in a pipe, so it can have no stdin and no input of its own")
+            raise ValueError(
+                f"{phrases.quoted(str(after))} is in a pipe, so it can have no stdin and no input of its own"
+            )
         if before.on or after.on:
             there = phrases.quoted(str(before if before.on else after))
             raise ValueError(f"{there} runs on another machine, so no pipe can join it")
