@@ -95,8 +95,9 @@ def parallel(
     Raises:
         ProcessExitError, ProcessTimeout, ProcessLost, OSError: of the first that failed; a note says what became of the
             others.
-        TypeError, ValueError, OSError: an argument is wrong, a program was not found, or the job log is that of other
-            commands; before anything starts.
+        TypeError, ValueError, LookupError, OSError: an argument is wrong, a program was not found, or the job log is that of
+            other commands; before anything starts.
+        ImportError: `on` needs a package that is not installed.
 
     Example:
         >>> import ipyproc
@@ -248,6 +249,8 @@ class Parallel(work.Work[list[CompletedProcess]]):
 
     async def stop(self, grace: float = 5.0) -> None:
         """Start no more commands, stop those that run as `Process.stop` does, and wait until they have ended.
+
+        Before it was awaited: none is started then. When all have ended, nothing happens. Cancelling this calls nothing off.
 
         Args:
             grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.

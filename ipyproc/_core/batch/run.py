@@ -89,7 +89,8 @@ def run(
         ProcessExitError: its status is not 0.
         ProcessTimeout: it ran longer than `timeout`, whatever `check` is; with the last lines of its output.
         ProcessLost: nobody saw how it ended.
-        TypeError, ValueError: an argument is wrong; before anything starts.
+        TypeError, ValueError, LookupError: an argument is wrong (LookupError: there is no such encoding); before anything
+            starts.
         ImportError: `on` needs a package that is not installed.
 
     Example:
@@ -150,7 +151,9 @@ async def start(
 
     Raises:
         OSError: it cannot be started; the message names the program or the directory.
+        ProcessLost: it is not known whether it was started.
         TypeError, ValueError: an argument is wrong; before anything starts.
+        ImportError: `on` needs a package that is not installed.
 
     Example:
         >>> import asyncio, ipyproc
