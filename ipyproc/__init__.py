@@ -45,9 +45,9 @@ from ._core.versions import show_versions
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ._remote.dask import DaskLauncher
+    from ._remote.dask import DaskLauncher as DaskLauncher
     from ._remote.near import LinkLauncher
-    from ._remote.ssh import SSHLauncher
+    from ._remote.ssh import SSHLauncher as SSHLauncher
 
 # all public names, but for DaskLauncher and SSHLauncher: `from ipyproc import *` must not need their packages
 __all__ = [
