@@ -86,13 +86,12 @@ class FakeProgram:
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        how = (
-            "runs"
-            if self.is_running
-            else phrases.describe(self.returncode)
-            if self.returncode is not None
-            else "is over"
-        )
+        if self._task is None:
+            how = "was not started"
+        elif self.is_running:
+            how = "runs"
+        else:
+            how = "was lost" if self.returncode is None else phrases.describe(self.returncode)
         return f"<FakeProgram {self.pid} ({phrases.command_line(self.args)}) {how}>"
 
     @property

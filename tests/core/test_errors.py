@@ -84,6 +84,8 @@ def test_messages():
     assert str(error) == "`x` was stopped, and was ended by SIGTERM" and error.signal is signal.SIGTERM
     assert str(ipyproc.ProcessTimeout("x", 1.5)) == "`x` was stopped after its timeout of 1.5 s"
     assert len(str(ipyproc.ProcessExitError(1, "x" * 1000))) < 250
+    assert str(ipyproc.ProcessExitError(1, "x", b"o", b"no \xff\n")) == "`x` exited with status 1\nno �"
+    assert str(ipyproc.ProcessStopped(-9, "x", stderr=b"e")) == "`x` was stopped, and was ended by SIGKILL\ne"
 
 
 async def failure(*args, **keywords):

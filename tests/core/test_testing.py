@@ -191,6 +191,22 @@ def test_a_line_for_the_shell():
     assert started[0].args == ("/bin/sh", "-c", "a | b") and started[0].name == "sh"
 
 
+def test_repr_says_how_it_is():
+    seen = []
+
+    async def sox(program):
+        seen.append(repr(program))
+        raise ipyproc.ProcessLost("gone")
+
+    def choose(program):
+        seen.append(repr(program))
+        return sox
+
+    with programs(choose) as started, pytest.raises(ipyproc.ProcessLost):
+        ipyproc.run("sox").result()
+    assert [each.partition(") ")[2] for each in (*seen, repr(started[0]))] == ["was not started>", "runs>", "was lost>"]
+
+
 def test_a_function_chooses_by_all_that_is_known():
     def play(program):
         if "--version" in program.args:

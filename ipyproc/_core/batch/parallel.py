@@ -255,11 +255,8 @@ class Parallel(work.Work[list[CompletedProcess]]):
         Args:
             grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
         """
-
-        def stop(process: Process) -> None:
-            process.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop", grace)
-
-        self._pool.halt(stop)
+        rung = KILL if grace <= 0 else TERMINATE
+        self._pool.halt(lambda process: process.ladder.reach(rung, "stop", grace))
         await self._pool.idle()
 
     async def _clean_up(self) -> None:
@@ -433,7 +430,7 @@ class _Pool:
             except BaseException:
                 await process.ladder.abandon()
                 job.process = None
-                self._give_up(job, job.stage.completed(process), started)
+                self._give_up(job, job.stage.completed(process))
                 raise
             job.process = None
             if process.family.left():
@@ -442,12 +439,10 @@ class _Pool:
         self._note(job, result, started)
         return result
 
-    def _give_up(self, job: Job, result: CompletedProcess, started: float) -> None:
+    def _give_up(self, job: Job, result: CompletedProcess) -> None:
         """It was ended because all are cancelled, or another one had an error: nobody waits for its result."""
         job.state, job.outcome = "failed", result.full_outcome
         self._show(job)
-        with contextlib.suppress(OSError):  # what ends all of them counts
-            self._note(job, result, started)
 
     def _note(self, job: Job, result: CompletedProcess, started: float) -> None:
         """Write an attempt that has ended into the job log."""
