@@ -100,7 +100,7 @@ def test_lost():
     with programs({"sox": Script(stdout="half", lost=True)}) as started, pytest.raises(ipyproc.ProcessLost) as found:
         ipyproc.run("sox").result()
     assert "was lost, as its script says" in str(found.value) and started[0].returncode is None
-    assert repr(started[0]).endswith("(sox) is over>")
+    assert repr(started[0]).endswith("(sox) was lost>")
 
 
 def test_lost_while_it_starts_is_tried_again():
