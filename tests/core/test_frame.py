@@ -6,6 +6,7 @@ import pytest
 
 import ipyproc
 from ipyproc._core.batch.frame import frame
+from ipyproc.testing import Script, programs
 
 pytestmark = pytest.mark.pure
 
@@ -106,3 +107,14 @@ def test_of_a_program():
     pytest.importorskip("pandas")
     assert ipyproc.run("printf", CSV).result().df().shape == (2, 2)
     assert ipyproc.run("printf", CSV, text=False).result().df("csv").shape == (2, 2)
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, '{"a": 1}\n' + "[" * 200_000])
+def test_json_that_is_nested_too_deeply_is_a_value_error(text):
+    pytest.importorskip("pandas")
+    for format in (None, "json", "jsonl"):
+        with pytest.raises(ValueError, match="nested too deeply|Extra data") as caught:
+            frame(text, format)
+        assert caught.value.__notes__
+    with programs({"sim": Script(stdout=text)}), pytest.raises(ValueError):
+        ipyproc.run("sim").result().json()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import warnings
@@ -163,10 +162,11 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
         Raises:
             json.JSONDecodeError (a ValueError): it is not; a note says how the output begins.
+            ValueError: it is nested too deeply to be read.
         """
         text = self._text()
         try:
-            return json.loads(text)
+            return frame.parsed(text)
         except ValueError as error:
             said = f"begins with {text[:60]!r}" if text.strip() else "is empty"
             error.add_note(f"The output of {phrases.quoted(self.name)} {said}.")

@@ -23,8 +23,20 @@ def _tsv(pandas: Any, text: str, **keywords: Any) -> Any:
     return pandas.read_csv(io.StringIO(text), **{"sep": "\t", **keywords})
 
 
+def parsed(text: str) -> Any:
+    """A JSON value.
+
+    Raises:
+        ValueError: it is none, or its parts are nested so deeply that Python cannot read it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("this JSON is nested too deeply to be read") from None
+
+
 def _json(pandas: Any, text: str) -> Any:
-    found = json.loads(text)
+    found = parsed(text)
     return pandas.DataFrame(found if isinstance(found, list) else [found])
 
 
@@ -32,7 +44,7 @@ def _json_lines(pandas: Any, text: str) -> Any:
     found = []
     for number, line in enumerate(text.split("\n"), 1):
         try:
-            found += [json.loads(line)] if line.strip() else []
+            found += [parsed(line)] if line.strip() else []
         except ValueError as error:
             error.add_note(f"This is about line {number} of the output, {line[:60]!r}.")
             raise
@@ -94,7 +106,7 @@ def _detected(text: str) -> str:
 
 def _is_json(line: str) -> bool:
     try:
-        json.loads(line)
+        parsed(line)
     except ValueError:
         return False
     return True
