@@ -113,7 +113,7 @@ def test_of_a_program():
 def test_json_that_is_nested_too_deeply_is_a_value_error(text):
     pytest.importorskip("pandas")
     for format in (None, "json", "jsonl"):
-        with pytest.raises(ValueError, match="nested too deeply|Extra data") as caught:
+        with pytest.raises(ValueError, match=r"nested too deeply|Extra data") as caught:
             frame(text, format)
         assert caught.value.__notes__
     with programs({"sim": Script(stdout=text)}), pytest.raises(ValueError):

@@ -109,18 +109,7 @@ def parallel(
     arguments.refuse(others, parallel, _INSTEAD)
     jobs = None if jobs is None else arguments.count("jobs", jobs, 1)
     retries = arguments.count("retries", retries, 0)
-    if on_failure not in POLICIES:
-        near = difflib.get_close_matches(str(on_failure).lower(), POLICIES, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"on_failure={on_failure!r}: allowed are 'stop' (start no more) and 'finish' (run all){hint}")
-    if resume is not None and not isinstance(resume, str | os.PathLike):
-        raise TypeError(f"resume={resume!r}: allowed is the path of a file, the job log")
-    if not (on_change is None or callable(on_change)):
-        raise TypeError(f"on_change={on_change!r}: allowed is a function of a Job")
-    if isinstance(commands, str | bytes | os.PathLike):
-        raise TypeError(f"commands={commands!r:.80}: this is one command; give a list of commands, or use run()")
-    if not isinstance(commands, Iterable):
-        raise TypeError(f"commands={commands!r:.80}: allowed is a list of commands")
+    _check_arguments(commands, on_failure, resume, on_change)
     for_all = Stage.of(
         "-",
         timeout=timeout,
@@ -134,7 +123,29 @@ def parallel(
         on=on,
         retry_lost=retry_lost,
     )
-    made = []
+    made = tuple(_jobs(commands, for_all, shell=shell))
+    pool = _Pool(made, jobs, on_failure, retries, resume, on_change or (lambda job: None), progress=progress)
+    return Parallel(pool)
+
+
+def _check_arguments(commands: Any, on_failure: Any, resume: Any, on_change: Any) -> None:
+    """Raise a clear error for an argument of `parallel` that is wrong."""
+    if on_failure not in POLICIES:
+        near = difflib.get_close_matches(str(on_failure).lower(), POLICIES, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"on_failure={on_failure!r}: allowed are 'stop' (start no more) and 'finish' (run all){hint}")
+    if resume is not None and not isinstance(resume, str | os.PathLike):
+        raise TypeError(f"resume={resume!r}: allowed is the path of a file, the job log")
+    if not (on_change is None or callable(on_change)):
+        raise TypeError(f"on_change={on_change!r}: allowed is a function of a Job")
+    if isinstance(commands, str | bytes | os.PathLike):
+        raise TypeError(f"commands={commands!r:.80}: this is one command; give a list of commands, or use run()")
+    if not isinstance(commands, Iterable):
+        raise TypeError(f"commands={commands!r:.80}: allowed is a list of commands")
+
+
+def _jobs(commands: Any, for_all: Stage, *, shell: bool) -> Iterator[Job]:
+    """The commands of `parallel`, checked; `for_all`: all that they have in common."""
     named = commands.items() if isinstance(commands, Mapping) else (_named(item, shell=shell) for item in commands)
     for number, (name, cmd) in enumerate(named):
         try:
@@ -148,9 +159,7 @@ def parallel(
                 spec = replace(for_all.spec, args=words(cmd, shell=shell), name=name)
         except (TypeError, ValueError) as error:
             raise type(error)(f"command {number}, counted from 0, is {cmd!r:.80}: {error}") from None
-        made.append(Job(number, replace(for_all, spec=spec)))
-    pool = _Pool(tuple(made), jobs, on_failure, retries, resume, on_change or (lambda job: None), progress=progress)
-    return Parallel(pool)
+        yield Job(number, replace(for_all, spec=spec))
 
 
 _INSTEAD = {

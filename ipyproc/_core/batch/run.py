@@ -264,7 +264,6 @@ class Run(work.Work[CompletedProcess]):
 
 async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> CompletedProcess:
     """The work of a `Run`. It is not a method, so that a `Run` that is never awaited is freed, with a warning, at once."""
-    timeouts = [stage.timeout for stage in stages if stage.timeout is not None]
     task = asyncio.current_task()
 
     def interrupt() -> None:
@@ -277,33 +276,42 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
         for stage in stages:
             stage.look_up()
         try:
-            for attempts_left in range(max(stage.retry_lost for stage in stages), -1, -1):
-                try:
-                    await _start(stages, processes)
-                except ProcessLost:  # while it was being started
-                    if not attempts_left:
-                        raise
-                    await asyncio.gather(*(process.ladder.abandon() for process in processes))  # those before it
-                    processes.clear()
-                    continue
-                seconds = min(timeouts, default=None)
-                await asyncio.gather(*(finish(process, seconds, grace=VALUE_GRACE) for process in processes))
-                # one that was being stopped is not run again: somebody, or its timeout, wanted its end
-                if not (attempts_left and any(each.lost and not each.ladder.cause for each in processes)):
-                    break
-                processes.clear()
+            await _run_to_the_end(stages, processes)
         except BaseException:
             await asyncio.gather(*(process.ladder.abandon() for process in processes))
             raise
-        done = [stage.completed(process) for stage, process in zip(stages, processes, strict=True)]
-        for stage, each in zip(reversed(stages), reversed(done), strict=True):
-            if error := stage.error_of(each):
-                if isinstance(error, ProcessError) and error.advice == READ_NO_MORE:
-                    error.advice += "; check=False for it accepts that"
-                for other in done:
-                    if other is not each and other.failed:
-                        error.add_note(f"In the same pipe: {phrases.quoted(other.name)} {other.full_outcome}")
-                raise error
+        return _result(stages, processes)
+
+
+async def _run_to_the_end(stages: tuple[Stage, ...], processes: list[Process]) -> None:
+    """Start all and wait for their end; once more for each time that one is lost and may be run again."""
+    seconds = min((stage.timeout for stage in stages if stage.timeout is not None), default=None)
+    for attempts_left in range(max(stage.retry_lost for stage in stages), -1, -1):
+        processes.clear()
+        try:
+            await _start(stages, processes)
+        except ProcessLost:  # while it was being started
+            if not attempts_left:
+                raise
+            await asyncio.gather(*(process.ladder.abandon() for process in processes))  # those before it
+            continue
+        await asyncio.gather(*(finish(process, seconds, grace=VALUE_GRACE) for process in processes))
+        # one that was being stopped is not run again: somebody, or its timeout, wanted its end
+        if not any(process.lost and not process.ladder.cause for process in processes):
+            return
+
+
+def _result(stages: tuple[Stage, ...], processes: list[Process]) -> CompletedProcess:
+    """The result of all; or the error of the rightmost that has one, with notes about the others."""
+    done = [stage.completed(process) for stage, process in zip(stages, processes, strict=True)]
+    for stage, each in zip(reversed(stages), reversed(done), strict=True):
+        if error := stage.error_of(each):
+            if isinstance(error, ProcessError) and error.advice == READ_NO_MORE:
+                error.advice += "; check=False for it accepts that"
+            for other in done:
+                if other is not each and other.failed:
+                    error.add_note(f"In the same pipe: {phrases.quoted(other.name)} {other.full_outcome}")
+            raise error
     return done[0] if len(done) == 1 else CompletedPipeline(done)
 
 
