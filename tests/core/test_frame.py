@@ -112,9 +112,9 @@ def test_of_a_program():
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, '{"a": 1}\n' + "[" * 200_000])
 def test_json_that_is_nested_too_deeply_is_a_value_error(text):
     pytest.importorskip("pandas")
-    for format in (None, "json", "jsonl"):
+    for name in (None, "json", "jsonl"):
         with pytest.raises(ValueError, match=r"nested too deeply|Extra data") as caught:
-            frame(text, format)
+            frame(text, name)
         assert caught.value.__notes__
     with programs({"sim": Script(stdout=text)}), pytest.raises(ValueError):
         ipyproc.run("sim").result().json()
