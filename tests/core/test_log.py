@@ -121,6 +121,14 @@ def test_tail_is_what_a_terminal_would_show(lines, stream, expected):
     assert made.tail(lines, stream) == expected
 
 
+@pytest.mark.parametrize("stream", [0, 3, "stdout"])
+def test_a_stream_that_there_is_not(stream):
+    made = end(made_of([(1, b"a\n")]))
+    for use in (made.read, made.tail, made.reader):
+        with pytest.raises(ValueError, match=r"stream=.*: allowed are 1 \(stdout\), 2 \(stderr\) and None"):
+            use(stream=stream)
+
+
 def test_tail_of_much_output():
     made = end(
         made_of([(1, b"".join(b"%06d%s\n" % (n, b"x" * 600) for n in range(n, n + 50))) for n in range(0, 500, 50)])

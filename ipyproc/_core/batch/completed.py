@@ -20,7 +20,7 @@ from ..errors import (
 from ..failed_command import FailedCommand
 from ..output import phrases, screen, value
 from ..output.encoding import ENCODING
-from ..output.log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader
+from ..output.log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader, streams_of
 from ..process.process import Process
 from ..program.advice import READ_NO_MORE, advice, says_failure
 from ..program.usage import Usage
@@ -282,7 +282,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as for `Process.tail`."""
         if self.log:
             return self.log.tail(n, stream)
-        rows = screen.rows(self.pieces(BOTH if stream is None else {stream}))
+        rows = screen.rows(self.pieces(streams_of(stream)))
         return "\n".join(row.plain for row in rows[max(0, len(rows) - n) :])
 
     def pieces(self, streams: Collection[int] = BOTH) -> Iterator[tuple[int, bytes]]:

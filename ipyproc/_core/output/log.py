@@ -22,11 +22,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from . import screen, storage
-from .contents import BOTH, LIMIT, LogContents, close_all
+from .contents import BOTH, LIMIT, LogContents, close_all, streams_of
 from .reader import LogReader
 from .writer import RECORD, STDERR_FD, STDOUT_FD
 
-__all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader"]
+__all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader", "streams_of"]
 
 LOG: Final = -100
 """For `stdout` and `stderr`: write the output to `process.log`. (PIPE is -1, STDOUT -2, DEVNULL -3.)"""
@@ -72,8 +72,12 @@ class Log(LogContents):
         return f"<Log of {self.bytes} bytes, {state}, in {screen.inert_line(str(self.path))}>"
 
     def reader(self, stream: int | None = None, start: int = 0) -> LogReader:
-        """A reader of both streams in order of arrival, or of one, from this offset on."""
-        return LogReader(self, BOTH if stream is None else frozenset((stream,)), start)
+        """A reader of both streams in order of arrival, or of one, from this offset on.
+
+        Raises:
+            ValueError: there is no such stream.
+        """
+        return LogReader(self, streams_of(stream), start)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The lines, as they come."""
