@@ -606,6 +606,12 @@ def test_repr_is_a_sentence():
     assert repr(made.reader()) == "<LogReader of a log, 3 bytes so far>"
     made.end(1)
     assert "complete" in repr(made)
+    made = log.Log(frozenset({1}))
+    full(made._fds[0])
+    with pytest.warns(RuntimeWarning):
+        made.write(1, b"lost")
+    made.end(1)
+    assert repr(made) == f"<Log of 0 bytes, 4 B are missing, in {made.path}>"
 
 
 def test_the_last_lines_of_a_stream_are_found_behind_any_amount_of_the_other():

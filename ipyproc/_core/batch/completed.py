@@ -336,11 +336,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         if why := self._why_missing(streams):
             raise ValueError(f"{phrases.quoted(self.name)}: {why}")
         if self.log and not self.log.open_streams.isdisjoint(streams):
+            who = (
+                "has ended, but a process that it left behind"
+                if self.returncode is not None
+                else f"{self.outcome}, and"
+            )
             warnings.warn(
-                f"{phrases.quoted(self.name)} has ended, but a process that it left behind holds its output open: more may "
-                "come",
-                RuntimeWarning,
-                stacklevel=4,
+                f"{phrases.quoted(self.name)} {who} holds its output open: more may come", RuntimeWarning, stacklevel=4
             )
         return b"".join(data for _, data in self.pieces(streams))
 

@@ -21,7 +21,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
-from . import screen, storage
+from . import phrases, screen, storage
 from .contents import BOTH, LIMIT, LogContents, close_all, streams_of
 from .reader import LogReader
 from .writer import RECORD, STDERR_FD, STDOUT_FD
@@ -68,7 +68,9 @@ class Log(LogContents):
         self._has_warned = False
 
     def __repr__(self) -> str:
-        state = "complete" if self.ended else "still growing"
+        state = "still growing"
+        if self.ended:
+            state = f"{phrases.size_words(self.dropped)} are missing" if self.dropped else "complete"
         return f"<Log of {self.bytes} bytes, {state}, in {screen.inert_line(str(self.path))}>"
 
     def reader(self, stream: int | None = None, start: int = 0) -> LogReader:
