@@ -93,6 +93,15 @@ def _of_address(on: str, names: Mapping[str, Any]) -> RemoteLauncher:
     return _cache[on]
 
 
+def module(scheme: str) -> Any:
+    """The module of one of our own schemes.
+
+    Raises:
+        ImportError: a package is missing; the message says how to install it.
+    """
+    return _module(_OURS[scheme])
+
+
 def _module(what: tuple[str, str, str]) -> Any:
     module, package, extra = what
     try:

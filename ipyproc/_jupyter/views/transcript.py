@@ -17,7 +17,7 @@ from ..._core.output.log import STDERR_FD
 from ..._core.output.rows import Rows, ends, fitting
 from ..._core.output.screen import Row, inert_line
 from ..._core.output.turns import Turns, within
-from ..._core.process.run import LoggedRun, Run
+from ..._core.process.run import LoggedRun, ShownRun
 from ..._core.program.usage import Usage
 from . import state
 from .styles import markup, parts
@@ -42,7 +42,9 @@ _COLOURS = {
 }
 
 
-def bundle(run: Run, rows: Rows | None, note: str = "", limit: int = LIMIT, first: int = 0) -> Turns[dict[str, str]]:
+def bundle(
+    run: ShownRun, rows: Rows | None, note: str = "", limit: int = LIMIT, first: int = 0
+) -> Turns[dict[str, str]]:
     """The MIME bundle of a process: its state and name, these rows of its output from `first` on, and a note at the end."""
     shown: list[Row] = []
     if rows:
@@ -55,7 +57,7 @@ def at_once(run: LoggedRun, limit: int = LIMIT) -> dict[str, str]:
     return _bundle(run, _at_once(run.log, limit, _LINES), "")
 
 
-def _bundle(run: Run, shown: list[Row], note: str) -> dict[str, str]:
+def _bundle(run: ShownRun, shown: list[Row], note: str) -> dict[str, str]:
     now = state.of(run)
     took = phrases.duration_words(run.duration)
     used = _used(run.usage)
@@ -65,7 +67,7 @@ def _bundle(run: Run, shown: list[Row], note: str) -> dict[str, str]:
     }
 
 
-def closing_line(run: Run, note: str = "") -> str:
+def closing_line(run: ShownRun, note: str = "") -> str:
     """How the program ended, in one line: `✘ Failed, exit 3 · 9.1 s · CPU 7.2 s · peak 412 MB · make`."""
     now = state.of(run)
     took = phrases.duration_words(run.duration)
@@ -130,7 +132,7 @@ def counts(rows: Rows) -> str:
     return " · ".join(parts)
 
 
-def until(run: Run) -> str:
+def until(run: ShownRun) -> str:
     """The date and time when it ended, as text; empty while it runs."""
     if run.ended_at is None:
         return ""
