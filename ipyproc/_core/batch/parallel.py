@@ -501,7 +501,7 @@ class _Pool:
     def _give_up(self, job: Job, result: CompletedProcess) -> None:
         """It was ended because all are cancelled, or another one had an error: nobody waits for its result."""
         job.state, job.outcome = "failed", result.full_outcome
-        self._show(job)
+        self._notify_watchers()
 
     def _note(self, job: Job, result: CompletedProcess, started: float) -> None:
         """Write an attempt that has ended into the job log."""
