@@ -237,9 +237,10 @@ class FakeProgram:
         self.returncode = code
         if self._task and self._task is not asyncio.current_task(self._loop):
             self._task.cancel()
-        broken = BrokenPipeError() if self._stdin.has_more else None
+        broken = BrokenPipeError() if self._stdin.is_overfull else None
         self._end.close()
-        transport.end_pipe(0, lost or broken)
+        if pipe := transport.get_pipe_transport(0):
+            pipe.end(lost or broken)
         if lost:
             transport.lose(lost)
         elif code is not None:

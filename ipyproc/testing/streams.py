@@ -160,9 +160,9 @@ class Input:
             self.reader.feed_eof()
 
     @property
-    def has_more(self) -> bool:
-        """Whether the program has left something unread."""
-        return bool(self.reader._buffer)  # type: ignore[attr-defined]
+    def is_overfull(self) -> bool:
+        """Whether the program has left more unread than a pipe holds, so that not all could be written to a real one."""
+        return len(self.reader._buffer) > _LIMIT  # type: ignore[attr-defined]
 
     def wanted(self) -> asyncio.StreamReader:
         """The reader; a file is read from now on, and no sooner: others may read it too."""
@@ -210,6 +210,7 @@ class InputPipe(asyncio.WriteTransport):
 
     def __init__(self, transport: Transport, reader: asyncio.StreamReader) -> None:
         super().__init__()
+        self._transport = transport
         self._reader = reader
         self._is_closing = False
         reader.set_transport(_Brake(transport))
@@ -232,9 +233,16 @@ class InputPipe(asyncio.WriteTransport):
         if not self._is_closing:
             self._is_closing = True
             self._reader.feed_eof()
+            # nobody who closes it waits for the program; in the next turn, as of asyncio's
+            self._transport.program.loop.call_soon(self._transport.end_pipe, 0)
+
+    def end(self, error: Exception | None) -> None:
+        """The program has ended: nobody reads it any more. `error`: what those who write to it get."""
+        self._is_closing = True
+        self._transport.end_pipe(0, error)
 
     def is_closing(self) -> bool:
-        """Whether that has been said."""
+        """Whether it is closed, or the program has ended."""
         return self._is_closing
 
     def close(self) -> None:

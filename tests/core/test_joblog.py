@@ -2,12 +2,14 @@
 
 import asyncio
 import datetime
+import errno
 import json
 import signal
 
 import pytest
 
 import ipyproc
+from ipyproc._core.batch import joblog
 from ipyproc.testing import programs
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "played")
@@ -111,6 +113,17 @@ async def test_the_log_of_other_commands(tmp_path):
         await ipyproc.parallel(["echo a", "echo b"], shell=True, resume=path)
     await ipyproc.parallel([["echo", "a"], ["echo", "b"], ["echo", "c"]], resume=path)  # longer: what ran is the same
     assert len(records(path)) == 3
+
+
+async def test_no_command_is_said_to_run_when_the_job_log_cannot_be_written(program, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(joblog.JobLog, "write", full)
+    batch = ipyproc.parallel([program(), program("stall")], jobs=2, resume=tmp_path / "jobs.jsonl")
+    with pytest.raises(OSError, match="No space left"):
+        await batch
+    assert [job.state for job in batch.jobs] == ["done", "failed"]
 
 
 @pytest.mark.parametrize(

@@ -1071,3 +1071,34 @@ def test_a_fake_program_is_met_as_a_real_one(program, words, streams):
     real = run(met())
     with programs(PLAYED):
         assert run(met()) == real
+
+
+def test_its_standard_input_is_closed_as_that_of_a_real_one(program):
+    async def written(stdin):
+        try:
+            stdin.write(b"more")
+            await stdin.drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            return type(error)
+
+    async def met():
+        found = []
+        for close in ("close", "write_eof", "kill"):
+            process = await ipyproc.start(*program("cat", "out", "read", "stall"), stdin=ipyproc.PIPE)
+            process.stdin.write(b"text\n")
+            if close == "kill":
+                process.kill()
+                await process.wait()
+            else:
+                getattr(process.stdin, close)()
+                found += [await process.stdout.readline(), await process.stdout.readline()]
+            await process.stdin.wait_closed()  # else it runs on
+            found += [process.returncode is None, process.stdin.is_closing(), await written(process.stdin)]
+            if close != "kill":
+                process.kill()
+            found.append(await process.wait())
+        return found
+
+    real = run(met())
+    with programs(PLAYED):
+        assert run(met()) == real

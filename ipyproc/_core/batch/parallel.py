@@ -79,7 +79,8 @@ def parallel(
         retries: how often a command that failed is run again; one that somebody stopped is not.
         resume: a file, the job log: one line of JSON for each attempt that has ended (see `joblog`). The next call with the
             same commands and file skips those that succeeded.
-        on_change: called with a `Job` whenever one starts, ends, or is skipped. It must be quick; an error in it stops all.
+        on_change: called with a `Job` whenever one starts, ends, or is skipped, but for those that end because all are
+            cancelled. It must be quick; an error in it stops all.
         progress: in a notebook, show how far it has come: a bar, what failed, the last line of what runs, and Stop all;
             where there is no page, a line a second.
         timeout: seconds, for each attempt.
@@ -436,10 +437,11 @@ class _Pool:
                 return
             result = await self._attempt(job)
             while result and self._is_to_be_repeated(job, result):
-                job.state, job.outcome = "waiting", result.full_outcome
+                job.state = "waiting"
                 again = await self._attempt(job)
                 if again is None:
-                    break  # how the last attempt ended remains the result
+                    self._set_state(job, result)
+                    break
                 result = again
             if result:
                 self._end(job, result)
@@ -488,20 +490,20 @@ class _Pool:
                 result = job.stage.completed(process)
             except BaseException:
                 await process.ladder.abandon()
-                job.process = None
-                self._give_up(job, job.stage.completed(process))
+                job.process = None  # nobody waits for its result: all are cancelled, or another one had an error
+                self._set_state(job, job.stage.completed(process))
+                self._notify_watchers()
                 raise
             job.process = None
             if process.family.left():
                 self.left.append(process)
         job.lost += result.was_lost
+        self._set_state(job, result)
         self._note(job, result, started)
         return result
 
-    def _give_up(self, job: Job, result: CompletedProcess) -> None:
-        """It was ended because all are cancelled, or another one had an error: nobody waits for its result."""
-        job.state, job.outcome = "failed", result.full_outcome
-        self._notify_watchers()
+    def _set_state(self, job: Job, result: CompletedProcess) -> None:
+        job.state, job.outcome = "failed" if result.failed else "done", result.full_outcome
 
     def _note(self, job: Job, result: CompletedProcess, started: float) -> None:
         """Write an attempt that has ended into the job log."""
@@ -520,7 +522,6 @@ class _Pool:
     def _end(self, job: Job, result: CompletedProcess) -> None:
         if result.log and result.log.ended and result.log.bytes <= IN_MEMORY_BYTES:
             result.release_log()
-        job.state, job.outcome = "failed" if result.failed else "done", result.full_outcome
         if result.failed:
             self._first_failure = self._first_failure or result
             if self._on_failure == "stop":

@@ -44,7 +44,7 @@ class Log(LogContents):
         path: the file, which holds both streams in order of arrival.
         bytes: how many bytes were written to it.
         dropped: how many bytes are missing: the log has reached its limit, or the disk was full.
-        watchers: called at every change; they must be quick.
+        watchers: called at every change; they must be quick, and the event loop is told of an error in one.
 
     And those of `LogContents` and `LogWriter`: `bytes_of`, `lines_of`, `gap` and others.
 
