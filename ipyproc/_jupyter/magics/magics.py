@@ -31,7 +31,6 @@ from ..cell import interrupt, traceback
 from ..cell.cell import Cell
 from ..cell.command import Command, Limits
 from ..cell.each import Each
-from ..cell.outcome import Outcome
 from ..line import awaiting, environment, interpolation, options
 from ..page import presence
 from ..page.greeting import Greeter
@@ -111,9 +110,9 @@ class AProcMagics(Magics):
     @line_cell_magic
     def aproc(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         assert self.shell is not None
-        with traceback.ends_in_cell(self.shell, whole_cell=cell is not None):
+        with traceback.ends_in_cell(self.shell, whole_cell=cell is not None) as ending:
             work = self._cell(line, cell, local_ns, awaited=False)
-            return _unwrapped(kernel.run_synchronously(self.shell, work.run(), work.clean_up))
+            return ending.unwrap(kernel.run_synchronously(self.shell, work.run(), work.clean_up))
 
     @needs_local_scope
     @no_var_expand
@@ -124,8 +123,8 @@ class AProcMagics(Magics):
 
     async def _awaited(self, cell: Cell | Each, *, whole_cell: bool) -> Any:
         assert self.shell is not None
-        with traceback.ends_in_cell(self.shell, whole_cell=whole_cell):
-            return _unwrapped(await cell.run())
+        with traceback.ends_in_cell(self.shell, whole_cell=whole_cell) as ending:
+            return ending.unwrap(await cell.run())
 
     @line_magic
     def aprocs(self, line: str) -> None:
@@ -348,10 +347,6 @@ def _launcher(on: str, names: Mapping[str, Any]) -> launch.RemoteLauncher:
         return launch.named(on, names)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error).replace("on=", "--on ", 1)) from None
-
-
-def _unwrapped(found: object) -> Any:
-    return found.unwrap() if isinstance(found, Outcome) else found
 
 
 def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:

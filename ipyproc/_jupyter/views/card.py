@@ -69,6 +69,11 @@ class Card(ProcessWidget):
         """Whether it says how the program has ended, as far as one can know."""
         return not self._is_away and self._client.is_here
 
+    @property
+    def has_error(self) -> bool:
+        """Whether not all could be shown."""
+        return self._guard.has_reported
+
     @guarded
     def show(self) -> None:
         """Put the card into the cell that runs now, or in place of what `display` shows already."""

@@ -1,7 +1,8 @@
 """What stays in the notebook when a program has ended: static text/html and text/plain, without scripts.
 
-It is bounded: the first and the last lines of the output, and between them a line that says how much is left out and where
-the whole log is. The text comes from the screen, so it is inert; in HTML all of it is escaped.
+It is bounded: the first and the last lines of the output. What is left out is said three times, because a reader may see
+only a part of it: at the head, in a line between them, and at the foot, where the whole log is named too. The text comes
+from the screen, so it is inert; in HTML all of it is escaped.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import datetime
 import html
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..._core.batch.completed import CompletedProcess
 from ..._core.output import log, phrases, screen
@@ -47,21 +49,48 @@ def bundle(run: Run, rows: Rows | None, note: str = "", limit: int = LIMIT, firs
     shown: list[Row] = []
     if rows:
         shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, _LINES, first)
-    return _bundle(run, shown, note)
+    return _bundle(run, shown, note, extent(rows, shown, first) if rows else None)
 
 
 def at_once(run: LoggedRun, limit: int = LIMIT) -> dict[str, str]:
     """The MIME bundle of a run with all its streams, for a caller that cannot wait."""
-    return _bundle(run, _at_once(run.log, limit, _LINES), "")
+    return _bundle(run, *_at_once(run.log, limit, _LINES))
 
 
-def _bundle(run: Run, shown: list[Row], note: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class Extent:
+    """How much there is of an output, and where: what stands at the foot, and at the head if not all of it is shown."""
+
+    lines: int
+    hidden: int  # lines that are not shown
+    counts: str
+    log: str  # the path, as text, as long as it is of use
+
+    @property
+    def head(self) -> str:
+        """How much of it is shown; empty: all."""
+        return f"{self.lines - self.hidden:,} of {self.lines:,} lines shown" if self.hidden else ""
+
+    @property
+    def foot(self) -> str:
+        """`300,000 lines · 2.0 MB · 1,117 shown`."""
+        return f"{self.counts} · {self.lines - self.hidden:,} shown" if self.hidden else self.counts
+
+
+def extent(rows: Rows, shown: list[Row], first: int = 0) -> Extent:
+    """How much there is of these rows, of which some are shown, from `first` on."""
+    log = rows.log
+    hidden = max(0, rows.total - first - sum(row.stream != 0 for row in shown))
+    return Extent(rows.total, hidden, counts(rows), inert_line(str(log.path)) if log.is_kept and log.is_there() else "")
+
+
+def _bundle(run: Run, shown: list[Row], note: str = "", size: Extent | None = None) -> dict[str, str]:
     now = state.of(run)
     took = phrases.duration_words(run.duration)
     used = _used(run.usage)
     return {
         "text/plain": "\n".join([*(row.plain for row in shown), closing_line(run, note)]),
-        "text/html": _html(now, run.name, took, used, shown, note, until(run)),
+        "text/html": _html(now, run.name, took, used, shown, note, until(run), size),
     }
 
 
@@ -74,30 +103,33 @@ def closing_line(run: Run, note: str = "") -> str:
 
 def picture(done: CompletedProcess) -> str:
     """A result as a notebook shows it: HTML that says how it ended, with the first and the last lines of its output."""
+    size: Extent | None = None
     if done.log:
-        shown = _at_once(done.log, _RESULT_BYTES, _RESULT_LINES)
+        shown, _, size = _at_once(done.log, _RESULT_BYTES, _RESULT_LINES)
     else:
         held = screen.rows(done.pieces())
         shown = fitting(iter(held), _cost_up_to(_RESULT_BYTES), _RESULT_BYTES, _RESULT_LINES)
         if hidden := len(held) - len(shown):
             shown.append(Row(0, f"... {phrases.count_words(hidden, 'line', 'lines')} not shown"))
     took = phrases.duration_words(done.duration)
-    return _html(state.of_result(done), done.name, took, _used(done.usage), shown, "")
+    return _html(state.of_result(done), done.name, took, _used(done.usage), shown, "", size=size)
 
 
-def _at_once(output: log.Log, limit: int, lines: int) -> list[Row]:
+def _at_once(output: log.Log, limit: int, lines: int) -> tuple[list[Row], str, Extent | None]:
     """The first and the last lines of an output; or a note, if drawing them takes longer than the caller can wait."""
 
-    def work() -> Turns[list[Row]]:
+    def work() -> Turns[tuple[list[Row], str, Extent | None]]:
         rows = Rows(output, log.BOTH, behind=_NEAR)
         yield from rows.take_in()
-        return (yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, lines))
+        shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, lines)
+        return shown, "", extent(rows, shown)
 
     shown = within(work(), _TURNS)
     if shown is None:
         output.keep()
         where = inert_line(str(output.path))
-        return [Row(0, f"... not shown, as it was rewritten too often to be drawn at once; full log: {where}")]
+        note = f"... not shown, as it was rewritten too often to be drawn at once; full log: {where}"
+        return [Row(0, note)], "", None
     return shown
 
 
@@ -123,7 +155,8 @@ def _cost_up_to(limit: int) -> Callable[[Row], int]:
 
 def counts(rows: Rows) -> str:
     """How much was written, as text: `122 lines · 9.4 kB · 1.2 kB on stderr`."""
-    lines, size, on_stderr = rows.total, rows.log.bytes, rows.log.bytes_of[STDERR_FD]
+    lines, size = rows.total, rows.log.size(rows.streams)
+    on_stderr = rows.log.bytes_of[STDERR_FD] if STDERR_FD in rows.streams else 0
     parts = [phrases.count_words(lines, "line", "lines"), phrases.size_words(size)]
     if on_stderr:
         parts.append(f"{phrases.size_words(on_stderr)} on stderr")
@@ -137,7 +170,16 @@ def until(run: Run) -> str:
     return f"ended {datetime.datetime.fromtimestamp(run.ended_at).astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], note: str, ended: str = "") -> str:
+def _html(
+    now: state.State,
+    title: str,
+    took: str,
+    used: str,
+    rows: list[Row],
+    note: str,
+    ended: str = "",
+    size: Extent | None = None,
+) -> str:
     colour = _COLOURS.get(now.name, _DIM)
     head = (
         f'<div style="display:flex;flex-wrap:wrap;align-items:baseline;gap:0 8px;padding:4px 8px;font-size:13px">'
@@ -145,7 +187,11 @@ def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], n
         f"<b>{html.escape(now.label)}</b></span>"
         f'<code style="flex:1 1 120px;background:none;font-size:12.5px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
         f"{html.escape(title)}</code>"
-        + "".join(f'<span style="color:{_DIM}">{html.escape(each)}</span>' for each in (note, used) if each)
+        + "".join(
+            f'<span style="color:{_DIM}">{html.escape(each)}</span>'
+            for each in (size and size.head, note, used)
+            if each
+        )
         + f'<span style="white-space:nowrap;font-variant-numeric:tabular-nums" title="{ended}">{took}</span></div>'
     )
     body = (
@@ -155,9 +201,19 @@ def _html(now: state.State, title: str, took: str, used: str, rows: list[Row], n
         if rows
         else ""
     )
+    foot = _foot(size, note) if rows and size else ""
     return (
         f'<div class="ipyproc-transcript" style="border:1px solid {_BORDER};border-left:3px solid {colour};'
-        f'border-radius:4px;margin:2px 0">{head}{body}</div>'
+        f'border-radius:4px;margin:2px 0">{head}{body}{foot}</div>'
+    )
+
+
+def _foot(size: Extent, note: str) -> str:
+    where = f"log: {size.log}" if size.log and size.log not in note else ""
+    spans = "".join(f"<span>{html.escape(each)}</span>" for each in (size.foot, where) if each)
+    return (
+        f'<div style="display:flex;flex-wrap:wrap;gap:0 16px;padding:2px 8px;border-top:1px solid {_BORDER};'
+        f'font-size:12px;color:{_DIM};overflow-wrap:anywhere;font-variant-numeric:tabular-nums">{spans}</div>'
     )
 
 
