@@ -34,7 +34,7 @@ from ..cell.each import Each
 from ..line import awaiting, environment, interpolation, options
 from ..page import presence
 from ..page.greeting import Greeter
-from ..views import transcript
+from ..views import kept, transcript
 from ..views.live_table import LiveTable
 from ..views.table import MOST_ENDED, Table
 from . import actions
@@ -77,7 +77,7 @@ class AProcMagics(Magics):
         self.table = Table(shell)
         self._live: LiveTable | None = None
         self.wakeup = interrupt.Wakeup()
-        self.greeter = Greeter(shell)
+        self.greeter = Greeter(shell, kept.open_again)
         self._warned = ""
 
     @traitlets.observe("launchers")
@@ -90,6 +90,7 @@ class AProcMagics(Magics):
         """End the programs that still run and the live table, and let signals no longer wake the event loop."""
         self.wakeup.end()
         self.greeter.end()
+        kept.clear()
         self.launchers = {}
         if self._live:
             self._live.close()

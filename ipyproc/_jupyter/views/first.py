@@ -14,7 +14,7 @@ from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns, within
 from ..._core.process.run import LoggedRun
 from ..guard import Guard, guarded
-from . import state, transcript
+from . import kept, state, transcript
 from .view import take_in
 
 _GLANCE = 8 * 1024  # bytes in both forms (HTML and plain text) that are shown at first
@@ -67,7 +67,8 @@ class FirstText:
         await self.settle()
         has_failed = self._run.is_over and state.has_failed(self._run)
         if has_failed:
-            bundle = await in_turns(transcript.bundle(self._run, self._rows, self._note, self._limit))
+            link = kept.keep(self._run) if self._rows.total else ""
+            bundle = await in_turns(transcript.bundle(self._run, self._rows, self._note, self._limit, link=link))
         else:
             bundle = await in_turns(transcript.text_bundle(self._rows, self._limit))
         if self.display:

@@ -44,17 +44,22 @@ _COLOURS = {
 }
 
 
-def bundle(run: Run, rows: Rows | None, note: str = "", limit: int = LIMIT, first: int = 0) -> Turns[dict[str, str]]:
-    """The MIME bundle of a process: its state and name, these rows of its output from `first` on, and a note at the end."""
+def bundle(
+    run: Run, rows: Rows | None, note: str = "", limit: int = LIMIT, first: int = 0, link: str = ""
+) -> Turns[dict[str, str]]:
+    """The MIME bundle of a process: its state and name, these rows of its output from `first` on, and a note at the end.
+
+    `link`: the id by which a page can open the run again; see `kept`.
+    """
     shown: list[Row] = []
     if rows:
         shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, _LINES, first)
-    return _bundle(run, shown, note, extent(rows, shown, first) if rows else None)
+    return _bundle(run, shown, note, extent(rows, shown, first) if rows else None, link)
 
 
-def at_once(run: LoggedRun, limit: int = LIMIT) -> dict[str, str]:
+def at_once(run: LoggedRun, limit: int = LIMIT, link: str = "") -> dict[str, str]:
     """The MIME bundle of a run with all its streams, for a caller that cannot wait."""
-    return _bundle(run, *_at_once(run.log, limit, _LINES))
+    return _bundle(run, *_at_once(run.log, limit, _LINES), link)
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,13 @@ def extent(rows: Rows, shown: list[Row], first: int = 0) -> Extent:
     return Extent(rows.total, hidden, counts(rows), inert_line(str(log.path)) if log.is_kept and log.is_there() else "")
 
 
-def _bundle(run: Run, shown: list[Row], note: str = "", size: Extent | None = None) -> dict[str, str]:
+def _bundle(run: Run, shown: list[Row], note: str = "", size: Extent | None = None, link: str = "") -> dict[str, str]:
     now = state.of(run)
     took = phrases.duration_words(run.duration)
     used = _used(run.usage)
     return {
         "text/plain": "\n".join([*(row.plain for row in shown), closing_line(run, note)]),
-        "text/html": _html(now, run.name, took, used, shown, note, until(run), size),
+        "text/html": _html(now, run.name, took, used, shown, note, until(run), size, link),
     }
 
 
@@ -179,6 +184,7 @@ def _html(
     note: str,
     ended: str = "",
     size: Extent | None = None,
+    link: str = "",
 ) -> str:
     colour = _COLOURS.get(now.name, _DIM)
     head = (
@@ -201,16 +207,20 @@ def _html(
         if rows
         else ""
     )
-    foot = _foot(size, note) if rows and size else ""
+    foot = _foot(size, note, link) if rows and size else ""
     return (
         f'<div class="ipyproc-transcript" style="border:1px solid {_BORDER};border-left:3px solid {colour};'
         f'border-radius:4px;margin:2px 0">{head}{body}{foot}</div>'
     )
 
 
-def _foot(size: Extent, note: str) -> str:
+def _foot(size: Extent, note: str, link: str) -> str:
     where = f"log: {size.log}" if size.log and size.log not in note else ""
     spans = "".join(f"<span>{html.escape(each)}</span>" for each in (size.foot, where) if each)
+    if link:  # empty and hidden: the code of a page that can open it shows it, with words
+        spans += (
+            f'<a hidden href="#ipyproc-{link}" title="Open the viewer here: find, copy, download, the whole log"></a>'
+        )
     return (
         f'<div style="display:flex;flex-wrap:wrap;gap:0 16px;padding:2px 8px;border-top:1px solid {_BORDER};'
         f'font-size:12px;color:{_DIM};overflow-wrap:anywhere;font-variant-numeric:tabular-nums">{spans}</div>'
