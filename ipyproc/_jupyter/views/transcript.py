@@ -32,6 +32,7 @@ _TURNS, _NEAR = (
     40,
     1 << 13,
 )  # for a picture that is needed at once: turns of work, and the `behind` of its `Rows`, bytes
+_WIDE = 80  # characters; where a row has more, there is a toggle that wraps it
 _AROUND = 50  # bytes of markup around a row where the streams alternate
 
 _BORDER = "var(--jp-border-color2, var(--vscode-widget-border, #bdbdbd))"
@@ -42,6 +43,19 @@ _COLOURS = {
     "signaled": "var(--jp-warn-color1, var(--vscode-editorWarning-foreground, #f57c00))",
     "timeout": "var(--jp-warn-color1, var(--vscode-editorWarning-foreground, #f57c00))",
 }
+_PRE = (
+    "margin:0;padding:4px 0;box-sizing:border-box;white-space:pre;word-break:normal;text-align:left;tab-size:8;"
+    "font:12.5px/18px var(--jp-code-font-family,var(--vscode-editor-font-family,monospace))"
+)
+_REACHED = 'tabindex="0" role="group" aria-label="Output"'  # scrolled with the keyboard, too
+# a toggle that needs no script; where a page takes away the style, the toggle stays hidden
+_WRAP = (
+    "<style>.ipyproc-wrap[hidden]{display:inline!important;position:sticky;left:0}"
+    '.ipyproc-wrap::after{content:" Wrap lines"}.ipyproc-wrap input{margin:0;vertical-align:middle}'
+    ".ipyproc-transcript:has(.ipyproc-wrap :checked) pre,.ipyproc-text:has(:checked)"
+    "{white-space:pre-wrap!important;overflow-wrap:anywhere;width:auto!important}</style>"
+    '<label hidden style="display:none" class="ipyproc-wrap"><input type="checkbox" aria-label="Wrap lines"></label>'
+)
 
 
 def bundle(
@@ -141,7 +155,7 @@ def _at_once(output: log.Log, limit: int, lines: int) -> tuple[list[Row], str, E
 def text_bundle(rows: Rows, limit: int = LIMIT) -> Turns[dict[str, str]]:
     """The MIME bundle of the output alone, without a frame."""
     shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, _LINES)
-    return {"text/plain": "\n".join(row.plain for row in shown), "text/html": _pre(shown)}
+    return {"text/plain": "\n".join(row.plain for row in shown), "text/html": _text(shown)}
 
 
 def _cost_up_to(limit: int) -> Callable[[Row], int]:
@@ -202,38 +216,49 @@ def _html(
     )
     body = (
         # column-reverse: it opens scrolled to its end, as the card was, without a script
-        f'<div style="display:flex;flex-direction:column-reverse;max-height:340px;overflow:auto;'
-        f'border-top:1px solid {_BORDER}">{_pre(rows)}</div>'
+        f'<div {_REACHED} style="display:flex;flex-direction:column-reverse;max-height:340px;overflow:auto;'
+        f'border-top:1px solid {_BORDER}"><pre style="flex:none;overflow:visible;width:max-content;min-width:100%;{_PRE}">{_all(rows)}</pre></div>'
         if rows
         else ""
     )
-    foot = _foot(size, note, link) if rows and size else ""
+    foot = _foot(rows, size, note, link) if rows else ""
     return (
         f'<div class="ipyproc-transcript" style="border:1px solid {_BORDER};border-left:3px solid {colour};'
         f'border-radius:4px;margin:2px 0">{head}{body}{foot}</div>'
     )
 
 
-def _foot(size: Extent, note: str, link: str) -> str:
-    where = f"log: {size.log}" if size.log and size.log not in note else ""
-    spans = "".join(f"<span>{html.escape(each)}</span>" for each in (size.foot, where) if each)
+def _foot(rows: list[Row], size: Extent | None, note: str, link: str) -> str:
+    where = f"log: {size.log}" if size and size.log and size.log not in note else ""
+    spans = "".join(f"<span>{html.escape(each)}</span>" for each in (size and size.foot, where) if each)
+    if _is_wide(rows):
+        spans += f"<span>{_WRAP}</span>"
     if link:  # empty and hidden: the code of a page that can open it shows it, with words
         spans += (
             f'<a hidden href="#ipyproc-{link}" title="Open the viewer here: find, copy, download, the whole log"></a>'
         )
+    if not spans:
+        return ""
     return (
         f'<div style="display:flex;flex-wrap:wrap;gap:0 16px;padding:2px 8px;border-top:1px solid {_BORDER};'
         f'font-size:12px;color:{_DIM};overflow-wrap:anywhere;font-variant-numeric:tabular-nums">{spans}</div>'
     )
 
 
-def _pre(rows: list[Row]) -> str:
+def _is_wide(rows: list[Row]) -> bool:
+    return any(len(row.text) > _WIDE for row in rows)
+
+
+def _text(rows: list[Row]) -> str:
+    """The rows without a frame."""
+    toggle = f'<span style="display:block;padding:0 8px;color:{_DIM}">{_WRAP}</span>' if _is_wide(rows) else ""
+    focus = f" {_REACHED}" if toggle else ""
+    return f'<pre class="ipyproc-text"{focus} style="overflow-x:auto;{_PRE}">{_all(rows)}{toggle}</pre>'
+
+
+def _all(rows: list[Row]) -> str:
     runs = itertools.groupby(rows, key=lambda row: row.stream)
-    output = "".join(_rows(stream, list(run)) for stream, run in runs)
-    return (
-        f'<pre style="flex:none;overflow:visible;margin:0;padding:4px 0;'
-        f'font:12.5px/18px var(--jp-code-font-family,var(--vscode-editor-font-family,monospace));white-space:pre-wrap;text-align:left;tab-size:8">{output}</pre>'
-    )
+    return "".join(_rows(stream, list(run)) for stream, run in runs)
 
 
 def _rows(stream: int, rows: list[Row]) -> str:
