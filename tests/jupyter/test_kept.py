@@ -10,7 +10,7 @@ KEPT = "from ipyproc._jupyter.views import kept; len(kept._kept)"
 
 def link(done):
     """The id that the link of the transcript has, or nothing."""
-    found = re.search(r'<a hidden href="#ipyproc-(\w+)"', done.displays[-1]["text/html"])
+    found = re.search(r'<a style="display:none" href="#ipyproc-(\w+)"', done.displays[-1]["text/html"])
     return found[1] if found else ""
 
 

@@ -50,11 +50,11 @@ _PRE = (
 _REACHED = 'tabindex="0" role="group" aria-label="Output"'  # scrolled with the keyboard, too
 # a toggle that needs no script; where a page takes away the style, the toggle stays hidden
 _WRAP = (
-    "<style>.ipyproc-wrap[hidden]{display:inline!important;position:sticky;left:0}"
+    "<style>.ipyproc-wrap{display:inline!important;position:sticky;left:0}"
     '.ipyproc-wrap::after{content:" Wrap lines"}.ipyproc-wrap input{margin:0;vertical-align:middle}'
     ".ipyproc-transcript:has(.ipyproc-wrap :checked) pre,.ipyproc-text:has(:checked)"
     "{white-space:pre-wrap!important;overflow-wrap:anywhere;width:auto!important}</style>"
-    '<label hidden style="display:none" class="ipyproc-wrap"><input type="checkbox" aria-label="Wrap lines"></label>'
+    '<label style="display:none" class="ipyproc-wrap"><input type="checkbox" aria-label="Wrap lines"></label>'
 )
 
 
@@ -234,9 +234,7 @@ def _foot(rows: list[Row], size: Extent | None, note: str, link: str) -> str:
     if _is_wide(rows):
         spans += f"<span>{_WRAP}</span>"
     if link:  # empty and hidden: the code of a page that can open it shows it, with words
-        spans += (
-            f'<a hidden href="#ipyproc-{link}" title="Open the viewer here: find, copy, download, the whole log"></a>'
-        )
+        spans += f'<a style="display:none" href="#ipyproc-{link}" title="Open the viewer here: find, copy, download, the whole log"></a>'
     if not spans:
         return ""
     return (
