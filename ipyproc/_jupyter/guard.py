@@ -29,6 +29,11 @@ class Guard:
         self._log = log
         self._has_reported = False
 
+    @property
+    def has_reported(self) -> bool:
+        """Whether there was an error, so that not all may be shown."""
+        return self._has_reported
+
     def __enter__(self) -> None:
         """Nothing to prepare."""
 

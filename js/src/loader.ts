@@ -1,14 +1,12 @@
 // All that each widget carries (`_esm`): it fetches the code of all views from the kernel, once for a page, and shows its own.
 import type { AnyModel, Initialize, Render } from '@anywidget/types';
-import type { Code, GetCode, Presence, Shown } from './messages';
+import type { Code, GetCode, Presence } from './messages';
+import { type Traits, greet } from './greet';
 import { askForText, buffersOf, mismatch, stamp } from './wire';
 
 const PATIENCE_MS = 1000; // then the kernel is asked again, and after twice as long once more
 const MOST_PATIENCE_MS = 30_000;
 
-interface Traits {
-  shown: Shown;
-}
 interface Shared {
   code?: { default: Record<string, { render(context: { model: AnyModel<Traits>; el: HTMLElement }): () => void }> };
   sheet?: CSSStyleSheet;
@@ -101,19 +99,6 @@ const render: Render<Traits> = ({ model, el }) => {
   };
 };
 
-// The kernel shows cards in a page that says so; without a word it writes text.
-const initialize: Initialize<Traits> = ({ model }) => {
-  const greet = () => {
-    const shown = model.get('shown');
-    if (!shown?.job) return; // it comes right behind the model
-    model.off('change:shown', greet);
-    if (mismatch(shown.version)) return;
-    try {
-      model.send({ op: 'here', ...stamp(shown.job) } satisfies Presence);
-    } catch {} // there is no kernel any more that could hear it
-  };
-  model.on('change:shown', greet);
-  greet();
-};
+const initialize: Initialize<Traits> = ({ model }) => greet(model);
 
 export default { initialize, render };

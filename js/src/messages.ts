@@ -1,6 +1,6 @@
 // Made by `python js/messages.py` from ipyproc/_jupyter/page/messages.py: change that one.
 
-export const VERSION = 3;
+export const VERSION = 4;
 
 export const MOST_NUMBER = 9007199254740991;
 
@@ -110,16 +110,20 @@ export interface OpenCard {
   view: string;
 }
 
+/** Show the run of a saved transcript, by the id in its link, in this view; the answer is `OpenedAgain`, if it is kept. */
+export interface OpenAgain {
+  op: 'open';
+  id: string;
+  view: string;
+}
+
 export type CardRequest = Presence | GetCode | Watch | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download;
 
 export type TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard;
 
 export type JobsRequest = Presence | GetCode | Stop;
 
-/** The page has the widget and its code (here); a view was made (ready), was drawn (shown), missed something (ping), is gone (bye). */
-export interface Presence {
-  op: 'here' | 'ready' | 'shown' | 'ping' | 'bye';
-}
+export type GreetingRequest = Presence | OpenAgain;
 
 export type StateName = 'running' | 'closed' | 'paused' | 'stopping' | 'ok' | 'failed' | 'signaled' | 'timeout' | 'left' | 'lost';
 
@@ -312,13 +316,17 @@ export interface Stopping {
   rung: number;
 }
 
+/** The widget model of a run whose transcript stands in the page, for this view. */
+export interface OpenedAgain {
+  op: 'opened';
+  view: string;
+  model: string;
+}
+
 export type CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Found | TextPiece | TextTooBig | FilePiece;
 
 export type TableMessage = Code | TableRows | CardModel;
 
 export type JobsMessage = Code | Draw | Stopping;
 
-/** The code, in two buffers: script and style, both compressed by gzip. */
-export interface Code {
-  op: 'code';
-}
+export type GreetingMessage = Code | OpenedAgain;

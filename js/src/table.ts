@@ -4,21 +4,11 @@ import { element, put, rename } from './dom';
 import type { StateName, TableMessage, TableRequest, TableRow, TableShown } from './messages';
 import { duration, running } from './time';
 import { type View, show } from './view';
-import { type Send, newId, stamp } from './wire';
+import { type CardView, type Send, type Views, newId, stamp } from './wire';
 
 interface Traits {
   shown: TableShown;
 }
-/** What ipywidgets gives a view; not a part of anywidget's own types. */
-interface CardView {
-  el: HTMLElement;
-  remove(): void;
-}
-interface Views {
-  get_model(id: string): Promise<unknown>;
-  create_view(model: unknown): Promise<CardView>;
-}
-
 const COLUMNS: [name: string, title: string][] = [
   ['state', 'State'],
   ['id', 'ID'],

@@ -4,6 +4,16 @@ import { type CardRequest, type Stamp, VERSION } from './messages';
 /** Ask the kernel for something; the stamp comes with it. */
 export type Send<Request = CardRequest> = (request: Request) => void;
 
+/** What ipywidgets gives a view; not a part of anywidget's own types. */
+export interface CardView {
+  el: HTMLElement;
+  remove(): void;
+}
+export interface Views {
+  get_model(id: string): Promise<unknown>;
+  create_view(model: unknown): Promise<CardView>;
+}
+
 /** Why this page cannot show a kernel's messages, if that has another version of them; empty if it can. */
 export function mismatch(version: number | undefined): string {
   if (version === VERSION) return '';

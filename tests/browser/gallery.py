@@ -141,7 +141,7 @@ TRANSCRIPTS = [
         "Failed, exit 2",
         "make -j8 all",
         [
-            Row(1, "cc -O2 -c src/parse.c"),
+            Row(1, f"cc -O2 -c src/parse.c {' '.join(f'-I/usr/include/lib{n}' for n in range(9))}"),
             Row(0, "... 838 lines not shown; all of it: /run/user/1000/ipyproc/make-48121.log"),
             Row(2, "src/parse.c:118:9: error: use of undeclared identifier 'tok'"),
             Row(2, "make: *** [parse.o] Error 1"),
@@ -212,8 +212,16 @@ def show_transcripts(page: Page, look: str) -> None:
         used = "CPU 1.84 s · peak 312 MB"
         page.evaluate(
             "(html) => document.querySelector('#cell').insertAdjacentHTML('beforeend', html)",
-            transcript._html(State(name, label), command, "12.9 s", used, rows, ""),
+            transcript._html(State(name, label), command, "12.9 s", used, rows, "", size=_extent(rows), link="a" * 32),
         )
+
+
+def _extent(rows: list[Row]) -> transcript.Extent:
+    """What the rows say of themselves: a line of ours says that 838 others are left out."""
+    hidden = 838 if any(row.stream == 0 for row in rows) else 0
+    lines = hidden + sum(row.stream != 0 for row in rows)
+    log = "/run/user/1000/ipyproc/make-48121.log" if hidden else ""
+    return transcript.Extent(lines, hidden, f"{lines} {'line' if lines == 1 else 'lines'} · 9.4 kB", log)
 
 
 def load(page: Page, look: str) -> None:

@@ -22,7 +22,7 @@ def test_it_streams_and_stop_ends_the_program(notebook, picture):
     lab.expect_done(1)
     expect(lab.output(1).first).to_contain_text("Stopped by you with SIGTERM")
     expect(lab.output(1).first).to_contain_text("line 12")
-    expect(lab.output(1).last).to_contain_text("was ended by SIGTERM")
+    expect(lab.output(1).last).to_contain_text("Stopped (SIGTERM)")
     expect(lab.cards).to_have_count(0)
     picture("card-stopped")
     saved = lab.save()

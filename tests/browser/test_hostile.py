@@ -11,23 +11,29 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
+from ipyproc._jupyter.views import transcript
+
 from ..hostile import HEAVY, MARKUP, OUTPUTS, PWNED, SEQUENCES, URLS
 from .lab import LabPage
 
 pytestmark = pytest.mark.new_page
 
+TOGGLE_STYLE = re.search("<style>.*</style>", transcript._WRAP)[0]
 STATIC = Path(__file__).parents[2] / "ipyproc" / "_jupyter" / "static"
 
 FORBIDDEN = ("script, img, iframe, object, embed, style, link, meta, base, form:not(.ipyproc-stdin), video, audio, details, template, textarea, math, mjx-container, "
              "[onerror], [onload], [onclick], [onmouseover], [onfocus], [ontoggle], a:not([href^='http' i])")  # fmt: skip
 WATCH = f"""
 window.made = [];
+// the toggle and the link of a transcript: to the letter, and with nothing in them
+const ours_alone = (each) => (each.matches('style') && each.outerHTML === {json.dumps(TOGGLE_STYLE)})
+  || (each.matches('a') && !each.childNodes.length && /^#ipyproc-[0-9a-f]{{32}}$/.test(each.getAttribute('href')));
 new MutationObserver((changes) => {{
   for (const {{ target, addedNodes }} of changes) if (target instanceof Element) for (const node of addedNodes) {{
     if (!(node instanceof Element)) continue;
     const ours = target.closest('.ipyproc-card, .ipyproc-transcript') ? [node] : [...node.querySelectorAll('.ipyproc-card, .ipyproc-transcript')];
     for (const place of ours) for (const bad of [place, ...place.querySelectorAll('*')])
-      if (bad.matches({json.dumps(FORBIDDEN)}) || (bad.matches('a') && bad.textContent !== bad.getAttribute('href')))
+      if (!ours_alone(bad) && (bad.matches({json.dumps(FORBIDDEN)}) || (bad.matches('a') && bad.textContent !== bad.getAttribute('href'))))
         window.made.push(bad.outerHTML);
   }}
 }}).observe(document, {{ childList: true, subtree: true }});

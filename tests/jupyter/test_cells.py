@@ -29,7 +29,7 @@ def test_a_child_that_reads_stdin_cannot_eat_the_script(kernel):
     ],
 )
 def test_scripts_are_strict_unless_told(kernel, line, body, status, text):
-    done = kernel.run(f"%%aproc {line}\n{body}")
+    done = kernel.run(f"%%aproc --plain {line}\n{body}")
     assert (done.status, done.text()) == (status, text)
 
 

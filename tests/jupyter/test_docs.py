@@ -35,8 +35,14 @@ def reader(tmp_path_factory):
 
 
 def shown(done):
-    told = "".join([done.text("stderr"), done.text(), done.value])
-    return f"{told}{done.error if done.error not in told else ''}".strip()  # IPython writes a UsageError to stderr
+    framed, error = "", done.error
+    for data in done.displays[-1:]:
+        lines, _, end = data["text/plain"].rpartition("\n")
+        if end.startswith("✘"):  # the transcript of a failure: then the error does not say it again
+            framed = f"{lines}\n"
+            error = error and re.sub(r"\x1b\[[\d;]*m", "", done.reply["traceback"][-1])
+    told = "".join([done.text("stderr"), framed, done.text(), done.value])
+    return f"{told}{error if error not in told else ''}".strip()  # IPython writes a UsageError to stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -9,13 +9,14 @@ import pytest
 from nbconvert import HTMLExporter, LatexExporter
 
 from ipyproc._core.output import screen
+from ipyproc._jupyter.views import transcript
 
 from ..hostile import HEAVY, NAMES, OUTPUTS, PWNED
 
 CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 STYLE = re.compile(r"\x1b\[(0|0;[0-9;]+)m")
 OURS = {"div", "span", "code", "b", "pre", "a"}
-ATTRIBUTES = {"style", "class", "href", "target", "rel", "title"}
+ATTRIBUTES = {"style", "class", "href", "target", "rel", "title", "tabindex", "role", "aria-label"}
 
 
 class Elements(html.parser.HTMLParser):
@@ -44,11 +45,11 @@ def check_inert(data):
     for text in data.values():
         assert not CONTROL.search(text), CONTROL.search(text)
         assert len(text) < 80_000
-    made = Elements(data["text/html"])
+    made = Elements(data["text/html"].replace(transcript._WRAP, "", 1))
     assert set(made.tags) <= OURS, made.tags
     for tag, name, value in made.attributes:
         assert name in ATTRIBUTES, (tag, name)
-        assert name != "href" or re.match("https?://", value, re.IGNORECASE)
+        assert name != "href" or re.match("https?://|#ipyproc-[0-9a-f]{32}$", value, re.IGNORECASE)
         assert name != "style" or re.fullmatch(r"[\w\-:;#.,%()/ ]*", value), value
     return made
 
@@ -58,6 +59,9 @@ def export(outputs):
     cells = [nbformat.v4.new_code_cell("x", outputs=[output]) for output in outputs]
     notebook = nbformat.v4.new_notebook(cells=cells)
     nbformat.validate(notebook)
+    for cell in cells:  # without the toggle, which is ours
+        for data in (output.data for output in cell.outputs if "data" in output):
+            data["text/html"] = data["text/html"].replace(transcript._WRAP, "", 1)
     return Elements(HTMLExporter().from_notebook_node(notebook)[0]), LatexExporter().from_notebook_node(notebook)[0]
 
 

@@ -9,11 +9,11 @@ import pytest
 from ipyproc._jupyter.page import messages
 from js import messages as generator
 
-REQUESTS = (messages.CardRequest, messages.TableRequest, messages.JobsRequest)
-ANSWERS = (messages.CardMessage, messages.TableMessage, messages.JobsMessage)
+REQUESTS = (messages.CardRequest, messages.TableRequest, messages.JobsRequest, messages.GreetingRequest)
+ANSWERS = (messages.CardMessage, messages.TableMessage, messages.JobsMessage, messages.GreetingMessage)
 STAMP = {"job": "j" * 32, "page": "p", "n": 1, "version": messages.VERSION, "as_text": False}
 CASES = [(union, kind) for union in REQUESTS for kind in get_args(union)]
-SCHEMA = (3, "6faa00d7d767e556")
+SCHEMA = (4, "6e549a3818ede70d")
 
 
 def test_the_front_end_has_the_same_schema():

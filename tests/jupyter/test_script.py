@@ -38,13 +38,13 @@ def test_a_script_stays_where_it_is(kernel, tmp_path, name):
 
 
 def test_a_secret_is_in_no_command_that_is_told(kernel):
-    kernel.run("token = 'hid' + 'den\\nof two lines'; short = 'hid' + 'den'")
+    kernel.run("token = 'hush' + 'hush\\nof two lines'; short = 'hush' + 'hush'")
     for name in ("short", "token"):
         done = kernel.run(f"%%aproc --expand --secret {name}\ntrue {{{name}}}\ntest {{{name}}} = x | cat")
-        assert "hidden" not in str(done.messages) and "two lines" not in str(done.messages)
+        assert "hushhush" not in str(done.messages) and "two lines" not in str(done.messages)
         assert "stage 1 of 2" in done.error
         done = kernel.run(f"%%aproc --expand --secret {name}\ntest {{{name}}} = x")
-        assert "hidden" not in str(done.messages) and "two lines" not in str(done.messages)
+        assert "hushhush" not in str(done.messages) and "two lines" not in str(done.messages)
         assert done.error.startswith("ProcessExitError: line ")
     done = kernel.run("%%aproc --expand --secret short\ntest {short} = x")
     assert done.error == "ProcessExitError: line 1: `test *** = x` exited with 1"

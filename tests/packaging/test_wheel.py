@@ -15,7 +15,7 @@ import ipyproc
 
 ROOT = Path(__file__).parents[2]
 NAME = f"ipyproc-{ipyproc.__version__}"
-FRONT_END = tuple(f"ipyproc/_jupyter/static/{name}" for name in ("loader.js", "page.css", "page.js"))
+FRONT_END = tuple(f"ipyproc/_jupyter/static/{name}" for name in ("greeting.js", "loader.js", "page.css", "page.js"))
 DIST_INFO = ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")
 
 

@@ -72,6 +72,11 @@ class LogContents(LogWriter):
         """How many lines have ended."""
         return sum(self.lines_of.values())
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the file stays when this object goes: it is the user's own, or `keep` was called."""
+        return self._kept
+
     def keep(self) -> None:
         """Do not remove the file together with this object: a view has told the user where it is."""
         if not self._kept:

@@ -61,7 +61,7 @@ class Rows:
     def __init__(self, log: Log, streams: Collection[int], *, behind: int = _MOST_BEHIND) -> None:
         self.log = log
         self._most_behind = behind
-        self._streams = frozenset(streams)
+        self.streams = frozenset(streams)
         self._screen = Screen()
         self._first = 0  # the number of the first row of the screen
         self._fed = 0  # how far into the log the screen has come
@@ -174,8 +174,8 @@ class Rows:
             start = settled.offset_of(first - end)
             _read(settled, start, settled.offset_of(first - end + count))
         else:
-            start = self.log.offset_of(max(0, first - _BEFORE), self._streams)
-            _read(self.log, start, self.log.offset_of(first + count, self._streams))
+            start = self.log.offset_of(max(0, first - _BEFORE), self.streams)
+            _read(self.log, start, self.log.offset_of(first + count, self.streams))
 
     def read_all(self, first: int, stop: int) -> list[Row]:
         """All rows from `first` up to `stop`."""
@@ -187,12 +187,12 @@ class Rows:
     def size(self, first: int, stop: int) -> int:
         """How many bytes the rows from `first` up to `stop` take."""
         if not self._settled:
-            return self.log.size_between(self._offset(first), self._offset(stop), self._streams)
+            return self.log.size_between(self._offset(first), self._offset(stop), self.streams)
         settled = max(0, min(stop, self._first) - self._settled_from), max(0, first - self._settled_from)
         size = self._settled.offset_of(settled[0]) - self._settled.offset_of(min(settled))
         if first < self._settled_from:
-            start, end = (self.log.offset_of(row, self._streams) for row in (first, min(stop, self._settled_from)))
-            size += self.log.size_between(start, end, self._streams)
+            start, end = (self.log.offset_of(row, self.streams) for row in (first, min(stop, self._settled_from)))
+            size += self.log.size_between(start, end, self.streams)
         return size + sum(
             len(row.text) + 1 for row in self._screen.all[max(0, first - self._first) : max(0, stop - self._first)]
         )
@@ -210,7 +210,7 @@ class Rows:
     ) -> Iterator[int | None]:
         wanted = text if case else text.casefold()
         end = settled_from if settled else screen_from
-        for found in _search(self.log, self._streams, text, case=case):
+        for found in _search(self.log, self.streams, text, case=case):
             if found is None:
                 yield None
             elif found[0] >= end:
@@ -260,7 +260,7 @@ class Rows:
 
     def _feed(self, size: int) -> Turns[None]:
         """Feed the next `size` bytes of the log to the screen."""
-        for _ in self._screen.feed_in_turns(self.log.pieces(self._fed, size, self._streams)):
+        for _ in self._screen.feed_in_turns(self.log.pieces(self._fed, size, self.streams)):
             self._settle()
             yield
         self._fed += size
@@ -292,49 +292,49 @@ class Rows:
         """Go on with the first line after this offset: nobody has seen what is between."""
         if self.log.gap[0] <= offset < self.log.gap[1]:
             offset = self.log.gap[1]
-        lines = self.log.lines_before(offset, self._streams)
-        start = self.log.offset_of(lines + 1, self._streams)
+        lines = self.log.lines_before(offset, self.streams)
+        start = self.log.offset_of(lines + 1, self.streams)
         self._begin_at(*((start, lines + 1) if start < self.log.bytes else (offset, lines)))
 
     def _begin_moves(self, offset: int) -> None:
         """Go back to the first row that the cursor at this offset may reach; from there on, all goes through the screen."""
-        line = max(0, self.log.lines_before(offset, self._streams) - WINDOW)
-        start = self.log.offset_of(line, self._streams)
+        line = max(0, self.log.lines_before(offset, self.streams) - WINDOW)
+        start = self.log.offset_of(line, self.streams)
         if offset - start > _REACH:  # long lines
-            line = self.log.lines_before(offset, self._streams)
-            start = max(offset - _NEAR, self.log.offset_of(line, self._streams))
+            line = self.log.lines_before(offset, self.streams)
+            start = max(offset - _NEAR, self.log.offset_of(line, self.streams))
         self._begin_at(start, line)
         self._settled, self._settled_from = Log(frozenset((STDOUT_FD,))), line
 
     # --- rows that are lines of the log --------------------------------------------------------------------------
 
     def _offset(self, row: int) -> int:
-        return self.log.bytes if row >= self.total else self.log.offset_of(row, self._streams)
+        return self.log.bytes if row >= self.total else self.log.offset_of(row, self.streams)
 
     def _read_log(self, first: int, stop: int) -> Turns[list[Row]]:
         log = self.log
         if log.gap[1]:
-            gone, back = (log.lines_before(offset, self._streams) for offset in log.gap)
+            gone, back = (log.lines_before(offset, self.streams) for offset in log.gap)
             if gone <= first < back:
                 return [_dropped(log) for _ in range(first, min(stop, back))]
             stop = min(stop, gone) if first < gone else stop
         start, end = self._offset(first), self._offset(stop)
         if end - start > _MUCH:
-            stop = max(first + 1, log.lines_before(start + _MUCH, self._streams))
+            stop = max(first + 1, log.lines_before(start + _MUCH, self.streams))
             end = self._offset(stop)
             if end - start > _MUCH:
                 return [(yield from self._long_row(first))]
         base = max(0, first - _BEFORE)
-        before = log.offset_of(base, self._streams)
+        before = log.offset_of(base, self.streams)
         if start - before > _PART or (log.gap[1] and before <= log.gap[1] <= start):
             base, before = first, start
-        pieces = itertools.chain(self._begun(before), log.pieces(before, end - before, self._streams))
+        pieces = itertools.chain(self._begun(before), log.pieces(before, end - before, self.streams))
         found = yield from screen.rows_in_turns(pieces)
         return found[first - base : stop - base] or [_REMOVED] * (stop - first)
 
     def _begun(self, offset: int) -> Iterator[Piece]:
         """The text of each stream's open line at this offset."""
-        return itertools.chain.from_iterable(self._line(stream, offset) for stream in self._streams)
+        return itertools.chain.from_iterable(self._line(stream, offset) for stream in self.streams)
 
     def _line(self, stream: int, offset: int) -> Iterator[Piece]:
         """The text of this stream's open line at this offset.
@@ -357,7 +357,7 @@ class Rows:
     def _long_row(self, number: int, stream: int = 0) -> Turns[Row]:
         """A row of which only the two ends are looked at. `stream` 0: the row is of the stream that ends its line."""
         log = self.log
-        end = log.offset_of(number + 1, self._streams) - 1 if number < log.line_count(self._streams) else log.bytes
+        end = log.offset_of(number + 1, self.streams) - 1 if number < log.line_count(self.streams) else log.bytes
         stream = stream or next(log.pieces(end, 1), (STDOUT_FD, b""))[0]
         (row,) = yield from screen.rows_in_turns([*self._line(stream, end), (stream, b"\n")])
         return row

@@ -13,6 +13,7 @@ import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +202,9 @@ class Cell:
         missing = missing or showing.error
         showing.tell_failure(run, raises=bool(process.lost or self._options.raise_error))
         if process.lost:
-            return Outcome(process, process.lost)
-        return await self._outcome(CompletedProcess.of(process), state.has_failed(run), missing)
+            return Outcome(process, process.lost, is_shown=showing.tells_all)
+        outcome = await self._outcome(CompletedProcess.of(process), state.has_failed(run), missing)
+        return replace(outcome, is_shown=showing.tells_all)
 
     async def _outcome(self, done: CompletedProcess, has_failed: bool, missing: Exception | None) -> Outcome:
         options = self._options

@@ -16,6 +16,7 @@ class Outcome:
     value: CompletedProcess | Process | None  # None: it was not started
     error: BaseException | None = None
     interrupted: str = ""  # how it ended, after an interrupt
+    is_shown: bool = False  # how it ended, with its last lines, stands in the cell
 
     def unwrap(self) -> CompletedProcess | Process | None:
         """Return the value or raise the error. To be called where the cell's own code waits, not in a task of ipyproc's."""

@@ -97,11 +97,12 @@ class Showing:
         return self.view
 
     async def show(self, run: LoggedRun, ending: asyncio.Future[None]) -> None:
-        """Show it: a command that is over soon gets its output as text, any other a card."""
+        """Show it: a command that is over soon gets its output as text, or a transcript if it has failed; any other a card."""
         text = await self._show_first(run, ending) if self._uses_card else None
         over = ending.done() and run.log.ended and not run.family.left()
         if not (over and text):
-            view = self._make(run, plain=over, before=text)
+            has_frame = over and self._uses_card and self._client.is_here and state.has_failed(run)
+            view = self._first_text(run) if has_frame else self._make(run, plain=over, before=text)
             self._use(run, view)
             view.show()
 
@@ -122,10 +123,7 @@ class Showing:
         await asyncio.wait([ending], timeout=min(patience, max(0.0, card_at - time.monotonic())))
         has_output = run.log.size(self._streams) and not ending.done() and time.monotonic() < card_at
         if has_output and (self._client.is_page or not self._client.is_here):
-            if self._client.is_here:
-                text = FirstText(run, self._streams, self._limit)
-            else:
-                text = StreamView(run, self._streams, live=True)
+            text = self._first_text(run) if self._client.is_here else StreamView(run, self._streams, live=True)
             text.show()
             self._use(run, text)
             with contextlib.suppress(TimeoutError):
@@ -141,12 +139,25 @@ class Showing:
 
     def tell_failure(self, run: LoggedRun, *, raises: bool) -> None:
         """Write how the program failed, unless a card shows it, or an error follows (with `--quiet`, or in a live notebook)."""
-        view = self.view.shown if isinstance(self.view, Captured) else self.view
-        is_told = (isinstance(view, Card) and view.tells_end) or (
+        is_told = (self._framed is not None and self._framed.tells_end) or (
             raises and (self._options.quiet or not kernel.is_headless(self._shell))
         )
         if state.has_failed(run) and not is_told:
             self.note(transcript.closing_line(run))
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether the cell shows how the program has ended, and its last lines."""
+        view = self._framed
+        return bool(view and view.tells_end and not view.has_error and self._streams == log.BOTH)
+
+    @property
+    def _framed(self) -> Card | FirstText | None:
+        view = self.view.shown if isinstance(self.view, Captured) else self.view
+        return view if isinstance(view, Card | FirstText) else None
+
+    def _first_text(self, run: LoggedRun) -> FirstText:
+        return FirstText(run, self._streams, self._limit, self._notes(run))
 
     def _use(self, run: LoggedRun, view: View) -> None:
         """Use this view from now on; if output is captured, wrap it in the view that writes to the capturing files."""

@@ -1,9 +1,13 @@
-"""Tracebacks that end in the user's cell and show it as the user wrote it, without frames of ipyproc."""
+"""Tracebacks that end in the user's cell and show it as the user wrote it, without frames of ipyproc.
+
+Where the cell shows how the program has ended, with its last lines, the traceback does not repeat them.
+"""
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import functools
 import linecache
 import os
@@ -17,6 +21,11 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from ..._core.errors import ProcessError, ProcessStopped
+from ..._core.output import phrases
+from .. import running_cell
+from .outcome import Outcome
+
 _PACKAGE = f"{Path(__file__).parents[2]}{os.sep}"
 _STRING = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 _CALL = re.compile(  # what IPython and `awaiting` make of `%aproc` and `%%aproc`
@@ -25,17 +34,37 @@ _CALL = re.compile(  # what IPython and `awaiting` make of `%aproc` and `%%aproc
 )
 
 
+class Ending:
+    """How a cell ends.
+
+    Attributes:
+        shown_in: the number of the cell that shows how the program ended, with its last lines; None: none does.
+    """
+
+    def __init__(self) -> None:
+        self.shown_in: int | None = None
+
+    def unwrap(self, found: object) -> Any:
+        """The value of the cell; or the error is raised, and it is kept in mind whether the cell shows what it says."""
+        if not isinstance(found, Outcome):
+            return found
+        if found.is_shown:
+            self.shown_in = running_cell.number()
+        return found.unwrap()
+
+
 @contextlib.contextmanager
-def ends_in_cell(shell: InteractiveShell, *, whole_cell: bool) -> Iterator[None]:
+def ends_in_cell(shell: InteractiveShell, *, whole_cell: bool) -> Iterator[Ending]:
     """IPython shows an error that leaves the body without the frames of IPython and ipyproc that follow the cell's.
 
     `whole_cell`: the cell is nothing but this magic, so there is no line of it to show.
     """
+    ending = Ending()
     try:
-        yield
+        yield ending
     except BaseException as error:
         # the documented way for an exception to say how IPython shows it (used by ipyparallel)
-        error._render_traceback_ = functools.partial(_render, shell, error, whole_cell)  # type: ignore[attr-defined]
+        error._render_traceback_ = functools.partial(_render, shell, error, whole_cell, ending)  # type: ignore[attr-defined]
         raise
 
 
@@ -96,10 +125,35 @@ def _chain(error: Any, found: list[BaseException]) -> list[BaseException]:
     return found
 
 
-def _render(shell: InteractiveShell, error: BaseException, whole_cell: bool) -> list[str]:
-    if whole_cell:
-        return ["\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])]
-    return shell.InteractiveTB.structured_traceback(type(error), error, _trim(error.__traceback__))
+def _render(shell: InteractiveShell, error: BaseException, whole_cell: bool, ending: Ending) -> list[str]:
+    is_shown = ending.shown_in is not None and ending.shown_in == running_cell.number()
+    said = _brief(error) if is_shown and isinstance(error, ProcessError) else error
+    if whole_cell or (said is not error and _is_whole(error.__traceback__)):
+        return ["\n".join([f"{type(said).__name__}: {said}", *getattr(said, "__notes__", ())])]
+    return shell.InteractiveTB.structured_traceback(type(said), said, _trim(error.__traceback__))
+
+
+def _is_whole(tb: TracebackType | None) -> bool:
+    """Whether the code that has raised is one line and all of its cell, so that there is nothing to show of it."""
+    rest = _trim(tb)
+    while rest and rest.tb_frame.f_globals.get("__name__") != "__main__":
+        rest = rest.tb_next
+    if rest is None or rest.tb_next:
+        return False
+    return sum(bool(line.strip()) for line in linecache.getlines(rest.tb_frame.f_code.co_filename)) == 1
+
+
+def _brief(error: ProcessError) -> ProcessError:
+    """The same error in one line."""
+    said = copy.copy(error)
+    said.__cause__, said.__context__ = error.__cause__, error.__context__
+    said.__suppress_context__ = error.__suppress_context__
+    said.last_words, said.output, said.stderr, said.log = "", "", "", None
+    if isinstance(said, ProcessStopped):
+        code = said.returncode
+        how = phrases.signal_name(-code) if code < 0 else f"exit {code}"
+        said._sentence = lambda: f"Stopped ({how})"  # type: ignore[method-assign]
+    return said
 
 
 def _trim(tb: TracebackType | None, *, is_behind: bool = False) -> TracebackType | None:

@@ -24,7 +24,7 @@ from .. import kernel
 from ..cell import interrupt
 from ..guard import Guard
 from ..page import presence
-from ..views import listing, transcript
+from ..views import kept, listing, transcript
 from ..views.another_card import another_card, another_widget
 from ..views.table import Entry, Table
 
@@ -149,7 +149,8 @@ def view(process: Process, table: Table, limit: int) -> None:
             else:
                 another_card(process, presence.client(table.shell), limit).show()
             return
-        bundle = transcript.at_once(run, limit)
+        is_here = presence.client(table.shell).is_here
+        bundle = transcript.at_once(run, limit, kept.keep(process) if is_here and run.log.bytes else "")
         if has_page:
             display(bundle, raw=True)
         else:

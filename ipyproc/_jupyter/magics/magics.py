@@ -31,11 +31,10 @@ from ..cell import interrupt, traceback
 from ..cell.cell import Cell
 from ..cell.command import Command, Limits
 from ..cell.each import Each
-from ..cell.outcome import Outcome
 from ..line import awaiting, environment, interpolation, options
 from ..page import presence
 from ..page.greeting import Greeter
-from ..views import transcript
+from ..views import kept, transcript
 from ..views.live_table import LiveTable
 from ..views.table import MOST_ENDED, Table
 from . import actions
@@ -78,7 +77,7 @@ class AProcMagics(Magics):
         self.table = Table(shell)
         self._live: LiveTable | None = None
         self.wakeup = interrupt.Wakeup()
-        self.greeter = Greeter(shell)
+        self.greeter = Greeter(shell, kept.open_again)
         self._warned = ""
 
     @traitlets.observe("launchers")
@@ -91,6 +90,7 @@ class AProcMagics(Magics):
         """End the programs that still run and the live table, and let signals no longer wake the event loop."""
         self.wakeup.end()
         self.greeter.end()
+        kept.clear()
         self.launchers = {}
         if self._live:
             self._live.close()
@@ -111,9 +111,9 @@ class AProcMagics(Magics):
     @line_cell_magic
     def aproc(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         assert self.shell is not None
-        with traceback.ends_in_cell(self.shell, whole_cell=cell is not None):
+        with traceback.ends_in_cell(self.shell, whole_cell=cell is not None) as ending:
             work = self._cell(line, cell, local_ns, awaited=False)
-            return _unwrapped(kernel.run_synchronously(self.shell, work.run(), work.clean_up))
+            return ending.unwrap(kernel.run_synchronously(self.shell, work.run(), work.clean_up))
 
     @needs_local_scope
     @no_var_expand
@@ -124,8 +124,8 @@ class AProcMagics(Magics):
 
     async def _awaited(self, cell: Cell | Each, *, whole_cell: bool) -> Any:
         assert self.shell is not None
-        with traceback.ends_in_cell(self.shell, whole_cell=whole_cell):
-            return _unwrapped(await cell.run())
+        with traceback.ends_in_cell(self.shell, whole_cell=whole_cell) as ending:
+            return ending.unwrap(await cell.run())
 
     @line_magic
     def aprocs(self, line: str) -> None:
@@ -348,10 +348,6 @@ def _launcher(on: str, names: Mapping[str, Any]) -> launch.RemoteLauncher:
         return launch.named(on, names)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error).replace("on=", "--on ", 1)) from None
-
-
-def _unwrapped(found: object) -> Any:
-    return found.unwrap() if isinstance(found, Outcome) else found
 
 
 def _program(args: tuple[str, ...], chosen: options.Options, body: str | None, names: Mapping[str, Any]) -> Command:

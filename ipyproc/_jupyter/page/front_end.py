@@ -18,6 +18,8 @@ _CODE = tuple((_STATIC / name).read_bytes() for name in ("page.js", "page.css"))
 _LOADER = (
     (_STATIC / "loader.js").read_text(encoding="utf-8").replace("CODE", hashlib.sha256(b"".join(_CODE)).hexdigest())
 )
+GREETING = (_STATIC / "greeting.js").read_text(encoding="utf-8")
+"""The code of the widget that nobody sees."""
 
 
 def loader(view: str) -> str:

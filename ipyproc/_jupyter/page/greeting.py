@@ -1,10 +1,12 @@
 """A widget that nobody sees: a page that gets it says that it is there, before there is anything to show.
 
 It stays as long as the extension is loaded: a page that is opened or loaded anew later asks the kernel for its widgets, and
-then says so too.
+then says so too. As every page of a living kernel has it, its code also hears clicks on the links of saved transcripts.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -13,16 +15,20 @@ from ..guard import Guard
 from . import front_end, messages
 from .widget import Widget
 
+OpenAgain = Callable[[str, Callable[[str], None]], None]
+"""Opens the run of a saved transcript by its id and tells the id of its widget model, if there is such a run."""
+
 
 class Greeting(Widget[messages.GreetingRequest, messages.GreetingMessage]):
     """Is in the pages, and in no cell."""
 
-    _esm = front_end.loader("card")
+    _esm = front_end.GREETING
     requests = messages.GreetingRequest
     unlimited = ("here",)
 
-    def __init__(self, **_: object) -> None:
+    def __init__(self, open_again: OpenAgain = lambda name, tell: None, **_: object) -> None:
         super().__init__()
+        self._open_again = open_again
         self._set_shown(messages.Shown(version=messages.VERSION, job=self._job, label="ipyproc", title="is loaded"))
         self._listen()
 
@@ -30,14 +36,22 @@ class Greeting(Widget[messages.GreetingRequest, messages.GreetingMessage]):
         return "<Greeting>"
 
     def _on_request(self, request: messages.GreetingRequest, page: str) -> None:
-        """Nothing: `presence` has heard it."""
+        """Open a run again; all else `presence` has heard."""
+        if request["op"] == "open":
+            view = request["view"]
+            self._open_again(request["id"], lambda model: self._tell(view, model))
+
+    def _tell(self, view: str, model: str) -> None:
+        if self.comm is not None:
+            self._send_message(messages.OpenedAgain(op="opened", view=view, model=model))
 
 
 class Greeter:
     """Greets the pages once, when the first cell runs that somebody may look at."""
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    def __init__(self, shell: InteractiveShell, open_again: OpenAgain) -> None:
         self._shell = shell
+        self._open_again = open_again
         self._guard = Guard()
         self._greeting: Greeting | None = None
 
@@ -48,7 +62,7 @@ class Greeter:
         """Call it before each cell."""
         if self._greeting is None and kernel.session_of(self._shell) and not kernel.is_headless(self._shell):
             with self._guard:
-                self._greeting = Greeting()
+                self._greeting = Greeting(self._open_again)
 
     def end(self) -> None:
         """The extension is unloaded."""

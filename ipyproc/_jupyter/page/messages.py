@@ -17,7 +17,7 @@ import functools
 import types
 from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-VERSION = 3
+VERSION = 4
 """The version of this schema, to be increased with each change. A page of another version than the kernel's only says so."""
 
 MOST_NUMBER = (1 << 53) - 1  # up to here JavaScript counts exactly
@@ -148,10 +148,18 @@ class OpenCard(TypedDict):
     view: Id
 
 
+class OpenAgain(TypedDict):
+    """Show the run of a saved transcript, by the id in its link, in this view; the answer is `OpenedAgain`, if it is kept."""
+
+    op: Literal["open"]
+    id: Id
+    view: Id
+
+
 CardRequest = Presence | GetCode | Watch | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download
 TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard
 JobsRequest = Presence | GetCode | Stop
-GreetingRequest = Presence
+GreetingRequest = Presence | OpenAgain
 
 
 # --- kernel to page: state ---------------------------------------------------------------------------------------------
@@ -373,10 +381,18 @@ class Stopping(TypedDict):
     rung: int
 
 
+class OpenedAgain(TypedDict):
+    """The widget model of a run whose transcript stands in the page, for this view."""
+
+    op: Literal["opened"]
+    view: Id
+    model: str
+
+
 CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Found | TextPiece | TextTooBig | FilePiece
 TableMessage = Code | TableRows | CardModel
 JobsMessage = Code | Draw | Stopping
-GreetingMessage = Code
+GreetingMessage = Code | OpenedAgain
 
 
 # --- the check ---------------------------------------------------------------------------------------------------------

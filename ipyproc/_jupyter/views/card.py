@@ -17,7 +17,7 @@ from ..._core.output.turns import in_turns
 from ..._core.process.run import LoggedRun
 from ..guard import guarded
 from ..page import messages, presence
-from . import transcript
+from . import kept, transcript
 from .process_widget import ProcessWidget
 from .stream import StreamView
 from .view import take_in
@@ -68,6 +68,11 @@ class Card(ProcessWidget):
     def tells_end(self) -> bool:
         """Whether it says how the program has ended, as far as one can know."""
         return not self._is_away and self._client.is_here
+
+    @property
+    def has_error(self) -> bool:
+        """Whether not all could be shown."""
+        return self._guard.has_reported
 
     @guarded
     def show(self) -> None:
@@ -162,7 +167,8 @@ class Card(ProcessWidget):
         self._push_tail()
         is_replaced = self._client.is_page and len(self.pages) < 2
         if not self._is_away:
-            bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit, self._first))
+            link = kept.keep(run) if rows and rows.total and self._client.is_here else ""
+            bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit, self._first, link))
             self._display.update(bundle, raw=True)
         if is_replaced:
             self._output.rest()

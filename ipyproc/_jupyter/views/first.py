@@ -1,6 +1,7 @@
 """The view of the first moments: output is shown at once, as plain text without a frame.
 
-If the program takes longer, a card replaces it; if it ends soon, the text stays.
+If the program takes longer, a card replaces it; if it ends soon, the text stays. A failure has the frame of a transcript,
+however soon it came.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns, within
 from ..._core.process.run import LoggedRun
 from ..guard import Guard, guarded
-from . import transcript
+from . import kept, state, transcript
 from .view import take_in
 
 _GLANCE = 8 * 1024  # bytes in both forms (HTML and plain text) that are shown at first
@@ -25,11 +26,15 @@ class FirstText:
 
     Attributes:
         display: the display that shows it and can be replaced; None while nothing is shown.
+        tells_end: whether it says how the program has ended.
     """
 
     period = 0.05  # seconds between two updates, at least
 
-    def __init__(self, run: LoggedRun, streams: Collection[int], limit: int) -> None:
+    def __init__(self, run: LoggedRun, streams: Collection[int], limit: int, note: str = "") -> None:
+        self._run = run
+        self._note = note
+        self.tells_end = False
         self._rows = Rows(run.log, streams)
         self._limit = limit
         self._shown = 0  # bytes of the log
@@ -60,12 +65,23 @@ class FirstText:
     async def finish(self) -> None:
         """Show all of the output, as far as the limit of a transcript allows."""
         await self.settle()
-        bundle = await in_turns(transcript.text_bundle(self._rows, self._limit))
+        has_failed = self._run.is_over and state.has_failed(self._run)
+        if has_failed:
+            link = kept.keep(self._run) if self._rows.total else ""
+            bundle = await in_turns(transcript.bundle(self._run, self._rows, self._note, self._limit, link=link))
+        else:
+            bundle = await in_turns(transcript.text_bundle(self._rows, self._limit))
         if self.display:
             self.display.update(bundle, raw=True)
         else:
             self.display = DisplayHandle()
             self.display.display(bundle, raw=True)
+        self.tells_end = has_failed
+
+    @property
+    def has_error(self) -> bool:
+        """Whether not all could be shown."""
+        return self._guard.has_reported
 
     def _bundle(self) -> dict[str, str] | None:
         """The MIME bundle of the output so far; None if drawing it would take too long for these moments."""
