@@ -126,13 +126,14 @@ def widget(shown: Process | Parallel | None = None) -> DOMWidget:
         RuntimeError: no event loop runs here; or the table is asked for, and this is no IPython.
 
     Example:
-        In a notebook::
-
-            from ipywidgets import VBox
-            p = await ipyproc.start("ping", "localhost")
-            card = ipyproc.widget(p)
-            card.observe(lambda change: print(change.new), "state")
-            VBox([card])
+        >>> import asyncio, ipyproc
+        >>> async def main():
+        ...     process = await ipyproc.start("sleep", "0.1")
+        ...     card = ipyproc.widget(process)  # to be put where you like
+        ...     await process.wait()
+        ...     return card.state, card.returncode
+        >>> asyncio.run(main())
+        ('ok', 0)
     """
     from ._jupyter import composed  # late: `import ipyproc` must not load Jupyter
 

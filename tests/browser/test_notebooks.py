@@ -36,6 +36,7 @@ def test_run_all(server, page, picture):
         picture(path.stem, lab.page)
         saved = lab.save()
         assert not saved["metadata"].get("widgets")
-        assert "application/vnd.jupyter.widget-view+json" not in str(saved)
+        ours = path.stem == "06_many_at_once"  # its control panel
+        assert ("application/vnd.jupyter.widget-view+json" in str(saved)) == ours
         assert "Task was destroyed" not in str(saved)
         lab.page.close()

@@ -297,6 +297,7 @@ def engine() -> Iterator[tuple[str, Seen]]:
                     seen.take(text[len(seen.text) :])
             seen.prompt = time.time()
             work.get()
+            work.wait_for_output(PATIENCE)  # it may come after the result
             seen.take("".join(work.stdout)[len(seen.text) :])
             yield f"engine of ipyparallel, {program} program", seen
 

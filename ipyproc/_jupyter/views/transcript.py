@@ -103,7 +103,9 @@ def extent(rows: Rows, shown: list[Row], first: int = 0) -> Extent:
     return Extent(rows.total, hidden, counts(rows), inert_line(str(log.path)) if log.is_kept and log.is_there() else "")
 
 
-def _bundle(run: ShownRun, shown: list[Row], note: str = "", size: Extent | None = None, link: str = "") -> dict[str, str]:
+def _bundle(
+    run: ShownRun, shown: list[Row], note: str = "", size: Extent | None = None, link: str = ""
+) -> dict[str, str]:
     now = state.of(run)
     took = phrases.duration_words(run.duration)
     used = _used(run.usage)
