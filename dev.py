@@ -176,6 +176,7 @@ def pytest(runs: dict[Path, list[str]]) -> tuple[list[int], Counter[tuple[str, s
                     *(f"--durations={SLOWEST}", f"--junitxml={place / folder.name}.xml", *arguments),
                 )
                 env = {**inside(folder), "IPYPROC_TEST_PLACES": str(shared)}
+                env.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of thousands of processes compiles all of ipyproc
                 run = subprocess.Popen(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
                 started.append(run)
             try:

@@ -17,6 +17,9 @@ from ipyproc._core import launch, storage
 
 PROGRAM = Path(__file__).with_name("program.py")
 
+# nbformat's jsonschema makes 38 parsers of it when it is imported (seconds in each worker), for a check that we do not use
+sys.modules.setdefault("rfc3987_syntax", None)
+
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # to wait is no part of the test and of its timeout
 def pytest_runtest_protocol() -> Generator[None, object, object]:
@@ -29,6 +32,12 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
             return (yield)
         finally:
             places.write(place)
+
+
+def pytest_collection_finish() -> None:
+    """What is here now is here to the end: the garbage collector, which many tests ask, need not look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -62,7 +71,7 @@ def program() -> Callable[..., tuple[str, ...]]:
 @pytest.fixture(scope="module")
 def collected() -> None:
     """What the tests of other files have left to the garbage collector is gone; some of it opens event loops with its end."""
-    gc.collect()
+    pytest_collection_finish()
 
 
 @pytest.fixture
