@@ -1,7 +1,7 @@
 """The two commands of the README; they need Python 3.11 or newer and nothing else.
 
 python3 dev.py notebook [--execute]     open the first notebook in JupyterLab, or run it without a page
-python3 dev.py test [pytest args...]    run all tests, and tests/core and tests/jupyter with ipykernel 6 too
+python3 dev.py test [pytest args...]    run all tests, and those of tests/core and tests/jupyter that it may change with ipykernel 6 too
 
 What they install goes to .venv and .venv-ipykernel6, made anew when pyproject.toml has changed; programs that tests need
 are installed by apt-get, where this user may. What this machine cannot run is left out and named at the end; with CI set in
@@ -143,7 +143,13 @@ def test(arguments: list[str]) -> int:
     if python := find_python("3.11"):
         old = environment(".venv-ipykernel6", python, "--editable=.[test]", "ipykernel>=6.29,<6.32", "ipython<9")
         # as testpaths, so that a path among the arguments still selects; but never the browser tests
-        runs[old] = ["--override-ini=testpaths=tests/core tests/jupyter", "--deselect=tests/browser/", *arguments]
+        runs[old] = [
+            "--override-ini=testpaths=tests/core tests/jupyter",
+            "--deselect=tests/browser/",
+            "-m",
+            "not pure",
+            *arguments,
+        ]
     else:
         left_out.append("the tests with ipykernel 6, because Python 3.11 was not found")
     codes, skipped = pytest(runs)

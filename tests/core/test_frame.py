@@ -7,6 +7,8 @@ import pytest
 import ipyproc
 from ipyproc._core.frame import frame
 
+pytestmark = pytest.mark.pure
+
 CSV, TSV = "a,b\n1,x\n2,y\n", "a\tb\n1\tx\n2\ty\n"
 JSON, LINES = '[{"a": 1, "b": "x"},\n {"a": 2, "b": "y"}]', '{"a": 1, "b": "x"}\n{"a": 2, "b": "y"}\n'
 

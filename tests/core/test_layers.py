@@ -7,6 +7,8 @@ from pathlib import Path
 
 import ipyproc
 
+pytestmark = pytest.mark.pure
+
 PACKAGE = Path(ipyproc.__file__).parent
 MODULES = {
     ".".join(("ipyproc", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path

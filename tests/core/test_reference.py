@@ -11,6 +11,8 @@ import pytest
 import ipyproc
 from ipyproc._core import log, parallel, run
 
+pytestmark = pytest.mark.pure
+
 PACKAGE = Path(ipyproc.__file__).parent
 API = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))

@@ -15,6 +15,8 @@ from ipyproc._core.rows import Rows, ends
 from ipyproc._core.screen import LONGEST, WINDOW, Screen
 from ipyproc._core.turns import done
 
+pytestmark = pytest.mark.pure
+
 BOTH = {1, 2}
 
 

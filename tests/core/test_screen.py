@@ -14,6 +14,8 @@ from ipyproc._core.screen import LONGEST, WINDOW, Screen, rows
 
 from ..hostile import HEAVY, OUTPUTS
 
+pytestmark = pytest.mark.pure
+
 settings.register_profile("core", deadline=None, print_blob=True)
 settings.load_profile("core")
 

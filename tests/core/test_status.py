@@ -8,6 +8,8 @@ import pytest
 
 from ipyproc._core.status import duration_words, size_words
 
+pytestmark = pytest.mark.pure
+
 WORDS_OF_THE_PAGE = Path(__file__).parents[2] / "js" / "tests" / "words.test.ts"
 
 

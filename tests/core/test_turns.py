@@ -19,6 +19,8 @@ from ipyproc._jupyter import transcript
 from ..campaigns.gaps import FRAGMENTS, OWN
 from ..hostile import HEAVY
 
+pytestmark = pytest.mark.pure
+
 MOST = 30_000
 """Lines of our code that one turn may run through, some milliseconds; before there were turns it was a million and more."""
 SIZE = 30_000  # bytes; as much as is needed for more than one step of everything

@@ -12,6 +12,8 @@ from ipyproc._core import screen, value
 
 from ..hostile import HEAVY, OUTPUTS
 
+pytestmark = pytest.mark.pure
+
 BAR = b"10%\r20%\r100%\n"
 
 

@@ -16,6 +16,8 @@ from ipyproc._jupyter.options import FLAGS, OPTIONS, Options, complete, describe
 
 from ..hostile import VALUES
 
+pytestmark = pytest.mark.pure
+
 
 def test_options_end_at_the_first_plain_word():
     line = parse("--out a -q tool --out b -q --timeout 5", {})

@@ -6,6 +6,8 @@ import pytest
 
 from ipyproc._jupyter import progress
 
+pytestmark = pytest.mark.pure
+
 FORMS = [
     (" 42%|████▏     | 42/100 [00:04<00:05,  9.90it/s]", 0.42),
     ("training:   7%|7         | 7/100 [00:04<00:05,  9.90it/s, loss=0.3]", 0.07),

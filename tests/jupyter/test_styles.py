@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from ipyproc._core import screen
 from ipyproc._jupyter import styles
 
+pytestmark = pytest.mark.pure
+
 
 def html(text: str) -> str:
     return "".join(styles.markup(row) for row in screen.rows([(1, text.encode())]))
