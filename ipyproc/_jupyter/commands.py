@@ -230,7 +230,8 @@ def describe() -> str:
 
 async def _end(entry: Entry, word: str) -> None:
     """Await the end of one process, and say how it was."""
-    if (process := entry.process) and entry.ladder:  # else its event loop may have ended too
+    # else all of it has ended, and perhaps its event loop too; but its output may not have been shown yet
+    if (process := entry.process) and (entry.ladder or (word == "wait" and process.on_wait)):
         with contextlib.suppress(ProcessLost, ProcessNotStopped):
             await entry.on_its_loop(process.wait() if word == "wait" else process.ladder.finished())
     sys.stdout.write(_sentence(entry))

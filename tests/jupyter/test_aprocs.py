@@ -185,6 +185,14 @@ def test_waiting_shows_the_output_where_nobody_watches(kernel, start):
     assert done.text().startswith("hello\n") and "✔ Done, exit 0" in done.text()
 
 
+def test_waiting_shows_the_output_of_a_program_that_has_ended(kernel, start):
+    number = start("p", "{program} out hello")
+    table = "get_ipython().magics_manager.registry['AProcMagics'].table"
+    kernel.run(f"import asyncio\nwhile {number} in {table}.running: await asyncio.sleep(0.01)")
+    done = kernel.run(f"%aprocs wait {number}", headless=True)
+    assert done.text().startswith("hello\n") and "✔ Done, exit 0" in done.text()
+
+
 def test_pause_and_resume(kernel, start):
     number = start("p", "sh -c 'sleep 600 & wait'")
     assert kernel.run(f"%aprocs pause {number}").text().split(" · ")[0].endswith(" Paused")
