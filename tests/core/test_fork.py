@@ -84,6 +84,7 @@ import ipyproc
 async def main():
     started = await ipyproc.start("sleep", "600")
     print(started.pid, flush=True)
+    sys.stdin.readline()  # it was seen alive
     if not os.fork():
         sys.stdin.read()  # lives on
         os._exit(0)
@@ -97,6 +98,8 @@ print(time.monotonic(), flush=True)
 def test_a_child_that_lives_on_holds_up_neither_its_parent_nor_the_end_of_its_programs():
     with subprocess.Popen([sys.executable, "-c", LEAVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         started = psutil.Process(int(parent.stdout.readline()))
+        parent.stdin.write(b"\n")
+        parent.stdin.flush()
         ended = float(parent.stdout.readline())
         assert parent.wait(30) == 0
         lasted = time.monotonic() - ended
