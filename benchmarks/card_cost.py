@@ -15,7 +15,7 @@ from tests.jupyter.kernel_session import kernel_session
 
 TOOLS = """
 import time
-from ipyproc._jupyter.card import Card
+from ipyproc._jupyter.views.card import Card
 took, made, show = [], Card.__init__, Card.show
 def init(self, *args, **kwds):
     self.began = time.thread_time()

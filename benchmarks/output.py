@@ -25,7 +25,7 @@ from benchmarks import chart
 from benchmarks.contenders import CONTENDERS, OURS, OURS_PYTHON, WRITER, cell, filled
 from benchmarks.kernel import Kernel, Sample, echoes, stop_once
 from benchmarks.report import ALONE, MIB, Row, Target, machine, table, targets
-from ipyproc._core import storage
+from ipyproc._core.output import storage
 
 IDLE = "an idle kernel"
 SLOW = ("!cmd", "x = !cmd", "asyncio, print(line)")  # left out by --quick

@@ -1,4 +1,4 @@
-r"""Our `ipyproc._core.screen` against pyte, in MB/s: plain lines, coloured lines, `\r` bars.
+r"""Our `ipyproc._core.output.screen` against pyte, in MB/s: plain lines, coloured lines, `\r` bars.
 
     .venv/bin/python benchmarks/screen.py
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import pyte
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from ipyproc._core.screen import Screen
+from ipyproc._core.output.screen import Screen
 
 PIECE = 1 << 16
 KINDS = {

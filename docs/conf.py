@@ -16,7 +16,7 @@ myst_heading_anchors = 3
 default_role = "code"  # what the docstrings mean by `name`
 toc_object_entries = False  # the pages are the contents, and not each member
 smartquotes = False  # `--out` is two hyphens
-autodoc_mock_imports = ["asyncssh", "distributed"]  # to document them takes neither
+autodoc_mock_imports = ["asyncssh", "distributed"]  # the documentation can be made without them
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -29,7 +29,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "ipyproc"
 html_theme_options = {
     "logo": {"text": "ipyproc"},
-    "navbar_center": [],  # the pages stand at the left
+    "navbar_center": [],  # the pages are listed at the left
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,

@@ -1,6 +1,6 @@
-"""The tables of the documentation that the code itself knows; `python docs/tables.py` writes them into the pages.
+"""The tables of the documentation that are made from the code; `python docs/tables.py` writes them into the pages.
 
-They stand in the pages, between two comments, so that they can be read without Sphinx as well; a test says when they are old.
+They are in the pages, between two comments, so that they can be read without Sphinx as well; a test fails when they are outdated.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from ipyproc._jupyter import commands, magics, options  # noqa: E402  - of this checkout
+from ipyproc._jupyter.line import options  # noqa: E402  - of this checkout
+from ipyproc._jupyter.magics import actions, magics  # noqa: E402  - of this checkout
 
 _PLACE = re.compile(r"(<!-- table of (\w+) -->\n).*?(<!-- end of the table -->)", re.DOTALL)
 
@@ -46,8 +47,8 @@ def default_rows() -> Iterator[tuple[str, ...]]:
 def word_rows() -> Iterator[tuple[str, ...]]:
     """The words of `%aprocs`."""
     yield "line", "what it does"
-    yield "`%aprocs`", commands.LIVE
-    for word, (takes, text) in commands.WORDS.items():
+    yield "`%aprocs`", actions.LIVE
+    for word, (takes, text) in actions.ACTIONS.items():
         yield f"`{f'%aprocs {word} {takes}'.rstrip()}`", text
 
 

@@ -13,12 +13,48 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ipyproc._core import launch, storage
+from ipyproc._core import launch
+from ipyproc._core.output import storage
+from ipyproc.testing import FakeProgram, programs
+
+from .played import PLAYED
 
 PROGRAM = Path(__file__).with_name("program.py")
 
 # nbformat's jsonschema makes 38 parsers of it when it is imported (seconds in each worker), for a check that we do not use
 sys.modules.setdefault("rfc3987_syntax", None)
+
+
+# what takes longest: with the other tests beside it, it does not stand alone at the end
+FIRST = (
+    *(
+        "tests/browser/",
+        "tests/jupyter/test_notebooks.py",
+        "tests/core/test_cpython.py",
+        "tests/jupyter/test_gone_pages.py",
+    ),
+    *("tests/remote/", "tests/packaging/", "tests/core/test_supervised.py", "tests/jupyter/test_interrupt.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(FIRST) if item.nodeid.startswith(name)), len(FIRST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """A worker takes a whole file of tests; of the browser's tests a half: each half has a JupyterLab and a browser."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # late: it need not be installed
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return f"tests/browser, {file < 'tests/browser/test_k'}" if file.startswith("tests/browser/") else file
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # to wait is no part of the test and of its timeout
@@ -66,6 +102,13 @@ def program() -> Callable[..., tuple[str, ...]]:
         return (sys.executable, "-I", "-S", str(PROGRAM), *map(str, words))
 
     return command
+
+
+@pytest.fixture
+def played() -> Iterator[list[FakeProgram]]:
+    """No process is started: what `program` gives, and some programs more, are played; for tests in which none is the point."""
+    with programs(PLAYED) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ exec {program} {stubborn} out {marker} stall
 """
 KERNEL = """
 import asyncio, json, os, sys, time
-from ipyproc._core import run
-from ipyproc._core.launch import supervised
+from ipyproc._core.batch import run
+from ipyproc._core.launch import client
 
 async def main(script, marker, fork=""):
     process = await run.start("sh", "-c", script)
@@ -26,7 +26,7 @@ async def main(script, marker, fork=""):
     if fork and not os.fork():
         time.sleep(60)  # as a worker of multiprocessing: it has all descriptors of the kernel, and lives on
         os._exit(0)
-    print(json.dumps([supervised.supervisor_pid(), process.family._program.shim]), flush=True)
+    print(json.dumps([client.supervisor_pid(), process.family.held.shim]), flush=True)
     await asyncio.sleep(3600)
 
 asyncio.run(main(*sys.argv[1:]))

@@ -1,1 +1,1 @@
-"""A process and its output. Standard library (and psutil, to find a family). Knows nothing of Jupyter."""
+"""Programs and their output. Needs the standard library, and psutil to find a family; knows nothing of Jupyter."""

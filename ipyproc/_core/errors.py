@@ -5,15 +5,15 @@
     ProcessError                    the root
     ├── ProcessExitError            it ended with a status that is not 0,
     │   │                           or was ended by a signal              (also a subprocess.CalledProcessError)
-    │   └── ProcessStopped          that, because somebody stopped it     (Stop, Kill, an interrupt, `stop()`)
-    ├── ProcessTimeout              it was stopped as its time was up     (also a subprocess.TimeoutExpired)
-    ├── ProcessNotStopped           something of it lives on, though everything was tried to stop it
+    │   └── ProcessStopped          the same, because it was stopped      (Stop, Kill, an interrupt, `stop()`)
+    ├── ProcessTimeout              it was stopped when its time was up   (also a subprocess.TimeoutExpired)
+    ├── ProcessNotStopped           some of its processes still run, although everything was tried to stop them
     └── ProcessLost                 nobody saw how it ended               (also a ConnectionError)
 
     OSError                         it could not be started: FileNotFoundError, PermissionError, ... as asyncio
                                     raises them, with a message that names the program or the directory
 
-All of them can be pickled, and come out of it with all their attributes.
+All of them can be pickled, with all their attributes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import status
-from .screen import inert_line
+from .output import phrases
+from .output.screen import inert_line
 from .survivor import Survivor
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ class ProcessError(Exception):
 
     Attributes:
         cmd: the program and its arguments, or the line for the shell.
-        name: what to call it, for people; empty: the command itself.
-        returncode: how it ended (negative: by that signal); None: not known.
+        name: its display name; empty: the command itself.
+        returncode: its exit status (`-N`: ended by signal N); None: not known.
         stdout, stderr: the last lines of each stream, as a terminal would leave them; `output` is `stdout`.
-        last_words: what the message shows of them: those of the stream that says why it failed, or of both in their order.
-        log: the file with the complete output, which was kept because the lines here are not all; else None.
-        advice: what is known of the cause; empty: nothing.
-        failed_command: of a script for bash, the command that ended it: `where` ("line 4: `test -e x`") and `code`; None: not
-            known, or this was no script.
+        last_words: the lines that the message shows: of the stream that says why it failed, or of both in order of arrival.
+        log: the file with the complete output, kept if there is more of it than these lines; else None.
+        advice: the likely cause, or what may help; empty: not known.
+        failed_command: for a bash script, the command that ended it: `where` ("line 4: `test -e x`") and `code`; None: not
+            known, or not a script.
 
     Example:
         >>> import ipyproc
@@ -73,8 +73,8 @@ class ProcessError(Exception):
         return self.output
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # without a second call of __init__: whatever was given to the first, all attributes come with the state, but for
-        # how IPython is to show it here, which cannot be pickled
+        # made anew without calling __init__: the state has all attributes, except the method with which IPython shows
+        # the error here, which cannot be pickled
         state = {name: value for name, value in vars(self).items() if name != "_render_traceback_"}
         return copyreg.__newobj__, (type(self), *self.args), state  # type: ignore[attr-defined]
 
@@ -94,7 +94,7 @@ class ProcessError(Exception):
         return (self.last_words or self.stderr or self.output or "").rstrip()
 
     def _command(self) -> str:
-        return status.quoted(self.name or status.command_line(self.cmd))
+        return phrases.quoted(self.name or phrases.command_line(self.cmd))
 
 
 class ProcessExitError(ProcessError, subprocess.CalledProcessError):
@@ -115,26 +115,26 @@ class ProcessExitError(ProcessError, subprocess.CalledProcessError):
     @property
     def signal(self) -> signal.Signals | int | None:
         """The signal that ended it; None if it ended by itself."""
-        return status.signal_of(self.returncode)
+        return phrases.signal_of(self.returncode)
 
     def _sentence(self) -> str:
         if self.failed_command and self.failed_command.code == self.returncode:
             return str(self.failed_command)
         where = f"; {self.failed_command}" if self.failed_command else ""
-        return f"{self._command()} {status.describe(self.returncode)}{where}"
+        return f"{self._command()} {phrases.describe(self.returncode)}{where}"
 
 
 class ProcessStopped(ProcessExitError):
     """A program ended because somebody stopped it: the buttons of a card, an interrupt, `Process.stop()`.
 
-    It is a `ProcessExitError`: who need not know the difference catches that.
+    It is a `ProcessExitError`: catch that if the difference does not matter to you.
     """
 
     def _sentence(self) -> str:
-        return f"{self._command()} was stopped, and {status.describe(self.returncode)}"
+        return f"{self._command()} was stopped, and {phrases.describe(self.returncode)}"
 
     def _shown(self) -> str:
-        return (self.stderr or "").rstrip()  # who stops a program knows why: what it was just writing says nothing
+        return (self.stderr or "").rstrip()  # its last output does not explain why it ended
 
 
 class ProcessTimeout(ProcessError, subprocess.TimeoutExpired):  # type: ignore[override]  # of a name typed too narrowly
@@ -159,14 +159,14 @@ _MOST_NAMED = 5  # processes
 
 
 class ProcessNotStopped(ProcessError):
-    """A program was to be stopped, and it or something of its family lives on, though SIGKILL was tried too.
+    """Stopping a program failed: it, or a part of its family, still runs although SIGKILL was tried too.
 
-    They belong to another user (`sudo`, a setuid program), are held by a debugger, or are stuck in the operating system.
-    `returncode` is None if the program itself lives on.
+    Such a process belongs to another user (`sudo`, a setuid program), is held by a debugger, or is stuck in the operating
+    system. `returncode` is None if the program itself still runs.
 
     Attributes:
-        survivors: what lives on; each has `pid`, `name`, and `why` in words.
-        timeout: the seconds that the program was given, if that is why it was to be stopped; else None.
+        survivors: the processes that still run; each has `pid`, `name`, and `why` in words.
+        timeout: the time limit in seconds, if that is why the program was stopped; else None.
 
     Example:
         >>> import ipyproc
@@ -175,7 +175,7 @@ class ProcessNotStopped(ProcessError):
         ...         await process.stop()
         ...     except ipyproc.ProcessNotStopped as error:
         ...         for each in error.survivors:
-        ...             print(f"ask somebody who may to `kill {each.pid}`: it {each.why}")
+        ...             print(f"ask an administrator to `kill {each.pid}`: it {each.why}")
     """
 
     def __init__(self, survivors: Sequence[Survivor] = ()) -> None:
@@ -185,7 +185,7 @@ class ProcessNotStopped(ProcessError):
 
     def _sentence(self) -> str:
         when = "" if self.timeout is None else f" after its timeout of {self.timeout:g} s"
-        named = "; ".join(map(str, self.survivors[:_MOST_NAMED])) or "nobody has told how it ended"
+        named = "; ".join(map(str, self.survivors[:_MOST_NAMED])) or "it is not known how it ended"
         more = len(self.survivors) - _MOST_NAMED
         return f"{self._command()} could not be stopped{when}: {named}{f'; {more} more' if more > 0 else ''}"
 

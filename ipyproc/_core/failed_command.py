@@ -1,4 +1,4 @@
-"""Which command of a script has failed: what bash has noted of it (see `script`), made words for people."""
+"""Which command of a script failed: what bash noted about it (see `script`), put into words."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import os
 import re
 from dataclasses import dataclass
 
-from . import status
-from .encoding import decode
+from .output import phrases
+from .output.encoding import decode
+from .output.screen import inert_line
 from .pipelines import pipelines
-from .screen import inert_line
 
 _LONGEST = 80  # characters of a command
 _OURS = frozenset(
     ("", "main", "environment", "bash")
-)  # what BASH_SOURCE is for the script and its functions; else a file
+)  # BASH_SOURCE of the script and its functions; anything else is a file
 _OF_SIGNAL = 128  # what a shell adds to the signal that ended a command
 _SIGPIPE = 13  # on every POSIX system
-_AS_ONE_LIKES = re.compile(r"[\s;\\]|(?<!\d)1(?=>&)")  # bash writes a command anew: spaces, line ends, `>&2` as `1>&2`
+_AS_ONE_LIKES = re.compile(r"[\s;\\]|(?<!\d)1(?=>&)")  # bash prints a command anew: spaces, line ends, `1>&2`
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class FailedCommand:
     Attributes:
         where: its line and its text, or its place in a pipe: "line 4: `test -e x`", "line 2: stage 4 of 5, `awk`".
         code: its status.
-        script: what the script is called, if somebody has given it a name.
+        script: the name that the user gave the script; empty: none.
     """
 
     where: str
@@ -37,33 +37,33 @@ class FailedCommand:
     script: str = ""
 
     def __str__(self) -> str:
-        script = f"{status.quoted(self.script)}, " if self.script else ""
+        script = f"{phrases.quoted(self.script)}, " if self.script else ""
         comma = "," if self.where.endswith("`") and re.search(r": stage \d+ of \d+, `", self.where) else ""
-        name = status.signal_name(self.code - _OF_SIGNAL) if self.code > _OF_SIGNAL else ""
+        name = phrases.signal_name(self.code - _OF_SIGNAL) if self.code > _OF_SIGNAL else ""
         return f"{script}{self.where}{comma} exited with {self.code}{f' ({name})' if name.startswith('SIG') else ''}"
 
     @property
     def wrote_in_vain(self) -> bool:
-        """Whether it ended as what read its output had ended."""
+        """Whether it ended because the program that read its output had ended."""
         return self.code == _OF_SIGNAL + _SIGPIPE
 
 
 def failed_command(note: bytes, script: str) -> FailedCommand | None:
-    """What `script.note` says of this script; None: nothing, or what cannot be right.
+    """What `script.note` says about this script; None: nothing, or something that cannot be right.
 
-    Of a script that holds a secret, which is a `Masked`, nothing is told but what that shows.
+    A script that holds a secret is a `Masked`, and only its masked text appears in the result.
     """
     try:
         code, line, source, count, *rest = decode(note).split("\0")
         codes = [int(each) for each in rest[: int(count)]]
-        command, _, *_ = rest[int(count) :]  # one that is followed by nothing is cut
-        return _told(int(code), int(line), source, codes, command, script)
-    except (ValueError, IndexError):  # it is none of bash's
+        command, _, *_ = rest[int(count) :]  # one that nothing follows was cut off
+        return _from_note(int(code), int(line), source, codes, command, script)
+    except (ValueError, IndexError):  # bash did not write this
         return None
 
 
-def _told(code: int, line: int, source: str, codes: list[int], command: str, script: str) -> FailedCommand | None:
-    """`codes`: of each stage of a pipe."""
+def _from_note(code: int, line: int, source: str, codes: list[int], command: str, script: str) -> FailedCommand | None:
+    """`codes`: the status of each stage of the pipe."""
     if not (0 < code < 256 and 0 < line < 1 << 31):
         return None
     in_file = f" of {inert_line(os.path.basename(source))[:_LONGEST]}" if source not in _OURS else ""
@@ -81,13 +81,13 @@ def _told(code: int, line: int, source: str, codes: list[int], command: str, scr
     if first := _begin(command, line, lines):
         return FailedCommand(f"line {first}: {_quoted(command)}", code)
     if "trap" in script or line > len(lines):
-        return None  # in a trap, bash counts lines in another way
+        return None  # in a trap, bash counts lines differently
     text = lines[line - 1].strip()  # what called a function, what made the command: `eval`
     return FailedCommand(f"line {line}: {_quoted(text)}" if re.search(r"\w", text) else f"line {line}", code)
 
 
 def _stage(script: str, line: int, count: int, stage: int) -> tuple[int, str]:
-    """The line of a stage of the pipe on this line, and its name; as it is and no name, where that is not sure."""
+    """The line and the name of a stage of the pipe on this line; the line as given and no name if that is ambiguous."""
     found = {
         (pipeline.stages[stage].line, pipeline.stages[stage].name)
         for pipeline in pipelines(script)
@@ -100,7 +100,7 @@ def _stage(script: str, line: int, count: int, stage: int) -> tuple[int, str]:
 
 
 def _begin(command: str, line: int, lines: list[str]) -> int:
-    """The line on which the command begins that is, among others, on this one; 0: it is not there."""
+    """The line on which the command begins that extends to this line; 0: there is none."""
     plain = [_AS_ONE_LIKES.sub("", each) for each in lines]
     starts = list(itertools.accumulate(map(len, plain), initial=0))
     text, wanted = "".join(plain), _AS_ONE_LIKES.sub("", command)

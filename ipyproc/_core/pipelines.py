@@ -1,4 +1,4 @@
-"""The pipelines of a shell script: what can be told of its text without running it. For words in a message, no more."""
+"""The pipelines of a shell script, found in its text without running it. Good enough for a message, and for no more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PLAIN = re.compile(r"[^\\'\"`$#<>()|&;\n\s{}]+")
 _COMPOUND = {"if": "fi", "case": "esac", "{": "}", **dict.fromkeys(("while", "until", "for", "select"), "done")}
 _BETWEEN = frozenset(("then", "else", "elif", "do", "!", "time"))  # a command follows
 _HERE = re.compile(r"<<(-?)[ \t]*(?:'([^'\n]*)'|\"([^\"\n]*)\"|([^\s;&|<>()'\"]+))")
-_NAME = re.compile(r"(?:[A-Za-z_]\w*\+?=(?:'[^']*'|\"[^\"]*\"|[^\s'\"])*\s+)*([^\s;&|<>()]+)")  # behind assignments
+_NAME = re.compile(r"(?:[A-Za-z_]\w*\+?=(?:'[^']*'|\"[^\"]*\"|[^\s'\"])*\s+)*([^\s;&|<>()]+)")  # after assignments
 _DEEPEST = 100  # commands within commands
 
 
@@ -30,14 +30,14 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Its stages, and the last of its lines, which may be that of a here-document."""
+    """The stages of a pipeline, and its last line, which may be the end of a here-document."""
 
     stages: list[Stage]
     last: int
 
 
 def pipelines(script: str) -> list[Pipeline]:
-    """All of two stages and more; those within another one come before it."""
+    """All pipelines of two or more stages; one inside another comes before it."""
     reader = _Reader(script)
     reader.read(0, "", 0)
     return reader.found
@@ -49,11 +49,11 @@ class _Reader:
         self._ends = [match.start() for match in re.finditer("\n", text)]
         self._here: list[
             tuple[str, str]
-        ] = []  # here-documents that begin behind this line: whether tabs count, and their end
+        ] = []  # here-documents that begin after this line: whether leading tabs are dropped, and the word that ends it
         self.found: list[Pipeline] = []
 
     def read(self, at: int, end: str, depth: int) -> int:
-        """Read commands up to the bracket or the word `end`, or the end of the text; the place behind it."""
+        """Read commands up to the bracket or the word `end`, or to the end of the text; the position after it."""
         text, begin, stages = self._text, at, list[Stage]()
         expects_command = True  # a word here may be one of the shell's own
 
@@ -61,13 +61,13 @@ class _Reader:
             source = text[begin:to]
             stages.append(Stage(source.strip(), self._line(to - len(source.lstrip()))))
 
-        def end_pipeline(to: int, behind: int) -> int:
+        def end_pipeline(to: int, after: int) -> int:
             nonlocal begin, stages, expects_command
             end_stage(to)
             if len(stages) > 1:
-                self.found.append(Pipeline(stages, self._line(behind - 1)))
-            begin, stages, expects_command = behind, [], True
-            return behind
+                self.found.append(Pipeline(stages, self._line(after - 1)))
+            begin, stages, expects_command = after, [], True
+            return after
 
         while at < len(text):
             char = text[at]
@@ -83,7 +83,7 @@ class _Reader:
                         at = self.read(at, _COMPOUND[word], depth + 1)
                 expects_command = False
             elif char == "\n":
-                at = end_pipeline(at, self._behind_line(at))
+                at = end_pipeline(at, self._after_line(at))
             elif char.isspace():
                 at += 1
             elif char == "#" and (at == 0 or text[at - 1] in " \t\n;&|()"):
@@ -94,7 +94,7 @@ class _Reader:
                 at = self.read(at + 1, "}", depth + 1) if char == "{" and depth < _DEEPEST else at + 1
                 expects_command = False
             elif char == ")":
-                at = end_pipeline(at, at + 1)  # it may be that of a pattern of `case`
+                at = end_pipeline(at, at + 1)  # it may end a pattern of `case`
                 if end == ")":
                     return at
             elif text.startswith(("||", "&&", ";;"), at):
@@ -103,7 +103,7 @@ class _Reader:
                 at = end_pipeline(at, at + 1)
             elif char == "|":
                 end_stage(at)
-                begin = at = self._behind_pipe(at + (2 if text.startswith("|&", at) else 1))
+                begin = at = self._after_pipe(at + (2 if text.startswith("|&", at) else 1))
                 expects_command = True
             elif text.startswith("()", at):
                 at, expects_command = at + 2, True  # the body of a function follows
@@ -112,7 +112,7 @@ class _Reader:
         return end_pipeline(at, at)
 
     def _word(self, at: int, depth: int) -> int:
-        """Read what is quoted, expanded or redirected here; the place behind it."""
+        """Read what is quoted, expanded or redirected here; the position after it."""
         text, char = self._text, self._text[at]
         if char == "\\":
             return at + 2
@@ -138,7 +138,7 @@ class _Reader:
         )
 
     def _quoted(self, at: int, end: str, depth: int) -> int:
-        """Read up to the end of what is quoted; the place behind it."""
+        """Read up to the end of what is quoted; the position after it."""
         text = self._text
         while at < len(text) and text[at] != end:
             if text[at] == "\\":
@@ -153,8 +153,8 @@ class _Reader:
         """Whether this `&` is part of `>&`, `<&` or `&>`."""
         return self._text.startswith("&>", at) or (at > 0 and self._text[at - 1] in "<>")
 
-    def _behind_line(self, at: int) -> int:
-        """Behind this line end, and the here-documents that follow it."""
+    def _after_line(self, at: int) -> int:
+        """The position after this line end and the here-documents that follow it."""
         at += 1
         for tabs, end in self._here:
             while at < len(self._text):
@@ -165,12 +165,12 @@ class _Reader:
         self._here.clear()
         return at
 
-    def _behind_pipe(self, at: int) -> int:
+    def _after_pipe(self, at: int) -> int:
         """Where the next stage begins, which may be on another line."""
         text = self._text
         while at < len(text):
             if text[at] == "\n":
-                at = self._behind_line(at)
+                at = self._after_line(at)
             elif text[at] == "#":
                 at = self._find("\n", at)
             elif text[at].isspace():

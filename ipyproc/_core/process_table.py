@@ -7,17 +7,17 @@ import sys
 import time
 from collections.abc import Mapping
 
-Rows = Mapping[int, tuple[int, int | None]]
-"""By its pid: the parent of a process, and its session (None where there are none)."""
+Table = Mapping[int, tuple[int, int | None]]
+"""For each pid: the pid of its parent, and its session (None where the system has no sessions)."""
 
 _RECENT = 1.0  # seconds
-_SHARE = 0.02  # of the time that may go into looking
+_SHARE = 0.02  # of the time that may be spent on reading the table
 
-_latest: tuple[float, float, Rows] = (0.0, 0.0, {})  # when it was taken, of `time.monotonic()`; seconds that took
+_latest: tuple[float, float, Table] = (0.0, 0.0, {})  # when it was read, in `time.monotonic()`; how long that took
 
 
-def now() -> Rows:
-    """Look now, which takes some 15 µs for each process of the machine.
+def now() -> Table:
+    """The table as it is now; reading it takes some 15 µs for each process of the machine.
 
     Raises:
         OSError: it cannot be read here.
@@ -26,32 +26,32 @@ def now() -> Rows:
     began = time.monotonic()
     if not is_ours():
         raise FileNotFoundError("the process table cannot be read")
-    rows = _read_proc() if sys.platform == "linux" else _ask_psutil()
-    _latest = began, time.monotonic() - began, rows
-    return rows
+    table = _read_proc() if sys.platform == "linux" else _ask_psutil()
+    _latest = began, time.monotonic() - began, table
+    return table
 
 
 def is_ours() -> bool:
-    """Whether it can be read, and tells of the processes that we can signal: /proc may be that of another namespace."""
+    """Whether the table shows the processes that we can signal: there may be no /proc, or that of another namespace."""
     try:
         return sys.platform != "linux" or os.readlink("/proc/self") == str(os.getpid())
     except OSError:
         return False
 
 
-def recent() -> Rows:
-    """What was seen not long ago, and is looked at anew at most once a second; less often where that takes long.
+def recent() -> Table:
+    """A table that may be a little old: it is read again at most once a second, and less often where that takes long.
 
     Raises:
         OSError: it cannot be read here.
     """
-    taken_at, took, rows = _latest
-    return rows if rows and time.monotonic() < taken_at + max(_RECENT, took / _SHARE) else now()
+    taken_at, took, table = _latest
+    return table if table and time.monotonic() < taken_at + max(_RECENT, took / _SHARE) else now()
 
 
-def _read_proc() -> Rows:
-    """By proc_pid_stat(5), which psutil reads too, in five times the time: it looks at more."""
-    rows: dict[int, tuple[int, int | None]] = {}
+def _read_proc() -> Table:
+    """Read /proc, see proc_pid_stat(5). psutil does so too but reads more, and takes five times as long."""
+    table: dict[int, tuple[int, int | None]] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
@@ -63,11 +63,11 @@ def _read_proc() -> Rows:
                 os.close(fd)
         except OSError:
             continue  # it has just ended
-        rows[int(name)] = int(words[1]), int(words[3])
-    return rows
+        table[int(name)] = int(words[1]), int(words[3])
+    return table
 
 
-def _ask_psutil() -> Rows:
+def _ask_psutil() -> Table:
     import psutil  # late: the import of ipyproc loads the standard library only
 
     return {each.pid: (each.info["ppid"] or 0, session_of(each.pid)) for each in psutil.process_iter(["ppid"])}

@@ -1,12 +1,12 @@
-"""What lives on though it was to be stopped, and why, as far as the operating system tells."""
+"""A process that still runs after all attempts to stop it, and why, as far as the operating system tells."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .output.screen import inert_line
 from .process_table import may_signal
-from .screen import inert_line
 
 if TYPE_CHECKING:
     import psutil
@@ -17,7 +17,7 @@ class Survivor:
     """A process that could not be ended.
 
     Attributes:
-        pid: its number.
+        pid: its process id.
         name: what the operating system calls it.
         why: a clause that says what is known of the cause: `belongs to root, and may not be signalled from here`.
     """
@@ -31,7 +31,7 @@ class Survivor:
 
     @classmethod
     def of(cls, member: psutil.Process) -> Survivor:
-        """Look at it now."""
+        """Look up its name, and why it still runs."""
         import psutil  # late: the import of ipyproc loads the standard library only
 
         try:
@@ -41,7 +41,7 @@ class Survivor:
             return cls(member.pid, "a process", "has just ended, or is hidden from here")
 
 
-def is_held(member: psutil.Process) -> bool:
+def is_traced(member: psutil.Process) -> bool:
     """Whether a debugger has stopped it (ptrace): it acts on no signal but SIGKILL."""
     import psutil  # late: the import of ipyproc loads the standard library only
 
@@ -64,12 +64,12 @@ def _why(member: psutil.Process) -> str:
     if status == psutil.STATUS_DISK_SLEEP:
         return "is stuck in the operating system (uninterruptible sleep)"
     if status == psutil.STATUS_ZOMBIE:
-        return "has ended, but nobody has told how"
+        return "has ended, but its exit status was never collected"
     return "has not ended yet"
 
 
 def _tracer(pid: int) -> str:
-    """Who debugs it, on Linux; empty: nobody, or it cannot be told."""
+    """The name and pid of its debugger, on Linux; empty: it has none, or that is not known."""
     import psutil  # late: the import of ipyproc loads the standard library only
 
     try:

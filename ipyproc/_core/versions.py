@@ -1,4 +1,4 @@
-"""What a report of a bug should say: versions, system and launcher."""
+"""What a bug report should contain: versions, system and launcher."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from importlib import metadata
 
 from . import launch
 
+__version__ = "0.1.0"
 PACKAGES = ("ipython", "ipykernel", "ipywidgets", "anywidget", "jupyterlab", "notebook", "psutil", "nest-asyncio2")
-"""Those that have a part in what is seen, by the names under which they are installed."""
+"""The packages that matter for a bug report, by the names under which they are installed."""
 
 
 def show_versions() -> None:
-    """Print what a report of a bug should say: this package, Python, the system, Jupyter's packages, the launcher.
+    """Print what a bug report should contain: versions of this package, Python, the system and Jupyter, and the launcher.
 
-    It holds no names of users, machines or directories.
+    It prints no names of users, machines or directories.
 
     Example:
         >>> import ipyproc
@@ -25,8 +26,6 @@ def show_versions() -> None:
         ipyproc        ...
         python         ...
     """
-    from .. import __version__  # late: the package imports this module
-
     rows = {
         "ipyproc": __version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
@@ -38,13 +37,13 @@ def show_versions() -> None:
 
 
 def _launcher() -> str:
-    """The name of the best one here; asked in a thread of its own, for the event loop of this one may be running."""
+    """The name of the best launcher here, found in another thread because the event loop of this one may be running."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, launch.best()).result().name
 
 
 def _version(name: str) -> str:
-    """JupyterLab may run elsewhere than the kernel: then it is not known here."""
+    """The version of a package. JupyterLab may run in another environment than the kernel, and is not found then."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
@@ -12,38 +13,71 @@ from typing import Any, TypeVar
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
-from .._core import launch, waiting
+from .._core import launch
+from .._core.batch.work import wait
 
 T = TypeVar("T")
 
 _COMM_PERIOD = 0.02  # seconds
 _FIRST_STREAMS = sys.stdout, sys.stderr  # where there is no ipykernel
+_OF_JUPYTER_CLIENT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{24}_\d+_\d+")
 
 
 def is_headless(shell: InteractiveShell) -> bool:
     """Whether nobody can click here: a terminal, or a run by nbclient or papermill (they forbid input)."""
+    if getattr(shell, "kernel", None) is None:
+        return True
+    # nbclient 0.11 sends allow_stdin=False with each cell; ipykernel takes a cell without it (ipyparallel 9.2) as False too
+    request = _request(shell)
+    is_cell = request.get("header", {}).get("msg_type") == "execute_request"  # and not what a button has called
+    return not request.get("content", {}).get("allow_stdin", not is_cell)
+
+
+def session_of(shell: InteractiveShell) -> str:
+    """The session of the client whose cell runs now; empty where there is none."""
+    return str(_request(shell).get("header", {}).get("session", ""))
+
+
+def is_python_client(shell: InteractiveShell) -> bool:
+    """Whether a client that is written in Python, with jupyter_client, runs this cell (6 to 8.10 seen).
+
+    Those are `jupyter console`, qtconsole, Spyder, euporie, and servers that run the cells of a page themselves: they show
+    text, but no widgets, and many pass over `update_display_data`. A page numbers its messages otherwise.
+    """
+    return _OF_JUPYTER_CLIENT.fullmatch(str(_request(shell).get("header", {}).get("msg_id", ""))) is not None
+
+
+def can_await(shell: InteractiveShell) -> bool:
+    """Whether a cell may await: an engine of ipyparallel (9.2 seen) never ends one that does."""
+    return not any(each.__module__.startswith("ipyparallel.") for each in type(getattr(shell, "kernel", None)).__mro__)
+
+
+def _request(shell: InteractiveShell) -> dict[str, Any]:
+    """The request that the code which runs now belongs to. Public in ipykernel 6.29 to 7.4; empty where there is none."""
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
-        return True
-    # get_parent: public in ipykernel 6.29 to 7.4; nbclient 0.11 sends allow_stdin=False with each cell
-    content = kernel.get_parent("shell").get("content", {})
-    return not content.get("allow_stdin", True)
+        return {}
+    try:
+        found = kernel.get_parent("shell")
+    except TypeError:  # xeus-python 0.19 has no channels to choose from
+        found = kernel.get_parent()
+    return found if isinstance(found, dict) else {}
 
 
 def drops_late_output(shell: InteractiveShell) -> bool:
-    """Whether what is written for a cell that has ended is lost: so in a run by nbclient or papermill (0.11, 2.7 seen)."""
+    """Whether output for a cell that has ended is lost, as in a run by nbclient or papermill (0.11 and 2.7 seen)."""
     return getattr(shell, "kernel", None) is not None and is_headless(shell)
 
 
 def is_own_stream(file: object) -> bool:
-    """Whether this is where the output of a cell goes, and nobody has put it in the place of that to get the text."""
+    """Whether this file leads to the cell, rather than being a replacement of `sys.stdout` that captures the text."""
     out_stream = getattr(sys.modules.get("ipykernel.iostream"), "OutStream", ())  # public, ipykernel 6.29 to 7.4
     first = (*_FIRST_STREAMS, sys.__stdout__, sys.__stderr__)
     return isinstance(file, out_stream) or any(file is each for each in first)
 
 
 def note(text: str) -> None:
-    """Write a line of ours into the cell, but never into what somebody captures."""
+    """Write a line of ipyproc's own into the cell, but never into a file that captures output."""
     for file in (sys.stdout, sys.stderr):
         if is_own_stream(file):
             file.write(f"{text}\n")
@@ -52,24 +86,23 @@ def note(text: str) -> None:
 
 
 def captures_displays(shell: InteractiveShell) -> bool:
-    """Whether `%%capture` and its like take what is displayed now: it reaches no page."""
+    """Whether `%%capture` or the like captures what is displayed now, so that it reaches no page."""
     return isinstance(shell.display_pub, CapturingDisplayPublisher)
 
 
 def is_in_output_widget(shell: InteractiveShell) -> bool:
-    """Whether an Output of ipywidgets takes what is shown now: text and displays, but never what would replace these."""
+    """Whether an ipywidgets Output captures what is shown now. It shows text and displays, but ignores updates of a display."""
     output = getattr(sys.modules.get("ipywidgets"), "Output", ())
     widgets = getattr(sys.modules.get("ipywidgets.widgets.widget"), "_instances", {})  # ipywidgets 8 (8.1 seen)
     outputs = [each for each in list(widgets.values()) if isinstance(each, output)]
     if not outputs:
         return False
-    kernel = getattr(shell, "kernel", None)
-    request = kernel.get_parent("shell").get("header", {}).get("msg_id") if kernel else None
+    request = _request(shell).get("header", {}).get("msg_id")
     return any(each.msg_id == request for each in outputs)
 
 
 def is_apart() -> bool:
-    """Whether this is a thread of the user's own: what the page says is heard elsewhere, perhaps by one that waits for us."""
+    """Whether this is a thread of the user's own: messages of the page are handled in another one, which may be waiting for this."""
     thread = threading.current_thread()
     subshell = getattr(sys.modules.get("ipykernel.subshell"), "SubshellThread", ())  # ipykernel 7 (7.4 seen)
     return thread is not threading.main_thread() and not isinstance(thread, subshell)
@@ -113,7 +146,7 @@ async def _deliver(kernel: Any, queue: Any) -> None:
     while True:
         await asyncio.sleep(_COMM_PERIOD)
         for item in list(queue):
-            with contextlib.suppress(Exception):  # whatever is not a message as we know it stays for the kernel
+            with contextlib.suppress(Exception):  # anything that does not look like a message is left to the kernel
                 _, _, (message, *_) = item  # (number, dispatch function, its arguments)
                 idents, frames = kernel.session.feed_identities(message, copy=False)
                 if not kernel.session.unpack(frames[1].bytes)["msg_type"].startswith("comm_"):
@@ -123,29 +156,30 @@ async def _deliver(kernel: Any, queue: Any) -> None:
                 kernel.shell_handlers[request["msg_type"]](kernel.shell_stream, idents, request)
 
 
-_ROUTE = "_reply_subshell_for"  # ipykernel 7 (7.4 seen): to which shell a message of the page goes; the comm is asked
+_ROUTE = "_reply_subshell_for"  # ipykernel 7 (7.4 seen): the method of a comm that says which shell gets a message
 
 
-def hear_early(comm: Any, heard: Callable[[Any], object]) -> None:
-    """Call `heard` with the data of each message to this comm as soon as it arrives, also while a cell keeps the kernel busy.
+def receive_early(comm: Any, handler: Callable[[Any], object]) -> None:
+    """Call `handler` with the data of each message to this comm as soon as it arrives, also while a cell keeps the kernel busy.
 
-    ipykernel 7 asks the comm itself where to send the message, in the thread that reads the shell channel: there we hear
-    it. It goes its way then, and comes to the comm's handler a second time. Elsewhere nothing happens.
+    ipykernel 7 asks the comm which shell gets a message, in the thread that reads the shell channel: `handler` is called
+    there. The message is then delivered as usual, so the comm's own handler gets it a second time. With other kernels
+    this does nothing.
     """
     route = getattr(comm, _ROUTE, None)
     if route is None:
         return
 
-    def hear_and_route(data: Any, *default: Any) -> Any:
-        with contextlib.suppress(Exception):  # it would lose the message
-            heard(data)
+    def handle_and_route(data: Any, *default: Any) -> Any:
+        with contextlib.suppress(Exception):  # with an error here, ipykernel would lose the message
+            handler(data)
         return route(data, *default)
 
-    setattr(comm, _ROUTE, hear_and_route)
+    setattr(comm, _ROUTE, handle_and_route)
 
 
-def hears_while_nested(shell: InteractiveShell) -> bool:
-    """Whether messages of the page are heard by `hear_early` or `deliver_comms` while `run_synchronously` runs the loop."""
+def receives_while_nested(shell: InteractiveShell) -> bool:
+    """Whether `receive_early` or `deliver_comms` gets messages of the page while `run_synchronously` runs the loop."""
     kernel = getattr(shell, "kernel", None)
     comms = getattr(sys.modules.get("ipykernel.comm.comm"), "BaseComm", None)
     early = getattr(kernel, "shell_channel_thread", None) is not None and hasattr(comms, _ROUTE)
@@ -157,21 +191,21 @@ def run_synchronously(
     work: Coroutine[Any, Any, T],
     clean_up: Callable[[], Coroutine[Any, Any, None]] = launch.disconnect,
 ) -> T:
-    """Run it to its end from plain code, on the event loop of this thread.
+    """Run a coroutine to its end from plain code, on the event loop of this thread.
 
-    Where the loop is running already (a cell of a kernel), it is made re-entrant by nest_asyncio2, at the first use
-    of this path: the maintained successor of nest_asyncio, and what ipykernel 7.4 requires itself (nest_asyncio 1.6
-    loses queued cells there).
+    A loop that is running already (in a cell of a kernel) is made re-entrant by nest_asyncio2 when this is first called.
+    That is the maintained successor of nest_asyncio, and what ipykernel 7.4 itself requires (nest_asyncio 1.6 loses
+    queued cells there).
 
-    A thread of the user's own has no loop: it gets one for this time, and `clean_up` is run there at the end. The
-    kernel's loop may stand still, for the kernel may be waiting for the thread.
+    A thread of the user's own has no loop: it gets a temporary one, on which `clean_up` is run at the end. The kernel's
+    loop cannot be used, because the kernel may be waiting for this thread.
 
     Raises:
         RuntimeError: the loop cannot be made re-entrant (uvloop).
     """
     if not has_running_loop():
         if is_apart():
-            return waiting.wait(work, clean_up)
+            return wait(work, clean_up)
         from IPython.core.async_helpers import get_asyncio_loop  # private, IPython 8.20 to 9.18: the loop of its cells
 
         own: asyncio.AbstractEventLoop = get_asyncio_loop()
@@ -188,7 +222,7 @@ def run_synchronously(
     try:
         return loop.run_until_complete(task)
     except BaseException:
-        task.cancel()  # an interrupt that nobody handles has left the loop: it must not go on by itself later
+        task.cancel()  # an unhandled interrupt has stopped the loop: the task must not go on when the loop runs again
         raise
 
 

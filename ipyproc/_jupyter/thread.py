@@ -1,4 +1,4 @@
-"""Work in a thread of its own, so that the event loop goes on: what may come from a slow disk."""
+"""Run work that may wait for a slow disk in a thread of its own, so that the event loop goes on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
-    """What `work` returns. As `asyncio.to_thread`, but the thread ends with its work. Cancelling it does not end the work."""
+    """Run `work` in a new thread and return its result. Cancelling this does not end the work.
+
+    Unlike with `asyncio.to_thread`, the thread ends when its work is done.
+    """
     thread = ThreadPoolExecutor(1, "ipyproc")
     try:
         context = contextvars.copy_context()  # what is printed belongs to the cell

@@ -1,8 +1,9 @@
 """Programs on other machines, behind the same `Process`: the launchers `ssh` and `dask`.
 
-    here:   Process ── near.Transport ══ link ══ far.Session ── the supervised launcher there ── the program
+    here:   Process ── channel.Channel ══ link ══ far.Session ── the supervised launcher there ── the program
 
-What runs there (`far` and what it needs of `_core`) is standard library only and travels with the first program, as one
-zip file that is held in memory (`parcel`): nothing is installed there, nothing stays. `far` says what both sides tell
-each other; a link carries it, bytes in order: an SSH session for all programs of a connection, or a Dask comm for each.
+The code that runs there (`far` and what it needs of `_core`) uses the standard library only. It is sent with the first
+program, as one zip file that is held in memory (`parcel`): nothing is installed there, and nothing is left behind. The
+messages between both sides are in `_core.protocol`; a link carries them in order: an SSH session for all programs of
+a connection, or a Dask comm for each program.
 """

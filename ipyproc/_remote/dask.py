@@ -1,7 +1,7 @@
 """Programs in the slots of a Dask cluster.
 
-A task takes a slot and offers it; we attach to the worker that offers, and only then does a program start (`far_dask`).
-So whatever Dask runs again on its own starts nothing: nobody waits for such an offer.
+A task occupies a slot and offers it; this side attaches to the worker of the offer, and only then does a program start
+(`far_dask`). So a task that Dask runs again by itself starts nothing: nobody waits for its offer.
 """
 
 from __future__ import annotations
@@ -23,21 +23,25 @@ from distributed.comm import connect
 from distributed.comm.addressing import parse_host_port
 
 from .._core.errors import ProcessLost
-from . import near, parcel
+from .._core.protocol import OFFER, PLACE, Offer, Place, ProtocolError
+from . import parcel
+from .channel import Channel, Link
+from .connections import Connections, reason
 from .far_dask import Comm
+from .near import LinkLauncher
 
 _starting = threading.Lock()
-CONNECT_PATIENCE = 10.0  # seconds, for the scheduler
-DIRECT_PATIENCE = 3.0  # seconds, for a worker; then the scheduler is asked to carry the messages
-BEYOND_PATIENCE = 0.5  # the same, when another worker could not be reached
-_MOST_WAITING = 1000  # programs that wait for a slot; the cluster sees them, and may grow for them
+CONNECT_PATIENCE = 10.0  # seconds to connect to the scheduler
+DIRECT_PATIENCE = 3.0  # seconds to connect to a worker; then the scheduler is asked to carry the messages
+BEYOND_PATIENCE = 0.5  # the same, if another worker could not be reached
+_MOST_WAITING = 1000  # programs that wait for a slot at once; the cluster sees them, and may grow for them
 
 
 def launcher(address: str) -> DaskLauncher:
     """The launcher for `dask` (a LocalCluster of this machine), or for the address of a scheduler.
 
     Raises:
-        ValueError: the address is none.
+        ValueError: this is no such address.
     """
     if address == "dask":
         return DaskLauncher()
@@ -50,7 +54,7 @@ def launcher(address: str) -> DaskLauncher:
 
 
 def of_object(found: Any) -> DaskLauncher:
-    """The launcher for a Client or a cluster, always the same one."""
+    """The launcher for a Client or a cluster: always the same one for the same object."""
     made = getattr(found, "_ipyproc_launcher", None)
     if made is None:
         made = found._ipyproc_launcher = DaskLauncher(found)
@@ -58,7 +62,7 @@ def of_object(found: Any) -> DaskLauncher:
     return made
 
 
-class DaskLauncher(near.LinkLauncher):
+class DaskLauncher(LinkLauncher):
     """Starts programs in the slots of a Dask cluster: each takes one, and waits for it as any task of Dask does.
 
     Args:
@@ -68,7 +72,7 @@ class DaskLauncher(near.LinkLauncher):
         resources: what each program needs of a worker, as of `Client.submit`: `{"GPU": 1}`.
         workers: the addresses or host names of workers that may be used, as of `Client.submit`.
 
-    When a program ends, what is left of its family is killed: its slot is for others then.
+    When a program ends, what is left of its family is killed, because its slot is then free for others.
 
     Example::
 
@@ -87,7 +91,7 @@ class DaskLauncher(near.LinkLauncher):
         workers: Sequence[str] | str | None = None,
     ) -> None:
         self._cluster = cluster
-        self._local: subprocess.Popen[str] | None = None  # what runs the cluster, if that is ours
+        self._local: subprocess.Popen[str] | None = None  # runs the LocalCluster, if this launcher has started one
         self._security = security or getattr(cluster, "security", None)
         self._submit = {
             "resources": dict(resources) if resources else None,
@@ -96,7 +100,7 @@ class DaskLauncher(near.LinkLauncher):
             "retries": 0,
             "pure": False,
         }
-        self._connections = near.Connections(self._connect)
+        self._connections = Connections(self._connect)
         if isinstance(cluster, str):
             _warn_of_plain(cluster)
 
@@ -104,24 +108,24 @@ class DaskLauncher(near.LinkLauncher):
         return f"<DaskLauncher for {self._cluster or 'a LocalCluster of this machine'}>"
 
     async def slots(self) -> int:
-        """More than the cluster may have now: it decides when each starts, and may grow."""
+        """More than the cluster has now: it decides when each program starts, and may grow."""
         return _MOST_WAITING
 
     async def aclose(self) -> None:
-        """Close what was opened on the running loop; the programs of that end. A LocalCluster of ours stays for others."""
+        """Close the connection of the running loop, which ends its programs. A LocalCluster of this launcher stays open."""
         await self._connections.aclose()
 
-    async def open(self, transport: near.Transport) -> near.Link:
-        """A slot, when one is free.
+    async def open(self, channel: Channel) -> Link:
+        """Wait for a free slot, and return the link to it.
 
         Raises:
-            ProcessLost: the cluster gives none.
+            ProcessLost: the cluster gives no slot.
         """
         connection = await self._connections.get()
         if not connection.is_alive:
             self._connections.forget(connection)
             connection = await self._connections.get()
-        return await connection.open(transport, self._submit)
+        return await connection.open(channel, self._submit)
 
     @contextlib.asynccontextmanager
     async def _connect(self) -> AsyncIterator[_Connection]:
@@ -129,16 +133,16 @@ class DaskLauncher(near.LinkLauncher):
             try:
                 client = await self._client(stack)
             except (OSError, TimeoutError, TypeError, ValueError) as error:
-                why = near.reason(error)
+                why = reason(error)
                 if isinstance(error, TypeError) and "ssl_context" in why:
                     why = "give it certificates, by DaskLauncher(..., security=...) or by Dask's configuration"
                 raise ConnectionError(f"no connection to the Dask cluster {self._address}: {why}") from None
             connection = _Connection(client)
             try:
                 await connection.prepare()
-            except Exception as error:  # noqa: BLE001  -- whatever a worker has against our part
+            except Exception as error:  # noqa: BLE001  -- whatever goes wrong with the plugin on a worker
                 raise ConnectionError(
-                    f"programs cannot be started on the Dask cluster {self._address}: {near.reason(error)}"
+                    f"programs cannot be started on the Dask cluster {self._address}: {reason(error)}"
                 ) from None
             stack.callback(connection.close)
             yield connection
@@ -163,22 +167,22 @@ class DaskLauncher(near.LinkLauncher):
             return await found
         if found is None or self._local:
             await asyncio.to_thread(self._start_local)
-        # where theirs lives on another loop, a second one on this loop
+        # the user's Client may live on another loop, so this is a second one, on this loop
         client = distributed.Client(
             self._address, security=self._security, asynchronous=True, set_as_default=False, timeout=CONNECT_PATIENCE
         )
-        stack.push_async_callback(client.close)  # also where it does not connect
+        stack.push_async_callback(client.close)  # also if it does not connect
         return await client
 
 
 def _start_local() -> tuple[str, subprocess.Popen[str]]:
-    """A LocalCluster in a session of its own, which no interrupt for a cell reaches, and with an interpreter of its own.
+    """Start a LocalCluster in an interpreter of its own, and a session of its own, which no interrupt for a cell reaches.
 
     It ends when its standard input does, and so with this process, however that ends.
     """
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", _LOCAL]
-    process = subprocess.Popen(  # noqa: S603  -- our own text
+    process = subprocess.Popen(  # noqa: S603  -- a constant text
         command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     )
     assert process.stdout
@@ -201,59 +205,62 @@ if __name__ == "__main__":
 
 
 class _Connection:
-    """To one cluster, on one event loop."""
+    """The connection to one cluster, on one event loop."""
 
     def __init__(self, client: distributed.Client) -> None:
         self._client = client
         self._name, self._zip = parcel.packed()
         self._topic = f"ipyproc-{uuid.uuid4().hex}"
-        self._waiting: dict[str, asyncio.Queue[Mapping[str, str]]] = {}
+        self._waiting: dict[str, asyncio.Queue[Offer | ProtocolError]] = {}
         """Offers for programs, by the keys of their tasks."""
-        self._beyond: set[str] = set()  # workers that only the scheduler can reach
+        self._beyond: set[str] = set()  # addresses of workers that only the scheduler can reach
         self._tasks: set[asyncio.Future[Any]] = set()
 
     @property
     def is_alive(self) -> bool:
-        """Whether the scheduler is there."""
+        """Whether the scheduler can be reached."""
         return self._client.status in ("running", "connecting", "newly-created")
 
     async def prepare(self) -> None:
-        """Have our part on every worker, also on those that come later."""
+        """Install the plugin on every worker, also on those that join later."""
         await self._client.register_plugin(_plugin(self._name, self._zip))
         self._client.subscribe_topic(self._topic, self._take_offer)
 
     def close(self) -> None:
-        """Hear no more of it."""
+        """End all tasks of this connection, and get no more offers."""
         for task in self._tasks:
             task.cancel()
         if self._client.status == "running":
             with contextlib.suppress(ValueError, OSError):
                 self._client.unsubscribe_topic(self._topic)
 
-    async def open(self, transport: near.Transport, submit: Mapping[str, Any]) -> near.Link:
+    async def open(self, channel: Channel, submit: Mapping[str, Any]) -> Link:
         """Ask for a slot, and attach to the first offer."""
-        while True:  # anew, where we were too busy to take the offer in time
+        while True:  # ask again if the offer was not taken in time
             key = f"ipyproc-{uuid.uuid4().hex}"
             offers = self._waiting[key] = asyncio.Queue()
             future = self._client.submit(_hold(), self._name, self._topic, key, key=key, **submit)
             try:
-                while offer := await _first(offers, future):  # another one, where Dask has run the task again
-                    if attached := await self._attach(offer, transport):
-                        slot = _Slot(*attached, transport, future, offer["address"])
+                while offer := await _first(offers, future):  # there is another one if Dask runs the task again
+                    if attached := await self._attach(offer, channel):
+                        slot = _Slot(*attached, channel, future, offer.address)
                         self._do(slot.run())
                         return slot
                 if future.status != "finished":
                     raise ProcessLost(f"the cluster gives no slot: {await _reason(future)}")
                 future.release()
+            except ProtocolError as error:
+                future.release()
+                raise ProcessLost(f"no program can be started on the Dask cluster: {error}") from None
             except BaseException:
                 future.release()
                 raise
             finally:
-                del self._waiting[key]  # one permit only
+                del self._waiting[key]  # later offers of this task are ignored, so that it starts one program only
 
-    async def _attach(self, offer: Mapping[str, str], transport: near.Transport) -> tuple[str, Comm | _Relayed] | None:
-        """The place of an offer, and what carries messages to it; None: it is not there any more, nothing was started."""
-        address, attempt = offer["address"], offer["attempt"]
+    async def _attach(self, offer: Offer, channel: Channel) -> tuple[Place, Comm | _Relayed] | None:
+        """Take an offer: returns its place, and what carries messages to it. None if it is gone; then nothing was started."""
+        _, attempt, address = offer
         if address not in self._beyond:
             patience = BEYOND_PATIENCE if self._beyond else DIRECT_PATIENCE
             with contextlib.suppress(OSError, TimeoutError):
@@ -262,25 +269,30 @@ class _Connection:
                     await comm.write({"op": f"{self._name}_attach", "attempt": attempt})
                     place = await comm.read()
                     if place and isinstance(place, bytes):
-                        return place.decode(), Comm(comm, transport.receive)
-                    comm.abort()  # who answers there may be another one of this address, also one without our part
+                        return PLACE.decode(place), Comm(comm, channel.receive)
+                    comm.abort()  # another worker may have this address by now, perhaps one without the plugin
                 except BaseException:
                     comm.abort()
                     raise
-        relayed = _Relayed(self._client, address, self._name, attempt, transport.receive)
+        relayed = _Relayed(self._client, address, self._name, attempt, channel.receive)
         with contextlib.suppress(OSError, TimeoutError):
             if entered := await relayed.enter():
                 self._beyond.add(address)
                 return entered, relayed
         return None
 
-    def _take_offer(self, event: tuple[Any, Mapping[str, str]]) -> None:
-        offer = event[1]
-        if offers := self._waiting.get(offer["key"]):
-            offers.put_nowait(offer)
+    def _take_offer(self, event: tuple[object, object]) -> None:
+        try:
+            offer = OFFER.decode(event[1] if isinstance(event[1], bytes) else b"")
+        except ProtocolError as error:  # it does not tell for which program it is
+            for offers in self._waiting.values():
+                offers.put_nowait(error)
+        else:
+            if found := self._waiting.get(offer.key):
+                found.put_nowait(offer)
 
     def _do(self, work: Any) -> None:
-        """In the background, held here."""
+        """Run a coroutine in the background, in a task that is held here."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -291,12 +303,10 @@ class _Slot:
 
     ends_family = True
 
-    def __init__(
-        self, place: str, carrier: Comm | _Relayed, transport: near.Transport, future: Any, address: str
-    ) -> None:
+    def __init__(self, place: Place, carrier: Comm | _Relayed, channel: Channel, future: Any, address: str) -> None:
         way = ", through the scheduler" * isinstance(carrier, _Relayed)
-        self.where = f"{place.split()[0]} ({address}{way})"
-        self._transport = transport
+        self.where = f"{place.host} ({address}{way})"
+        self._channel = channel
         self._future = future
         self._carrier = carrier
         self.send = carrier.send
@@ -305,20 +315,20 @@ class _Slot:
         return f"<Slot on {self.where}>"
 
     def close(self) -> None:
-        """The slot is free."""
+        """Close the link, which frees the slot."""
         self._carrier.close()
 
     async def run(self) -> None:
-        """Carry messages, up to the end."""
+        """Carry messages until the link ends."""
         try:
             await self._carrier.run()
         finally:
-            self._transport.lost("the connection to the worker broke")
-            self._future.release()  # no result stays, and no task that Dask would run again
+            self._channel.lost("the connection to the worker broke")
+            self._future.release()  # so that Dask keeps no result, and does not run the task again
 
 
 class _Relayed:
-    """As `Comm`, for a worker that only the scheduler can reach; see `far_dask`."""
+    """Like `Comm`, for a worker that only the scheduler can reach; see `far_dask`."""
 
     def __init__(
         self, client: distributed.Client, worker: str, name: str, attempt: str, receive: Callable[[bytes], object]
@@ -329,21 +339,22 @@ class _Relayed:
         self._out: asyncio.Queue[bytes] = asyncio.Queue()
         self._is_closed = False
 
-    async def enter(self) -> str:
-        """Take the offer; the place, or nothing, if it is too late."""
-        return bytes(await self._call("enter") or b"").decode()
+    async def enter(self) -> Place | None:
+        """Take the offer; returns the place, or None if it is too late."""
+        place = bytes(await self._call("enter") or b"")
+        return PLACE.decode(place) if place else None
 
     def send(self, message: bytes) -> None:
-        """Send it in its turn."""
+        """Send a message; does not wait, and keeps the order."""
         self._out.put_nowait(message)
 
     def close(self) -> None:
-        """Close it when all is sent."""
+        """Close the link once all is sent."""
         self._is_closed = True
         self._out.put_nowait(b"")
 
     async def run(self) -> None:
-        """Carry messages both ways, up to the end of either side."""
+        """Carry messages both ways, until either side ends."""
         hearing, telling = asyncio.ensure_future(self._hear()), asyncio.ensure_future(self._tell())
         try:
             await asyncio.wait([hearing, telling], return_when=asyncio.FIRST_COMPLETED)
@@ -373,12 +384,15 @@ class _Relayed:
         return await self._client.scheduler.proxy(msg=message, worker=self._worker)
 
 
-async def _first(offers: asyncio.Queue[Mapping[str, str]], future: Any) -> Mapping[str, str] | None:
-    """The first offer; None: the task has ended without one."""
+async def _first(offers: asyncio.Queue[Offer | ProtocolError], future: Any) -> Offer | None:
+    """The next offer; None if the task has ended without one. Raises ProtocolError if one could not be read."""
     waits = [asyncio.ensure_future(offers.get()), asyncio.ensure_future(future._state.wait())]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        return waits[0].result() if waits[0].done() else None
+        offer = waits[0].result() if waits[0].done() else None
+        if isinstance(offer, ProtocolError):
+            raise offer
+        return offer
     finally:
         for each in waits:
             each.cancel()
@@ -386,13 +400,13 @@ async def _first(offers: asyncio.Queue[Mapping[str, str]], future: Any) -> Mappi
 
 async def _reason(future: Any) -> str:
     error = await future.exception() if future.status == "error" else None
-    return near.reason(error) if error else str(future.status)
+    return reason(error) if error else str(future.status)
 
 
 def _hold() -> Any:
-    """The task, as a function that every worker can unpickle: what is of `__main__` travels by its code."""
+    """The task, as a function that every worker can unpickle: one of `__main__` is pickled with its code."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    exec(_TASK, names)  # noqa: S102  -- our own text
+    exec(_TASK, names)  # noqa: S102  -- a constant text
     return names["hold"]
 
 
@@ -434,9 +448,9 @@ class Plugin(WorkerPlugin):
 
 
 def _plugin(name: str, data: bytes) -> Any:
-    """Our part on a worker; as `_hold`, it needs nothing of ours there."""
+    """The plugin for workers; like `_hold`, it can be unpickled where ipyproc is not installed."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    exec(_PLUGIN, names)  # noqa: S102  -- our own text
+    exec(_PLUGIN, names)  # noqa: S102  -- a constant text
     return names["Plugin"](name, data, parcel.BOOT)
 
 

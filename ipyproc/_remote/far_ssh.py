@@ -1,27 +1,22 @@
-"""What an SSH session runs on the other machine: all programs of one connection, through its standard streams.
+"""The part that runs in an SSH session on the other machine: holds all programs of one connection, over its standard streams.
 
-Both ways it speaks in frames: the number of a program, the length of a message, and the message (see `far`). Where standard
-input ends, the connection is gone, whatever the cause: then all programs end. An empty frame of program 0 now and then makes
-the operating system notice that a network has broken without a word: an sshd that has nothing to send might wait for ever.
+Both directions use frames: the number of a program, the length of a message, and the message (see `protocol`). When standard
+input ends, the connection is gone, for whatever reason: then all programs end. An empty frame for program 0 now and then
+makes the operating system notice a network that has silently broken: an sshd with nothing to send might wait for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
-import struct
 import sys
 
-from .._core.launch import supervised
+from .._core.launch import client
+from .._core.protocol import ABOUT, HEAD, TO_FAR, About, ProtocolError, RemoteStart
 from . import far
 
-HEAD = struct.Struct(">II")
-"""Of a frame: number, and length."""
 _PULSE = 15.0  # seconds
-CLOSE = b"}"
-"""A message: nobody is interested in this program any more, end it."""
 
 
 def main(greeting: str) -> None:
@@ -34,15 +29,15 @@ async def _serve(greeting: str) -> None:
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), open(0, "rb", buffering=0))  # noqa: ASYNC230, SIM115
     transport, protocol = await loop.connect_write_pipe(
-        asyncio.streams.FlowControlMixin,  # what a StreamWriter needs
+        asyncio.streams.FlowControlMixin,  # needed by StreamWriter
         open(os.dup(1), "wb", buffering=0),  # noqa: ASYNC230, SIM115
     )
-    os.dup2(2, 1)  # nothing else may write there
+    os.dup2(2, 1)  # so that nothing else writes between the frames
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
     sessions: dict[int, far.Session] = {}
-    supervised.prepare()
-    about = {"host": socket.gethostname(), "cpus": len(os.sched_getaffinity(0)), "python": sys.version.split()[0]}
-    writer.write(f"{greeting}{json.dumps(about)}\n".encode())
+    client.prepare()
+    about = About(socket.gethostname(), len(os.sched_getaffinity(0)), sys.version.split()[0])
+    writer.write(greeting.encode() + ABOUT.encode(about))
 
     def session_of(number: int) -> far.Session:
         if number not in sessions:
@@ -62,13 +57,19 @@ async def _serve(greeting: str) -> None:
         while True:
             number, size = HEAD.unpack(await reader.readexactly(HEAD.size))
             message = await reader.readexactly(size)
-            if message != CLOSE:
+            if number in sessions or not _is_late(message):
                 session_of(number).receive(message)
-            elif number in sessions:
-                sessions[number].close()
     except (asyncio.IncompleteReadError, OSError):
         pass
     finally:
         pulse.cancel()
-        supervised.close()
+        client.close()
         transport.abort()
+
+
+def _is_late(message: bytes) -> bool:
+    """Whether a message with an unknown number is for a program of which nothing is left."""
+    try:
+        return not isinstance(TO_FAR.decode(message), RemoteStart)
+    except ProtocolError:
+        return False  # a session will report the error

@@ -1,8 +1,8 @@
-"""Programs on another machine over SSH, with what is there: an sshd, and Python 3.11 or newer on Linux.
+"""Programs on another machine over SSH, which needs only an sshd there, and Python 3.11 or newer on Linux.
 
-One session for each connection runs our part there (`far_ssh`); all programs of that connection go through it. So a program
-starts without a login shell, signals reach those of root too (for which an sshd delivers none), the environment stands on no
-command line, no MaxSessions limits how many there are, and all end when the connection does.
+Each connection has one session, which runs `far_ssh` there and carries all programs of the connection. So a program starts
+without a login shell, signals reach root's programs too (to which an sshd delivers none), the environment is on no command
+line, MaxSessions does not limit the number of programs, and all end when the connection does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
-import json
 import os
 import re
 import shlex
@@ -23,11 +22,14 @@ from urllib.parse import urlsplit
 import asyncssh
 import asyncssh.config
 
-from . import near, parcel
-from .far_ssh import CLOSE, HEAD
+from .._core.protocol import ABOUT, HEAD, MOST_BYTES, TO_FAR, About, Close, ProtocolError
+from . import parcel
+from .channel import Channel, Link
+from .connections import Connections, reason
+from .near import LinkLauncher
 
-_KEEPALIVE = 15  # seconds; after three of them without an answer the connection is given up
-_MOST_NOISE = 1000  # lines that a login may print before our part speaks
+_KEEPALIVE = 15  # seconds between two probes; after three without an answer the connection is given up
+_MOST_NOISE = 1000  # lines that a login may print before the greeting of `far_ssh`
 _PYTHONS = "python3 python3.14 python3.13 python3.12 python3.11"
 
 
@@ -35,7 +37,7 @@ def launcher(address: str) -> SSHLauncher:
     """The launcher for `ssh://[USER@]HOST[:PORT]`.
 
     Raises:
-        ValueError: the address is none, or holds a password.
+        ValueError: this is no such address, or it contains a password.
     """
     try:
         found = urlsplit(address)
@@ -47,20 +49,20 @@ def launcher(address: str) -> SSHLauncher:
     if not host or found.path.strip("/") or found.query or found.fragment:
         raise ValueError(f"on={address!r}: allowed is ssh://[USER@]HOST[:PORT]")
     options: dict[str, Any] = {"username": found.username, "port": port}
-    # a Host of ~/.ssh/config is told from another by its letters too, which urlsplit makes small
+    # names of Hosts in ~/.ssh/config are case-sensitive, but urlsplit has made this one lower-case
     host = next(iter(re.findall(re.escape(host), found.netloc, re.IGNORECASE)), host)
     return SSHLauncher(host, **{name: value for name, value in options.items() if value is not None})
 
 
 def is_configured(name: str) -> bool:
-    """Whether ~/.ssh/config says something of a host of this name that it does not say of any host.
+    """Whether ~/.ssh/config has settings for a host of this name that do not apply to every host.
 
-    A mistake in that file is told when somebody connects.
+    False if that file has a mistake, which is reported when a connection is made.
     """
     config = Path("~/.ssh/config").expanduser()
     if not os.access(config, os.R_OK):
         return False
-    other = re.sub(r"[^.:]+", lambda _: uuid.uuid4().hex, name)  # of the same form, for `Host !*.*`
+    other = re.sub(r"[^.:]+", lambda _: uuid.uuid4().hex, name)  # a name of the same form, because of `Host !*.*`
     try:
         said, of_other = (
             asyncssh.config.SSHClientConfig.load(None, [config], False, False, False, getpass.getuser(), (), host, ())
@@ -68,19 +70,19 @@ def is_configured(name: str) -> bool:
         )
     except (OSError, KeyError, ValueError):  # ValueError: a line of it; KeyError, OSError: this user has no name
         return False
-    # the name may stand in what is said: `HostName %h.example.org` for any host
+    # the settings may contain the name: `HostName %h.example.org` for any host
     return repr(said.get_options(False)) != repr(of_other.get_options(False)).replace(other, name)
 
 
-class SSHLauncher(near.LinkLauncher):
-    """Starts programs on another machine over SSH; all of one launcher share a connection.
+class SSHLauncher(LinkLauncher):
+    """Starts programs on another machine over SSH; all programs of one launcher share a connection.
 
     Args:
-        host: its name, or a Host of ~/.ssh/config.
-        python: the Python there, 3.11 or newer; None: the first such of python3, python3.14, ..., python3.11.
+        host: the name of the machine, or a Host of ~/.ssh/config.
+        python: the Python there, 3.11 or newer; None for the first such of python3, python3.14, ..., python3.11.
         options: those of `asyncssh.connect`: `username`, `port`, `client_keys`, `known_hosts`, `tunnel`, ...
 
-    Keys come from the agent and from the files that OpenSSH uses, and the key of the host must be in
+    Keys are taken from the agent and from the files that OpenSSH uses, and the key of the host must be in
     ~/.ssh/known_hosts, unless an option says otherwise.
 
     Example::
@@ -95,7 +97,7 @@ class SSHLauncher(near.LinkLauncher):
         self._host = host
         self._python = python
         self._options = {"keepalive_interval": _KEEPALIVE, **options}
-        self._connections = near.Connections(self._connect)
+        self._connections = Connections(self._connect)
 
     def __repr__(self) -> str:
         return f"<SSHLauncher for {self.where}>"
@@ -106,24 +108,24 @@ class SSHLauncher(near.LinkLauncher):
         user = self._options.get("username")
         return f"{user}@{self._host}" if user else self._host
 
-    async def open(self, transport: near.Transport) -> near.Link:
-        """A place for one program, at once.
+    async def open(self, channel: Channel) -> Link:
+        """The link for one program; it need not wait for a place.
 
         Raises:
-            ConnectionError: there is no connection to the machine, or our part does not run there.
+            ConnectionError: there is no connection to the machine, or `far_ssh` cannot run there.
         """
         connection = await self._connections.get()
         if not connection.is_alive:
             self._connections.forget(connection)
             connection = await self._connections.get()
-        return connection.open(transport)
+        return connection.open(channel)
 
     async def slots(self) -> int:
-        """As many as the CPUs that programs may use there."""
+        """The number of CPUs that programs may use there."""
         return (await self._connections.get()).cpus
 
     async def aclose(self) -> None:
-        """Close the connection of the running loop; the programs of that end."""
+        """Close the connection of the running loop, which ends its programs."""
         await self._connections.aclose()
 
     @contextlib.asynccontextmanager
@@ -136,7 +138,7 @@ class SSHLauncher(near.LinkLauncher):
             try:
                 connection = await self._begin(session)
             except (OSError, EOFError, asyncssh.Error) as error:
-                raise ConnectionError(f"programs cannot be started on {self.where}: {near.reason(error)}") from None
+                raise ConnectionError(f"programs cannot be started on {self.where}: {reason(error)}") from None
             reading = asyncio.ensure_future(connection.read())
             try:
                 yield connection
@@ -150,29 +152,33 @@ class SSHLauncher(near.LinkLauncher):
         by_hand = f"ssh {f'-p {port} ' if port else ''}{self.where}"
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return (
-                f"{near.reason(error)}: its key is not in ~/.ssh/known_hosts, or it is another one than there; run "
+                f"{reason(error)}: its key is not in ~/.ssh/known_hosts, or differs from the one there; run "
                 f"`{by_hand}` in a terminal once, and compare what it shows with what the administrator says"
             )
         if isinstance(error, asyncssh.PermissionDenied):
             return (
-                f"{near.reason(error)}: it takes none of your keys; `{by_hand}` must work without a question; "
+                f"{reason(error)}: it takes none of your keys; `{by_hand}` must work without a question; "
                 "`ssh-copy-id` gives it a key, SSHLauncher(..., client_keys=[...]) says which one to use"
             )
         if isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
-            return f"{near.reason(error)}: no key is unlocked here; give it to your agent, by `ssh-add` in a terminal"
-        return near.reason(error)
+            return f"{reason(error)}: no key is unlocked here; give it to your agent, by `ssh-add` in a terminal"
+        return reason(error)
 
     async def _begin(self, session: asyncssh.SSHClientConnection) -> _Connection:
-        """Have our part run there."""
+        """Run `far_ssh` there."""
         name, data = parcel.packed()
         greeting = f"ipyproc {uuid.uuid4().hex} "
         there = await session.create_process(_command(self._python), encoding=None)
-        with contextlib.suppress(OSError):  # it has ended: what it said before is the reason
+        with contextlib.suppress(OSError):  # it has ended already; its output below has the reason
             there.stdin.write(_boot(name, len(data), greeting) + data)
         for _ in range(_MOST_NOISE):
             line = (await there.stdout.readline()).decode(errors="replace")
             if greeting in line:
-                return _Connection(there, self.where, json.loads(line.partition(greeting)[2]))
+                try:
+                    about = ABOUT.decode(line.partition(greeting)[2].encode())
+                except ProtocolError as error:
+                    raise ConnectionError(str(error)) from None
+                return _Connection(there, self.where, about)
             if not line:
                 break
         said = (await there.stderr.read()).decode(errors="replace").strip().splitlines()
@@ -180,23 +186,23 @@ class SSHLauncher(near.LinkLauncher):
 
 
 class _Connection:
-    """To one machine, on one event loop."""
+    """The connection to one machine, on one event loop."""
 
-    def __init__(self, there: asyncssh.SSHClientProcess[bytes], where: str, about: dict[str, Any]) -> None:
+    def __init__(self, there: asyncssh.SSHClientProcess[bytes], where: str, about: About) -> None:
         self._there = there
         self.where = where
-        self.cpus: int = about["cpus"]
+        self.cpus = about.cpus
         self.is_alive = True
-        self._transports: dict[int, near.Transport] = {}
+        self._channels: dict[int, Channel] = {}
         self._last = 0
 
     def __repr__(self) -> str:
-        return f"<_Connection to {self.where} with {len(self._transports)} programs>"
+        return f"<_Connection to {self.where} with {len(self._channels)} programs>"
 
-    def open(self, transport: near.Transport) -> near.Link:
-        """A place for one program."""
+    def open(self, channel: Channel) -> Link:
+        """The link for one program."""
         self._last += 1
-        self._transports[self._last] = transport
+        self._channels[self._last] = channel
         return _Place(self, self._last, self.where)
 
     def send(self, number: int, message: bytes) -> None:
@@ -204,35 +210,37 @@ class _Connection:
         if self.is_alive:
             with contextlib.suppress(
                 OSError
-            ):  # the channel has closed: `read` is about to hear it, and tells the program
+            ):  # the SSH channel has closed: `read` will find that out, and call `Channel.lost`
                 self._there.stdin.write(HEAD.pack(number, len(message)) + message)
 
     def close_place(self, number: int) -> None:
-        """End what is left there."""
-        if self._transports.pop(number, None):
-            self.send(number, CLOSE)
+        """Forget a program, and have the far side end what is left of it."""
+        if self._channels.pop(number, None):
+            self.send(number, TO_FAR.encode(Close()))
 
     async def read(self) -> None:
-        """Hand out what comes, up to the end of the connection."""
+        """Pass messages on to their channels, until the connection ends."""
         why = "the connection broke"
         try:
             while True:
                 number, size = HEAD.unpack(await self._there.stdout.readexactly(HEAD.size))
+                if size > MOST_BYTES:
+                    raise ConnectionError(f"a message of {size:,} bytes was announced, which no ipyproc sends")
                 message = await self._there.stdout.readexactly(size)
-                if transport := self._transports.get(number):
-                    transport.receive(message)
+                if channel := self._channels.get(number):
+                    channel.receive(message)
         except (EOFError, OSError, asyncssh.Error) as error:
             if str(error) and not isinstance(error, EOFError):
-                why += f": {near.reason(error)}"
+                why += f": {reason(error)}"
         finally:
             self.end(why)
 
     def end(self, why: str) -> None:
-        """The connection is gone, or will be: so are its programs."""
+        """The connection is gone, or is to be closed: all its programs are lost."""
         self.is_alive = False
-        for transport in tuple(self._transports.values()):
-            transport.lost(why)
-        self._transports.clear()
+        for channel in tuple(self._channels.values()):
+            channel.lost(why)
+        self._channels.clear()
         self._there.close()
 
 
@@ -250,16 +258,16 @@ class _Place:
         return f"<Place {self._number} on {self.where}>"
 
     def send(self, message: bytes) -> None:
-        """Send it in its turn."""
+        """Send a message; does not wait, and keeps the order."""
         self._connection.send(self._number, message)
 
     def close(self) -> None:
-        """Nothing is left of the program, or it is to end."""
+        """Close the link: nothing is left of the program, or what is left is to end."""
         self._connection.close_place(self._number)
 
 
 def _command(python: str | None) -> str:
-    """For the login shell, whichever that is; what is run comes by standard input, so that nothing has to be quoted."""
+    """The command for the login shell, whichever that is. The code comes by standard input, so that it needs no quoting."""
     run = 'exec "$p" -ISu -c "import sys;exec(eval(sys.stdin.buffer.raw.readline()))"'
     test = '"$p" -c "import sys;sys.exit(sys.version_info<(3,11))" 2>/dev/null'
     if python:
@@ -271,7 +279,7 @@ def _command(python: str | None) -> str:
 
 
 def _boot(name: str, size: int, greeting: str) -> bytes:
-    """One line of Python: a string with what is run there first, which reads the zip file behind it."""
+    """One line of Python: a string with the code that runs there first, which reads the zip file that follows."""
     code = f"""{parcel.BOOT}
 import importlib
 data = b""

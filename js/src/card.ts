@@ -1,24 +1,25 @@
-// The process card: what one process looks like in a cell while it runs. The wire is described in card.py.
+// The process card: what one process looks like in a cell while it runs. Its messages are in messages.ts.
 // The kernel owns state and text; all of it is put into the page by textContent, never as markup.
 import type { AnyModel, Render } from '@anywidget/types';
 import { element, icon, put, rename } from './dom';
 import { Figures } from './figures';
+import type { CardMessage, CardShown, Tail, Times } from './messages';
 import { askForNotifications, notify } from './notification';
 import { Output } from './output';
 import { Progress } from './progress';
 import { Stdin } from './stdin';
 import { duration, running, stopping } from './time';
 import { type View, show } from './view';
-import { type Message, type Send, type Shown, type Tail, type Times, stamp } from './wire';
+import { type Send, stamp } from './wire';
 
 interface Traits {
-  shown: Shown;
+  shown: CardShown;
 }
 
 const LIVE = new Set(['running', 'closed', 'paused', 'stopping']);
 const STOPPABLE = new Set([...LIVE, 'left']);
 
-class Card implements View<Message> {
+class Card implements View<CardMessage> {
   readonly root = element('section', 'card', { role: 'group' });
   private readonly icon = element('span', 'icon');
   private readonly spinner = element('span', 'spinner', { 'aria-hidden': 'true' });
@@ -28,11 +29,11 @@ class Card implements View<Message> {
   private readonly time = element('time', 'time');
   private readonly stop = this.button('stop', 'Stop', 'Stop: send SIGTERM, and SIGKILL if it does not end');
   private readonly kill = this.button('kill', 'Kill', 'Kill: send SIGKILL');
-  private readonly pause = this.button('pause', 'Pause', '', () => this.send(this.shown.name === 'paused' ? 'resume' : 'pause'));
-  private readonly figures = new Figures((op, more) => this.send(op, more));
+  private readonly pause = this.button('pause', 'Pause', '', () => this.send({ op: this.shown.name === 'paused' ? 'resume' : 'pause' }));
+  private readonly figures = new Figures((request) => this.send(request));
   private readonly progress = new Progress();
-  private readonly output = new Output((op, more) => this.send(op, more));
-  private readonly stdin = new Stdin((op, more) => this.send(op, more));
+  private readonly output = new Output((request) => this.send(request));
+  private readonly stdin = new Stdin((request) => this.send(request));
   private readonly counts = element('span', 'counts');
   private readonly fold = element('button', 'fold', { type: 'button' });
   private open: boolean;
@@ -40,9 +41,9 @@ class Card implements View<Message> {
   private seen = false;
   private lost = false;
   private refusal = ''; // why there will be no notification
-  private share?: number | null; // that is done
-  private ahead?: Shown; // what a busy kernel has said of its state; the model gets it later
-  private heard = performance.now(); // when the kernel last told the times
+  private share: number | null = null; // that is done
+  private ahead?: CardShown; // what a busy kernel has said of its state; the model gets it later
+  private heard = performance.now(); // when the kernel last sent the times
   private times: Times;
 
   constructor(private readonly model: AnyModel<Traits>) {
@@ -65,14 +66,14 @@ class Card implements View<Message> {
     if (this.shown.notifies) void this.askForNotifications();
   }
 
-  private get shown(): Shown {
+  private get shown(): CardShown {
     const shown = this.ahead ?? this.model.get('shown');
     return !this.lost || !STOPPABLE.has(shown.name) ? shown : { ...shown, name: 'lost', label: 'Lost: the kernel that ran it is gone' };
   }
 
-  send: Send = (op, more = {}) => {
+  send: Send = (request) => {
     try {
-      this.model.send({ op, job: this.shown.job, ...stamp(), ...more });
+      this.model.send({ ...request, ...stamp(this.shown.job) });
     } catch {
       this.lose(); // there is no kernel any more that could hear it
     }
@@ -80,24 +81,24 @@ class Card implements View<Message> {
 
   reconnect(): void {
     this.lose();
-    this.send('ping');
+    this.send({ op: 'ping' });
   }
 
-  /** The kernel was restarted or has died; should it be there all the same, its next message says so. */
+  /** The kernel was restarted or has died; if it is there after all, its next message shows that. */
   private lose(): void {
     this.drawTimes(); // the time stands still from here
     this.lost = true;
     this.draw();
   }
 
-  change(ahead?: Shown): void {
+  change(ahead?: CardShown): void {
     this.ahead = ahead;
     this.lost = false;
     this.hear(this.shown);
     this.draw();
   }
 
-  take(message: Message, buffer: DataView | undefined): void {
+  take(message: CardMessage, buffer: DataView | undefined): void {
     this.output.take(message, buffer);
     if (message.op === 'tail') this.hearTail(message);
     else if (message.op === 'figures') this.figures.take(message);
@@ -129,7 +130,7 @@ class Card implements View<Message> {
 
   private drawTimes(): void {
     const { name, label, sent } = this.shown;
-    const { elapsed, sent_ago, next_in, ended = '' } = this.times;
+    const { elapsed, sent_ago, next_in, ended } = this.times;
     const since = LIVE.has(name) ? (performance.now() - this.heard) / 1000 : 0;
     // no CSS animation: it would have the browser look at the page sixty times a second, also between two steps
     this.spinner.style.rotate = `${45 * Math.floor(elapsed + since)}deg`;
@@ -143,7 +144,7 @@ class Card implements View<Message> {
     this.lost = false;
     this.share = message.progress;
     this.counted = `${message.counts} · pid ${this.shown.pid}`;
-    this.stdin.secret = message.secret === true;
+    this.stdin.secret = message.secret;
     this.hear(message);
     if (mustDraw) this.draw(); // else when somebody sees it; but the title of the tab tells of what nobody sees
     else this.drawProgress();
@@ -196,7 +197,7 @@ class Card implements View<Message> {
     this.progress.show(LIVE.has(name) && name !== 'paused', this.share);
   }
 
-  private button(op: string, text: string, name: string, press = () => this.send(op)): HTMLButtonElement {
+  private button(op: 'stop' | 'kill' | 'pause', text: string, name: string, press = () => this.send({ op })): HTMLButtonElement {
     const made = element('button', op, { type: 'button', 'aria-label': name, title: name });
     made.append(icon(op), text);
     made.addEventListener('click', press);

@@ -18,7 +18,7 @@ const SHAPES: Record<string, string> = {
   stop: 'M4.5 3.5h7a1 1 0 011 1v7a1 1 0 01-1 1h-7a1 1 0 01-1-1v-7a1 1 0 011-1z',
   kill: 'M9.5 1L3 9h4l-1 6 7-8.5H8.7z',
 };
-/** The same, drawn as lines. */
+/** Icons that are drawn as lines. */
 const LINES: Record<string, string> = {
   follow: 'M4 3.5l4 4 4-4M4 8.5l4 4 4-4',
   find: 'M7 2.5a4.5 4.5 0 100 9 4.5 4.5 0 000-9zM10.3 10.3l3.2 3.2',

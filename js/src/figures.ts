@@ -1,8 +1,9 @@
-// CPU and memory of the family, in the head. The kernel looks only while a view is seen: the page says so; it tells what
-// has changed, and all cards draw it at the same time.
+// CPU and memory of the family, in the head. The kernel measures only while a page says that a view is in sight, and sends
+// what has changed; all cards draw it at the same time.
 import { drawing, element, put } from './dom';
+import type { Figures as Told } from './messages';
 import { size } from './size';
-import { type Figures as Told, type Send, newId } from './wire';
+import { type Send, newId } from './wire';
 
 const KEPT = 24; // points of the line, a second each
 const WIDTH = 48;
@@ -14,7 +15,7 @@ export class Figures {
   private readonly memory = element('span', 'memory');
   private readonly line = drawing('polyline', { class: 'ipyproc-line' });
   private readonly area = drawing('polygon', { class: 'ipyproc-area' });
-  private readonly id = newId();
+  private readonly view = newId();
   private readonly points: number[] = []; // of CPU, one for each second
   private told?: Told;
   private isNew = false;
@@ -65,7 +66,7 @@ export class Figures {
   }
 
   see(seen: boolean): void {
-    if (seen || this.watched) this.send('watch', { id: this.id, on: seen });
+    if (seen || this.watched) this.send({ op: 'watch', view: this.view, on: seen });
     this.watched = seen;
   }
 }

@@ -2,10 +2,12 @@
 import { clamp, element, iconButton } from './dom';
 import { Hits, hasUpper, patternOf } from './hits';
 import type { Log } from './log';
+import { type Found, MOST_FIND } from './messages';
 import type { Rows } from './rows';
-import { type Found, type Send, newId } from './wire';
+import { type Send, newId } from './wire';
 
 const TYPING_MS = 250;
+const MOST_BYTES = 4; // of a character
 const MOST_MARKS = 500; // in the drawn rows; of the letter `e` there are too many to tell one from another anyway
 const HIGHLIGHT = 'ipyproc-match';
 
@@ -17,6 +19,7 @@ export class Find {
     placeholder: 'Find, or :123 for a line',
     spellcheck: 'false',
     autocomplete: 'off',
+    maxlength: String(MOST_FIND / MOST_BYTES),
   });
   private readonly count = element('span', 'find-count', { 'aria-live': 'polite' });
   private hits = new Hits();
@@ -25,7 +28,7 @@ export class Find {
   private step = 0; // where to go from the current one when the answer comes
   private timer = 0;
   private marks: StaticRange[] = [];
-  private unrevealed = false; // the current match may be beside the view
+  private unrevealed = false; // the current match may be out of sight, sideways
 
   constructor(
     private readonly log: Log,
@@ -54,7 +57,7 @@ export class Find {
   /** Open it, with a text to find. */
   open(text = ''): void {
     this.bar.hidden = false;
-    if (text) this.input.value = text;
+    if (text) this.input.value = text.slice(0, this.input.maxLength);
     this.input.focus();
     this.input.select();
     if (this.input.value) this.search();
@@ -130,7 +133,7 @@ export class Find {
     this.step = text === this.askedFor ? step : 0;
     this.askedFor = text;
     this.asked = newId();
-    this.send('find', { id: this.asked, text, case: hasUpper(text) });
+    this.send({ op: 'find', id: this.asked, text, case: hasUpper(text) });
   }
 
   private forget(): void {
@@ -176,7 +179,7 @@ export class Find {
   }
 }
 
-/** The texts of the row are walked once, beside its matches. */
+/** Walks the texts of a row and its matches together, once. */
 function matchesIn(row: HTMLElement, pattern: RegExp, most: number): StaticRange[] {
   const walker = document.createTreeWalker(row, NodeFilter.SHOW_TEXT);
   let node = walker.nextNode() as Text | null;

@@ -1,33 +1,15 @@
-// The live card of many commands. The wire is described in jobs_card.py; all text is put in by textContent.
+// The live card of many commands. Its messages are in messages.ts; all text is put in by textContent.
 import type { AnyModel, Render } from '@anywidget/types';
 import { element, put } from './dom';
+import type { JobsMessage, JobsRequest, JobsRow, Picture, Shown } from './messages';
 import { type View, show } from './view';
 import { stamp } from './wire';
 
 interface Traits {
-  shown: { job: string };
+  shown: Shown;
 }
-interface Row {
-  state: 'failed' | 'running';
-  mark: string;
-  name: string;
-  what: string;
-  time: string;
-}
-interface Picture {
-  op: 'picture';
-  sentence: string;
-  total: number;
-  done: number;
-  failed: number;
-  rows: Row[];
-  more: string;
-  over: boolean;
-  rung: number; // how far up the ladder a button has gone: -1 none, 1 terminate, 2 kill
-}
-type Message = Picture | { op: 'stopping'; rung: number };
 
-const KILL = 2;
+const KILL = 2; // how far up the ladder a button has gone: -1 none, 1 terminate, 2 kill
 const STATUS_MS = 5000; // between two sentences for a screen reader
 
 /** One line: a mark, the name of the command, what it wrote last or how it failed, since when it runs. */
@@ -44,14 +26,14 @@ class Line {
     this.root.append(...Object.values(this.parts));
   }
 
-  take(row: Row): void {
+  take(row: JobsRow): void {
     this.root.dataset.state = row.state;
     for (const part of ['mark', 'name', 'what', 'time'] as const) put(this.parts[part], row[part]);
     this.root.title = row.what ? `${row.name}: ${row.what}` : row.name;
   }
 }
 
-class Jobs implements View<Message> {
+class Jobs implements View<JobsMessage> {
   readonly root = element('section', 'jobs', { role: 'group', 'aria-label': 'Commands' });
   private readonly sentence = element('span', 'jobs-sentence');
   private readonly status = element('span', 'jobs-status', { role: 'status' });
@@ -72,12 +54,12 @@ class Jobs implements View<Message> {
     this.root.append(head, this.bar, this.list, this.more);
   }
 
-  take(message: Message): void {
-    if (message.op === 'picture') this.draw(message);
+  take(message: JobsMessage): void {
+    if (message.op === 'picture') this.draw(message.picture);
     else if (message.op !== 'stopping') return;
     this.root.removeAttribute('data-lost');
     const stopping = message.rung >= 0;
-    this.root.dataset.state = message.op === 'picture' && message.over ? 'over' : stopping ? 'stopping' : 'running';
+    this.root.dataset.state = message.op === 'picture' && message.picture.over ? 'over' : stopping ? 'stopping' : 'running';
     this.stop.disabled = stopping;
     this.kill.disabled = message.rung >= KILL;
     put(this.stop, stopping ? 'Stopping…' : 'Stop all');
@@ -100,9 +82,9 @@ class Jobs implements View<Message> {
 
   close(): void {}
 
-  private send(op: string): void {
+  private send(op: JobsRequest['op']): void {
     try {
-      this.model.send({ op, job: this.model.get('shown').job, ...stamp() });
+      this.model.send({ op, ...stamp(this.model.get('shown').job) } satisfies JobsRequest);
     } catch {
       this.lose(); // there is no kernel any more that could hear it
     }
@@ -138,7 +120,7 @@ class Jobs implements View<Message> {
     put(this.more, told.more);
   }
 
-  private button(op: string, text: string, title: string): HTMLButtonElement {
+  private button(op: 'stop' | 'kill', text: string, title: string): HTMLButtonElement {
     const made = element('button', op, { type: 'button', title: `${text}: ${title}` });
     made.textContent = text;
     made.addEventListener('click', () => this.send(op));

@@ -1,6 +1,7 @@
 // All that each widget carries (`_esm`): it fetches the code of all views from the kernel, once for a page, and shows its own.
-import type { AnyModel, Render } from '@anywidget/types';
-import { type Shown, stamp } from './wire';
+import type { AnyModel, Initialize, Render } from '@anywidget/types';
+import type { Code, GetCode, Presence, Shown } from './messages';
+import { mismatch, stamp } from './wire';
 
 const PATIENCE_MS = 1000; // then the kernel is asked again, and after twice as long once more
 const MOST_PATIENCE_MS = 30_000;
@@ -29,9 +30,9 @@ const render: Render<Traits> = ({ model, el }) => {
   let end: (() => void) | undefined;
   let timer = 0;
   let patience = PATIENCE_MS;
-  const send = (op: string) => {
+  const send = (op: (Presence | GetCode)['op']) => {
     try {
-      model.send({ op, job: shown.job, ...stamp() });
+      model.send({ op, ...stamp(shown.job) } satisfies Presence | GetCode);
     } catch {} // there is no kernel any more that could hear it
   };
   const draw = () => {
@@ -40,6 +41,7 @@ const render: Render<Traits> = ({ model, el }) => {
     const { adoptedStyleSheets: sheets } = root instanceof ShadowRoot ? root : document;
     if (!sheets.includes(shared.sheet!)) sheets.push(shared.sheet!);
     end = shared.code!.default[view]!.render({ model, el });
+    send('shown');
   };
   const drawLate = () => {
     draw();
@@ -55,7 +57,7 @@ const render: Render<Traits> = ({ model, el }) => {
     timer = setTimeout(ask, patience);
     patience = Math.min(2 * patience, MOST_PATIENCE_MS);
   };
-  const take = async (message: { op?: string } | null, buffers: DataView[]) => {
+  const take = async (message: Code | null, buffers: DataView[]) => {
     if (message?.op !== 'code') return;
     try {
       const [script, style] = await Promise.all(buffers.map(unpack));
@@ -75,11 +77,16 @@ const render: Render<Traits> = ({ model, el }) => {
     model.off('msg:custom', take);
     line.remove();
   };
+  line.style.cssText = 'padding: 8px; font: 13px/1.5 var(--jp-ui-font-family, sans-serif)';
+  line.textContent = mismatch(shown.version);
+  if (line.textContent) {
+    el.append(line);
+    return () => line.remove();
+  }
   send('ready');
   if (shared.code) {
     draw();
   } else {
-    line.style.cssText = 'padding: 8px; font: 13px/1.5 var(--jp-ui-font-family, sans-serif)';
     line.textContent = `${shown.label}: ${shown.title} …`;
     el.append(line);
     shared.waiting.add(drawLate);
@@ -93,4 +100,19 @@ const render: Render<Traits> = ({ model, el }) => {
   };
 };
 
-export default { render };
+// The kernel shows cards in a page that says so; without a word it writes text.
+const initialize: Initialize<Traits> = ({ model }) => {
+  const greet = () => {
+    const shown = model.get('shown');
+    if (!shown?.job) return; // it comes right behind the model
+    model.off('change:shown', greet);
+    if (mismatch(shown.version)) return;
+    try {
+      model.send({ op: 'here', ...stamp(shown.job) } satisfies Presence);
+    } catch {} // there is no kernel any more that could hear it
+  };
+  model.on('change:shown', greet);
+  greet();
+};
+
+export default { initialize, render };

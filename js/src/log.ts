@@ -1,7 +1,7 @@
 // The output of a process: of any number of rows only those in sight are in the page, and a margin.
 //
-// The truth is `top`, the row at the upper edge of the view with the part of it that is above. Of few rows the browser
-// scrolls all; of more the scroll bar is scaled, and wheel and keys move by rows. See geometry.ts.
+// What counts is `top`: the row at the upper edge of the view, and the part of it above that. With few rows, the browser
+// scrolls; with many, the scroll bar is scaled, and wheel and keys move by rows. See geometry.ts.
 import { clamp, element } from './dom';
 import { Geometry, MOST_PX, PADDING, ROW } from './geometry';
 import { fill } from './row';
@@ -91,7 +91,7 @@ export class Log {
     if (seen && this.stale) this.redraw();
   }
 
-  /** Draw in the next frame; what nobody sees, and was drawn once, when it is seen again. */
+  /** Draw in the next frame; if it was drawn before and is out of sight, only when it is in sight again. */
   redraw(): void {
     this.stale = !this.isSeen && this.drawn.size > 0;
     if (!this.stale) this.frame ||= requestAnimationFrame(() => this.draw());

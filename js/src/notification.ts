@@ -1,4 +1,4 @@
-// What tells of the end of a program outside of the page, for `--notify`: a notification of the browser, the tab's title.
+// Tells of the end of a program outside the page, for `--notify`: by a notification of the browser and the tab's title.
 import { showEnd } from './title';
 
 /** Ask the user, once for a page of this address; why there will be no notification, or nothing. */

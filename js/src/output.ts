@@ -3,10 +3,11 @@ import { element, iconButton, rename } from './dom';
 import { Find } from './find';
 import { ROW } from './geometry';
 import { Log } from './log';
+import type { CardMessage } from './messages';
 import { Rows } from './rows';
 import { type Place, Selection } from './selection';
 import { Download, Refused, TextPull, copy } from './transfer';
-import { type Message, type Send, unpack } from './wire';
+import { type Send, unpack } from './wire';
 
 const SAID_MS = 3000;
 const OURS = 'acfvxz'; // with Ctrl or Cmd: what JupyterLab would take for the cell
@@ -72,11 +73,11 @@ export class Output {
     this.rows.lost = lost;
   }
 
-  take(message: Message, buffer: DataView | undefined): void {
+  take(message: CardMessage, buffer: DataView | undefined): void {
     if (message.op === 'tail') this.rows.setTail(message.total, message.first, message.settled, unpack(buffer));
     else if (message.op === 'rows') this.rows.add(message.first, unpack(buffer));
     else if (message.op === 'found') this.find.found(message, buffer);
-    else if (message.op === 'text') this.text?.take(message, buffer);
+    else if (message.op === 'text' || message.op === 'too_big') this.text?.take(message, buffer);
     else if (message.op === 'piece') this.file?.take(message, buffer);
   }
 

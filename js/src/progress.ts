@@ -15,11 +15,11 @@ export class Progress {
   }
 
   /** `live`: it goes on; `share`: of 1, nothing when that is not known. */
-  show(live: boolean, share: number | null | undefined): void {
+  show(live: boolean, share: number | null): void {
     const shown = `${live} ${share}`;
     if (shown === this.shown) return;
     this.shown = shown;
-    const known = live && typeof share === 'number';
+    const known = live && share !== null;
     const now = known ? String(Math.floor(100 * share)) : null; // none: it is not known how far
     const described = { role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': '0', 'aria-valuemax': '100', 'aria-valuenow': now };
     for (const [name, value] of Object.entries(described)) {

@@ -1,8 +1,8 @@
 // The rows that the page has: the tail, and some chunks that were asked for.
+import { type GetRows, MOST_ROWS } from './messages';
 import type { Send } from './wire';
 
 const CHUNK = 100; // rows
-const MOST = 200; // rows that may be asked for at once
 const KEPT = 50; // chunks
 const REST_MS = 50; // a scroll that goes on for less is not at rest
 const PAUSE_MS = 200; // between two questions
@@ -11,11 +11,11 @@ const MOST_PATIENCE_MS = 60_000;
 
 export class Rows {
   total = 0;
-  lost = false; // nobody is there to be asked
+  lost = false; // there is no kernel to ask
   private settled = 0;
   private tail: string[] = [];
   private tailFirst = 0;
-  private readonly chunks = new Map<number, string[]>(); // the one that was in sight last stands last
+  private readonly chunks = new Map<number, string[]>(); // the one that was in sight last is the last item
   private sight = { first: 0, last: 0, ahead: 0 };
   private asked?: { first: number; last: number };
   private askedAt = -Infinity;
@@ -25,7 +25,7 @@ export class Rows {
   private patience = PATIENCE_MS;
 
   constructor(
-    private readonly send: Send,
+    private readonly send: Send<GetRows>,
     private readonly changed: () => void,
   ) {}
 
@@ -129,7 +129,7 @@ export class Rows {
     while (first % CHUNK && this.get(first - 1) === undefined) first--;
     const chunk = Math.floor(first / CHUNK);
     const through = this.get((chunk + 1) * CHUNK) === undefined && this.sight.last + this.sight.ahead > (chunk + 1) * CHUNK;
-    const last = Math.min((chunk + (through ? 2 : 1)) * CHUNK, first + MOST, this.total) - 1;
+    const last = Math.min((chunk + (through ? 2 : 1)) * CHUNK, first + MOST_ROWS, this.total) - 1;
     this.asked = { first, last };
     this.askedAt = performance.now();
     clearTimeout(this.retry);
@@ -138,7 +138,7 @@ export class Rows {
       this.patience = Math.min(2 * this.patience, MOST_PATIENCE_MS);
       this.changed();
     }, this.patience);
-    this.send('rows', { first, count: last - first + 1 });
+    this.send({ op: 'rows', first, count: last - first + 1 });
   }
 
   private answered(): void {

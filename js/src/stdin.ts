@@ -1,9 +1,10 @@
 // The row to type in, for a program that reads its standard input: Enter sends the line, Ctrl+D ends the input.
 import { element } from './dom';
+import { MOST_STDIN } from './messages';
 import type { Send } from './wire';
 
 const OURS = new Set(['a', 'c', 'v', 'x', 'z', 'enter']); // with Ctrl or Cmd: what JupyterLab would take for the cell
-const MOST = 16_000; // characters; the kernel takes 64 KiB
+const MOST = MOST_STDIN / 4 - 1; // characters, of 4 bytes or fewer, and the end of the line
 
 export class Stdin {
   readonly row = element('form', 'stdin', { autocomplete: 'off' });
@@ -47,12 +48,12 @@ export class Stdin {
     if (!event.ctrlKey || letter !== 'd') return (event.ctrlKey || event.metaKey) && OURS.has(letter);
     event.preventDefault();
     if (this.input.value) this.type(this.input.value);
-    this.send('eof');
+    this.send({ op: 'eof' });
     return true;
   }
 
   private type(text: string): void {
     this.input.value = '';
-    this.send('stdin', { text });
+    this.send({ op: 'stdin', text });
   }
 }

@@ -1,32 +1,14 @@
-// The live table of the processes of a kernel. The wire is described in live_table.py; all text is put in by textContent.
+// The live table of the processes of a kernel. Its messages are in messages.ts; all text is put in by textContent.
 import type { AnyModel, Render } from '@anywidget/types';
 import { element, put, rename } from './dom';
+import type { StateName, TableMessage, TableRequest, TableRow, TableShown } from './messages';
 import { duration, running } from './time';
 import { type View, show } from './view';
-import { newId, stamp } from './wire';
+import { type Send, newId, stamp } from './wire';
 
 interface Traits {
-  shown: { job: string; pauses: boolean }; // whether a program can be paused there
+  shown: TableShown;
 }
-interface Figures {
-  id: number;
-  state: string;
-  mark: string;
-  label: string;
-  name: string;
-  pid: number;
-  launcher: string;
-  cell: number;
-  since: string;
-  elapsed: number; // seconds, at the moment when the kernel said so
-  runs: boolean;
-  cpu: string;
-  memory: string;
-  lines: number;
-  log: string;
-}
-type Message = { op: 'rows'; rows: Figures[]; ids?: number[] } | { op: 'card'; id: number; view: string; model: string };
-type Send = (op: string, more: Record<string, string | number>) => void;
 /** What ipywidgets gives a view; not a part of anywidget's own types. */
 interface CardView {
   el: HTMLElement;
@@ -49,7 +31,7 @@ const COLUMNS: [name: string, title: string][] = [
 ];
 
 /** Whether one in this state can be paused, or is. */
-function pausable(state: string): boolean {
+function pausable(state: StateName): boolean {
   return state !== 'stopping' && state !== 'left';
 }
 
@@ -71,18 +53,19 @@ class Row {
   private readonly origin = element('div', 'table-origin');
   private readonly path = element('code', 'table-path');
   private readonly place = element('div', 'table-place');
-  private readonly stop = button('stop', 'Stop', () => this.send('stop', { id: this.id }));
-  private readonly kill = button('kill', 'Kill', () => this.send('kill', { id: this.id }));
-  private readonly pause = button('pause', 'Pause', () => this.send(this.told?.state === 'paused' ? 'resume' : 'pause', { id: this.id }));
+  private readonly stop = button('stop', 'Stop', () => this.send({ op: 'stop', id: this.id }));
+  private readonly kill = button('kill', 'Kill', () => this.send({ op: 'kill', id: this.id }));
+  private readonly pause = button('pause', 'Pause', () => this.send({ op: this.told?.state === 'paused' ? 'resume' : 'pause', id: this.id }));
   private readonly open = button('open', 'Card', () => this.toggle());
-  private told?: Figures;
+  private told?: TableRow;
   private heard = 0;
   private card?: CardView;
 
   constructor(
     private readonly id: number,
     private readonly pauses: boolean,
-    private readonly send: Send,
+    private readonly view: string,
+    private readonly send: Send<TableRequest>,
     private readonly toggled: (open: boolean) => void,
   ) {
     for (const [name] of COLUMNS) {
@@ -99,7 +82,7 @@ class Row {
     this.more.hidden = true;
   }
 
-  take(told: Figures): void {
+  take(told: TableRow): void {
     this.told = told;
     this.heard = performance.now();
     this.root.dataset.state = told.state;
@@ -156,7 +139,7 @@ class Row {
   toggle(): void {
     if (this.more.hidden) {
       this.more.hidden = false;
-      if (this.told?.runs) this.send('card', { id: this.id });
+      if (this.told?.runs) this.send({ op: 'card', id: this.id, view: this.view });
     } else this.close();
     if (this.told) this.take(this.told);
     this.toggled(!this.more.hidden);
@@ -192,17 +175,17 @@ class Opened {
   }
 }
 
-class Table implements View<Message> {
+class Table implements View<TableMessage> {
   readonly root = element('section', 'table', { 'aria-label': 'Processes of this kernel' });
   private readonly count = element('span', 'table-running', { role: 'status' });
-  private readonly pause = button('pause', 'Pause all', () => this.send(this.allArePaused ? 'resume' : 'pause', { id: 0 }));
-  private readonly stop = button('stop', 'Stop all', () => this.send('stop', { id: 0 }));
-  private readonly kill = button('kill', 'Kill all', () => this.send('kill', { id: 0 }));
+  private readonly pause = button('pause', 'Pause all', () => this.send({ op: this.allArePaused ? 'resume' : 'pause', id: 0 }));
+  private readonly stop = button('stop', 'Stop all', () => this.send({ op: 'stop', id: 0 }));
+  private readonly kill = button('kill', 'Kill all', () => this.send({ op: 'kill', id: 0 }));
   private readonly body = element('tbody', 'table-rows', { role: 'rowgroup' });
   private readonly rows = new Map<number, Row>();
   private readonly view = newId();
   private ids: number[] = [];
-  private readonly running = new Map<number, string>(); // their states
+  private readonly running = new Map<number, StateName>(); // their states
   private watched = false;
   private lost = false;
   private readonly opened: Opened;
@@ -228,9 +211,9 @@ class Table implements View<Message> {
     this.opened = new Opened(model.get('shown').job);
   }
 
-  send: Send = (op, more) => {
+  send: Send<TableRequest> = (request) => {
     try {
-      this.model.send({ op, job: this.model.get('shown').job, ...stamp(), ...(op === 'card' ? { view: this.view } : {}), ...more });
+      this.model.send({ ...request, ...stamp(this.model.get('shown').job) });
     } catch {
       this.lose(); // there is no kernel any more that could hear it
     }
@@ -240,20 +223,21 @@ class Table implements View<Message> {
   see(seen: boolean): void {
     if (!seen && !this.watched) return;
     this.watched = seen;
-    this.send(seen ? 'ready' : 'bye', { view: this.view });
+    this.send({ op: 'watch', view: this.view, on: seen });
   }
 
-  take(message: Message): void {
+  take(message: TableMessage): void {
     if (message.op === 'card') {
       const views = this.model.widget_manager as unknown as Views;
       if (message.view === this.view) void this.rows.get(message.id)?.show(views, message.model);
       return;
     }
+    if (message.op !== 'rows') return;
     this.lost = false;
     for (const told of message.rows) {
       let row = this.rows.get(told.id);
       const isNew = !row;
-      if (!row) this.rows.set(told.id, (row = new Row(told.id, this.model.get('shown').pauses, this.send, (open) => this.opened.keep(told.id, open))));
+      if (!row) this.rows.set(told.id, (row = new Row(told.id, this.model.get('shown').pauses, this.view, this.send, (open) => this.opened.keep(told.id, open))));
       row.take(told);
       if (isNew && this.opened.has(told.id)) row.toggle();
       if (told.runs) this.running.set(told.id, told.state);

@@ -1,8 +1,8 @@
 // What stands before the title of the tab while nobody sees it: how far a program has come, or how one has ended.
 
 const shares = new Map<object, number>(); // of all cards of the page, the oldest first
-let end = ''; // that nobody has seen yet
-let ours = ''; // the title as we have set it
+let end = ''; // how a program has ended, until the tab is seen
+let ours = ''; // the title that was set here
 let theirs = '';
 
 /** How far a card's program has come, from 0 to 1; nothing when that is not known. */

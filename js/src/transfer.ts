@@ -1,6 +1,7 @@
 // Text for the clipboard and the file for a download: both come from the kernel in pieces.
+import type { Download as GetFile, FilePiece, GetText, TextPiece, TextTooBig } from './messages';
 import { share } from './size';
-import { type FilePiece, type Send, type TextPiece, newId } from './wire';
+import { type Send, newId } from './wire';
 
 const PATIENCE_MS = 10_000;
 
@@ -16,20 +17,23 @@ export class TextPull {
   private reject!: (reason: Refused) => void;
   private timer = 0;
 
-  constructor(send: Send, range: { first: number; last: number; first_column: number; last_column: number }) {
+  constructor(send: Send<GetText>, range: Omit<GetText, 'op' | 'id'>) {
     this.text = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
     });
     this.text.catch(() => {}); // said by the one who asked, who may be gone
     this.wait();
-    send('text', { id: this.id, ...range });
+    send({ op: 'text', id: this.id, ...range });
   }
 
-  take(message: TextPiece, buffer: DataView | undefined): void {
+  take(message: TextPiece | TextTooBig, buffer: DataView | undefined): void {
     if (message.id !== this.id) return;
     clearTimeout(this.timer);
-    if (message.too_big) this.reject(new Refused('More than 1 MiB: download it instead'));
+    if (message.op === 'too_big') {
+      this.reject(new Refused('More than 1 MiB: download it instead'));
+      return;
+    }
     if (buffer) this.parts.push(bytesOf(buffer));
     if (message.more) this.wait();
     else void new Blob(this.parts as BlobPart[]).text().then(this.resolve);
@@ -78,7 +82,7 @@ export class Download {
   private timer = 0;
 
   constructor(
-    private readonly send: Send,
+    private readonly send: Send<GetFile>,
     private readonly say: (words: string) => void,
     private readonly done: () => void,
   ) {
@@ -107,7 +111,7 @@ export class Download {
   private ask(): void {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.ask(), PATIENCE_MS); // the question may have been lost
-    this.send('download', { id: this.id, at: this.got });
+    this.send({ op: 'download', id: this.id, at: this.got });
   }
 }
 

@@ -12,7 +12,7 @@ export interface View<Message> {
   reconnect(): void;
   /** A key was pressed in it; true when JupyterLab must not have it. */
   key(event: KeyboardEvent): boolean;
-  /** It is in the sight of somebody, which is said again and again, or has gone out of it. */
+  /** The view is in sight, which is said again and again, or has gone out of sight. */
   see(seen: boolean): void;
   /** What changes with time alone; once a second while it is seen. */
   tick(): void;
@@ -20,7 +20,7 @@ export interface View<Message> {
 }
 
 const TICK_MS = 1000;
-const TICKS_OF_BEAT = 10; // the kernel forgets a view that has not said for 30 s that it is seen: a page that is closed says nothing
+const TICKS_OF_BEAT = 10; // seconds; the kernel forgets a view that is silent for 30 s, because a closed page says nothing
 
 /** What the clock needs of a view. */
 type Seen = Pick<View<never>, 'tick' | 'see'>;

@@ -8,7 +8,7 @@ const lines = (first: number, count: number) => Array.from({ length: count }, (_
 /** Rows that know the last 40 of `total`, and what they have asked for. */
 function tailOf(total: number): { rows: Rows; asked: { first: number; count: number }[] } {
   const asked: { first: number; count: number }[] = [];
-  const rows = new Rows((_, more) => asked.push(more as { first: number; count: number }), () => {});
+  const rows = new Rows(({ op, ...range }) => void asked.push(range), () => {});
   rows.setTail(total, total - 40, total, lines(total - 40, 40));
   return { rows, asked };
 }

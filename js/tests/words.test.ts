@@ -1,9 +1,10 @@
 // Figures for people, and the wire's own words.
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
+import { VERSION } from '../src/messages';
 import { share, size } from '../src/size';
 import { duration, running, stopping } from '../src/time';
-import { newId, stamp, unpack } from '../src/wire';
+import { mismatch, newId, stamp, unpack } from '../src/wire';
 
 test('spans of time', () => {
   deepEqual([0, 0.449, 12.9, 59.94, 60, 182, 3599.9, 3605, 360_000].map(duration), [
@@ -55,8 +56,16 @@ test('rows travel behind the digit of their stream', () => {
 });
 
 test('a page has one id, and its messages grow in number', () => {
-  const [first, second] = [stamp(), stamp()];
+  const [first, second] = [stamp('job'), stamp('other')];
   equal(first.page, second.page);
   equal(second.n, first.n + 1);
+  deepEqual([first.job, second.job, first.version], ['job', 'other', VERSION]);
   ok(newId() !== newId());
+});
+
+test('a page and a kernel of different versions say which of them is the old one', () => {
+  equal(mismatch(VERSION), '');
+  equal(mismatch(VERSION + 1), 'This page was loaded before ipyproc was updated: reload it.');
+  const old = 'This kernel was started before ipyproc was updated: restart it.';
+  deepEqual([VERSION - 1, undefined].map(mismatch), [old, old]);
 });

@@ -10,16 +10,19 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ipyproc._core.screen import Row
-from ipyproc._jupyter import transcript
-from ipyproc._jupyter.state import State
+from ipyproc._core.output.screen import Row
+from ipyproc._jupyter.page import messages
+from ipyproc._jupyter.views import transcript
+from ipyproc._jupyter.views.state import State
 
 from .lab import chromium
 from .test_log_body import DARK, LIGHT, STATIC
 
 STATES = r"""
 const encode = (text) => new DataView(new TextEncoder().encode(text).buffer);
-const plain = { note: '', pid: 48121, folded: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false, ended: '' };
+const plain = { version: VERSION, job: 'job', note: '', pid: 48121, folded: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false, notifies: false, ended: '' };
+window.told = [];
+window.shown = [];
 const epochs = ['1epoch 3/10  loss 0.412  acc 0.861', '1epoch 4/10  loss 0.377  acc 0.874',
   '2UserWarning: 2 images could not be decoded, skipped', '1epoch 5/10  loss 0.351  acc 0.882  \x1b[0;32mbest\x1b[0m',
   '1epoch 6/10  \x1b[0;36m━━━━━━━━━━━━━━━━━━━━━\x1b[0m\x1b[0;2m━━━━━━━━\x1b[0m  71%  0:00:12'];
@@ -56,16 +59,19 @@ window.showAll = async () => {
   for (const [own, rows, seen, progress] of states) {
     const el = document.createElement('div');
     document.querySelector('#cell').append(el);
-    const shown = { ...plain, job: 'job', ...own };
+    const shown = { ...plain, ...own };
+    window.shown.push(shown);
     let tell;
     const model = { get: () => shown, off() {}, send() {}, on(event, call) { if (event === 'msg:custom') tell = call; } };
     card.render({ model, el });
     for (const each of seen) tell(each, []);
-    const { elapsed, sent_ago, next_in } = shown;
+    const { elapsed, sent_ago, next_in, ended } = shown;
     const bytes = rows.map((row) => row.length).reduce((a, b) => a + b, 0);
     const counts = `${rows.length} ${rows.length === 1 ? 'line' : 'lines'} · ${bytes} B`;
-    tell({ op: 'tail', total: rows.length, first: 0, settled: 0, counts, progress: progress ?? null, elapsed, sent_ago, next_in },
-      [encode(rows.join('\n'))]);
+    const more = { counts, progress: progress ?? null, secret: false, elapsed, sent_ago, next_in, ended };
+    const tail = { op: 'tail', total: rows.length, first: 0, settled: 0, ...more };
+    tell(tail, [encode(rows.join('\n'))]);
+    told.push(...seen, tail);
   }
 };
 window.second = () => new Promise((done) => requestAnimationFrame(() => setTimeout(() => {
@@ -89,33 +95,39 @@ window.rows = [
   row(1, 'timeout', '◔', 'Timed out, stopped with SIGTERM', 'pytest', {}),
 ];
 window.sent = [];
+window.told = [];
+window.shown = [{ version: VERSION, job: 'job', label: 'Table', title: '', pauses: true }];
 window.showTable = async () => {
   const { default: { table } } = await import('./page.js');
   let tell;
-  const model = { get: () => ({ job: 'job', pauses: true }), off() {}, send(message) { sent.push(message); },
+  const model = { get: () => shown[0], off() {}, send(message) { sent.push(message); },
     on(event, call) { if (event === 'msg:custom') tell = call; } };
   table.render({ model, el: document.querySelector('#cell') });
-  tell({ op: 'rows', rows, ids: rows.map(({ id }) => id) }, []);
+  told.push({ op: 'rows', rows, ids: rows.map(({ id }) => id) });
+  tell(told[0], []);
 };
 """
 JOBS = r"""
-const picture = (own) => ({ op: 'picture', sentence: '', total: 12, done: 0, failed: 0, rows: [], more: '', over: false, rung: -1, ...own });
+const picture = (own, rung = -1) => ({ op: 'picture', rung,
+  picture: { sentence: '', total: 12, done: 0, failed: 0, rows: [], more: '', over: false, ...own } });
 const running = (name, what, time) => ({ state: 'running', mark: '▶', name, what, time });
 const failed = { state: 'failed', mark: '✘', name: 'convert 03.png', what: "exited with status 1: convert: no such file '03.png'", time: '' };
 window.pictures = [
   picture({ sentence: '0 of 12 done · 4 running · 0.4 s', rows: [running('convert 01.png', '', '0.4 s'), running('convert 02.png', 'reading', '0.4 s')] }),
   picture({ sentence: '7 of 12 done · 1 failed · 4 running · 12.4 s', done: 7, failed: 1,
     rows: [failed, running('convert 08.png --quality 85 --resize 1024x768 --strip', '42% of a long line of output that goes on and on and on', '3.1 s')], more: '… 3 others' }),
-  picture({ sentence: '7 of 12 done · 1 failed · 4 running · 12.9 s', done: 7, failed: 1, rows: [failed, running('convert 08.png', '', '3.6 s')], rung: 1 }),
+  picture({ sentence: '7 of 12 done · 1 failed · 4 running · 12.9 s', done: 7, failed: 1, rows: [failed, running('convert 08.png', '', '3.6 s')] }, 1),
   picture({ sentence: '11 of 12 done · 1 failed · 21.0 s', done: 11, failed: 1, rows: [failed], over: true }),
 ];
+window.told = pictures;
+window.shown = [{ version: VERSION, job: 'job', label: 'Commands', title: '' }];
 window.showJobs = async () => {
   const { default: { jobs } } = await import('./page.js');
   for (const each of pictures) {
     const el = document.createElement('div');
     document.querySelector('#cell').append(el);
     let tell;
-    const model = { get: () => ({ job: 'job' }), off() {}, send() {}, on(event, call) { if (event === 'msg:custom') tell = call; } };
+    const model = { get: () => shown[0], off() {}, send() {}, on(event, call) { if (event === 'msg:custom') tell = call; } };
     jobs.render({ model, el });
     tell(each, []);
   }
@@ -160,10 +172,19 @@ LOOKS = {  # width, zoom, light, forced colours
 ORIGIN = "http://localhost:1"  # nobody listens there: the page is made here
 
 
+def show(page: Page, script: str, call: str, said: object, state: object) -> None:
+    """Run a script that plays the kernel, and says nothing that a kernel would not say."""
+    page.evaluate(f"{script.replace('VERSION', str(messages.VERSION))}; {call}")
+    told, shown = page.evaluate("[told, shown]")
+    assert told
+    assert [each for each in told if not messages.fits(each, said)] == []
+    assert [each for each in shown if not messages.fits(each, state)] == []
+
+
 def show_states(page: Page, look: str) -> None:
     """Load a page with a card in each state."""
     load(page, look)
-    page.evaluate(f"{STATES}; showAll()")
+    show(page, STATES, "showAll()", messages.CardMessage, messages.CardShown)
     expect(page.locator(".ipyproc-card")).to_have_count(page.evaluate("states.length"))
     page.set_viewport_size({"width": LOOKS[look][0], "height": page.evaluate("document.body.scrollHeight")})
     page.evaluate(f"{FRAMES}.then(second)")  # now all are seen: their figures move
@@ -173,14 +194,14 @@ def show_states(page: Page, look: str) -> None:
 def show_table(page: Page, look: str) -> None:
     """Load a page with a table that has a row in each state."""
     load(page, look)
-    page.evaluate(f"{TABLE}; showTable()")
+    show(page, TABLE, "showTable()", messages.TableMessage, messages.TableShown)
     expect(page.locator(".ipyproc-table-row")).to_have_count(page.evaluate("rows.length"))
 
 
 def show_jobs(page: Page, look: str) -> None:
     """Load a page with the card of many commands, in each of its states."""
     load(page, look)
-    page.evaluate(f"{JOBS}; showJobs()")
+    show(page, JOBS, "showJobs()", messages.JobsMessage, messages.Shown)
     expect(page.locator(".ipyproc-jobs")).to_have_count(page.evaluate("pictures.length"))
 
 

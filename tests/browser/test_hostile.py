@@ -113,7 +113,7 @@ def saved(**shown):
     version = anywidget.__version__
     names = {f"_{kind}_module": "anywidget" for kind in ("model", "view")}
     names |= {f"_{kind}_module_version": version for kind in ("model", "view")}
-    names |= {"_model_name": "AnyModel", "_view_name": "AnyView", "_anywidget_id": "ipyproc._jupyter.card.Card"}
+    names |= {"_model_name": "AnyModel", "_view_name": "AnyView", "_anywidget_id": "ipyproc._jupyter.views.card.Card"}
     code = re.sub(r"export{(\w+) as default}", r"export default \1.card", (STATIC / "page.js").read_text())
     state = {**names, "_esm": code, "_css": "", "shown": shown}
     return {"model_name": "AnyModel", "model_module": "anywidget", "model_module_version": version, "state": state}

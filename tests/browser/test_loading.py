@@ -8,7 +8,8 @@ import ipykernel
 import pytest
 from playwright.sync_api import expect
 
-from ipyproc._jupyter import front_end
+from ipyproc._jupyter.page import front_end
+from ipyproc._jupyter.page.messages import VERSION
 
 pytestmark = pytest.mark.new_page
 
@@ -18,11 +19,11 @@ PAGE = r"""
 window.sent = [];
 const unpack = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
 window.kernels = { a: {}, b: {} };
-window.view = async (name, kernel) => {
+window.view = async (name, kernel, version = VERSION) => {
   const { default: loader } = await import('./loader.js');
   const heard = {};
-  const shown = { job: name, name: 'running', label: 'Running', title: name, note: '', pid: 1, folded: false, sent: '',
-    elapsed: 0, sent_ago: 0, next_in: null };
+  const shown = { version, job: name, name: 'running', label: 'Running', title: name, note: '', pid: 1, folded: false, sent: '',
+    pauses: false, stdin: false, notifies: false, elapsed: 0, sent_ago: 0, next_in: null, ended: '' };
   const el = document.createElement('div');
   document.body.append(el);
   const model = {
@@ -65,7 +66,7 @@ def alone(page):
 
     page.route(f"{ORIGIN}/**", serve)
     page.goto(f"{ORIGIN}/")
-    page.evaluate(PAGE)
+    page.evaluate(PAGE.replace("VERSION", str(VERSION)))
     return page
 
 
@@ -77,10 +78,11 @@ def test_it_is_asked_for_once_and_serves_all_cards(alone):
     alone.evaluate("(code) => first.answer(code)", CODE)
     expect(alone.locator(".ipyproc-card")).to_have_count(2)
     expect(alone.get_by_text("…")).to_have_count(0)
-    assert alone.evaluate("sent.slice(3)") == ["first ping", "second ping"], "the first tail was lost"
+    late = ["first shown", "first ping", "second shown", "second ping"]
+    assert alone.evaluate("sent.slice(3)") == late, "the first tail was lost"
     alone.evaluate("view('third', 'a')")
     expect(alone.locator(".ipyproc-card")).to_have_count(3)
-    assert alone.evaluate("sent.slice(5)") == ["third ready"]
+    assert alone.evaluate("sent.slice(7)") == ["third ready", "third shown"]
     assert alone.evaluate("document.adoptedStyleSheets.length") == 1
     assert alone.evaluate("getComputedStyle(document.querySelector('.ipyproc-card')).borderLeftWidth") == "3px"
     alone.evaluate("first.end(), second.end(), third.end()")
@@ -105,13 +107,64 @@ def test_it_is_asked_for_again_and_by_another_card_when_the_first_has_gone(alone
     expect(alone.locator(".ipyproc-card")).to_have_count(1)
 
 
+GREET = """async (states) => {
+  const { default: loader } = await import('./loader.js');
+  const said = [];
+  const heard = new Set();
+  const model = { get: () => states[0], send: (message) => said.push(message.op),
+    on: (event, call) => heard.add(call), off: (event, call) => heard.delete(call) };
+  loader.initialize({ model });
+  while (states.length > 1) {
+    states.shift();
+    for (const call of [...heard]) call();
+  }
+  return [said, heard.size];
+}"""
+
+
+def test_a_page_that_has_a_widget_says_so_once(alone):
+    shown = {"job": "j", "version": VERSION}
+    assert alone.evaluate(GREET, [shown]) == [["here"], 0]
+    assert alone.evaluate(GREET, [{}, {}, shown, shown]) == [["here"], 0], "its job comes right behind it"
+    assert alone.evaluate(GREET, [{}]) == [[], 1]
+    assert alone.evaluate(GREET, [{**shown, "version": VERSION + 1}]) == [[], 0], "it would show nothing"
+
+
 def test_code_that_cannot_run_is_said(alone):
     alone.evaluate("view('first', 'a')")
     alone.wait_for_function("window.first")
     alone.evaluate("(code) => first.answer(code)", BROKEN)
     expect(alone.get_by_text(re.compile("This browser cannot show first: SyntaxError"))).to_be_visible()
+    assert "first shown" not in alone.evaluate("sent")
     alone.evaluate("(code) => first.answer(code)", CODE)
     expect(alone.locator(".ipyproc-card")).to_have_count(1)
+
+
+OLD_PAGE = "This page was loaded before ipyproc was updated: reload it."
+OLD_KERNEL = "This kernel was started before ipyproc was updated: restart it."
+
+
+@pytest.mark.parametrize(("version", "words"), [(VERSION + 1, OLD_PAGE), (VERSION - 1, OLD_KERNEL), (None, OLD_KERNEL)])
+def test_a_page_and_a_kernel_of_different_versions_say_so_and_nothing_else(alone, version, words):
+    alone.evaluate(f"view('first', 'a', {json.dumps(version)})")
+    expect(alone.get_by_text(words)).to_be_visible()
+    alone.evaluate("first.end()")
+    expect(alone.get_by_text(words)).to_have_count(0)
+    assert alone.evaluate("sent") == []
+    assert alone.evaluate("first.listeners()") == 0
+
+
+def test_in_a_notebook_a_page_of_another_version_shows_the_output_as_text(notebook, page):
+    lab = notebook(
+        "from ipyproc._jupyter.page import messages\nmessages.VERSION += 1",
+        "%%aproc\nfor n in 1 2 3 4 5; do echo line $n; sleep 0.5; done",
+    )
+    lab.run(1)
+    lab.run(2)
+    expect(lab.output(2)).to_contain_text(OLD_PAGE)
+    lab.expect_done(2)
+    expect(lab.output(2).filter(has_text="line 5")).to_be_visible()
+    expect(lab.cards).to_have_count(0)
 
 
 def test_in_a_notebook_one_copy_is_sent_for_many_cards(notebook, page):

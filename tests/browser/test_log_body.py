@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from ipyproc._jupyter.page import messages
+
 STATIC = Path(__file__).parents[2] / "ipyproc" / "_jupyter" / "static"
 ORIGIN = "http://localhost:1"  # nobody listens there: the page is made here; a local one may use the clipboard
 PAGE = """<!doctype html><link rel="stylesheet" href="page.css"><body data-jp-theme-light="{light}">
@@ -21,7 +23,7 @@ DARK = """--jp-layout-color0: #111; --jp-layout-color1: #212121; --jp-layout-col
 KERNEL = r"""
 const encode = (text) => new DataView(new TextEncoder().encode(text).buffer);
 window.kernel = {
-  total: 0, sent: [], views: [], silent: false, file: new Uint8Array(0),
+  total: 0, sent: [], told: [], views: [], silent: false, file: new Uint8Array(0),
   row: (n) => `1line ${n + 1}`,
   plain(n) { return this.row(n).slice(1).replace(/\x1b\[[0-9;]*m/g, ''); },
   rows(first, count) {
@@ -29,13 +31,13 @@ window.kernel = {
     for (let n = first; n < Math.min(first + count, this.total); n++) rows.push(this.row(n));
     return encode(rows.join('\n'));
   },
-  tell(message, buffer) { for (const view of [...this.views]) view(message, buffer ? [buffer] : []); },
+  tell(message, buffer) { this.told.push(message); for (const view of [...this.views]) view(message, buffer ? [buffer] : []); },
   tail(total, kept = 40) {
     this.total = total;
     const first = Math.max(0, total - kept);
-    const times = { elapsed: 84, sent_ago: 0, next_in: null };
-    const counts = `${total} lines · 9.4 kB · 62 B on stderr`;
-    this.tell({ op: 'tail', total, first, settled: Math.max(0, total - 5), counts, ...times }, this.rows(first, kept));
+    const times = { elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
+    const more = { counts: `${total} lines · 9.4 kB · 62 B on stderr`, progress: null, secret: false };
+    this.tell({ op: 'tail', total, first, settled: Math.max(0, total - 5), ...more, ...times }, this.rows(first, kept));
   },
   answer(message) {
     const { op, id } = message;
@@ -50,7 +52,7 @@ window.kernel = {
       this.tell({ op: 'found', id, total: this.total, more: found.length > 10000 }, new DataView(rows.buffer));
     }
     if (op === 'text') {
-      if (message.last - message.first > 100000) return this.tell({ op, id, too_big: true });
+      if (message.last - message.first > 100000) return this.tell({ op: 'too_big', id });
       const rows = [];
       for (let n = message.first; n <= message.last; n++) rows.push(this.plain(n));
       if (message.last_column >= 0) rows.push(rows.pop().slice(0, message.last_column));
@@ -68,8 +70,8 @@ window.kernel = {
     }
   },
 };
-window.shown = { job: 'job', name: 'running', label: 'Running', title: 'python train.py --epochs 10', note: '', pid: 48121,
-  folded: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null };
+window.shown = { version: VERSION, job: 'job', name: 'running', label: 'Running', title: 'python train.py --epochs 10', note: '', pid: 48121,
+  folded: false, sent: '', pauses: false, stdin: false, notifies: false, elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
 window.model = {
   get: () => window.shown,
   on(event, call) { if (event === 'msg:custom') kernel.views.push(call); },
@@ -195,7 +197,7 @@ def open_body(page: Page, light: bool = True, setup: str = "") -> Body:
     page.unroute_all()
     page.route(f"{ORIGIN}/**", serve)
     page.goto(f"{ORIGIN}/")
-    page.evaluate(KERNEL)
+    page.evaluate(KERNEL.replace("VERSION", str(messages.VERSION)))
     page.evaluate(f"{setup}; show().then((end) => {{ window.end = end }})")
     expect(page.locator(".ipyproc-card")).to_be_visible()
     return Body(page)
@@ -221,6 +223,12 @@ def page(tab):
     yield tab
     tab.remove_listener("pageerror", collect)
     assert not errors
+    told, sent, shown = tab.evaluate("[kernel.told, kernel.sent, shown]")
+    assert [each for each in told if not messages.fits(each, messages.CardMessage)] == [], "as the kernel never says it"
+    assert [each for each in sent if messages.read(each, messages.CardRequest) is None] == [], (
+        "the kernel would not hear it"
+    )
+    assert messages.fits(shown, messages.CardShown)
 
 
 @pytest.fixture
@@ -637,6 +645,15 @@ def test_markup_stays_text(body):
     expect(body.row(2)).to_have_text(text)
     assert body.value("document.querySelectorAll('.ipyproc-log :is(img, script, a, b)').length") == 0
     assert body.value("window.pwned") is None
+
+
+def test_a_text_to_find_is_no_longer_than_the_kernel_takes_it(body):
+    body.tail(5)
+    body.log.focus()
+    body.page.keyboard.press("Control+f")
+    body.page.keyboard.insert_text("€" * messages.MOST_FIND)
+    body.wait("kernel.sent.some((message) => message.op === 'find')")
+    assert body.asked("find")[0]["text"] == "€" * (messages.MOST_FIND // 4)
 
 
 def test_download(body):

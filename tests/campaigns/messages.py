@@ -23,6 +23,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ipyproc._jupyter.page.messages import VERSION
+
 from ..jupyter.kernel_session import PATIENCE, PROGRAMS, KernelSession, kernel_session
 
 BATCH = 100  # messages that are sent before their answers are read
@@ -152,12 +154,29 @@ HARMLESS = [
 ]
 FATAL = ["stop", "kill", "interrupt", "terminate", "signal", "restart"]
 KEYS = [
-    *("op", "job", "page", "n", "first", "last", "count", "id", "text", "case", "at", "first_column", "last_column"),
+    *(
+        "op",
+        "job",
+        "page",
+        "n",
+        "version",
+        "view",
+        "on",
+        "first",
+        "last",
+        "count",
+        "id",
+        "text",
+        "case",
+        "at",
+        "first_column",
+        "last_column",
+    ),
     *("pid", "signal", "returncode", "process", "method", "content", "state", "__class__"),
 ]
 TRAITS = [
     *("shown", "_esm", "_css", "comm", "layout", "tooltip", "tabbable", "keys", "_dom_classes", "_view_count"),
-    *("_model_module", "_model_name", "_view_module", "_view_name", "_anywidget_id", "_process", "period", "has_page"),
+    *("_model_module", "_model_name", "_view_module", "_view_name", "_anywidget_id", "_run", "period", "has_page"),
 ]
 NAMES = [("anywidget", "AnyModel", "anywidget", "AnyView"), ("ipyproc", "Card", "ipyproc", "Card")]
 
@@ -188,7 +207,14 @@ def messages(jobs: dict[str, str], live: str, ended: str) -> st.SearchStrategy[t
             number = next(
                 numbers
             )  # as of a page that counts its messages; one of many, so that a wrong number spoils little
-            return {"page": f"page-{number % 500}", "n": number, **more, "op": operation, "job": job}
+            return {
+                "page": f"page-{number % 500}",
+                "n": number,
+                "version": VERSION,
+                **more,
+                "op": operation,
+                "job": job,
+            }
 
         return st.builds(message, more, st.sampled_from(operations), st.sampled_from(ids))
 

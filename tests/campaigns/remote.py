@@ -26,7 +26,7 @@ import psutil
 from distributed import Client, LocalCluster
 
 import ipyproc
-from ipyproc._core.parallel import Job
+from ipyproc._core.batch.parallel import Job
 
 SECONDS = 0.2
 PATIENCE = 75.0  # seconds, for all of it

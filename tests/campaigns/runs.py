@@ -14,8 +14,9 @@ import time
 
 import psutil
 
-from ipyproc._core import run, storage
-from ipyproc._core.launch import supervised
+from ipyproc._core.batch import run
+from ipyproc._core.launch import client
+from ipyproc._core.output import storage
 
 JOBS = 4  # at once
 ROUNDS = 5
@@ -57,7 +58,7 @@ async def held() -> dict[str, int]:
     """What this process and its supervisor hold now."""
     await asyncio.sleep(0.5)  # the last shims settle
     gc.collect()
-    pid = supervised.supervisor_pid()
+    pid = client.supervisor_pid()
     assert pid
     supervisor = psutil.Process(pid)
     return {

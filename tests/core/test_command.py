@@ -13,7 +13,8 @@ import pytest
 
 import ipyproc
 from ipyproc._core import launch
-from ipyproc._core.command import Command
+from ipyproc._core.process.start import start
+from ipyproc._core.program.spec import Spec
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -158,14 +159,14 @@ async def test_all_else_of_a_start_is_as_ever_where_signals_are_ignored(program,
         path.write_bytes(b"\x7fnothing")
     no_format.chmod(0o755)
     for command, error in (
-        (Command.of(no_program), PermissionError(errno.EACCES, "", str(no_program))),
-        (Command.of(no_format), OSError(errno.ENOEXEC, "", str(no_format))),
-        (Command.of("no-such-program"), FileNotFoundError(errno.ENOENT, "", "no-such-program")),
-        (Command.of("true", cwd="/no/such"), FileNotFoundError(errno.ENOENT, "", "/no/such")),
-        (Command.of("true", ["x" * 200_000]), OSError(errno.E2BIG, "", "true")),
+        (Spec.of(no_program), PermissionError(errno.EACCES, "", str(no_program))),
+        (Spec.of(no_format), OSError(errno.ENOEXEC, "", str(no_format))),
+        (Spec.of("no-such-program"), FileNotFoundError(errno.ENOENT, "", "no-such-program")),
+        (Spec.of("true", cwd="/no/such"), FileNotFoundError(errno.ENOENT, "", "/no/such")),
+        (Spec.of("true", ["x" * 200_000]), OSError(errno.E2BIG, "", "true")),
     ):
         with pytest.raises(type(error)) as caught:
-            await command.start()
+            await start(command)
         assert (caught.value.errno, caught.value.filename) == (error.errno, error.filename)
 
 

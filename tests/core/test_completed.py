@@ -12,8 +12,10 @@ import pytest
 import ipyproc
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
+played = pytest.mark.usefixtures("played")
 
 
+@played
 async def test_as_of_subprocess(program):
     done = await ipyproc.run(*program("out", "o", "err", "e", "exit", 3), check=False)
     assert isinstance(done, subprocess.CompletedProcess)
@@ -38,6 +40,7 @@ async def test_both_streams_in_order(program):
     assert done.log.read() == b"a\nb\nc\n" and done.log.ended
 
 
+@played
 @pytest.mark.parametrize(
     ("raw", "lines"),
     [
@@ -55,6 +58,7 @@ async def test_lines(program, raw, lines):
     assert (await ipyproc.run(*words, text=False)).lines == [line.encode() for line in lines]
 
 
+@played
 async def test_bytes_and_encodings(program):
     words = program("raw", "e4ff0a")
     done = await ipyproc.run(*words, text=False)
@@ -66,6 +70,7 @@ async def test_bytes_and_encodings(program):
     assert (await ipyproc.run("cat", input="ä", encoding="latin-1")).log.read() == b"\xe4"
 
 
+@played
 async def test_json(program):
     assert (await ipyproc.run("echo", '{"a": [1, null]}')).json() == {"a": [1, None]}
     done = await ipyproc.run("echo", "no json", name="the name")
@@ -77,6 +82,7 @@ async def test_json(program):
     assert caught.value.__notes__ == ["The output of `true` is empty."]
 
 
+@played
 async def test_what_is_not_captured_is_none(program):
     done = await ipyproc.run(*program("out", "o", "err", "e"), stdout=ipyproc.DEVNULL, stderr=ipyproc.DEVNULL)
     assert (done.stdout, done.stderr, done.all, done.lines, done.log) == (None, None, "", [], None)
@@ -111,6 +117,7 @@ async def test_usage():
     assert str(ipyproc.Usage(0.25, 0.5, 7_900_000_000)) == "0.75 s of CPU, 7.9 GB at the peak"
 
 
+@played
 @pytest.mark.parametrize("code", [0, 3])
 async def test_a_copy_has_the_output_in_memory(program, code):
     lines = [word for n in range(12) for word in ("err", f"e{n}")]
@@ -126,6 +133,7 @@ async def test_a_copy_has_the_output_in_memory(program, code):
         done.error().log.unlink()
 
 
+@played
 async def test_a_copy_of_a_pipeline():
     done = await ipyproc.run("echo", "a").pipe("cat")
     copy = pickle.loads(pickle.dumps(done))

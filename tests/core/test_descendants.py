@@ -11,12 +11,16 @@ import psutil
 import pytest
 
 import ipyproc
-from ipyproc._core import launch, process
+from ipyproc._core import launch
 
 if sys.platform != "linux":
     pytest.skip("elsewhere there are no supervisors", allow_module_level=True)
 
-from ipyproc._core.launch import descendants, supervised
+from ipyproc._core import protocol
+from ipyproc._core.launch import client, supervised
+from ipyproc._core.launch.held import descendants
+
+from ..starting import start_exec
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -30,7 +34,7 @@ echo ready; f 7
 
 async def started(*words, launcher=supervised):
     options = {"stdout": ipyproc.LOG, "stderr": ipyproc.LOG, "start_new_session": True}
-    begun = await process.start_exec(launcher, *words, **options)
+    begun = await start_exec(launcher, *words, **options)
     await begun.log.changed(0)
     return begun
 
@@ -55,7 +59,7 @@ def test_pausing_stops_what_forks_meanwhile():
         for _ in range(5):  # a chain of processes each of which forks the next and ends
             comet = await started(sys.executable, "-I", "-S", "-c", COMET)
             comet.family.send_signal(signal.SIGSTOP)
-            await until_all_are_stopped(lambda comet=comet: descendants.of(comet.family._program.shim))
+            await until_all_are_stopped(lambda comet=comet: descendants.of(comet.family.held.shim))
             await comet.stop(0)
 
     asyncio.run(main())
@@ -77,13 +81,13 @@ def test_pausing_stops_a_tree_that_grows(launcher):
 @contextlib.contextmanager
 def made_deaf(started, monkeypatch):
     """Its shim does not listen for a while, and its socket is full."""
-    held = started.family._program
-    monkeypatch.setattr(supervised.Supervisor, "wake", lambda *_: True)  # nobody wakes it
+    held = started.family.held
+    monkeypatch.setattr(client.Supervisor, "wake", lambda *_: True)  # nobody wakes it
     os.kill(held.shim, signal.SIGSTOP)
     try:
         with contextlib.suppress(BlockingIOError):
             while True:
-                held._job.send(b'{"signal": {"number": 0, "family": false, "kill_in": null}}\n')
+                held._socket.send(protocol.TO_SHIM.encode(protocol.Signal(0, False, None)))
         yield held.shim
     finally:
         os.kill(held.shim, signal.SIGCONT)
@@ -95,7 +99,7 @@ def test_a_signal_goes_out_although_the_shim_does_not_listen(program, monkeypatc
         one = await started(*program("out", "ready", "stall"))
         with made_deaf(one, monkeypatch):
             child = psutil.Process(one.pid)
-            send = threading.Thread(target=one.family._program.send_signal, args=(number,), kwargs={"family": family})
+            send = threading.Thread(target=one.family.held.send_signal, args=(number,), kwargs={"family": family})
             send.start()
             await asyncio.to_thread(send.join)
             while child.status() != psutil.STATUS_ZOMBIE:  # its shim will reap it

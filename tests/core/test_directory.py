@@ -7,14 +7,16 @@ import sys
 import pytest
 
 import ipyproc
-from ipyproc._core import launch, process
+from ipyproc._core import launch
+
+from ..starting import start_exec
 
 if sys.platform == "win32":
     pytest.skip("there no directory can be removed that somebody is in", allow_module_level=True)
 
 LAUNCHERS = [launch.portable]
 if sys.platform == "linux":
-    from ipyproc._core.launch import supervised
+    from ipyproc._core.launch import client, supervised
 
     LAUNCHERS.append(supervised)
 
@@ -22,7 +24,7 @@ if sys.platform == "linux":
 @pytest.fixture(params=LAUNCHERS, ids=lambda each: each.name)
 def output_of(request):
     async def output_of(*words, **options):
-        started = await process.start_exec(request.param, *words, stdout=ipyproc.LOG, start_new_session=True, **options)
+        started = await start_exec(request.param, *words, stdout=ipyproc.LOG, start_new_session=True, **options)
         assert await started.wait() == 0
         return started.log.read().decode()
 
@@ -70,7 +72,7 @@ def test_no_directory_is_held_but_that_of_the_program(here, program):
     async def main():
         launch.close()
         started = await ipyproc.start(*program("stall"), cwd="/")
-        guards = [supervised.supervisor_pid(), started.family._program.shim]
+        guards = [client.supervisor_pid(), started.family.held.shim]
         assert [os.readlink(f"/proc/{pid}/cwd") for pid in (*guards, started.pid)] == ["/"] * 3
         await started.stop(0)
         started = await ipyproc.start(*program("stall"))

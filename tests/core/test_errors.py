@@ -15,11 +15,13 @@ import pytest
 
 import ipyproc
 from ipyproc._core import launch
-from ipyproc._core.advice import advice, near_program, says_failure
 from ipyproc._core.failed_command import FailedCommand
-from ipyproc._core.status import Usage
+from ipyproc._core.program.advice import advice, near_program, says_failure
+from ipyproc._core.program.usage import Usage
+from ipyproc.testing import Script, programs
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
+played = pytest.mark.usefixtures("played")
 
 
 def made(kind, *args, **keywords):
@@ -108,6 +110,7 @@ def test_what_says_that_it_failed(text, says):
     assert says_failure(text) is says
 
 
+@played
 async def test_the_stream_that_says_why_is_shown(program):
     error = await failure(*program("err", "a stray word", "out", "1 failed", "exit", 1))
     assert (error.last_words, error.stdout, error.stderr) == ("1 failed", "1 failed", "a stray word")
@@ -115,14 +118,15 @@ async def test_the_stream_that_says_why_is_shown(program):
     assert error.last_words == "an error"
     error = await failure(*program("out", "one", "err", "two", "exit", 1))
     assert error.last_words == "two"
-    error = await failure("sh", "-c", "echo one >&2; sleep 0.05; echo two; exit 1")
-    assert error.last_words == "one\ntwo" and str(error).endswith("exited with status 1\none\ntwo")
+    error = await failure(*program("err", "one", "out", "two", "exit", 1), name="two streams")
+    assert error.last_words == "one\ntwo" and str(error) == "`two streams` exited with status 1\none\ntwo"
     done = await ipyproc.run(*program("err", "a stray word", "out", "1 failed", "exit", 1), check=False)
     assert done.full_outcome == "exited with status 1: 1 failed"
     done = await ipyproc.run(*program("out", "1 row", "exit", 1), check=False)
     assert done.full_outcome == "exited with status 1"
 
 
+@played
 async def test_exit_by_status(program):
     command = program("out", "o", "err", "e", "exit", 3)
     error = await failure(*command)
@@ -130,6 +134,7 @@ async def test_exit_by_status(program):
     assert (error.cmd, error.returncode, error.stdout, error.stderr, error.log) == (command, 3, "o", "e", None)
 
 
+@played
 async def test_the_last_lines_and_the_log_of_all(program):
     error = await failure(*program(*[word for n in range(12) for word in ("err", f"e{n}")], "lines", 30, "exit", 1))
     assert error.stderr.split("\n") == [f"e{n}" for n in range(2, 12)]
@@ -139,14 +144,16 @@ async def test_the_last_lines_and_the_log_of_all(program):
 
 
 async def test_one_endless_line_is_bounded():
-    error = await failure("sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 1")
+    with programs({"long": Script(stderr=b"x" * 3_000_000, returncode=1)}):
+        error = await failure("long")
     assert 1000 < len(error.stderr) <= 8192
 
 
 async def test_timeout_has_the_partial_output():
-    error = await failure("sh", "-c", "echo partial; echo e >&2; exec sleep 60", timeout=1, check=False)
+    with programs({"slow": Script(stdout="partial\n", stderr="e\n", duration=60)}):
+        error = await failure("slow", timeout=0.05, check=False)
     assert type(error) is ipyproc.ProcessTimeout
-    assert (error.timeout, error.stdout, error.stderr, error.returncode) == (1, "partial", "e", -15)
+    assert (error.timeout, error.stdout, error.stderr, error.returncode) == (0.05, "partial", "e", -15)
 
 
 async def test_stopped_by_somebody(program):
@@ -174,7 +181,7 @@ async def one_process():
 async def test_killed_by_nobody_we_know(script):
     error = await failure("sh", "-c", script)
     assert error.returncode in (-9, 137)
-    little = "nobody stopped it from here, and it had little memory"
+    little = "nobody stopped it from here, and it used little memory"
     assert error.advice == (
         little if sys.platform == "linux" else "probably out of memory (nobody stopped it from here)"
     )
@@ -224,12 +231,12 @@ async def test_status_126_of_a_shell(shell, tmp_path):
         (
             127,
             "a.sh: line 2: $'\\r': command not found",
-            "a script asks for a command with a carriage return behind it: its lines",
+            "a script asks for a command with a carriage return after it: its lines",
         ),
         (
             127,
             "a.sh: line 3: $'ls\\r': command not found",
-            "a script asks for ls with a carriage return behind it: its lines end",
+            "a script asks for ls with a carriage return after it: its lines end",
         ),
         (126, "env: ‘/etc/passwd’: Permission denied", "/etc/passwd is not executable"),
         (141, "", "what read its output ended first"),
@@ -243,7 +250,7 @@ def test_advice(code, stderr, words):
 async def test_a_word_for_a_shell_that_there_is_not(tmp_path):
     for word in ("*.csv", "~/nosuch", "$HOME/nosuch"):
         error = await failure("ls", word, cwd=tmp_path)
-        assert error.advice == f"{word!r} was passed as it is, for no shell has expanded it"
+        assert error.advice == f"{word!r} was passed as it is: no shell has expanded it"
     assert (await failure("ls", "nosuch", cwd=tmp_path)).advice == ""
     assert (await failure("grep", "a*", "nosuch", cwd=tmp_path)).advice == ""
 

@@ -15,7 +15,8 @@ if sys.platform == "win32":
 PARENT = """
 import asyncio, contextlib, gc, json, multiprocessing, os, sys, time
 import ipyproc
-from ipyproc._core import launch, process
+from ipyproc._core import launch
+from tests.starting import start_exec
 
 if sys.platform == "linux":
     from ipyproc._core.launch import supervised
@@ -37,7 +38,7 @@ def leave(how, started):
 
 async def main(name, how, go, words):
     launcher = getattr(launch, "portable") if name == "portable" else supervised
-    begin = lambda target: process.start_exec(launcher, *words, stdout=target, start_new_session=True)
+    begin = lambda target: start_exec(launcher, *words, stdout=target, start_new_session=True)
     started = [await begin(ipyproc.LOG), await begin(ipyproc.PIPE)]
     logged, piped = started
     assert await piped.stdout.readline() == b"one\\n"

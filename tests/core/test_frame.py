@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import ipyproc
-from ipyproc._core.frame import frame
+from ipyproc._core.batch.frame import frame
 
 pytestmark = pytest.mark.pure
 
@@ -42,7 +42,7 @@ def test_values_of_json_stay_as_they_are():
         ("", None, "cannot tell the format of the output, which is empty"),
         ("", "csv", "No columns"),
         ("{no json", None, "Expecting property name"),
-        ('{"a": 1}\n5\n', None, "this is no jsonl of a table"),
+        ('{"a": 1}\n5\n', None, "this jsonl is not a table"),
     ],
 )
 def test_clear_errors(text, format, words):

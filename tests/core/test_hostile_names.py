@@ -9,14 +9,23 @@ import traceback
 import pytest
 
 import ipyproc
-from ipyproc._core.screen import inert_line
-from ipyproc._core.turns import done
-from ipyproc._jupyter import transcript
+from ipyproc._core.output.screen import inert_line
+from ipyproc._core.output.turns import done
+from ipyproc._jupyter.views import transcript
+from ipyproc.testing import Script, programs
 
 from ..hostile import NAMES
+from ..played import PLAYED
 
 ACTS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 FAILS = ["sh", "-c", "echo no >&2; exit 3"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_started():
+    """The programs are played: names are the point."""
+    with programs({**PLAYED, "sh": Script(stderr="no\n", returncode=3)}):
+        yield
 
 
 def texts(error):

@@ -3,12 +3,14 @@
 import asyncio
 import datetime
 import json
+import signal
 
 import pytest
 
 import ipyproc
+from ipyproc.testing import programs
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("nothing_left", "played")
 
 
 def records(path):
@@ -30,34 +32,44 @@ async def test_one_line_for_each_attempt(program, tmp_path):
 
 
 async def test_what_succeeded_is_skipped(tmp_path):
-    path, mark = tmp_path / "jobs.jsonl", tmp_path / "mark"
-    commands = [f"echo {n} >> {tmp_path}/ran; test {n} != 1 -o -e {mark}" for n in range(4)]
-    with pytest.raises(ipyproc.ProcessExitError):
-        await ipyproc.parallel(commands, jobs=1, shell=True, resume=path)
-    assert (tmp_path / "ran").read_text() == "0\n1\n"
-    mark.touch()
-    seen = []
-    batch = ipyproc.parallel(
-        commands, jobs=1, shell=True, resume=str(path), on_change=lambda job: seen.append((job.number, job.state))
-    )
-    done = await batch
-    assert (tmp_path / "ran").read_text() == "0\n1\n1\n2\n3\n"
-    assert [job.state for job in batch.jobs] == ["skipped", "done", "done", "done"] and seen[0] == (0, "skipped")
-    assert [each.returncode for each in done] == [0, 0, 0, 0]
-    assert (done[0].earlier, done[0].stdout, done[1].stdout) == (True, None, "")
-    for ask in (lambda: done[0].lines, lambda: done[0].all, done[0].json, done[0].df):
-        with pytest.raises(ValueError, match="succeeded in an earlier run, and its output is not here"):
-            ask()
-    assert repr(done[0]).endswith("s, in an earlier run>") and done[0].duration > 0
-    batch = ipyproc.parallel(commands, shell=True, resume=path)
-    assert [each.earlier async for each in batch] == [True] * 4
-    assert len(records(path)) == 5
+    path, ran, seen = tmp_path / "jobs.jsonl", [], []
+    commands = [f"step {n}" for n in range(4)]
+
+    async def step(program):
+        ran.append(program.args[-1])
+        return int(ran == ["step 0", "step 1"])
+
+    with programs({"sh": step}):
+        with pytest.raises(ipyproc.ProcessExitError):
+            await ipyproc.parallel(commands, jobs=1, shell=True, resume=path)
+        assert ran == commands[:2]
+        batch = ipyproc.parallel(
+            commands, jobs=1, shell=True, resume=str(path), on_change=lambda job: seen.append((job.number, job.state))
+        )
+        done = await batch
+        assert ran == [*commands[:2], *commands[1:]]
+        assert [job.state for job in batch.jobs] == ["skipped", "done", "done", "done"] and seen[0] == (0, "skipped")
+        assert [each.returncode for each in done] == [0, 0, 0, 0]
+        assert (done[0].earlier, done[0].stdout, done[1].stdout) == (True, None, "")
+        for ask in (lambda: done[0].lines, lambda: done[0].all, done[0].json, done[0].df):
+            with pytest.raises(ValueError, match="succeeded in an earlier run, and its output is not here"):
+                ask()
+        assert repr(done[0]).endswith("s, in an earlier run>") and done[0].duration > 0
+        batch = ipyproc.parallel(commands, shell=True, resume=path)
+        assert [each.earlier async for each in batch] == [True] * 4
+        assert len(records(path)) == 5
 
 
-async def test_one_that_was_stopped_by_its_timeout_has_not_succeeded(program, tmp_path):
+async def test_one_that_was_stopped_by_its_timeout_has_not_succeeded(tmp_path):
     path = tmp_path / "jobs.jsonl"
-    script = "trap 'exit 0' TERM; while true; do sleep 0.01; done"
-    await ipyproc.parallel([script], shell=True, timeout=0.3, resume=path, check=False)
+
+    async def graceful(program):
+        asked = asyncio.Event()
+        program.on_signal(signal.SIGTERM, asked.set)
+        await asked.wait()
+
+    with programs({"graceful": graceful}):
+        await ipyproc.parallel([["graceful"]], timeout=0.05, resume=path, check=False)
     assert [(each["state"], each["exit"]) for each in records(path)] == [("failed", 0)]
 
 
@@ -105,7 +117,7 @@ async def test_the_log_of_other_commands(tmp_path):
 async def test_what_is_no_job_log_stays_as_it_is(tmp_path, content):
     path = tmp_path / "data"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="this is no job log; its line 1 is b"):
+    with pytest.raises(ValueError, match="this is not a job log; its line 1 is b"):
         await ipyproc.parallel([["true"]], resume=path)
     assert path.read_bytes() == content
 

@@ -13,13 +13,17 @@ import time
 import psutil
 import pytest
 
-from ipyproc._core import launch, process, process_table, run
-from ipyproc._core.ladder import INTERRUPT, KILL, TERMINATE
+import ipyproc
+from ipyproc._core import launch, process_table
+from ipyproc._core.batch import run
+from ipyproc._core.program.ladder import INTERRUPT, KILL, TERMINATE
 
 if sys.platform != "linux":
     pytest.skip("only a supervised family takes signals from any thread", allow_module_level=True)
 
 from ipyproc._core.launch import supervised
+
+from ..starting import start_exec
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 FORKS_IN_A_THREAD = (
@@ -30,7 +34,7 @@ FORKS_IN_A_THREAD = (
 
 async def started(*words, launcher=supervised):
     """A process that has written its first line."""
-    running = await process.start_exec(launcher, *words, stdout=process.LOG, start_new_session=True)
+    running = await start_exec(launcher, *words, stdout=ipyproc.LOG, start_new_session=True)
     await running.stdout.readline()
     return running
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipyproc._core import log, log_writer, storage
+from ipyproc._core.output import log, storage
+from ipyproc._core.output import writer as log_writer
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -412,9 +413,9 @@ def test_a_value_of_what_somebody_has_removed_is_an_error(filled, how):
         other.replace(made.path)
     else:
         made.path.unlink()
-    words = f"70 kB of the output are not there: somebody has cut its log, {made.path}"
+    words = f"70 kB of the output are missing: somebody has truncated its log, {made.path}"
     if how != "cut":
-        words = f"the output is not there any more: somebody has removed its log, {made.path}"
+        words = f"the output is gone: somebody has removed its log, {made.path}"
     for value in values(made):
         with pytest.raises(ValueError, match=re.escape(words)):
             value()
@@ -435,7 +436,7 @@ def test_a_value_of_what_was_dropped_is_an_error(monkeypatch):
     end(made)
     for value in values(made)[1:-1]:  # what is read, and lines, go on behind what was dropped
         with pytest.raises(
-            ValueError, match=r"MB of the output are not there: its log has reached its limit; the rest is in"
+            ValueError, match=r"MB of the output are missing: its log has reached its limit; the rest is in"
         ):
             value()
     made.path.unlink()
@@ -445,7 +446,7 @@ def test_a_value_of_what_was_dropped_is_an_error(monkeypatch):
         made.write(2, b"lost")
     end(made)
     assert made.text(1) == "a" * 3000, "of this stream all is there"
-    with pytest.raises(ValueError, match=r"4 B of the output are not there: No space left on device; the rest"):
+    with pytest.raises(ValueError, match=r"4 B of the output are missing: No space left on device; the rest"):
         made.text(2)
     made.path.unlink()
 

@@ -14,11 +14,14 @@ import psutil
 import pytest
 
 import ipyproc
-from ipyproc._core import ladder, storage
-from ipyproc._core import parallel as parallel_module
+from ipyproc._core import host
 from ipyproc._core.launch import names
+from ipyproc._core.output import storage
+from ipyproc._core.program import ladder
+from ipyproc.testing import programs
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
+played = pytest.mark.usefixtures("played")
 
 
 def states(batch):
@@ -32,20 +35,23 @@ async def running(count):
     return ipyproc.processes()
 
 
+@played
 async def test_results_in_the_order_of_the_commands(program):
-    commands = [program("sleep", delay, "out", n) for n, delay in enumerate([0.3, 0.1, 0])]
+    commands = [program("sleep", delay, "out", n) for n, delay in enumerate([0.03, 0.01, 0])]
     done = await ipyproc.parallel(commands, jobs=3)
     assert [each.stdout for each in done] == ["0\n", "1\n", "2\n"]
     assert [each.args for each in done] == commands
 
 
+@played
 async def test_as_completed(program):
-    commands = [(str(n), program("sleep", delay)) for n, delay in enumerate([0.6, 0.3, 0])]
+    commands = [(str(n), program("sleep", delay)) for n, delay in enumerate([0.06, 0.03, 0])]
     batch = ipyproc.parallel(commands, jobs=3)
     assert [each.name async for each in batch] == ["2", "1", "0"]
     assert [job.result for job in batch.jobs] == [None, None, None]  # none is kept
 
 
+@played
 async def test_no_more_than_jobs_at_once(program):
     most = 0
 
@@ -53,10 +59,11 @@ async def test_no_more_than_jobs_at_once(program):
         nonlocal most
         most = max(most, len(ipyproc.processes()))
 
-    await ipyproc.parallel([program("sleep", 0.05)] * 8, jobs=3, on_change=look)
+    await ipyproc.parallel([program("sleep", 0.01)] * 8, jobs=3, on_change=look)
     assert most == 3
 
 
+@played
 async def test_as_many_as_there_are_cpus(program):
     batch = ipyproc.parallel([program("out", "x", "stall")] * 9)
     work = asyncio.ensure_future(batch)
@@ -90,9 +97,10 @@ async def test_keywords_of_run_count_for_each(tmp_path):
 class TestFailure:
     """What a failure means for the others, and for the one who waits."""
 
+    @played
     async def test_stop_starts_no_more_and_lets_those_that_run_finish(self, program):
         batch = ipyproc.parallel(
-            [program("sleep", 0.5, "out", "whole"), program("err", "why", "exit", 3), program(), program()], jobs=2
+            [program("sleep", 0.05, "out", "whole"), program("err", "why", "exit", 3), program(), program()], jobs=2
         )
         with pytest.raises(ipyproc.ProcessExitError) as caught:
             await batch
@@ -101,6 +109,7 @@ class TestFailure:
         assert states(batch) == ["done", "failed", "waiting", "waiting"]
         assert batch.jobs[0].result.stdout == "whole\n"
 
+    @played
     async def test_finish_runs_all(self, program):
         batch = ipyproc.parallel([program("exit", n) for n in (0, 3, 0, 4)], jobs=1, on_failure="finish")
         with pytest.raises(ipyproc.ProcessExitError, match="exited with status 3") as caught:
@@ -112,6 +121,7 @@ class TestFailure:
             f"`{batch.jobs[3].name}` exited with status 4",
         ]
 
+    @played
     async def test_without_check_the_results_tell(self, program):
         commands = [program("exit", n) for n in (0, 3, 0)]
         done = await ipyproc.parallel(commands, jobs=1, on_failure="finish", check=False)
@@ -122,25 +132,34 @@ class TestFailure:
         with pytest.raises(ipyproc.ProcessError, match="was not run"):
             done[2].check_returncode()
 
+    @played
     async def test_as_completed_raises_at_the_end(self, program):
         results = aiter(ipyproc.parallel([program("exit", 1), program()], jobs=1, on_failure="finish"))
         assert [(await anext(results)).returncode for _ in range(2)] == [1, 0]
         with pytest.raises(ipyproc.ProcessExitError):
             await anext(results)
 
+    @played
     async def test_timeout_of_each(self, program):
-        batch = ipyproc.parallel([program("stall"), program()], timeout=0.3, on_failure="finish")
+        batch = ipyproc.parallel([program("stall"), program()], timeout=0.05, on_failure="finish")
         with pytest.raises(ipyproc.ProcessTimeout):
             await batch
         assert batch.jobs[0].result.timed_out and states(batch) == ["failed", "done"]
 
-    async def test_retries(self, program, tmp_path):
-        script = f"echo x >> {tmp_path}/tries; test $(wc -l < {tmp_path}/tries) -ge 3"
-        batch = ipyproc.parallel([script], shell=True, retries=2)
-        assert (await batch)[0].returncode == 0 and batch.jobs[0].attempts == 3
+    @played
+    async def test_retries(self, program):
+        codes = iter([1, 1, 0])
+
+        async def flaky(_):
+            return next(codes)
+
+        with programs({"flaky": flaky}):
+            batch = ipyproc.parallel([["flaky"]], retries=2)
+            assert (await batch)[0].returncode == 0 and batch.jobs[0].attempts == 3
         batch = ipyproc.parallel([program("exit", 1)], retries=2, check=False)
         assert (await batch)[0].returncode == 1 and batch.jobs[0].attempts == 3
 
+    @played
     async def test_one_that_somebody_stops_is_not_tried_again(self, program):
         batch = ipyproc.parallel([program("out", "x", "stall")], retries=5)
         work = asyncio.ensure_future(batch)
@@ -176,6 +195,7 @@ class TestStop:
             await work
         assert caught.value.__notes__ == ["Of 5 commands 2 failed, 3 were not started."]
 
+    @played
     async def test_stop_before_the_start(self, program):
         batch = ipyproc.parallel([program()])
         await batch.stop()
@@ -218,6 +238,7 @@ class TestStop:
         gc.collect()
         await asyncio.wait_for(processes[0].wait(), 10)
 
+    @played
     async def test_an_error_of_the_callback(self, program):
         def fail(job):
             if job.number == 1:
@@ -228,6 +249,7 @@ class TestStop:
         assert ipyproc.processes() == []
 
 
+@played
 async def test_progress(program):
     seen = []
 
@@ -289,6 +311,7 @@ def test_result_leaves_no_connection_to_another_machine(work, monkeypatch):
     assert len(closed) == 1
 
 
+@played
 def test_in_plain_code(program):
     assert [done.returncode for done in ipyproc.parallel([program()] * 2).result()] == [0, 0]
 
@@ -303,10 +326,10 @@ def test_what_nobody_awaits_is_warned_of():
 @pytest.mark.parametrize(
     ("commands", "keywords", "error", "words"),
     [
-        ([["true"]], {"jobs": 0}, ValueError, "jobs=0: allowed is a whole number from 1 on"),
-        ([["true"]], {"jobs": "4"}, TypeError, "jobs='4': allowed is a whole number from 1 on"),
+        ([["true"]], {"jobs": 0}, ValueError, "jobs=0: allowed is a whole number, 1 or more"),
+        ([["true"]], {"jobs": "4"}, TypeError, "jobs='4': allowed is a whole number, 1 or more"),
         ([["true"]], {"jobs": True}, TypeError, "jobs=True"),
-        ([["true"]], {"retries": -1}, ValueError, "retries=-1: allowed is a whole number from 0 on"),
+        ([["true"]], {"retries": -1}, ValueError, "retries=-1: allowed is a whole number, 0 or more"),
         (
             [["true"]],
             {"on_failure": "finsh"},
@@ -401,16 +424,18 @@ async def test_how_each_ended_is_known_in_words(program):
     assert results[1].tail() == "a\nwhy" and results[1].tail(1, 2) == "why"
 
 
+@played
 async def test_where_it_is_shown_how_far_it_has_come(program, monkeypatch):
     shown = []
 
-    @contextlib.asynccontextmanager
-    async def show(jobs, halt):
-        shown.append(len(jobs))
-        yield lambda job: job.process and halt(ladder.TERMINATE)
-        shown.append("over")
+    class Watched(host.Host):
+        @contextlib.asynccontextmanager
+        async def progress(self, jobs, halt):
+            shown.append(len(jobs))
+            yield lambda job: job.process and halt(ladder.TERMINATE)
+            shown.append("over")
 
-    monkeypatch.setattr(parallel_module, "show_progress", show)
+    monkeypatch.setattr(host, "current", Watched)
     with pytest.raises(ipyproc.ProcessStopped):
         await ipyproc.parallel([program("stall")] * 5, jobs=2)
     assert shown == [5, "over"]

@@ -9,8 +9,8 @@ import warnings
 import pytest
 import uvloop
 
-from ipyproc._core.log import Log
-from ipyproc._core.pipe import LogPipe
+from ipyproc._core.output.log import Log
+from ipyproc._core.output.pipe import LogPipe
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 import ipyproc
-from ipyproc._core.launch import supervised
+from ipyproc._core.launch import client, held_program
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -144,19 +144,19 @@ async def test_usage_is_that_of_all(monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="shims hold programs on Linux only")
 async def test_a_program_that_is_lost_while_it_starts_is_started_again_with_those_before_it(program, monkeypatch):
     begun = []
-    begin = supervised.Program.start
+    begin = held_program.HeldProgram.start
 
     async def begin_or_kill_the_second(self, request, fds):
         begun.append(self)
         if len(begun) == 2:
-            supervisor = psutil.Process(supervised.supervisor_pid())
+            supervisor = psutil.Process(client.supervisor_pid())
             shims = [each for each in supervisor.children() if not each.children()]
             for shim in shims:
                 shim.send_signal(signal.SIGKILL)
             psutil.wait_procs(shims)
         return await begin(self, request, fds)
 
-    monkeypatch.setattr(supervised.Program, "start", begin_or_kill_the_second)
+    monkeypatch.setattr(held_program.HeldProgram, "start", begin_or_kill_the_second)
     with pytest.raises(ipyproc.ProcessLost, match="the shim was killed"):
         await ipyproc.run(*program("stall")).pipe("cat")
     begun.clear()

@@ -10,7 +10,8 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("elsewhere there are no supervisors", allow_module_level=True)
 
-from ipyproc._core.launch import descendants, supervised
+from ipyproc._core.launch import client
+from ipyproc._core.launch.held import descendants
 
 # one program, a script with a child, and one with two that takes no notice of SIGTERM
 STOP = """
@@ -91,8 +92,8 @@ SUPERVISE = "import runpy\nrunpy.run_path({!r}, run_name='__main__')\n"
 def in_place(tmp_path, fault, code=STOP, *, here=True):
     """Run it with this fault on the side of the supervisor, and `here` too."""
     script = tmp_path / "supervise.py"
-    script.write_text(fault + SUPERVISE.format(supervised.script[0]))
-    head = f"from ipyproc._core.launch import supervised\nsupervised.script = ({str(script)!r}, ())\n"
+    script.write_text(fault + SUPERVISE.format(client.script[0]))
+    head = f"from ipyproc._core.launch import client\nclient.script = ({str(script)!r}, ())\n"
     return stopped(code=(fault if here else "") + head + code)
 
 

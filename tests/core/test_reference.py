@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import ipyproc
-from ipyproc._core import log, parallel, run
+from ipyproc._core.batch import parallel, run
+from ipyproc._core.output import log
 
 pytestmark = pytest.mark.pure
 

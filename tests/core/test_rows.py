@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipyproc._core import log
-from ipyproc._core.rows import Rows, ends
-from ipyproc._core.screen import LONGEST, WINDOW, Screen
-from ipyproc._core.turns import done
+from ipyproc._core.output import log
+from ipyproc._core.output.rows import Rows, ends
+from ipyproc._core.output.screen import LONGEST, WINDOW, Screen
+from ipyproc._core.output.turns import done
 
 pytestmark = pytest.mark.pure
 
@@ -214,8 +214,8 @@ def test_long_lines_are_read_some_at_a_time():
 def test_the_memory_of_much_output_is_that_of_little():
     program = """
         import psutil
-        from ipyproc._core.log import Log
-        from ipyproc._core.rows import Rows
+        from ipyproc._core.output.log import Log
+        from ipyproc._core.output.rows import Rows
         log, block = Log(), b"".join(b"%099d\\n" % n for n in range(10_000))
         rows, rss = Rows(log, {1, 2}), psutil.Process().memory_info
         log.write(1, block), rows.follow(), rows.read(0, 10)

@@ -151,7 +151,7 @@ def test_ctrl_c_in_a_script(program):
 
 async def test_a_descendant_that_holds_the_output_holds_nobody_up(program, tmp_path):
     done = await ipyproc.run(*program("out", "a", "fork", "wait", tmp_path / "go", "out", "late"))
-    with pytest.warns(RuntimeWarning, match="has ended, but a process that it has left holds its output open") as told:
+    with pytest.warns(RuntimeWarning, match="a process that it left behind holds its output open") as told:
         assert done.stdout == "a\n" and not done.log.ended
     assert told[0].filename == __file__
     (tmp_path / "go").touch()
@@ -170,7 +170,7 @@ async def test_a_lost_program_is_an_error(program):
         pytest.skip("shims are for Linux")
     work = asyncio.create_task(ipyproc.run(*program("out", "last", "stall"), check=False))
     process = await running()
-    psutil.Process(process.family._program.shim).kill()
+    psutil.Process(process.family.held.shim).kill()
     with pytest.raises(ipyproc.ProcessLost) as caught:
         await work
     assert (caught.value.returncode, caught.value.stdout, caught.value.cmd) == (None, "last", process.args)
@@ -179,11 +179,11 @@ async def test_a_lost_program_is_an_error(program):
 @pytest.mark.parametrize(
     ("keywords", "error", "words"),
     [
-        ({"timeout": -1}, ValueError, "timeout=-1: allowed is a number of seconds from 0 on, or None"),
+        ({"timeout": -1}, ValueError, "timeout=-1: allowed is a number of seconds, 0 or more, or None"),
         ({"timeout": float("nan")}, ValueError, "timeout=nan"),
         ({"timeout": "5"}, TypeError, "timeout='5': allowed is a number of seconds, or None"),
         ({"timeout": datetime.timedelta(seconds=5)}, TypeError, "timeout=datetime.timedelta(seconds=5): allowed is"),
-        ({"stdin": ipyproc.PIPE}, ValueError, "what to send is input=... alone"),
+        ({"stdin": ipyproc.PIPE}, ValueError, "run() sends only input=..."),
         ({"encoding": "utf-9"}, LookupError, "encoding='utf-9'"),
         ({"encoding": "rot13"}, LookupError, "is not a text encoding"),
         ({"encoding": 5}, TypeError, "encoding=5: allowed is a name"),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ipyproc._core import screen, status, value
-from ipyproc._core.screen import LONGEST, WINDOW, Screen, rows
+from ipyproc._core.output import phrases, screen, value
+from ipyproc._core.output.screen import LONGEST, WINDOW, Screen, rows
 
 from ..hostile import HEAVY, OUTPUTS
 
@@ -310,7 +310,7 @@ def test_bidi_controls_are_named():
 
 def test_one_line():
     assert screen.inert_line("a\x1b]0;t\x07\nb\u2028c\r\nd\u202e\udcff") == "a ⏎ b ⏎ c ⏎ d<U+202E>?"
-    assert status.command_line(["a\x1b[2J", "b\nc"]) == "'a' 'b ⏎ c'"
+    assert phrases.command_line(["a\x1b[2J", "b\nc"]) == "'a' 'b ⏎ c'"
 
 
 def test_long_rows_are_cut_and_what_is_beyond_is_counted():

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 import ipyproc
-from ipyproc._core import script, storage
-from ipyproc._core.command import Command
-from ipyproc._core.completed import CompletedProcess
+from ipyproc._core.batch.completed import CompletedProcess
+from ipyproc._core.batch.stage import finish
 from ipyproc._core.failed_command import failed_command
-from ipyproc._core.stage import finish
+from ipyproc._core.output import storage
+from ipyproc._core.process.start import start
+from ipyproc._core.program import script
+from ipyproc._core.program.spec import Spec
 
 from ..hostile import OUTPUTS
 
@@ -81,7 +83,7 @@ FAILED = {  # None: bash does not say, or the script hears of its failures itsel
 
 async def run(text, shell=STRICT, **options):
     """Run it to its end: the process, what it wrote to standard output, and to standard error."""
-    process = await Command.of(shell, script=text, **options).start()
+    process = await start(Spec.of(shell, script=text, **options))
     told = asyncio.Event()
     process.add_done_callback(lambda _: told.set())  # in its turn
     await finish(process)
@@ -194,7 +196,7 @@ async def test_no_list_of_processes_shows_it_and_no_length_is_too_much():
 
 async def test_a_script_that_cannot_be_started_leaves_no_file(tmp_path):
     with pytest.raises(OSError, match="nosuchshell"):
-        await Command.of(("nosuchshell",), script="true").start()
+        await start(Spec.of(("nosuchshell",), script="true"))
     assert not list(storage.directory().glob("*.sh"))
 
 
@@ -346,7 +348,7 @@ async def test_what_somebody_puts_in_the_place_of_the_note(tmp_path):
         'printf "\\0junk" > $f',
         "chmod 0 $f",
     ):
-        process = await Command.of(("bash",), script=f"{find}\ntest -f $f\n{act}\nexit 3").start()
+        process = await start(Spec.of(("bash",), script=f"{find}\ntest -f $f\n{act}\nexit 3"))
         await asyncio.wait_for(finish(process), 20)
         assert (process.returncode, process.failed_command) == (3, None), (act, process.log.read())
         for left in storage.directory().glob("*.sh"):
@@ -354,7 +356,7 @@ async def test_what_somebody_puts_in_the_place_of_the_note(tmp_path):
 
 
 async def test_many_at_once_have_a_file_each():
-    commands = [(f"n{n}", Command(STRICT, script=f"echo {n}\n(exit {n})")) for n in range(8)]
+    commands = [(f"n{n}", Spec(STRICT, script=f"echo {n}\n(exit {n})")) for n in range(8)]
     results = await ipyproc.parallel(commands, jobs=4, check=False, on_failure="finish")
     assert [done.stdout for done in results] == [f"{n}\n" for n in range(8)]
     assert str(results[3].error()) == "`n3`, line 2: `( exit 3 )` exited with 3\n3"

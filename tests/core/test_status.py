@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ipyproc._core.status import duration_words, size_words
+from ipyproc._core.output.phrases import duration_words, size_words
 
 pytestmark = pytest.mark.pure
 

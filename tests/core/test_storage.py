@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ipyproc._core import joblog, log, log_writer, storage
+from ipyproc._core.batch import joblog
+from ipyproc._core.output import log, storage
+from ipyproc._core.output import writer as log_writer
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -277,7 +279,7 @@ def test_the_lock_on_the_directory_tells_of_its_use_when_somebody_has_removed_th
 
 
 def test_a_directory_in_use_is_not_touched_and_goes_with_its_process(parent, monkeypatch):
-    code = "from ipyproc._core.log import Log; log = Log(); log.write(1, b'x' * 10000); print(log.path, flush=True); input()"
+    code = "from ipyproc._core.output.log import Log; log = Log(); log.write(1, b'x' * 10000); print(log.path, flush=True); input()"
     monkeypatch.setattr(storage, "KEEP_BYTES", 0)
     with python(code) as process:
         path = Path(process.stdout.readline().strip())
@@ -290,7 +292,7 @@ def test_a_directory_in_use_is_not_touched_and_goes_with_its_process(parent, mon
 
 @pytest.mark.parametrize("kept", [False, True])
 def test_what_a_process_leaves_is_what_it_kept(parent, kept):
-    code = f"from ipyproc._core.log import Log; log = Log(); log.write(1, b'x'); {kept} and log.keep(); print(log.path)"
+    code = f"from ipyproc._core.output.log import Log; log = Log(); log.write(1, b'x'); {kept} and log.keep(); print(log.path)"
     with python(code) as process:
         path = Path(process.communicate()[0].strip())
     assert path.exists() == path.parent.exists() == kept
@@ -301,7 +303,9 @@ def test_what_a_process_leaves_is_what_it_kept(parent, kept):
 
 
 def test_a_killed_process_leaves_what_the_next_one_clears(parent):
-    with python("from ipyproc._core.log import Log; log = Log(); print(log.path, flush=True); input()") as process:
+    with python(
+        "from ipyproc._core.output.log import Log; log = Log(); print(log.path, flush=True); input()"
+    ) as process:
         path = Path(process.stdout.readline().strip())
         process.kill()
     assert path.exists()
@@ -382,8 +386,8 @@ def test_a_punched_hole_gives_its_space_back(tmp_path):
 def test_a_forked_child_removes_nothing_of_its_parent(parent):
     code = """if True:
         import os, gc, sys
-        from ipyproc._core import storage
-        from ipyproc._core.log import Log
+        from ipyproc._core.output import storage
+        from ipyproc._core.output.log import Log
         log = Log()
         log.write(1, b"mine"), log.write(2, b"too")
         folder = log.path.parent

@@ -20,16 +20,21 @@ import pytest
 
 import ipyproc
 from ipyproc import PIPE, ProcessLost
-from ipyproc._core import family, launch, process, run
-from ipyproc._core import log as ipyproc_log
+from ipyproc._core import launch
+from ipyproc._core.batch import run
+from ipyproc._core.output import log as ipyproc_log
+from ipyproc._core.program import family
 
 if sys.platform != "linux":
     pytest.skip("supervisors are for Linux", allow_module_level=True)
 
-from ipyproc._core.launch import mark, shim, supervised
+from ipyproc._core import protocol
+from ipyproc._core.launch import client, supervised
+from ipyproc._core.launch.held import mark, shim
 
 from ..campaigns import kills
 from ..hostile_family import KERNEL, marked, script_of
+from ..starting import start_exec
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 GONE_WITHIN = 5.0  # seconds, on a loaded machine; what was measured is printed
@@ -122,10 +127,10 @@ def test_a_mark_reaches_nobody_else(program):
             await each.log.changed(0)  # the daemon speaks
             while len(each.family.alive()) != 1:  # and is alone
                 await asyncio.sleep(0.01)
-        marks = [each.family._program.mark for each in (one, other)]
+        marks = [each.family.held.mark for each in (one, other)]
         assert marks[0] != marks[1]
         assert mark.kill(marks[0][0]) == 2, "the daemon, and the shim, which has the mark too"
-        while one.family._program.has_family:
+        while one.family.held.has_family:
             await asyncio.sleep(0)
         assert len(other.family.alive()) == 1
         assert mark.kill(resource.RLIM_INFINITY) == 0, "no mark"
@@ -147,7 +152,7 @@ def test_a_guard_that_is_stopped_holds_no_stop_up(program):
         for ignored in ((), ("ignore", "TERM")):
             started = await run.start(*program(*ignored, "out", "ready", "stall"))
             await started.log.changed(0)
-            os.kill(started.family._program.shim, signal.SIGSTOP)
+            os.kill(started.family.held.shim, signal.SIGSTOP)
             assert await asyncio.wait_for(started.stop(grace=0.1), 20) == (-9 if ignored else -15)
         assert await (await run.start(*program("exit", 4))).wait() == 4
 
@@ -173,9 +178,9 @@ runpy.run_path({!r}, run_name="__main__")
 
 def test_a_python_that_was_built_for_an_older_linux(program, tmp_path, monkeypatch):
     """As conda's and uv's are: it knows no pidfds."""
-    (tmp_path / "supervise.py").write_text(OLDER.format(supervised.script[0]))
-    supervised.close()
-    monkeypatch.setattr(supervised, "script", (str(tmp_path / "supervise.py"), ()))
+    (tmp_path / "supervise.py").write_text(OLDER.format(client.script[0]))
+    client.close()
+    monkeypatch.setattr(client, "script", (str(tmp_path / "supervise.py"), ()))
 
     async def main():
         assert await (await run.start(*program("exit", 4))).wait() == 4
@@ -185,18 +190,18 @@ def test_a_python_that_was_built_for_an_older_linux(program, tmp_path, monkeypat
             await asyncio.sleep(0.01)
         [daemon] = started.family.alive()
         for number in (signal.SIGSTOP, signal.SIGKILL):
-            for guard in (supervised.supervisor_pid(), started.family._program.shim):
+            for guard in (client.supervisor_pid(), started.family.held.shim):
                 os.kill(guard, number)
         await started.family.gone()
         expect_over(daemon)
         other = await run.start(*program("stall"))
-        os.kill(supervised.supervisor_pid(), signal.SIGKILL)
+        os.kill(client.supervisor_pid(), signal.SIGKILL)
         assert await other.wait() == -9  # its shim has seen that, at its next look
 
     try:
         asyncio.run(main())
     finally:
-        supervised.close()
+        client.close()
 
 
 STORM = """
@@ -279,9 +284,9 @@ def test_every_start_and_end_is_as_for_the_portable_launcher(program, tmp_path):
                 ((str(tmp_path / "no-format"),), {}, OSError, str(tmp_path / "no-format")),
             ):
                 with pytest.raises(error) as caught:
-                    await process.start_exec(launcher, *words, **keywords)
+                    await start_exec(launcher, *words, **keywords)
                 assert caught.value.filename == name, launcher
-        echo = await process.start_exec(supervised, "cat", stdin=PIPE, stdout=PIPE)
+        echo = await start_exec(supervised, "cat", stdin=PIPE, stdout=PIPE)
         assert await echo.communicate(b"x" * 300_000) == (b"x" * 300_000, None)
 
     asyncio.run(main())
@@ -333,7 +338,7 @@ def test_the_program_sees_three_descriptors_default_signals_its_session_umask_an
 def test_after_a_guard_was_killed_the_process_is_over_and_the_next_one_starts(program, killed):
     async def main():
         lost = await run.start(*program("stall"))
-        os.kill(supervised.supervisor_pid() if killed == "supervisor" else lost.family._program.shim, signal.SIGKILL)
+        os.kill(client.supervisor_pid() if killed == "supervisor" else lost.family.held.shim, signal.SIGKILL)
         if killed == "shim":
             with pytest.raises(ProcessLost, match="was lost"):
                 await lost.wait()
@@ -351,29 +356,29 @@ def test_after_a_guard_was_killed_the_process_is_over_and_the_next_one_starts(pr
 def test_many_at_once_and_nothing_is_left(program):
     async def main():
         running = await asyncio.gather(*(run.start(*program("stall")) for _ in range(30)))
-        shims = [psutil.Process(each.family._program.shim) for each in running]
+        shims = [psutil.Process(each.family.held.shim) for each in running]
         each_costs = sum(shim.memory_full_info().uss for shim in shims) / len(shims) / 2**20
         print(f"a live program costs {each_costs:.2f} MiB")
         assert each_costs < 2.5
         began = time.monotonic()
         assert set(await asyncio.gather(*(each.stop(grace=0) for each in running))) == {-9}
         print(f"30 programs ended in {time.monotonic() - began:.2f} s")
-        before = psutil.Process(supervised.supervisor_pid()).num_fds(), len(os.listdir("/proc/self/fd"))
+        before = psutil.Process(client.supervisor_pid()).num_fds(), len(os.listdir("/proc/self/fd"))
         for _ in range(50):
             assert await (await run.start(*program("exit", 0))).wait() == 0
         await asyncio.sleep(0)
-        after = psutil.Process(supervised.supervisor_pid()).num_fds(), len(os.listdir("/proc/self/fd"))
+        after = psutil.Process(client.supervisor_pid()).num_fds(), len(os.listdir("/proc/self/fd"))
         assert after[0] <= before[0] and after[1] <= before[1] + 2
 
     asyncio.run(main())
 
 
 def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program):
-    monkeypatch.setattr(supervised, "script", ("nosuch.py", ()))
-    monkeypatch.setattr(supervised, "_refused", supervised._refused)  # as before, for the next test
+    monkeypatch.setattr(client, "script", ("nosuch.py", ()))
+    monkeypatch.setattr(client, "_refused", client._refused)  # as before, for the next test
     tried = []
-    made = supervised.Supervisor
-    monkeypatch.setattr(supervised, "Supervisor", lambda *args: (tried.append(1), made(*args))[1])
+    made = client.Supervisor
+    monkeypatch.setattr(client, "Supervisor", lambda *args: (tried.append(1), made(*args))[1])
 
     async def main():
         for _ in range(3):
@@ -393,11 +398,11 @@ def test_a_supervisor_that_ends_before_it_is_asked_is_reaped(monkeypatch, progra
             made.append(self)
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
-    monkeypatch.setattr(supervised, "script", ("nosuch.py", ()))
-    monkeypatch.setattr(supervised, "_refused", supervised._refused)
-    supervised.close()
+    monkeypatch.setattr(client, "script", ("nosuch.py", ()))
+    monkeypatch.setattr(client, "_refused", client._refused)
+    client.close()
     monkeypatch.setattr(subprocess, "Popen", EndsFirst)
-    assert asyncio.run(supervised.is_ready()) is False
+    assert asyncio.run(client.is_ready()) is False
     assert [each.returncode is not None for each in made] == [True, True]
 
 
@@ -439,7 +444,7 @@ def test_what_a_shim_wrote_is_not_lost_with_it(program):
         log = started.log
         expected = log.bytes, dict(log.bytes_of), dict(log.lines_of), log.marks
         log.unpack([0] * 7 + [None, [1, 2], 0, 1, "", 0, 0])  # as if the kernel had heard nothing
-        os.kill(started.family._program.shim, signal.SIGKILL)
+        os.kill(started.family.held.shim, signal.SIGKILL)
         with pytest.raises(ProcessLost):
             await started.wait()
         assert (log.bytes, log.bytes_of, log.lines_of, log.marks) == expected and log.ended
@@ -459,26 +464,30 @@ def test_a_full_socket_holds_nothing_up_and_the_last_word_counts(program, tmp_pa
         shim.main(theirs, os.getppid())
     theirs.close()
     with ours, open(tmp_path / "log", "ab") as log, open(os.devnull, "rb") as null:
-        written = {"fd": 1, "base": 0, "index": str(tmp_path / "index"), "limit": 0, "streams": [1, 2]}
-        start = {"args": program("drip", "200", "out", "end"), "cwd": "/", "here": None, "env": {}, "umask": 0o22}
-        start |= {
-            "limits": [],
-            "mark": [mark.KIND, mark.new()],
-            "keep": None,
-            "stdio": [0, "log", "log"],
-            "log": written,
-        }
-        socket.send_fds(ours, [json.dumps({"start": start}).encode() + b"\n"], [null.fileno(), log.fileno()])
+        start = protocol.Start(
+            args=program("drip", "200", "out", "end"),
+            cwd="/",
+            here=None,
+            env={},
+            umask=0o22,
+            limits=[],
+            mark=(mark.KIND, mark.new()),
+            keep=None,
+            stdio=[0, "log", "log"],
+            log=protocol.LogFile(1, [1, 2], 0, str(tmp_path / "index"), 0),
+        )
+        socket.send_fds(ours, [protocol.TO_SHIM.encode(start)], [null.fileno(), log.fileno()])
         while not (tmp_path / "log").read_bytes().endswith(b"end\n"):
             time.sleep(0.01)  # nobody reads what the shim says
         told = b""
-        while b'"gone"' not in told:
+        while b'"Gone"' not in told:
             told += ours.recv(65536)
-    messages = [json.loads(line) for line in told.splitlines()]
-    logs = [message["log"] for message in messages if "log" in message]
+    messages = [protocol.FROM_SHIM.decode(line) for line in told.splitlines()]
+    logs = [message.state for message in messages if isinstance(message, protocol.Logged)]
     assert len(logs) < 100, "the others had no room"
     assert logs[-1][0] == (tmp_path / "log").stat().st_size == 200 * 1000 + 4
-    assert list(messages[-3]) == ["log"] and messages[-2]["exit"] == 0
+    assert list(map(type, messages[-3:])) == [protocol.Logged, protocol.Exited, protocol.Gone]
+    assert messages[-2].returncode == 0
     assert os.waitpid(child, 0) == (child, 0)
 
 
@@ -486,16 +495,16 @@ def test_a_shim_is_used_again_and_nothing_of_the_program_before_is_left(program,
     async def main():
         words = program("out", "one", "wait", tmp_path / "go", "exit", "3")
         first = await run.start(*words, cwd=tmp_path, env={"A": "B"})
-        shim, before = first.family._program.shim, len(os.listdir(f"/proc/{first.family._program.shim}/fd"))
+        shim, before = first.family.held.shim, len(os.listdir(f"/proc/{first.family.held.shim}/fd"))
         (tmp_path / "go").touch()
         assert await first.wait() == 3
-        while first.family._program.has_family:
+        while first.family.held.has_family:
             await asyncio.sleep(0)
         with pytest.raises(FileNotFoundError):
-            await process.start_exec(supervised, "/nosuch", stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+            await start_exec(supervised, "/nosuch", stdout=ipyproc.LOG, stderr=ipyproc.LOG)
         second = await run.start(*program("env", "A", "out", "two", "stall"))
-        assert second.family._program.shim == shim, "the one that was used last is warm"
-        first.family._program.send_signal(signal.SIGKILL, family=True, kill_in=0)
+        assert second.family.held.shim == shim, "the one that was used last is warm"
+        first.family.held.send_signal(signal.SIGKILL, family=True, kill_in=0)
         while second.log.lines < 2:
             await second.log.changed(second.log.bytes)
         assert second.log.read() == b"None\ntwo\n" and first.log.read() == b"one\n"
@@ -509,18 +518,18 @@ def test_a_shim_is_used_again_and_nothing_of_the_program_before_is_left(program,
 def test_what_a_shim_cannot_do_is_an_error_of_the_start_and_it_lives_on(program):
     async def main():
         first = await run.start(*program("exit", "0"))
-        shim = first.family._program.shim
+        shim = first.family.held.shim
         await first.wait()
-        while first.family._program.has_family:
+        while first.family.held.has_family:
             await asyncio.sleep(0)
         before = os.listdir(f"/proc/{shim}/fd")
         for word, said in (("\0", "null byte"), ("\ud800", "surrogates not allowed")):
             with pytest.raises(OSError, match=said) as caught:
-                await process.start_exec(supervised, "true", word, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+                await start_exec(supervised, "true", word, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
             assert (caught.value.errno, caught.value.filename) == (errno.EINVAL, "true")
         assert os.listdir(f"/proc/{shim}/fd") == before
         second = await run.start(*program("exit", 4))
-        assert second.family._program.shim == shim and await second.wait() == 4
+        assert second.family.held.shim == shim and await second.wait() == 4
 
     asyncio.run(main())
 
@@ -528,13 +537,13 @@ def test_what_a_shim_cannot_do_is_an_error_of_the_start_and_it_lives_on(program)
 def test_a_signal_that_comes_late_reaches_nobody(program):
     async def main():
         first = await run.start(*program("exit", "0"))
-        held, job = first.family._program, first.family._program._job
+        held, sock = first.family.held, first.family.held._socket
         assert await first.wait() == 0
         while held.has_family:
             await asyncio.sleep(0)
-        job.send(b'{"signal": {"number": 9, "family": true, "kill_in": 0.01}}\n')  # crossed "gone" on its way
+        sock.send(protocol.TO_SHIM.encode(protocol.Signal(9, True, 0.01)))  # crossed `Gone` on its way
         second = await run.start(*program("out", "alive", "stall"))
-        assert second.family._program.shim == held.shim
+        assert second.family.held.shim == held.shim
         await second.log.changed(0)
         await asyncio.wait([asyncio.ensure_future(second.exited())], timeout=0.2)
         assert second.returncode is None
@@ -559,14 +568,15 @@ def take_pid(pid):
 """
 REUSE = """
 import asyncio, contextlib
-from ipyproc._core import launch, process
+from ipyproc._core import launch
 from ipyproc._core.launch import supervised
+from tests.starting import start_exec
 
 async def main():
     for launcher in (supervised, launch.portable):
         stranger = None
         while not stranger:  # a shim that has got the pid keeps it
-            ended = await process.start_exec(launcher, "true", start_new_session=True)
+            ended = await start_exec(launcher, "true", start_new_session=True)
             await ended.wait()
             stranger = take_pid(ended.pid)
         try:
@@ -611,15 +621,15 @@ for _ in range(20):
 SECOND_EXIT = """
 import asyncio, sys
 import ipyproc
-from ipyproc._core import process
 from ipyproc._core.launch import supervised
+from tests.starting import start_exec
 
 async def main(code):
     errors = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
     for _ in range(20):
         words = sys.executable, "-c", "import os; shim = os.getppid()" + code
-        ended = await process.start_exec(supervised, *words, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+        ended = await start_exec(supervised, *words, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
         assert await ended.wait() == 7
         await ended.family.gone()
         assert (ended.returncode, errors) == (7, [])
@@ -666,7 +676,7 @@ def test_when_its_loop_is_closed_a_program_can_be_killed_and_nothing_hangs(progr
 def test_a_spare_shim_that_was_killed_is_replaced(program):
     async def main():
         assert await (await run.start(*program("exit", "0"))).wait() == 0
-        shims = psutil.Process(supervised.supervisor_pid()).children()
+        shims = psutil.Process(client.supervisor_pid()).children()
         for each in shims:
             each.kill()
         psutil.wait_procs(shims)
@@ -679,7 +689,7 @@ def test_a_supervisor_that_can_make_no_shim_ends_nothing(program):
     async def main():
         assert await (await run.start(*program("exit", "0"))).wait() == 0
         running = [await run.start(*program("out", "ready", "stall")) for _ in range(8)]  # more than wait
-        supervisor = psutil.Process(supervised.supervisor_pid())
+        supervisor = psutil.Process(client.supervisor_pid())
         limits = supervisor.rlimit(psutil.RLIMIT_NOFILE)
         supervisor.rlimit(psutil.RLIMIT_NOFILE, (3, limits[1]))
         others = [await run.start(*program("exit", "0")) for _ in range(8)]
@@ -697,15 +707,15 @@ def test_a_supervisor_that_can_make_no_shim_ends_nothing(program):
 def test_a_supervisor_that_does_not_answer_is_left_alone_with_what_it_holds(program, monkeypatch):
     async def main():
         first = await run.start(*program("out", "ready", "stall"))
-        stopped = supervised._supervisor
+        stopped = client._supervisor
         monkeypatch.setattr(
             stopped._process, "send_signal", lambda *_: None
         )  # a debugger holds it: SIGCONT does nothing
         os.kill(stopped.process, signal.SIGSTOP)
         gaps, running = asyncio.create_task(longest_gap()), []
         with monkeypatch.context() as patch:
-            patch.setattr(supervised, "_PATIENCE", 1.0)
-            while supervised._supervisor is stopped:
+            patch.setattr(client, "_PATIENCE", 1.0)
+            while client._supervisor is stopped:
                 running.append(await run.start(*program("out", "ready", "stall")))
         running += await asyncio.gather(*(run.start(*program("out", "ready", "stall")) for _ in range(4)))
         gaps.cancel()
@@ -723,12 +733,12 @@ def test_a_supervisor_that_does_not_answer_is_left_alone_with_what_it_holds(prog
 def test_a_supervisor_that_somebody_has_stopped_goes_on_when_it_is_needed(program):
     async def main():
         first = await run.start(*program("out", "ready", "stall"))
-        before = supervised.supervisor_pid()
+        before = client.supervisor_pid()
         os.kill(before, signal.SIGSTOP)
         gaps = asyncio.create_task(longest_gap())
         running = [await run.start(*program("out", "ready", "stall")) for _ in range(4)]  # more than wait
         gaps.cancel()
-        assert await gaps < 0.7 and supervised.supervisor_pid() == before
+        assert await gaps < 0.7 and client.supervisor_pid() == before
         assert {each.launcher for each in running} == {"supervised"}
         os.kill(before, signal.SIGSTOP)
         there = psutil.Process(before)
@@ -790,16 +800,17 @@ def test_a_kill_comes_in_time_although_the_kernel_is_busy(program):
 KEEPER = """
 import asyncio, json, os, sys
 import ipyproc
-from ipyproc._core import log, process
-from ipyproc._core.launch import supervised
+from ipyproc._core.output import log
+from ipyproc._core.launch import client, supervised
+from tests.starting import start_exec
 
 async def main(path, *words):
     output = log.Log(file=path)
-    kept = await process.start_exec(
+    kept = await start_exec(
         supervised, *words, stdin=ipyproc.DEVNULL, stdout=ipyproc.LOG, stderr=ipyproc.LOG, log=output, keep=True
     )
     await output.changed(0)
-    print(json.dumps([kept.pid, supervised.supervisor_pid(), kept.family._program.shim]), flush=True)
+    print(json.dumps([kept.pid, client.supervisor_pid(), kept.family.held.shim]), flush=True)
     if sys.stdin.readline() == "end\\n":
         return
     os.kill(os.getpid(), 9)
@@ -835,7 +846,7 @@ def test_a_program_that_is_to_be_kept_outlives_all_but_its_own_end(program, tmp_
 def test_a_reader_that_is_behind_takes_no_hole_for_output():
     async def main():
         output = ipyproc_log.Log(limit=2_000_000)
-        started = await process.start_exec(
+        started = await start_exec(
             supervised, "sh", "-c", "yes 'a line' | head -c 1500000; read x; yes 'a line' | head -c 20000000",
             stdin=PIPE, stdout=ipyproc.LOG, log=output,
         )  # fmt: skip
@@ -856,9 +867,9 @@ def test_a_reader_that_is_behind_takes_no_hole_for_output():
 
 def guards(started):
     """The pids of the supervisor, of the shim of this process and of the one that waits for the next."""
-    supervisor = psutil.Process(supervised.supervisor_pid())
+    supervisor = psutil.Process(client.supervisor_pid())
     shims = [child.pid for child in supervisor.children()]
-    assert started.family._program.shim in shims
+    assert started.family.held.shim in shims
     return [supervisor.pid, *shims]
 
 
@@ -909,8 +920,8 @@ def test_guards_hold_no_descriptors_but_their_own_and_show_no_arguments(program,
                 await asyncio.sleep(0)  # the shim for the next program is being forked
             for pid in guards(started):
                 # its socket, its loop, its watch of the kernel (and of the supervisor), what wakes it when a child has ended
-                expected = ["anon_inode:"] * (2 + (pid != supervised.supervisor_pid())) + ["pipe:", "pipe:", "socket:"]
-                if pid == started.family._program.shim:  # and the two pipes of its program, and the log
+                expected = ["anon_inode:"] * (2 + (pid != client.supervisor_pid())) + ["pipe:", "pipe:", "socket:"]
+                if pid == started.family.held.shim:  # and the two pipes of its program, and the log
                     expected += ["pipe:", "pipe:", str(started.log.path)]
                 end = time.monotonic() + 60
                 while held(pid) != sorted(expected) and time.monotonic() < end:
@@ -927,7 +938,7 @@ def test_what_was_written_last_is_last_in_the_log(program, launcher):
     async def main():
         for count in (1, 100, 20_000) * 10:
             words = [*program("lines", count, "err", "end")]
-            started = await process.start_exec(launcher, *words, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
+            started = await start_exec(launcher, *words, stdout=ipyproc.LOG, stderr=ipyproc.LOG)
             await started.wait()
             await started.log.finished()
             assert started.log.read().endswith(f"line {count - 1}\nend\n".encode()), (launcher, count)

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import ipyproc
-from ipyproc._core import log, turns
-from ipyproc._core.rows import Rows, ends
-from ipyproc._core.screen import Screen
-from ipyproc._jupyter import transcript
+from ipyproc._core.output import log, turns
+from ipyproc._core.output.rows import Rows, ends
+from ipyproc._core.output.screen import Screen
+from ipyproc._jupyter.views import transcript
 
 from ..campaigns.gaps import FRAGMENTS, OWN
 from ..hostile import HEAVY
@@ -188,7 +188,7 @@ def test_work_goes_on_with_the_next_slice(monkeypatch):
 
 def test_the_picture_of_a_result_does_not_wait_for_what_is_too_much(monkeypatch):
     done = ipyproc.run("sh", "-c", "printf 'first\\n'; printf 'a\\b%.0s' $(seq 60000)").result()
-    assert "written anew too often" in transcript.picture(done)["text/html"]
+    assert "rewritten too often" in transcript.picture(done)["text/html"]
     assert done.log.path.exists(), "its path was told"
     done.log.path.unlink()
     done = ipyproc.run("sh", "-c", "for n in $(seq 3000); do printf '\\r%d%%' $n; done; echo; echo end").result()

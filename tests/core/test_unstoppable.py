@@ -15,8 +15,8 @@ import pytest
 
 import ipyproc
 from ipyproc._core import launch
-from ipyproc._core.ladder import INTERRUPT
-from ipyproc._jupyter import state
+from ipyproc._core.program.ladder import INTERRUPT
+from ipyproc._jupyter.views import state
 
 from .. import unstoppable
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ipyproc._core import screen, value
+from ipyproc._core.output import screen, value
 
 from ..hostile import HEAVY, OUTPUTS
 

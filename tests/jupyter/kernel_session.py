@@ -8,6 +8,7 @@ import json
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from typing import Any
 import zmq
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+from jupyter_client.session import Session
+
+from ipyproc._jupyter.page import messages
 
 # what this kernel's programs and their descendants are, by the supervisor and its shims; a shim that is made forks once in vain
 PROGRAMS = (
@@ -25,7 +29,21 @@ PROGRAMS = (
     "for names in [{each.pid: each.info['name'] for each in psutil.process_iter(['name'])}] "
     "for each in found if names.get(each.pid, 'ipyproc-shim') != 'ipyproc-shim']"
 )
+SCHEMAS = {
+    "Card": (messages.CardMessage, messages.CardShown),
+    "LiveTable": (messages.TableMessage, messages.TableShown),
+    "JobsCard": (messages.JobsMessage, messages.Shown),
+    "Greeting": (messages.GreetingMessage, messages.Shown),
+}
 PATIENCE = 60  # seconds that a loaded machine may take to answer
+
+
+class PageMessages(Session):
+    """Numbers its messages as a page does, and not as jupyter_client."""
+
+    @property
+    def msg_id(self) -> str:
+        return str(uuid.uuid4())
 
 
 @dataclass
@@ -90,6 +108,7 @@ class KernelSession:
         self.manager = manager
         self.client = client
         self.jobs: dict[str, str] = {}  # of each card
+        self.schemas: dict[str, tuple[Any, Any]] = {}  # of each widget of ours: its messages and its state
         self.numbers = itertools.count(1)  # of the messages of the page
 
     def run(
@@ -100,15 +119,18 @@ class KernelSession:
         page: str = "page-1",
         on_message: Callable[[dict[str, Any]], None] | None = None,
         stop_on_error: bool = True,
+        store_history: bool = True,
     ) -> CellRun:
         """Run a cell to its end. `headless`: without a person at the input, as nbclient asks for it.
 
         A card that is shown is answered as by a page of this name; none: there is no page.
         """
-        request = self.client.execute(code, allow_stdin=not headless, stop_on_error=stop_on_error)
+        request = self.client.execute(
+            code, allow_stdin=not headless, stop_on_error=stop_on_error, store_history=store_history
+        )
         done = CellRun(request)
         while True:
-            message = self.client.get_iopub_msg(timeout=PATIENCE)
+            message = self._next_message()
             ours = message["parent_header"].get("msg_id") == request
             if not ours and not message["msg_type"].startswith("comm_"):
                 done.strays.append(message)
@@ -165,17 +187,22 @@ class KernelSession:
         return look
 
     def answer(self, message: dict[str, Any], page: str) -> None:
-        """Say that the view of a card is ready, once it was told its job."""
+        """Say that the widget is there, and its view ready and drawn, once it was told its job."""
         content = message["content"]
         if message["msg_type"] in ("comm_open", "comm_msg"):
             job = content["data"].get("state", {}).get("shown", {}).get("job")
             if job and content["comm_id"] not in self.jobs:
                 self.jobs[content["comm_id"]] = job
-                self.comm(content["comm_id"], op="ready", job=job, page=page)
+                has_view = self.schemas[content["comm_id"]][0] is not messages.GreetingMessage
+                for operation in ("here", "ready", "shown") if has_view else ("here",):
+                    self.comm(content["comm_id"], op=operation, job=job, page=page)
 
     def comm(self, card: str, **content: Any) -> None:
         """Send what the page of this card would send."""
-        data = {"method": "custom", "content": {"page": "page-1", "n": next(self.numbers), **content}}
+        data = {
+            "method": "custom",
+            "content": {"page": "page-1", "n": next(self.numbers), "version": messages.VERSION, **content},
+        }
         message = self.client.session.msg("comm_msg", {"comm_id": card, "data": data})
         self.client.shell_channel.send(message)
 
@@ -183,8 +210,22 @@ class KernelSession:
         """What comes while no cell runs, up to the message for which `until` says so."""
         found = []
         while not found or not until(found[-1]):
-            found.append(self.client.get_iopub_msg(timeout=PATIENCE))
+            found.append(self._next_message())
         return found
+
+    def _next_message(self) -> dict[str, Any]:
+        """What comes next on iopub; what a widget of ours says is as the schema has it."""
+        message: dict[str, Any] = self.client.get_iopub_msg(timeout=PATIENCE)
+        if message["msg_type"] in ("comm_open", "comm_msg"):
+            widget, data = message["content"]["comm_id"], message["content"]["data"]
+            state = data.get("state", {})
+            if "_anywidget_id" in state:
+                self.schemas[widget] = SCHEMAS[state["_anywidget_id"].rpartition(".")[2]]
+            if widget in self.schemas:
+                said, shown = self.schemas[widget]
+                assert data.get("method") != "custom" or messages.fits(data["content"], said), data["content"]
+                assert not state.get("shown") or messages.fits(state["shown"], shown), state["shown"]
+        return message
 
 
 @contextmanager
@@ -195,24 +236,40 @@ def sockets() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def kernel_session(*, load: bool = True, **popen: Any) -> Iterator[KernelSession]:
-    """Start a kernel with `ipyproc` loaded, unless told not to; shut it down. `popen`: keywords for its process."""
+def kernel_session(*, load: bool = True, page: str = "page-1", **popen: Any) -> Iterator[KernelSession]:
+    """Start a kernel with `ipyproc` loaded, unless told not to; shut it down.
+
+    Args:
+        page: has its widgets from the first; none: nobody answers.
+        popen: keywords for its process.
+    """
     with sockets() as where:
         manager = KernelManager(kernel_name="python3", **where)
         manager.start_kernel(**popen)
-        client = manager.client()
-        client.context.setsockopt(
-            zmq.RCVHWM, 0
-        )  # all that we do not read at once is kept, as it would be in buffers of TCP
-        client.start_channels()
         try:
-            client.wait_for_ready(timeout=PATIENCE)
-            session = KernelSession(manager, client)
-            if load:
-                loaded = session.run("%load_ext ipyproc")
-                assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), "loading prints nothing"
-            yield session
+            with connected(manager) as session:
+                if load:
+                    loaded = session.run("%load_ext ipyproc", page=page)
+                    assert loaded.status == "ok" and not loaded.of_type("stream", "display_data"), (
+                        "loading prints nothing"
+                    )
+                yield session
         finally:
-            client.stop_channels()
             if manager.has_kernel:
                 manager.shutdown_kernel(now=False)
+
+
+@contextmanager
+def connected(manager: KernelManager, kind: type[Session] = PageMessages) -> Iterator[KernelSession]:
+    """One more client of a kernel: a page, or with `Session` a client in Python."""
+    client = manager.client()
+    client.session = kind(key=manager.session.key, signature_scheme=manager.session.signature_scheme)
+    client.context.setsockopt(
+        zmq.RCVHWM, 0
+    )  # all that we do not read at once is kept, as it would be in buffers of TCP
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=PATIENCE)
+        yield KernelSession(manager, client)
+    finally:
+        client.stop_channels()

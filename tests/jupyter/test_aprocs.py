@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from ipyproc._jupyter import table as tables
+from ipyproc._jupyter.views import table as tables
 
 from .kernel_session import PROGRAMS
 from .test_busy import EARLY, wait_until
@@ -203,7 +203,7 @@ def test_pause_and_resume(kernel, start):
     assert psutil.STATUS_STOPPED not in kernel.run(states).value
     kernel.run(f"%aprocs pause {number}")
     assert "Stopped by you with SIGTERM" in kernel.run(f"%aprocs stop {number}").text()
-    assert "it can be paused no more" in kernel.run(f"%aprocs pause {number}").error
+    assert "it can no longer be paused" in kernel.run(f"%aprocs pause {number}").error
 
 
 def test_log(kernel, start):
@@ -288,7 +288,7 @@ def test_the_live_table_by_its_messages(kernel, start):
     (table,) = kernel.run("%aprocs").cards
     assert kernel.run("%aprocs").cards == [table], "one widget, however many cells show it"
     job = kernel.jobs[table]
-    kernel.comm(table, op="ready", job=job, view="v")
+    kernel.comm(table, op="watch", job=job, view="v", on=True)
     told = rows(kernel.idle_messages(state_is(table, number, "running"))[-1], table)[number]
     assert (told["label"], told["name"], told["launcher"], told["runs"]) == ("Running", "p", "supervised", True)
     assert told["log"] == kernel.json("str(p.log.path)")
@@ -304,7 +304,7 @@ def test_the_live_table_by_its_messages(kernel, start):
     kernel.comm(table, op="stop", job=job, id=number)
     kernel.idle_messages(state_is(table, number, "signaled"))
     assert kernel.run("p.returncode, p.ladder.cause").value == "(-15, 'stop')"
-    kernel.comm(table, op="bye", job=job, view="v")
+    kernel.comm(table, op="watch", job=job, view="v", on=False)
     kernel.run("live = get_ipython().magics_manager.registry['AProcMagics']._live")
     assert kernel.run("len(live._views), live._timer").value == "(0, None)", "out of sight it costs nothing"
 
@@ -343,7 +343,7 @@ def test_a_forged_message_does_nothing(kernel, start):
         {"op": "kill", "id": number, "job": job, "n": 0},
         {"op": ["kill"], "id": number, "job": job},
         {"op": "card", "id": number, "view": "v" * 65, "job": job},
-        {"op": "ready", "view": 1, "job": job},
+        {"op": "watch", "view": 1, "on": True, "job": job},
     ):
         kernel.comm(table, **{"op": "kill", **forged})
     assert kernel.run("p.returncode, p.ladder.sent").value == "(None, None)"
@@ -359,7 +359,7 @@ def test_ids_go_on_after_a_reload_and_unload_undoes_all(fresh_kernel):
     assert newest(fresh_kernel) == 3, "an id never means another process"
     fresh_kernel.run("%unload_ext ipyproc")
     assert "not found" in fresh_kernel.run("%aprocs").error
-    assert fresh_kernel.run("from ipyproc._core import registry; registry.watchers").value == "set()"
+    assert fresh_kernel.run("from ipyproc._core.process import registry; registry.watchers").value == "set()"
     found = "[key for key in ip.strdispatchers['complete_command'].strs if 'aproc' in key]"
     assert fresh_kernel.run(f"ip = get_ipython(); {found}").value == "[]"
 
@@ -368,7 +368,7 @@ def test_many_runs_leave_their_figures_alone(fresh_kernel):
     """A hundred entries stay, and no process, log, descriptor or file of theirs."""
     held = (
         "import asyncio, gc, os\n"
-        "from ipyproc._core import process, log, storage\n"
+        "from ipyproc._core.process import process; from ipyproc._core.output import log, storage\n"
         "t = get_ipython().magics_manager.registry['AProcMagics'].table\n"
         "while t.running: await asyncio.sleep(0.01)\n"
         "gc.collect()"

@@ -5,7 +5,7 @@ import ast
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
-from ipyproc._jupyter import awaiting
+from ipyproc._jupyter.line import awaiting
 
 
 def transformed(cell, monkeypatch, *, autoawait=True):

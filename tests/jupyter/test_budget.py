@@ -13,10 +13,11 @@ LINES = "sh -c 'for n in $(seq 60); do echo line $n of {i}; sleep 0.05; done; re
 
 
 @pytest.mark.parametrize("how", ["text", "a card that met no page"])
-def test_text_of_many_programs_is_few_messages_and_complete(fresh_kernel, tmp_path, how):
-    go, kernel = tmp_path / "go", fresh_kernel
-    kernel.run(f"import os; os.mkfifo({str(go)!r}); from ipyproc._jupyter import card; go = {str(go)!r}")
-    kernel.run("card.PAGE_PATIENCE = 0.1" if how != "text" else "card.Card.no_page_until = float('inf')", page="")
+def test_text_of_many_programs_is_few_messages_and_complete(silent_kernel, tmp_path, how):
+    go, kernel = tmp_path / "go", silent_kernel
+    kernel.run(f"import os; os.mkfifo({str(go)!r}); go = {str(go)!r}", page="")
+    if how == "text":
+        kernel.run("%config AProcMagics.plain = True", page="")
     started = kernel.run(START.format(many=MANY, words=LINES), page="")
     times, lines = [], []
 
@@ -39,9 +40,8 @@ def test_text_of_many_programs_is_few_messages_and_complete(fresh_kernel, tmp_pa
 
 
 def test_what_programs_write_at_their_end_is_complete_without_a_turn(fresh_kernel):
-    fresh_kernel.run("from ipyproc._jupyter.card import Card; Card.no_page_until = float('inf')")
     started = fresh_kernel.run(
-        START.format(many=20, words="sh -c 'seq 100; echo end of {i}'") + "\nfor p in ps: await p.wait()"
+        START.format(many=20, words="--plain sh -c 'seq 100; echo end of {i}'") + "\nfor p in ps: await p.wait()"
     )
     text = started.text()
     while text.count("end of ") < 20:

@@ -103,7 +103,7 @@ def test_what_cannot_be_captured_is_an_error(kernel):
         kernel.run("%config AProcMagics.log_limit = 4_000_000_000")
     whole = kernel.run("file.getvalue() == ''.join(f'{n}\\n' for n in range(1, 2_000_001))").value == "True"
     assert done.status == ("ok" if whole else "error"), done.error
-    assert whole or "of the output are not there: its log has reached its limit" in done.error
+    assert whole or "of the output are missing: its log has reached its limit" in done.error
 
 
 def test_quiet_is_quiet(kernel):

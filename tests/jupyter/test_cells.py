@@ -229,7 +229,9 @@ def test_bad_input_is_one_clear_error_and_nothing_starts(kernel, code, error):
     assert done.error.startswith(error) or ("\0" in code and done.status == "error")
     assert not done.displays
     assert kernel.run(PROGRAMS).value == "[]"
-    assert kernel.run("from ipyproc._core import storage; sorted(storage.directory().glob('*.sh'))").value == "[]"
+    assert (
+        kernel.run("from ipyproc._core.output import storage; sorted(storage.directory().glob('*.sh'))").value == "[]"
+    )
 
 
 def test_a_failure_is_told_in_the_users_own_lines(kernel):
@@ -405,7 +407,7 @@ def test_from_a_thread_of_the_users_own(kernel):
 
 def test_many_runs_leave_nothing_behind(fresh_kernel):
     count = (
-        "import os, asyncio, gc, ipywidgets, psutil; await asyncio.sleep(0.3); from ipyproc._core import storage; gc.collect(); "
+        "import os, asyncio, gc, ipywidgets, psutil; await asyncio.sleep(0.3); from ipyproc._core.output import storage; gc.collect(); "
         "[len(os.listdir('/proc/self/fd')), len(asyncio.all_tasks()), len(psutil.Process().children()), "
         "len(list(storage.directory().iterdir())), len(ipywidgets.Widget.widgets)]"
     )

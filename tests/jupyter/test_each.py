@@ -85,21 +85,20 @@ def test_it_expands_anyway(kernel):
 
 def picture_of(message):
     content = message["content"].get("data", {}).get("content", {}) if message["msg_type"] == "comm_msg" else {}
-    return [content] if content.get("op") == "picture" else []
+    return [content["picture"]] if content.get("op") == "picture" else []
 
 
-def test_where_no_page_answers_the_text_goes_on(kernel, tmp_path):
-    kernel.run("items = ['one']\nfrom ipyproc._jupyter import jobs; from ipyproc._jupyter.card import Card")
-    kernel.run("patience, jobs.PAGE_PATIENCE, Card.has_page = jobs.PAGE_PATIENCE, 0.3, False")
+def test_where_no_page_answers_the_text_goes_on(silent_kernel, tmp_path):
+    kernel = silent_kernel
+    kernel.run("items = ['one']", page="")
 
     def look(message):
         if "<b>at" in message["content"].get("data", {}).get("text/plain", ""):
             (tmp_path / "go").touch()
 
-    code = f"%%aproc --each items\nsleep 0.6; echo '<b>at'; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
+    code = f"%%aproc --each items\nsleep 1.2; echo '<b>at'; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
     done = kernel.run(code, page="", on_message=look)
     assert "&lt;b&gt;at" in done.displays[-2]["text/html"] and set(done.displays[-2]) == {"text/plain", "text/html"}
-    kernel.run("jobs.PAGE_PATIENCE, Card.no_page_until = patience, 0.0")
 
 
 @pytest.mark.parametrize("button", ["stop", "kill"])

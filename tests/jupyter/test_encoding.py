@@ -62,7 +62,9 @@ def test_what_programs_write_and_names_of_files_are_in_it_too(session, tmp_path)
 
 def test_bars_of_several_lines_and_what_is_found_in_them(session):
     kernel, word = session
-    kernel.run("from ipyproc._core.log import Log; from ipyproc._core.rows import Rows; log = Log(frozenset({1}))")
+    kernel.run(
+        "from ipyproc._core.output.log import Log; from ipyproc._core.output.rows import Rows; log = Log(frozenset({1}))"
+    )
     kernel.run(rf"text = 'one\ntwo\x1b[A\x1b[2K\r{word}\n\n' + '{word} x\n' * 200")
     kernel.run(r"log.write(1, os.fsencode(text) + b'\xff\n'); log.end(1)")
     kernel.run("rows = Rows(log, {1})\nwhile rows.follow(): pass")
@@ -74,10 +76,10 @@ def test_a_character_that_it_does_not_have_is_an_error_before_anything_starts(se
     kernel, _ = session
     for line in ("%%aproc\necho '😀'", "%%aproc cat\n😀"):
         error = kernel.run(line).error
-        assert error.startswith("UsageError: %%aproc: the body of the cell: '😀' is no character of "), error
+        assert error.startswith("UsageError: %%aproc: the body of the cell: '😀' is not a character of "), error
         assert error.endswith("a kernel that is started with LC_ALL=C.UTF-8 has all characters")
-    assert "is no text that a program can get: '😀' is no character of" in kernel.run("%aproc echo 😀").error
-    assert kernel.run("from ipyproc._core import storage; [*storage.directory().glob('*.sh')]").value == "[]"
+    assert "is no text that a program can get: '😀' is not a character of" in kernel.run("%aproc echo 😀").error
+    assert kernel.run("from ipyproc._core.output import storage; [*storage.directory().glob('*.sh')]").value == "[]"
 
 
 def test_a_value_is_text_in_it(session):

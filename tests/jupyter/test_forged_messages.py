@@ -25,14 +25,17 @@ def send(kernel, kind, content):
     kernel.client.shell_channel.send(kernel.client.session.msg(kind, content, metadata={"version": "2.1.0"}))
 
 
-def test_a_card_that_a_page_opens_has_no_process(kernel):
+def test_a_card_that_a_page_opens_has_no_process(new_kernel):
     """A page gets no Card from ipywidgets, as the class is not registered; if it were, the card would be inert."""
-    kernel.run("from ipywidgets.widgets.widget import _instances, register; from ipyproc._jupyter.card import Card")
-    forged = "[each for each in _instances.values() if isinstance(each, Card) and each._process is None]"
+    kernel = new_kernel  # it registers the class
+    kernel.run(
+        "from ipywidgets.widgets.widget import _instances, register; from ipyproc._jupyter.views.card import Card"
+    )
+    forged = "[each for each in _instances.values() if isinstance(each, Card) and each._run is None]"
     names = {"_model_module": "anywidget", "_model_name": "AnyModel", "_model_module_version": "*"}
     names |= {"_view_module": "anywidget", "_view_name": "AnyView", "_view_module_version": "*"}
     values = [["touch", "forged"], {"pid": 1, "job": "forged", "name": "running"}, "forged", 1, None]
-    traits = [*kernel.json("list(Card.class_traits())"), "process", "streams", "display", "_process", "_job"]
+    traits = [*kernel.json("list(Card.class_traits())"), "run", "streams", "display", "_run", "_job"]
     for made in (False, True):
         for number, trait in enumerate(traits):
             for value in values:

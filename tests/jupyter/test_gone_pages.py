@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ipyproc._jupyter import widget
+from ipyproc._jupyter.page import widget
 
 from .test_aprocs import rows, state_is
 from .test_card import Page, is_tail
@@ -16,7 +16,7 @@ OPEN = "sorted(type(each).__name__ for each in _instances.values() if type(each)
 @pytest.fixture
 def kernel(kernel):
     """As always; what is to be closed after a while is closed soon."""
-    kernel.run("from ipywidgets.widgets.widget import _instances; from ipyproc._jupyter import widget")
+    kernel.run("from ipywidgets.widgets.widget import _instances; from ipyproc._jupyter.page import widget")
     kernel.run("before = widget.LINGER, widget.SILENCE; widget.LINGER = 0.2")
     kernel.run(
         "live = get_ipython().magics_manager.registry['AProcMagics']._live\nif live: live.close(); get_ipython().magics_manager.registry['AProcMagics']._live = None"
@@ -75,9 +75,9 @@ def test_the_table_goes_on_after_any_number_of_reloads(kernel):
     (table,) = kernel.run("%aprocs").cards
     number = kernel.json("max(get_ipython().magics_manager.registry['AProcMagics'].table.running)")
     for load in range(150):
-        kernel.comm(table, op="ready", job=kernel.jobs[table], view=f"view-{load}", page=f"load-{load}")
+        kernel.comm(table, op="watch", job=kernel.jobs[table], view=f"view-{load}", on=True, page=f"load-{load}")
     kernel.run("")
-    kernel.comm(table, op="ready", job=kernel.jobs[table], view="the last", page="the last")
+    kernel.comm(table, op="watch", job=kernel.jobs[table], view="the last", on=True, page="the last")
     kernel.idle_messages(state_is(table, number, "running"))
     kernel.comm(table, op="kill", job=kernel.jobs[table], id=number, page="the last")
     kernel.idle_messages(state_is(table, number, "signaled"))
@@ -87,18 +87,18 @@ def test_a_closed_tab_is_not_measured_for(kernel):
     kernel.run("widget.SILENCE = 0.5\n%aproc --bg --proc p {program} stall")
     (table,) = kernel.run("%aprocs").cards
     kernel.run("live = get_ipython().magics_manager.registry['AProcMagics']._live")
-    kernel.comm(table, op="ready", job=kernel.jobs[table], view="v")
+    kernel.comm(table, op="watch", job=kernel.jobs[table], view="v", on=True)
     kernel.idle_messages(lambda message: rows(message, table))
     assert kernel.eventually("live._timer is None and not live._views", "True")
-    kernel.comm(table, op="ready", job=kernel.jobs[table], view="v")
+    kernel.comm(table, op="watch", job=kernel.jobs[table], view="v", on=True)
     kernel.idle_messages(lambda message: rows(message, table))
 
 
 def test_a_card_of_a_closed_tab_is_not_measured(kernel):
     page = Page(kernel)
     kernel.run("widget.SILENCE = 0.5\n%aproc --bg --proc p {program} stall", on_message=page)
-    page.send("watch", id="v", on=True)
-    watching = "[len(o._watching) for o in _instances.values() if getattr(o, '_process', None) is p][0]"
+    page.send("watch", view="v", on=True)
+    watching = "[len(o._watching) for o in _instances.values() if getattr(o, '_run', None) is p][0]"
     assert kernel.eventually(watching, "1")
     assert kernel.eventually(watching, "0")
 
@@ -112,7 +112,7 @@ def test_a_widget_answers_after_any_number_of_reloads(kernel):
         kernel.run("")
     page.send("ping", page="the last")
     kernel.idle_messages(lambda message: is_tail(message, page.card))
-    assert kernel.json("[len(o._heard) for o in _instances.values() if getattr(o, '_process', None) is p]") == [1000]
+    assert kernel.json("[len(o._last_numbers) for o in _instances.values() if getattr(o, '_run', None) is p]") == [1000]
 
 
 def run_card(kernel, *, loads=1, bye=False, code="%aproc sh -c 'echo a; sleep 0.4'"):
@@ -150,7 +150,6 @@ def test_what_has_ended_and_is_not_shown_is_closed(kernel, loads, bye, code):
 
 @pytest.mark.parametrize("code", ["%aproc sh -c 'echo a; sleep 0.4'", MANY], ids=["card", "jobs"])
 def test_what_no_page_has_shown_is_closed(kernel, code):
-    kernel.run("from ipyproc._jupyter.card import Card; Card.has_page = True")
     before = kernel.run(OPEN).value
     run_card(kernel, loads=0, code=code)
     assert kernel.eventually(OPEN, before)
@@ -172,20 +171,20 @@ def test_what_has_ended_stays_while_it_is_shown_or_comes_again_soon(kernel):
 
 def test_not_many_stay_for_pages_that_are_gone_without_a_word(kernel):
     kernel.run(
-        "from ipyproc._jupyter import cell; delay, cell.CARD_DELAY = cell.CARD_DELAY, 0; widget.MOST_STAYING = 5"
+        "from ipyproc._jupyter.cell import showing; delay, showing.CARD_DELAY = showing.CARD_DELAY, 0; widget.MOST_STAYING = 5"
     )
     for _ in range(10):
         run_card(kernel, loads=2, code="%aproc sleep 0.5")
-    assert kernel.eventually(OPEN, str(["Card"] * 5))
+    assert kernel.eventually(OPEN, str([*["Card"] * 5, "Greeting"]))
     kernel.run("for each in list(_instances.values()):\n    if type(each).__name__ == 'Card': each.close()")
-    kernel.run("cell.CARD_DELAY = delay")
+    kernel.run("showing.CARD_DELAY = delay")
 
 
 def test_a_long_day(kernel):
     """Cells of all kinds, with pages that are loaded anew now and then: at the end nothing is left."""
-    kernel.run("from ipyproc._jupyter import cell; delay, cell.CARD_DELAY = cell.CARD_DELAY, 0")
+    kernel.run("from ipyproc._jupyter.cell import showing; delay, showing.CARD_DELAY = showing.CARD_DELAY, 0")
     before = kernel.run(OPEN).value
     for loads, bye in itertools.islice(itertools.cycle([(1, True), (2, True), (1, False), (3, True)]), 40):
         run_card(kernel, loads=loads, bye=bye, code="%aproc sleep 0.05")
     assert kernel.eventually(OPEN, before)
-    kernel.run("cell.CARD_DELAY = delay")
+    kernel.run("showing.CARD_DELAY = delay")

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter, LatexExporter
 
-from ipyproc._core import screen
+from ipyproc._core.output import screen
 
 from ..hostile import HEAVY, NAMES, OUTPUTS, PWNED
 
@@ -88,7 +88,7 @@ def payloads(tmp_path_factory):
 
 
 def test_what_a_program_writes_is_inert_in_the_notebook(kernel, payloads):
-    kernel.run("from ipyproc._jupyter import cell; cell.CARD_DELAY = 0")
+    kernel.run("from ipyproc._jupyter.cell import showing; showing.CARD_DELAY = 0")
     outputs = []
     for name, path in payloads:
         card = path.with_suffix(".card")
@@ -120,7 +120,7 @@ def test_what_a_program_writes_is_inert_as_plain_text(kernel, payloads):
 
 def test_hostile_names_are_text(kernel, tmp_path):
     """Of a program, an argument, a label, a directory, a log, a variable of the environment; running, ended and failing."""
-    kernel.run("from ipyproc._jupyter import cell; cell.CARD_DELAY = 0")
+    kernel.run("from ipyproc._jupyter.cell import showing; showing.CARD_DELAY = 0")
     outputs = []
     for number, (name, text) in enumerate(NAMES.items()):
         file_name = text.replace("/", "\u2215").replace("\0", "").encode()[:100].decode(errors="ignore")

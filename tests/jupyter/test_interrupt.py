@@ -156,9 +156,9 @@ def test_no_raise_error_covers_the_interrupt_as_with_script(kernel):
     assert done.status == "ok"
 
 
-def test_an_interrupt_that_cannot_be_sent_is_passed_over_with_a_word(fresh_kernel):
+def test_an_interrupt_that_cannot_be_sent_is_passed_over_with_a_word(new_kernel):
     """As in a kernel without a console on Windows: `[WinError 12] The access code is invalid`."""
-    fresh_kernel.run(
+    new_kernel.run(
         "import asyncio, psutil, signal; from ipyproc._core import launch; launch.best = lambda: asyncio.sleep(0, launch.portable)\n"
         "def refuse(self, number, send=psutil.Process.send_signal):\n"
         "    if number == signal.SIGINT:\n"
@@ -166,8 +166,8 @@ def test_an_interrupt_that_cannot_be_sent_is_passed_over_with_a_word(fresh_kerne
         "    send(self, number)\n"
         "psutil.Process.send_signal = refuse"
     )
-    done = fresh_kernel.run(
-        "%aproc --plain --grace 30 {program} out ready stall", on_message=fresh_kernel.interrupt_when("ready")
+    done = new_kernel.run(
+        "%aproc --plain --grace 30 {program} out ready stall", on_message=new_kernel.interrupt_when("ready")
     )
     assert done.error.startswith("KeyboardInterrupt: ") and done.error.endswith("was ended by SIGTERM")
     assert "SIGINT cannot be sent ([Errno 22] The access code is invalid), so SIGTERM is tried" in done.text("stderr")

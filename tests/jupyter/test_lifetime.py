@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ipyproc._core import family, storage
+from ipyproc._core.output import storage
+from ipyproc._core.program import family
 
 from ..hostile_family import marked, script_of
 from .kernel_session import PROGRAMS, kernel_session
@@ -24,7 +25,9 @@ def test_nothing_outlives_a_kernel(how, program):
         session.run(f"%%aproc --bg --proc p\n{script_of(' '.join(program()), marker, stubborn=True)}")
         session.run(f"while p.log.tail(100).count({marker!r}) < 6: await p.log.changed(p.log.bytes)")
         left = session.run("%%aproc --out silent\nsleep 600 >/dev/null 2>&1 &\necho $!")
-        folder = Path(session.run("from ipyproc._core import storage; str(storage.directory())").value.strip("'"))
+        folder = Path(
+            session.run("from ipyproc._core.output import storage; str(storage.directory())").value.strip("'")
+        )
         members = [*marked(marker), psutil.Process(int(session.run("int(silent)").value))]
         assert len(members) == 7 and left.status == "ok"
         began = time.monotonic()
@@ -55,7 +58,8 @@ def test_an_orderly_end_asks_first(tmp_path):
 @pytest.mark.parametrize(("launcher", "note"), [("portable", "cleanup: best effort"), ("supervised", "")])
 def test_a_card_says_where_cleanup_is_best_effort(kernel, launcher, note):
     kernel.run(
-        f"import asyncio; from ipyproc._core import launch; best = launch.best; launch.best = lambda: asyncio.sleep(0, launch.{launcher})"
+        f"import asyncio; from ipyproc._core import launch; from ipyproc._core.launch import {launcher}\n"
+        f"best = launch.best; launch.best = lambda: asyncio.sleep(0, {launcher})"
     )
     page = Page(kernel)
     done = kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)

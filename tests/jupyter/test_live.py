@@ -8,9 +8,9 @@ import time
 import psutil
 import pytest
 
-from ipyproc._core import run
-from ipyproc._jupyter import state
-from ipyproc._jupyter.figures import Figures
+from ipyproc._core.batch import run
+from ipyproc._jupyter.views import state
+from ipyproc._jupyter.views.figures import Figures
 
 from .test_card import Page, is_answer, is_tail, shown, tails
 
@@ -20,9 +20,7 @@ if sys.platform == "win32":
 SPIN = "import os, sys\nfor _ in range(int(sys.argv[1])): os.fork()\nprint('ready', flush=True)\nwhile True: pass"
 
 
-WATCHING = (
-    "[len(o._watching) for o in __import__('gc').get_objects() if type(o).__name__ == 'Card' and o._process is p][0]"
-)
+WATCHING = "[len(o._watching) for o in __import__('gc').get_objects() if type(o).__name__ == 'Card' and o._run is p][0]"
 
 
 def states_until(kernel, page, name):
@@ -60,13 +58,13 @@ def test_a_program_that_is_paused_by_somebody_else_is_seen_while_somebody_looks(
     page = Page(kernel)
     kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
     program = psutil.Process(kernel.json("p.pid"))
-    page.send("watch", id="view", on=True)
+    page.send("watch", view="view", on=True)
     kernel.idle_messages(lambda m: is_answer(m, "figures"))
     program.suspend()
     states_until(kernel, page, "paused")
     program.resume()
     states_until(kernel, page, "running")
-    page.send("watch", id="view", on=False)
+    page.send("watch", view="view", on=False)
     page.send("ping")
     kernel.idle_messages(lambda m: is_tail(m, page.card))
     assert kernel.json(WATCHING) == 0
@@ -77,9 +75,9 @@ def test_watching_is_bounded_and_wrong_ids_are_ignored(kernel):
     page = Page(kernel)
     kernel.run("%aproc --bg --proc p {program} out ready stall", on_message=page)
     for wrong in (5, None, "x" * 100, ["x"]):
-        page.send("watch", id=wrong, on=True)
+        page.send("watch", view=wrong, on=True)
     for number in range(40):
-        page.send("watch", id=str(number), on=True)
+        page.send("watch", view=str(number), on=True)
     page.send("stop")
     states_until(kernel, page, "signaled")
     assert 0 < kernel.json(WATCHING) <= 20

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
-from ipyproc._jupyter import interpolation
-from ipyproc._jupyter.masked import Masked
-from ipyproc._jupyter.options import FLAGS, OPTIONS, Options, complete, describe, parse
+from ipyproc._jupyter.line import interpolation
+from ipyproc._jupyter.line.masked import Masked
+from ipyproc._jupyter.line.options import FLAGS, OPTIONS, Options, complete, describe, parse
 
 from ..hostile import VALUES
 

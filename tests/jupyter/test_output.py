@@ -161,7 +161,7 @@ def test_that_more_may_come_is_said(kernel):
 
 @pytest.mark.parametrize("form", ["text", "lines", "json", "csv"])
 def test_a_log_that_is_removed_while_the_program_writes_can_be_read(fresh_kernel, form):
-    fresh_kernel.run("import shutil; from ipyproc._core import storage")
+    fresh_kernel.run("import shutil; from ipyproc._core.output import storage")
     code = (
         "task = __import__('asyncio').create_task(rest())\n"
         f"%aproc --out x --format {form} --proc p sh -c 'echo [1; until [ -e $0 ]; do sleep 0.01; done; echo ,2]' {{mark}}"
@@ -188,14 +188,14 @@ def test_a_variable_without_all_of_the_output_is_an_error(fresh_kernel):
     fresh_kernel.run("%config AProcMagics.log_limit = 2_000_000")
     done = fresh_kernel.run("%aproc --out x {program} lines 1000000")
     assert re.search(
-        r"^ValueError: `.*`: [\d.]+ MB of the output are not there: its log has reached its limit; the rest is in ",
+        r"^ValueError: `.*`: [\d.]+ MB of the output are missing: its log has reached its limit; the rest is in ",
         done.error,
     )
     assert fresh_kernel.run("x.startswith('line 0\\n') and x.endswith('line 999999\\n')").value == "True"
     done = fresh_kernel.run("%aproc --plain --no-raise-error --out x {program} lines 1000000 exit 3")
-    assert done.status == "ok" and "MB of the output are not there: its log has reached its limit" in done.text()
+    assert done.status == "ok" and "MB of the output are missing: its log has reached its limit" in done.text()
     done = fresh_kernel.run("r = %aproc {program} lines 1000000\nr.stdout")
-    assert "not there: its log has reached its limit" in done.error
+    assert "of the output are missing: its log has reached its limit" in done.error
 
 
 def test_the_format_is_asked_for_also_where_failures_are_no_errors(kernel):

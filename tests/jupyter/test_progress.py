@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from ipyproc._jupyter import progress
+from ipyproc._jupyter.views import progress
 
 pytestmark = pytest.mark.pure
 

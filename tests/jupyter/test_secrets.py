@@ -93,7 +93,7 @@ def test_a_secret_is_in_no_message(fresh_kernel, canary, headless):
         *("OSError", "UsageError", "ValueError"),
     ]
     assert "sh -c 'exit 3' '***'" in seen and (headless or ": ***; sleep 0.4; " in seen)
-    names = "from ipyproc._core import storage; [str(path) for path in storage.directory().rglob('*')]"
+    names = "from ipyproc._core.output import storage; [str(path) for path in storage.directory().rglob('*')]"
     assert text not in fresh_kernel.run(names).value
 
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from ipyproc._core import run
-from ipyproc._core.ladder import INTERRUPT, KILL, TERMINATE
-from ipyproc._jupyter import state
+from ipyproc._core.batch import run
+from ipyproc._core.program.ladder import INTERRUPT, KILL, TERMINATE
+from ipyproc._jupyter.views import state
 
 if sys.platform == "win32":
     pytest.skip("POSIX signals", allow_module_level=True)

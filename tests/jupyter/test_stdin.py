@@ -2,11 +2,12 @@
 
 import pytest
 
-from ipyproc._core.log import BOTH, Log
-from ipyproc._core.rows import Rows
-from ipyproc._core.screen import Row
-from ipyproc._core.turns import done
-from ipyproc._jupyter.stdin import MOST, asks_for_secret
+from ipyproc._core.output.log import BOTH, Log
+from ipyproc._core.output.rows import Rows
+from ipyproc._core.output.screen import Row
+from ipyproc._core.output.turns import done
+from ipyproc._jupyter.page.messages import MOST_STDIN
+from ipyproc._jupyter.views.stdin import asks_for_secret
 
 from .test_card import Page, is_tail, shown
 
@@ -81,7 +82,7 @@ def test_what_was_typed_for_a_password_is_never_shown(kernel):
 
 def test_what_is_too_much_or_no_text_is_ignored(kernel):
     page, _ = start(kernel, "print(input('? '))")
-    for wrong in ("x" * (MOST + 1), "€" * MOST, 5, None, ["x"]):
+    for wrong in ("x" * (MOST_STDIN + 1), "€" * MOST_STDIN, 5, None, ["x"]):
         page.send("stdin", text=wrong)
     page.send("stdin", text="right\n")
     kernel.run("await p.wait()")
@@ -92,7 +93,7 @@ def test_what_nobody_reads_is_bounded(kernel):
     page, _ = start(kernel, "import time; print('up'); time.sleep(600)")
     kernel.run("import asyncio")
     for _ in range(40):
-        page.send("stdin", text="x" * MOST)
+        page.send("stdin", text="x" * MOST_STDIN)
     size = "p.stdin.transport.get_write_buffer_size()"
     kernel.run(f"while {size} < 900_000: await asyncio.sleep(0.01)")
     assert kernel.json(size) <= 1 << 20

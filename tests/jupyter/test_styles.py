@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyproc._core import screen
-from ipyproc._jupyter import styles
+from ipyproc._core.output import screen
+from ipyproc._jupyter.views import styles
 
 pytestmark = pytest.mark.pure
 

@@ -12,7 +12,7 @@ PATCHES = {
     "the text of the first moments": "transcript.text_bundle",
     "a card that cannot be made": "card.Card.__init__",
     "the state of a card": "card.Card._state",
-    "a message of a card": "card.Card._progress",
+    "a message of a card": "output.Output._progress",
     "text": "stream.StreamView._write",
     "the message of the page": "card.Card._push_tail",
 }
@@ -23,8 +23,8 @@ def broken(kernel):
     """Make something of our views raise, by its name."""
     kernel.run(
         "import ipyproc\n"
-        "from ipyproc._core import rows\n"
-        "from ipyproc._jupyter import card, first, jobs, live_table, state, stream, styles, transcript\n"
+        "from ipyproc._core.output import rows\n"
+        "from ipyproc._jupyter.views import card, first, jobs, listing, live_table, output, state, stream, styles, transcript\n"
         "def fail(*_, **__): raise RuntimeError('" + BOOM + "')\n"
         "def swap(name, new):\n"
         "    *path, last = name.split('.')\n"
@@ -74,12 +74,11 @@ def test_the_program_and_the_cell_go_on(kernel, broken, tmp_path, what, how):
         ("card.Card.__init__", "%aproc sh -c 'echo a; sleep 0.5'"),
         ("stream.StreamView._write", "%aproc --plain echo a"),
         ("jobs.JobsView._picture", "await ipyproc.parallel([['sleep', '0.5']])"),
-        ("commands.listing", "%aprocs"),
+        ("listing.text", "%aprocs"),
         ("transcript.at_once", "p = await ipyproc.start('echo', 'a'); await p.wait(); p.view()"),
     ],
 )
 def test_it_is_told_as_what_it_is(kernel, broken, name, line):
-    kernel.run("from ipyproc._jupyter import commands")
     broken(name)
     done = kernel.run(f"{line}\n'went on'")
     assert (done.error, done.value) == ("", "'went on'")
@@ -129,7 +128,7 @@ def test_what_the_page_asks_for_and_cannot_get_is_told(kernel, broken):
 
 def test_an_onlooker_of_starts_loses_no_program(kernel):
     kernel.run(
-        "from ipyproc._core import registry\ndef fail(process): raise RuntimeError('BOOM')\nregistry.watchers.add(fail)"
+        "from ipyproc._core.process import registry\ndef fail(process): raise RuntimeError('BOOM')\nregistry.watchers.add(fail)"
     )
     try:
         done = kernel.run("x = %aproc echo a\nx.stdout")

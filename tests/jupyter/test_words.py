@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
-from ipyproc._jupyter import interpolation
-from ipyproc._jupyter.options import parse
-from ipyproc._jupyter.words import split
+from ipyproc._jupyter.line import interpolation
+from ipyproc._jupyter.line.options import parse
+from ipyproc._jupyter.line.words import split
 
 NAMES = {
     "os": os,

@@ -123,8 +123,9 @@ def test_options_of_pip(index, monkeypatch, tmp_path):
 def test_all_runs_share_the_places_and_what_was_skipped_is_told(tmp_path, monkeypatch, capfdbinary):
     monkeypatch.setattr(dev, "AT_ONCE", 1)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     test = """
-        import os, pathlib, pytest
+        import os, pathlib, pytest, sys
         HERE = pathlib.Path(__file__).parent
 
         @pytest.mark.parametrize("number", range(20))
@@ -132,11 +133,14 @@ def test_all_runs_share_the_places_and_what_was_skipped_is_told(tmp_path, monkey
             (HERE / "busy").mkdir()  # fails while another one is there
             (HERE / "busy").rmdir()
 
+        def test_what_is_compiled_is_kept():
+            assert not sys.dont_write_bytecode
+
         @pytest.mark.needs("sh", "no-such-program")
         def test_with_a_program():
             assert False
     """
-    for name in ("conftest.py", "__init__.py"):
+    for name in ("conftest.py", "__init__.py", "played.py"):
         (tmp_path / name).write_bytes((dev.ROOT / "tests" / name).read_bytes())
     (tmp_path / "test_it.py").write_text(textwrap.dedent(test))
     (tmp_path / "other").symlink_to(sys.prefix)
@@ -144,7 +148,7 @@ def test_all_runs_share_the_places_and_what_was_skipped_is_told(tmp_path, monkey
     codes, skipped = dev.pytest({folder: [f"{tmp_path}/test_it.py", "-pno:cacheprovider"] for folder in folders})
     assert codes == [0, 0]
     assert skipped == {(folder.name, "needs no-such-program"): 1 for folder in folders}
-    assert capfdbinary.readouterr().out.count(b"20 passed, 1 skipped") == 2
+    assert capfdbinary.readouterr().out.count(b"21 passed, 1 skipped") == 2
 
 
 def test_an_interrupt_waits_for_the_runs_to_clean_up(tmp_path):

@@ -2,11 +2,18 @@
 
 import pytest
 
-from ..jupyter.conftest import kernel  # noqa: F401  -- a fixture
+from ..jupyter.kernel_session import kernel_session
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    """One for this module alone: what Dask starts in it stays there."""
+    with kernel_session() as session:
+        yield session
 
 
 @pytest.fixture
-def box(kernel, sshd):  # noqa: F811
+def box(kernel, sshd):
     """A kernel that knows the sshd as `box`, and cluster as `cluster`."""
     kernel.run(f"import ipyproc; ipyproc.launchers['box'] = ipyproc.SSHLauncher(**{sshd!r})")
     return kernel

@@ -1,20 +1,17 @@
-"""What a launcher must do: start a program and hand over asyncio's transport of it.
+"""The contract of a launcher: it starts a `Spec` and returns a `Program`.
 
-A launcher decides where a program runs and who holds it. All else (`Process`, log, stop ladder, views) is the same
-for every launcher, because each gives a transport that behaves as asyncio's own.
+A launcher decides where a program runs and what holds it. All else (`Process`, log, stop ladder, views) is the same for
+every launcher, because each provides a transport that behaves like asyncio's own, and keeps the `Program` up to date.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    from ..family import Family
-    from ..process import Process
-
-P = TypeVar("P", bound=asyncio.SubprocessProtocol)
+from ..output.log import Log
+from ..program.program import Program
+from ..program.spec import Spec
 
 
 class Launcher(Protocol):
@@ -22,35 +19,33 @@ class Launcher(Protocol):
 
     name: str
 
-    async def exec(
-        self, protocol: Callable[[], P], program: Any, *args: Any, **popen: Any
-    ) -> tuple[asyncio.SubprocessTransport, P]:
-        """Start a program with its arguments; `popen` are the keywords of `subprocess.Popen`, and two more.
+    async def start(self, spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None) -> Program:
+        """Start it, in a session of its own and with default signal dispositions; nothing in this process changes.
 
-        `log`: where the streams go whose keyword is LOG; `keep`: the program outlives this process. It changes nothing of this
-        process, and no signal is ignored in the program because it is ignored here (portable: with `default_signals=True`).
+        Args:
+            spec: what to start; already checked, and with its `input` written to a file.
+            protocol: asyncio's protocol, which gets the output of pipes, and is told of the end.
+            log: gets the streams that are `Target.LOG`; None if there are none.
+
+        Cancelling this while the program starts ends the program.
+
+        Raises:
+            OSError: it cannot be started.
+            ValueError: this launcher cannot do what the spec asks for.
+            ProcessLost: it is not known whether it was started.
         """
 
-    def family(self, process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
-        """The program and all its descendants."""
 
-    async def shell(
-        self, protocol: Callable[[], P], cmd: str | bytes, **popen: Any
-    ) -> tuple[asyncio.SubprocessTransport, P]:
-        """Start a command line with the shell."""
-
-
+@runtime_checkable
 class RemoteLauncher(Launcher, Protocol):
     """Starts programs on another machine; what `on=` takes.
 
-    `exec` waits until there is a place. Of the keywords of Popen it gets `stdin`, `stdout`, `stderr`, `cwd`, `env` (in
-    addition to what that machine gives its programs) and `start_new_session`, which is True; and `script`: a text that the
-    shell in the arguments is to run, from a file there (see `script`). `transport.get_extra_info("where")` is the machine, for people. If the way to
-    it is lost, it calls `process_lost` of the protocol in the place of `process_exited`, with a `ProcessLost`.
+    `start` waits until there is a place; `Program.where` names the machine for people. If the connection to it is lost, the
+    launcher calls `Program.lose`.
     """
 
     async def slots(self) -> int:
-        """How many programs to ask for at once."""
+        """How many programs should be started or waiting for a place at once."""
 
     async def aclose(self) -> None:
-        """Close the connections of the running event loop; the programs behind them end."""
+        """Close the connections of the running event loop, which ends their programs."""

@@ -1,9 +1,9 @@
-"""What a child of this thread would inherit and no message can hand over. Linux, standard library.
+"""What a child of this thread would inherit, and a message cannot hand over. Linux, standard library.
 
-A program is no child of this process but of a shim, which was forked by the supervisor, which was started some time ago. What
-has changed here since then, the program would not have: the priority, the cores it may run on, the user. A process cannot take
-over most of that from another one, and some of it nobody can give back. So a supervisor serves as long as a child of this
-thread would inherit what it has inherited, and then another one is started.
+A program is not a child of this process but of a shim, which was forked by a supervisor that was started some time ago. So
+the program would miss what has changed here since: the priority, the cores it may run on, the user. A process cannot adopt
+most of that from another one, nor undo all of it. So a supervisor is used as long as a child of this thread would inherit
+the same as it did; after that, another one is started.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import resource
 import sys
 from typing import Any, NamedTuple
 
-from . import mark
+from .held import mark
 
 _LIMITS = sorted({getattr(resource, each) for each in dir(resource) if each.startswith("RLIMIT_")} - {mark.KIND})
 _OF_STATUS = (b"Uid", b"Gid", b"Groups", b"Cap", b"NoNewPrivs", b"Seccomp", b"Spec", b"Cpus_", b"Mems_", b"THP_")
-_USUAL_IO_PRIORITIES = ((0, 0), (2, 4))  # none, and what that means
+_USUAL_IO_PRIORITIES = ((0, 0), (2, 4))  # none, and the default that none stands for
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children", "user", "uts")
 
 
@@ -29,23 +29,23 @@ class Inheritance(NamedTuple):
 
     umask: int
     limits: list[tuple[int, tuple[int, int]]]
-    """Pairs of a kind and its soft and hard limit. This and the umask, a message can hand over."""
+    """Pairs of a kind and its soft and hard limit. These and the umask can be handed over in a message."""
     rest: tuple[Any, ...]
-    """All else, to be compared."""
+    """All else, to be compared with what a supervisor has inherited."""
 
 
 def look() -> Inheritance:
     """What a child of this thread would inherit now.
 
     Raises:
-        OSError: this process can have no descriptor more, so it cannot be seen.
+        OSError: this process has too many open files to find out.
     """
     status = _read("thread-self/status").splitlines()
     umask = next((int(line.split()[1], 8) for line in status if line.startswith(b"Umask:")), 0o022)
     limits = [(kind, resource.getrlimit(kind)) for kind in _LIMITS]
     rest = (
         *(line for line in status if line.startswith(_OF_STATUS)),
-        *(hard for _, (_, hard) in limits),  # one that was raised from outside cannot be raised by another process
+        *(hard for _, (_, hard) in limits),  # a hard limit that was raised from outside cannot be raised in a shim
         os.getresuid(),
         os.getresgid(),
         os.getpriority(os.PRIO_PROCESS, 0),
@@ -62,9 +62,9 @@ def look() -> Inheritance:
 
 def _read(name: str) -> bytes:
     try:
-        fd = os.open(f"/proc/{name}", os.O_RDONLY | os.O_CLOEXEC)  # `open` takes thrice as long
+        fd = os.open(f"/proc/{name}", os.O_RDONLY | os.O_CLOEXEC)  # `open` takes three times as long
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):  # that nothing can be seen is no change
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # else it would look as if something had changed
             raise
         return b""
     try:
@@ -80,7 +80,10 @@ def _namespace(kind: str) -> str:
 
 
 def _io_priority(pid: int) -> tuple[int, int] | None:
-    """Class and value; None: the usual ones, or psutil is not loaded: its import takes long, and who sets them has it."""
+    """Class and value of the I/O priority; None if it is the usual one.
+
+    Also None if psutil is not loaded: importing it takes long, and whoever has set the priority most likely used psutil.
+    """
     if "psutil" not in sys.modules:
         return None
     import psutil

@@ -1,8 +1,8 @@
-"""Windows: programs that end with this process, however that ends, by a job object.
+"""Windows: a job object, which ends its programs with this process, however that ends.
 
-Written from Microsoft's documentation ("Job Objects", JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE) and never run: there was no
-Windows to try it on. One job holds all programs of this process. Its only handle closes when this process ends, and then
-Windows ends whatever is in it, descendants included. What a program starts before it is put into the job escapes.
+Written from Microsoft's documentation ("Job Objects", JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE) and never run, for lack of a
+Windows to try it on. One job object holds all programs of this process. Its only handle closes when this process ends, and
+then Windows ends whatever is in it, descendants included. What a program starts before it is put into the job object escapes.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class _ExtendedLimits(ctypes.Structure):
 
 
 def hold(pid: int) -> None:
-    """Put a process into the job.
+    """Put a process into the job object.
 
     Raises:
-        OSError: Windows refuses it; the program runs on without that promise.
+        OSError: Windows refuses it; then the program may outlive this process.
     """
     kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
     kernel32.OpenProcess.restype = ctypes.c_void_p
@@ -61,7 +61,7 @@ def hold(pid: int) -> None:
 
 @functools.cache
 def _job() -> int:
-    """The handle of the one job of this process."""
+    """The handle of the one job object of this process."""
     kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
     kernel32.CreateJobObjectW.restype = ctypes.c_void_p
     limits = _ExtendedLimits()

@@ -1,9 +1,9 @@
 """Launchers by their names, for programs on other machines: `run(..., on="ssh://me@box")`, `%%aproc --on dask`.
 
-A name is, in this order: one of `launchers`; an address, whose scheme says who takes it; the name of such a one alone; a
-machine that SSH knows: a Host of ~/.ssh/config or of a file that it includes, what matches a pattern or a Match there, or
-whatever has an address. What takes addresses is a function of the address that gives a `RemoteLauncher` (see
-`base`). Other packages add theirs by an entry point of the group `ipyproc.launchers`, whose name is the scheme::
+A name is looked up in this order: in `launchers`; as an address, by its scheme; as a scheme alone; as a machine that SSH
+knows: a Host of ~/.ssh/config or of a file that it includes, a name that matches a pattern or a Match there, or any name
+that has an address. For each scheme, a function makes a `RemoteLauncher` (see `base`) of an address. Other packages add
+theirs by an entry point of the group `ipyproc.launchers`, whose name is the scheme::
 
     [project.entry-points."ipyproc.launchers"]
     k8s = "my_package:launcher"             # for on="k8s://namespace/pod" and on="k8s"
@@ -25,35 +25,38 @@ from pathlib import Path
 from typing import Any
 
 from .base import RemoteLauncher
+from .stand_in import current as stand_in
 
 launchers: dict[str, Any] = {}
-"""Names of your own: an address, a launcher, or a Dask Client or cluster."""
+"""The user's own names, each for an address, a launcher, or a Dask Client or cluster."""
 
 _SSH, _DASK = ("ipyproc._remote.ssh", "asyncssh", "ssh"), ("ipyproc._remote.dask", "distributed", "dask")
 _OURS = {"ssh": _SSH, **dict.fromkeys(("dask", "tcp", "tls", "ucx", "ws", "wss"), _DASK)}
-"""By their schemes: the module, imported when it is used; the package it needs; the extra that installs it."""
-_HOST = re.compile(r"(?=.*[A-Za-z:])[\w:][\w.:-]*")  # no number alone, which would be an address too
+"""By scheme: the module, which is imported when it is used; the package it needs; the extra that installs it."""
+_HOST = re.compile(r"(?=.*[A-Za-z:])[\w:][\w.:-]*")  # not a mere number, which would count as an IP address
 _LOOK_UP = 2.0  # seconds that a name server may take
-_DEEPEST = 16  # files that include each other, as of OpenSSH
+_DEEPEST = 16  # levels of files that include each other, as in OpenSSH
 _used: weakref.WeakSet[RemoteLauncher] = weakref.WeakSet()
-_cache: dict[str, RemoteLauncher] = {}  # by their addresses: whoever uses one again uses its connection
+_cache: dict[str, RemoteLauncher] = {}  # by name, so that a name that is used again shares its connection
 
 
 def named(on: Any, names: Mapping[str, Any] | None = None) -> RemoteLauncher:
-    """The launcher that `on` stands for; `names` are those of a notebook, which may hold one, a Client or a cluster.
+    """The launcher that `on` stands for; `names`: variables of a notebook, which may hold a launcher, a Client or a cluster.
 
     Raises:
-        ValueError: there is none of this name; the message tells the nearest.
-        TypeError: it is no name, and no launcher.
+        ValueError: there is no launcher of this name; the message has the nearest name.
+        TypeError: it is neither a name nor a launcher.
         ImportError: a package is missing; the message says how to install it.
     """
+    if instead := stand_in.get():
+        return instead.there(on)
     found = _find(on, names or {})
     _used.add(found)
     return found
 
 
 def _find(on: Any, names: Mapping[str, Any]) -> RemoteLauncher:
-    for _ in range(8):  # a name may stand for another one
+    for _ in range(8):  # a name may stand for another name
         if not isinstance(on, str):
             return _of_object(on)
         if on in launchers:
@@ -118,8 +121,8 @@ def _others() -> dict[str, importlib.metadata.EntryPoint]:
 
 
 def ssh_hosts(config: Path | None = None) -> list[str]:
-    """The names in the Host lines of ~/.ssh/config, and of the files that it includes, that are no patterns."""
-    with contextlib.suppress(RuntimeError):  # there is no home
+    """The names, without patterns, in the Host lines of ~/.ssh/config and the files that it includes."""
+    with contextlib.suppress(RuntimeError):  # there is no home directory
         config = config or Path.home() / ".ssh" / "config"
         return list(dict.fromkeys(_hosts(config, config.parent, _DEEPEST)))
     return []
@@ -140,7 +143,7 @@ def _hosts(config: Path, folder: Path, deepest: int) -> Iterator[str]:
 
 
 def _is_host(name: str) -> bool:
-    """Whether SSH would find a machine of this name: ~/.ssh/config says something of it, or it has an address."""
+    """Whether SSH would find a machine of this name: ~/.ssh/config has settings for it, or it has an address."""
     if not _HOST.fullmatch(name):
         return False
     with contextlib.suppress(ImportError):
@@ -152,7 +155,7 @@ def _is_host(name: str) -> bool:
         with contextlib.suppress(OSError, UnicodeError):
             found.extend(socket.getaddrinfo(name, None))
 
-    looking = threading.Thread(target=look_up, name="ipyproc-look-up", daemon=True)  # nothing else bounds its time
+    looking = threading.Thread(target=look_up, name="ipyproc-look-up", daemon=True)  # `getaddrinfo` has no timeout
     looking.start()
     looking.join(_LOOK_UP)
     return bool(found)
@@ -172,17 +175,17 @@ def _unknown(on: str, names: Mapping[str, Any]) -> str:
 
 
 def _is_place(value: Any) -> bool:
-    # of its type: to ask any variable of a notebook for an attribute may do anything
-    return _is_of_dask(value) or all(hasattr(type(value), name) for name in ("exec", "shell", "family", "slots"))
+    # on the type, because reading an attribute of any variable of a notebook may have side effects
+    return _is_of_dask(value) or all(hasattr(type(value), name) for name in ("start", "slots", "aclose"))
 
 
 def _is_of_dask(value: Any) -> bool:
-    """Whether it is a Client or a cluster, of whatever package."""
+    """Whether it is a Dask Client or cluster, also one of a subclass in another package."""
     names = {(base.__module__.partition(".")[0], base.__name__) for base in type(value).__mro__}
     return not names.isdisjoint((("distributed", "Client"), ("distributed", "Cluster")))
 
 
 async def disconnect() -> None:
-    """Close the connections of the running event loop; the programs behind them end."""
+    """Close the connections of the running event loop, which ends their programs."""
     for launcher in tuple(_used):
         await launcher.aclose()

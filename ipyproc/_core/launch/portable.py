@@ -1,7 +1,7 @@
 """The launcher of every platform and every event loop: the loop's own `subprocess_exec` and `subprocess_shell`.
 
-Its promise: the program is a child of this process. On POSIX nobody watches over it when this process dies of SIGKILL;
-on Windows a program in a process group of its own ends with this process (see `job_object`).
+The program is a child of this process. On POSIX it goes on if this process is killed by SIGKILL; on Windows a program in a
+process group of its own ends with this process (see `job_object`).
 """
 
 from __future__ import annotations
@@ -13,72 +13,93 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from ..family import Family
-from ..log import LOG, STDERR_FD, STDOUT_FD, Log
-from ..pipe import LogPipe
-from .base import P
-from .trampoline import SCRIPT, SIGNALS
-from .transport import make_quiet
-
-if TYPE_CHECKING:
-    from ..process import Process
+from ..output.log import LOG, STDERR_FD, STDOUT_FD, Log
+from ..output.pipe import LogPipe
+from ..program.family import Family
+from ..program.program import Program
+from ..program.spec import Fd, Spec, Stream, Target
+from ..program.streams import Streams
+from .held.trampoline import SCRIPT, SIGNALS
+from .quiet import make_quiet
 
 name = "portable"
 
-_NO_PROGRAMS = (  # of which asyncio says nothing at all
+_NO_PROGRAMS = (  # asyncio's own error has no message
     "this event loop cannot start programs: on Windows it must be a ProactorEventLoop; that of ipykernel 6 is none, "
     "that of ipykernel 7.4 is one (pip install --upgrade ipykernel, and restart the kernel)"
 )
+_TARGETS = {
+    Target.LOG: LOG,
+    Target.PIPE: subprocess.PIPE,
+    Target.NULL: subprocess.DEVNULL,
+    Target.INHERIT: None,
+    Target.STDOUT: subprocess.STDOUT,
+}
 
 
-async def exec(
-    protocol: Callable[[], P], program: Any, *args: Any, default_signals: bool = False, **popen: Any
-) -> tuple[asyncio.SubprocessTransport, P]:
-    """Start a program as a child of this process.
-
-    `default_signals`: no signal that asks a program to end is ignored in it because it is ignored here (POSIX).
-    """
-    launch = (
-        _exec_by_trampoline if default_signals and _is_any_ignored() else asyncio.get_running_loop().subprocess_exec
-    )
-    return await _start(launch, protocol, program, *args, **popen)
-
-
-async def shell(
-    protocol: Callable[[], P], cmd: str | bytes, *, default_signals: bool = False, **popen: Any
-) -> tuple[asyncio.SubprocessTransport, P]:
-    """Start a command line with the shell, as a child of this process; `default_signals` as for `exec`."""
-    if default_signals and _is_any_ignored():
-        return await _start(_exec_by_trampoline, protocol, "/bin/sh", "-c", cmd, **popen)
-    return await _start(asyncio.get_running_loop().subprocess_shell, protocol, cmd, **popen)
-
-
-async def _start(
-    launch: Callable[..., Coroutine[Any, Any, tuple[asyncio.SubprocessTransport, P]]],
-    protocol: Callable[[], P],
-    *command: Any,
-    log: Log | None = None,
-    keep: bool = False,
-    **popen: Any,
-) -> tuple[asyncio.SubprocessTransport, P]:
-    """Streams that are LOG get a pipe each, which is read on this loop; on Windows asyncio's own."""
-    if keep:
+async def start(spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None) -> Program:
+    """Start a program as a child of this process; see `base`."""
+    if spec.keep:
         raise ValueError("keep=True: a program can outlive this process only where it is supervised (Linux)")
+    own: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        own = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    popen = {
+        **{each: _of_popen(getattr(spec, each)) for each in ("stdin", "stdout", "stderr")},
+        "cwd": spec.cwd,
+        "env": spec.env,
+        **own,
+    }
+    command = spec.args
+    by_trampoline = _is_any_ignored()
+    if by_trampoline and isinstance(command, str):
+        command = ("/bin/sh", "-c", command)
+    program = await start_child(command, protocol, log, popen, by_trampoline=by_trampoline)
+    program.args = spec.args
+    return program
+
+
+async def start_child(
+    command: str | bytes | Sequence[Any],
+    protocol: asyncio.SubprocessProtocol,
+    log: Log | None,
+    popen: Mapping[str, Any],
+    *,
+    by_trampoline: bool = False,
+) -> Program:
+    """Start a command, or a line for the shell, as asyncio does: with the keywords of `subprocess.Popen`.
+
+    Each stream that is LOG gets a pipe, which is read on this loop; on Windows that is asyncio's own pipe.
+
+    Args:
+        by_trampoline: signals that ask a program to end have their default action in it, even if they are ignored in this
+            process (POSIX).
+    """
+    loop = asyncio.get_running_loop()
+    program = Program(command, name, log)
+    assert isinstance(protocol, Streams)  # that of a `Process`, through which the end of a child is noticed
+    protocol.on_exit, protocol.on_close = program.exit, program.close
+    popen = dict(popen)
     pipes: list[LogPipe] = []
     try:
-        for stream, name in ((STDOUT_FD, "stdout"), (STDERR_FD, "stderr")):
-            if popen.get(name) == LOG:
+        for stream, which in ((STDOUT_FD, "stdout"), (STDERR_FD, "stderr")):
+            if popen.get(which) == LOG:
                 assert log
-                popen[name] = subprocess.PIPE
+                popen[which] = subprocess.PIPE
                 if sys.platform != "win32":
-                    pipes.append(LogPipe(log, stream, asyncio.get_running_loop(), pipes))
-                    popen[name] = pipes[-1].write_end
+                    pipes.append(LogPipe(log, stream, loop, pipes))
+                    popen[which] = pipes[-1].write_end
         try:
-            started = await launch(protocol, *command, **popen)
-            make_quiet(started[0])
+            if isinstance(command, str | bytes):
+                transport, _ = await loop.subprocess_shell(lambda: protocol, command, **popen)
+            else:
+                launch = _exec_by_trampoline if by_trampoline else loop.subprocess_exec
+                transport, _ = await launch(lambda: protocol, *command, **popen)
+            make_quiet(transport)
         except NotImplementedError as error:
             raise NotImplementedError(error.args[0] if error.args else _NO_PROGRAMS) from None
     except BaseException:
@@ -87,12 +108,21 @@ async def _start(
         raise
     for pipe in pipes:
         pipe.connect()
+    pid = transport.get_pid()
+    assert pid is not None
     if sys.platform == "win32" and popen.get("creationflags", 0) & subprocess.CREATE_NEW_PROCESS_GROUP:
         from . import job_object  # late: Windows only
 
-        with contextlib.suppress(OSError):  # it may be in a job that allows no other
-            job_object.hold(started[0].get_pid())
-    return started
+        with contextlib.suppress(OSError):  # it may be in a job object that allows no other one
+            job_object.hold(pid)
+    there = weakref.ref(program)  # a family may be held for longer than its program, and must not hold its log
+
+    def has_program() -> bool:
+        found = there()
+        return found is not None and not found.is_over
+
+    program.begin(pid, transport, Family(pid, has_program, own_session=bool(popen.get("start_new_session"))))
+    return program
 
 
 def _is_any_ignored() -> bool:
@@ -101,8 +131,8 @@ def _is_any_ignored() -> bool:
 
 
 async def _exec_by_trampoline(
-    protocol: Callable[[], P], program: Any, *args: Any, **popen: Any
-) -> tuple[asyncio.SubprocessTransport, P]:
+    protocol: Callable[[], asyncio.SubprocessProtocol], program: Any, *args: Any, **popen: Any
+) -> tuple[asyncio.SubprocessTransport, asyncio.SubprocessProtocol]:
     """As the loop's `subprocess_exec`, errors included."""
     loop, env = asyncio.get_running_loop(), popen.get("env")
     read_end, write_end = os.pipe()
@@ -123,7 +153,7 @@ async def _exec_by_trampoline(
         except BaseException:
             transport: Any = started[0]
             transport.close()
-            await transport._wait()  # as asyncio does where a start fails
+            await transport._wait()  # as asyncio does when a start fails
             raise
     finally:
         os.close(read_end)
@@ -131,7 +161,7 @@ async def _exec_by_trampoline(
 
 
 async def _read(fd: int) -> bytes:
-    """The first that is written to a pipe; nothing, if it is closed before."""
+    """Wait for the first bytes in a pipe; empty if it is closed before."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(fd, ready.set)
@@ -142,6 +172,7 @@ async def _read(fd: int) -> bytes:
     return os.read(fd, 64)
 
 
-def family(process: Process, transport: asyncio.SubprocessTransport, *, own_session: bool) -> Family:
-    """What can be found by parents and sessions."""
-    return Family(process, own_session=own_session)
+def _of_popen(stream: Stream) -> Any:
+    if not isinstance(stream, Fd):
+        return _TARGETS[stream]
+    return stream.number

@@ -1,0 +1,1 @@
+"""asyncio's face of a program: `Process`, the factories that make one, and those that run now."""

@@ -1,0 +1,1 @@
+"""What to run, what is known about it, and how it is stopped."""

@@ -1,0 +1,1 @@
+"""A program that runs for a cell: started, awaited, interrupted, handed over."""

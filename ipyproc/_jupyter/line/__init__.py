@@ -1,0 +1,1 @@
+"""What the user wrote in the line: options, words, values, environment and result format."""

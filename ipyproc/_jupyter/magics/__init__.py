@@ -1,0 +1,1 @@
+"""`%aproc`, `%%aproc` and `%aprocs`: from the line to the cell that runs."""

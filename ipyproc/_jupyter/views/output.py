@@ -1,0 +1,240 @@
+"""What the pages of one card get of its output: the last rows, and whatever they ask for.
+
+The kernel owns the text; a page gets the last rows, and others when it asks for them, in binary messages and never in a
+synced trait. Tails and rows wait for their turn by the `Budget` of all views. Answers that a person waits for (found, text,
+piece) are sent at once, a download one piece for each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import struct
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+from ..._core.output import log as logs
+from ..._core.output.rows import Rows
+from ..._core.output.screen import Row, inert_line
+from ..._core.output.turns import in_turns
+from ..._core.process.run import LoggedRun, Run
+from ..guard import Guard, guarded
+from ..page import messages
+from ..page.budget import QUESTIONS, Budget, QuestionLimit, Rank
+from ..thread import in_thread
+from . import progress, transcript
+from .stdin import Stdin, asks_for_secret
+
+_TAIL_ROWS, _TAIL_BYTES = 40, 16_000  # of one tail: twice what is in sight at once
+_ROWS_BYTES = 48 * 1024  # of one answer
+_MOST_WAITING = 8  # answers
+_MOST_FOUND = 10_000  # rows
+_MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
+_AT_ONCE = 64  # steps of a search between two chances to cancel it
+
+Send = Callable[[messages.CardMessage, Sequence[bytes]], None]
+
+
+class Output:
+    """The output of one run, as the pages of its card see it.
+
+    Args:
+        send: sends a message to all pages.
+        questions: limits how many pieces of a download they get in a second.
+    """
+
+    def __init__(
+        self, run: LoggedRun, stdin: Stdin, budget: Budget, send: Send, questions: QuestionLimit, guard: Guard
+    ) -> None:
+        self.rows = Rows(run.log, logs.BOTH)
+        self._guard = guard
+        self._run = run
+        self._stdin = stdin
+        self._budget = budget
+        self._send = send
+        self._questions = questions
+        self._loop = asyncio.get_running_loop()
+        self._sent = -1  # how many bytes of the log the last tail covers; -1: none was sent, or it must be sent again
+        self._known = 0  # how many rows the pages know that will not change any more
+        self._answers: list[tuple[int, int]] = []  # (first, count) of rows that a page waits for
+        self._asked = itertools.count()  # numbers for the requests for rows
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # the last task of each operation that takes long
+        self._download = ("", 0)  # its id, and its size in bytes
+
+    def close(self) -> None:
+        """End the tasks that work for the pages."""
+        for task in self._tasks.values():
+            task.cancel()
+        self.rest()
+        self._budget.forget(self._send_rows)
+
+    def rest(self) -> None:
+        """Drop a tail that waits for its turn."""
+        self._budget.forget(self._send_tail)
+
+    @property
+    def prompt(self) -> list[Row]:
+        """The rows in which the program may be asking for input: the open rows, or else the last row."""
+        return self.rows.open or self.rows.last(1)
+
+    def push(self, *, has_page: bool, is_in_sight: bool, anew: bool = False) -> None:
+        """Take in new output, and ask for a turn to send the last rows; `anew`: send them even if they were sent before."""
+        if anew:
+            self._sent, self._known = -1, 0
+        more = self.rows.follow()
+        if has_page and (more or self.rows.log.bytes != self._sent):
+            self._sent = -1 if more else self.rows.log.bytes
+            self._budget.ask(self._send_tail, Rank.REST if not self._sent else Rank.SEEN if is_in_sight else Rank.NEWS)
+
+    def look_up(self, request: messages.CardRequest) -> None:
+        """Answer a request of a page for some of the output."""
+        if request["op"] == "rows":
+            self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._queue(request["first"], request["count"]))
+        elif request["op"] == "find":
+            self._do("find", self._find(request["id"], request["text"], case=request["case"]))
+        elif request["op"] == "text" and request["first"] <= request["last"]:
+            self._do("text", self._copy(request))
+        elif request["op"] == "download":
+            self._do("download", self._send_piece(request["id"], request["at"]))
+
+    def _do(self, operation: str, work: Coroutine[Any, Any, None]) -> None:
+        """Start an operation that takes long; the last one of the same name is cancelled."""
+        if before := self._tasks.get(operation):
+            before.cancel()
+        self._tasks[operation] = self._loop.create_task(work)
+
+    @guarded
+    async def _queue(self, first: int, count: int) -> None:
+        await in_thread(self.rows.warm, first, count)
+        if (first, count) not in self._answers:
+            self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
+        self._ask_for_rows()
+
+    @guarded
+    async def _find(self, name: str, text: str, *, case: bool) -> None:
+        found: list[int] = []
+        total = self.rows.total
+        finding = self.rows.find(text, case=case)
+        while len(found) <= _MOST_FOUND and (more := await in_thread(list, itertools.islice(finding, _AT_ONCE))):
+            found += [number for number in more if number is not None]
+        numbers = found[:_MOST_FOUND]
+        message = messages.Found(op="found", id=name, total=total, more=len(found) > _MOST_FOUND)
+        self._send(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
+        self._budget.spend(4 * len(numbers))
+
+    @guarded
+    async def _copy(self, asked: messages.GetText) -> None:
+        name, first, end = asked["id"], asked["first"], asked["last_column"]
+        lines: list[str] = []
+        size = 0
+        last = min(asked["last"], self.rows.total - 1)
+        while first + len(lines) <= last and size <= _MOST_COPIED:
+            number = first + len(lines)
+            count = min(messages.MOST_ROWS, last + 1 - number)
+            await in_thread(self.rows.warm, number, count)
+            for row in await in_turns(self.rows.read_in_turns(number, count)):
+                lines.append(row.plain)
+                size += len(lines[-1]) + 1
+            if first + len(lines) == number:
+                break
+        if first + len(lines) > last and lines and end >= 0:
+            lines[-1] = lines[-1][:end]
+        if lines:
+            lines[0] = lines[0][asked["first_column"] :]
+        whole = "\n".join(lines).encode()
+        if len(whole) > _MOST_COPIED:
+            self._send(messages.TextTooBig(op="too_big", id=name), ())
+            return
+        for at in range(0, len(whole) or 1, _PIECE):
+            piece = whole[at : at + _PIECE]
+            more = at + _PIECE < len(whole)
+            self._send(messages.TextPiece(op="text", id=name, size=len(whole), more=more), [piece])
+            self._budget.spend(len(piece))
+
+    @guarded
+    async def _send_piece(self, name: str, at: int) -> None:
+        while not self._questions.passes():  # noqa: ASYNC110  -- nothing but time is waited for
+            await asyncio.sleep(1 / QUESTIONS)
+        log = self.rows.log
+        if at == 0:
+            self._download = name, log.bytes
+        size = self._download[1]
+        if name != self._download[0] or at > size:
+            return
+        if log.gap[0] <= at < log.gap[1]:
+            at = log.gap[1]  # the bytes between were dropped
+        end = min(at + _PIECE, size, log.gap[0] if at < log.gap[0] else size)
+        message = messages.FilePiece(
+            op="piece", id=name, at=at, size=size, name=inert_line(log.path.name), more=end < size
+        )
+        self._send(message, [await in_thread(log.joined, at, end - at)])
+        self._budget.spend(0)
+
+    @guarded
+    def _send_tail(self) -> int:
+        rows, total = self.rows, self.rows.total
+        last = rows.last(total - max(0, total - _TAIL_ROWS, min(self._known, total - 1)))
+        self._known = rows.settled
+        buffer = _buffer(reversed(last), _TAIL_BYTES, backwards=True)
+        count = buffer.count(b"\n") + 1 if buffer else 0
+        message = messages.Tail(
+            op="tail",
+            total=total,
+            first=total - count,
+            settled=rows.settled,
+            counts=transcript.counts(rows),
+            progress=self._progress(),
+            secret=self._stdin.is_open and asks_for_secret(self.prompt),
+            **times(self._run),
+        )
+        self._send(message, [buffer])
+        return len(buffer) + 300
+
+    def _progress(self) -> float | None:
+        if self._run.is_over:
+            return None
+        last = [row.plain for row in self.rows.last(progress.LAST)]
+        return progress.read(last, is_open=bool(self.rows.open))
+
+    @guarded
+    def _send_rows(self) -> None:
+        """Answer the last request for rows; the others wait for turns of their own."""
+        reading = self._tasks.get("rows")
+        if self._answers and (reading is None or reading.done()):
+            self._do("rows", self._answer(*self._answers.pop()))
+
+    @guarded
+    async def _answer(self, first: int, count: int) -> None:
+        buffer = _buffer(await in_turns(self.rows.read_in_turns(first, count)), _ROWS_BYTES)
+        self._send(messages.SomeRows(op="rows", first=first), [buffer])
+        self._budget.spend(len(buffer) + 300)
+        if self._answers:
+            self._loop.call_soon(self._ask_for_rows)  # once this task is done
+
+    @guarded
+    def _ask_for_rows(self) -> None:
+        self._budget.ask(self._send_rows, Rank.ANSWER)
+
+
+def times(run: Run) -> messages.Times:
+    """The times of a run relative to now, because the clocks of kernel and page may differ; the end as text."""
+    ladder = run.ladder
+    return messages.Times(
+        elapsed=round(run.duration, 3),
+        sent_ago=round(time.monotonic() - ladder.sent_at, 3) if ladder.sent else 0,
+        next_in=None if ladder.next_in is None else round(ladder.next_in, 3),
+        ended=transcript.until(run),
+    )
+
+
+def _buffer(rows: Iterable[Row], size: int, *, backwards: bool = False) -> bytes:
+    """The rows as pages get them: as many as fit into `size` bytes, but one at least."""
+    found: list[bytes] = []
+    for row in rows:
+        found.append(f"{row.stream}{row.ansi}".encode())
+        size -= len(found[-1]) + 1
+        if size < 0 and len(found) > 1:
+            found.pop()
+            break
+    return b"\n".join(reversed(found) if backwards else found)
