@@ -29,7 +29,7 @@ from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import Request, urlopen
 from xml.etree import ElementTree
@@ -41,6 +41,7 @@ SHOWN_LINES = 4  # at the start and at the end of each cell's output
 SHOWN_WIDTH = 110
 AT_ONCE = (os.cpu_count() or 2) + 2  # tests of all runs; they wait for half of the time or more
 SLOWEST = 20  # tests whose seconds are printed
+AGAIN = 5  # at most as many tests that failed beside others are run again, alone: more are no accident
 PROGRAMS = {  # what some tests need, and the Debian package that has it
     "chromium": "chromium",
     "sshd": "openssh-server",
@@ -153,10 +154,12 @@ def test(arguments: list[str]) -> int:
         ]
     else:
         left_out.append("the tests with ipykernel 6, because Python 3.11 was not found")
-    codes, skipped = pytest(runs)
+    results = pytest(runs)
+    skipped = Counter((folder.name, reason) for folder, result in results.items() for reason in result.skipped)
     is_missing = bool(left_out) or any(reason.startswith("needs ") for _, reason in skipped)
     for (folder, reason), count in sorted(skipped.items()):
         left_out.append(f"{count} {'test' if count == 1 else 'tests'} in {folder}: {reason}")
+    codes = [result.code if arguments else again(folder, result) for folder, result in results.items()]
     for part in left_out:
         say(f"left out: {part}")
     if is_missing and "CI" in os.environ:
@@ -173,11 +176,16 @@ def oldest() -> list[str]:
     return [each.replace(">=", "==") for each in project["dependencies"]]
 
 
-def pytest(runs: dict[Path, list[str]]) -> tuple[list[int], Counter[tuple[str, str]]]:
-    """Run pytest with these arguments in these environments, all at once.
+class Result(NamedTuple):
+    """How pytest ended."""
 
-    The exit codes, and how many tests were skipped, by environment and reason.
-    """
+    code: int
+    skipped: list[str]  # the reasons
+    failed: list[str]  # the tests, as pytest takes them on its command line
+
+
+def pytest(runs: dict[Path, list[str]]) -> dict[Path, Result]:
+    """Run pytest with these arguments in these environments, all at once."""
     with contextlib.ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         started: list[subprocess.Popen[bytes]] = []
@@ -188,7 +196,8 @@ def pytest(runs: dict[Path, list[str]]) -> tuple[list[int], Counter[tuple[str, s
                 words = (
                     *(str(folder / "bin/python"), "-m", "pytest", f"--numprocesses={AT_ONCE}", "--dist=loadfile"),
                     "--no-loadscope-reorder",  # browser first: it takes longest
-                    *(f"--durations={SLOWEST}", f"--junitxml={place / folder.name}.xml", *arguments),
+                    *(f"--durations={SLOWEST}", f"--junitxml={place / folder.name}.xml"),
+                    *("--override-ini=junit_family=xunit1", *arguments),  # the one that names files
                 )
                 env = {**inside(folder), "IPYPROC_TEST_PLACES": str(shared)}
                 env.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of thousands of processes compiles all of ipyproc
@@ -203,8 +212,26 @@ def pytest(runs: dict[Path, list[str]]) -> tuple[list[int], Counter[tuple[str, s
         for folder in [*runs][1:]:
             say(f"pytest in {folder.name}")
             sys.stdout.buffer.write((place / folder.name).read_bytes())
-        skipped = Counter((folder.name, reason) for folder in runs for reason in skips(place / f"{folder.name}.xml"))
-    return codes, skipped
+        return {
+            folder: Result(code, *outcomes(place / f"{folder.name}.xml"))
+            for folder, code in zip(runs, codes, strict=True)
+        }
+
+
+def again(folder: Path, result: Result) -> int:
+    """Run what failed beside other tests once more, alone, as CPython's own test runner does; the exit code that holds.
+
+    These tests look at processes while two cores run many others. One that fails here too is a fault; one that passes is named.
+    """
+    if result.code != 1 or not 0 < len(result.failed) <= AGAIN:
+        return result.code
+    say(f"again and alone, in {folder.name}: {' '.join(result.failed)}")
+    words = (str(folder / "bin/python"), "-m", "pytest", *result.failed)
+    code = subprocess.run(words, check=False, cwd=ROOT, env=inside(folder), stdin=subprocess.DEVNULL).returncode
+    if not code:
+        for test in result.failed:
+            say(f"failed beside other tests in {folder.name} and passed alone: {test}")
+    return code
 
 
 @contextlib.contextmanager
@@ -219,12 +246,19 @@ def places(path: Path) -> Iterator[Path]:
         os.close(held)
 
 
-def skips(report: Path) -> list[str]:
-    """The reason for each test that was skipped, as pytest's JUnit report has it."""
-    if not report.exists():  # it was told to write none, or failed before
-        return []
-    found = ElementTree.parse(report).iter("skipped")
-    return [each.get("message") or each.text or "" for each in found if each.get("type") != "pytest.xfail"]
+def outcomes(report: Path) -> tuple[list[str], list[str]]:
+    """The reason for each test that was skipped, and each test that failed, as pytest's JUnit report has them."""
+    skipped: list[str] = []
+    failed: list[str] = []
+    if report.exists():  # it may have been told to write none, or have failed before
+        for case in ElementTree.parse(report).iter("testcase"):
+            skips = [each for each in case.iter("skipped") if each.get("type") != "pytest.xfail"]
+            skipped += [each.get("message") or each.text or "" for each in skips]
+            if case.find("failure") is not None or case.find("error") is not None:
+                file = case.get("file", "")
+                groups = case.get("classname", "").removeprefix(file.removesuffix(".py").replace("/", "."))
+                failed.append(f"{file}{groups.replace('.', '::')}::{case.get('name')}")
+    return skipped, [*dict.fromkeys(failed)]
 
 
 def main_environment(*requirements: str) -> Path:

@@ -145,10 +145,58 @@ def test_all_runs_share_the_places_and_what_was_skipped_is_told(tmp_path, monkey
     (tmp_path / "test_it.py").write_text(textwrap.dedent(test))
     (tmp_path / "other").symlink_to(sys.prefix)
     folders = [dev.Path(sys.prefix), tmp_path / "other"]
-    codes, skipped = dev.pytest({folder: [f"{tmp_path}/test_it.py", "-pno:cacheprovider"] for folder in folders})
-    assert codes == [0, 0]
-    assert skipped == {(folder.name, "needs no-such-program"): 1 for folder in folders}
+    results = dev.pytest({folder: [f"{tmp_path}/test_it.py", "-pno:cacheprovider"] for folder in folders})
+    assert results == dict.fromkeys(folders, dev.Result(0, ["needs no-such-program"], []))
     assert capfdbinary.readouterr().out.count(b"21 passed, 1 skipped") == 2
+
+
+@pytest.mark.parametrize(
+    ("runs", "code", "said"),
+    [
+        (1, 0, "failed beside other tests in {} and passed alone: test_it.py::test_late[a-b.c]"),
+        (9, 1, "again and alone, in {}: test_it.py::test_late[a-b.c] test_it.py::Test::test_it test_it.py::test_setup"),
+    ],
+    ids=["passes alone", "fails alone too"],
+)
+def test_what_failed_beside_others_is_run_again_alone(tmp_path, monkeypatch, capfd, runs, code, said):
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    test = f"""
+        import pathlib, pytest
+        HERE = pathlib.Path(__file__).parent
+
+        def late(name):
+            with open(HERE / name, "a") as file:
+                file.write("x")
+                assert file.tell() > {runs}
+
+        @pytest.mark.parametrize("word", ["a-b.c"])
+        def test_late(word):
+            late(word)
+
+        class Test:
+            def test_it(self):
+                late("it")
+
+        @pytest.fixture
+        def broken():
+            late("broken")
+
+        def test_setup(broken):
+            pass
+
+        def test_good():
+            pass
+    """
+    (tmp_path / "test_it.py").write_text(textwrap.dedent(test))
+    folder = dev.Path(sys.prefix)
+    result = dev.pytest({folder: ["test_it.py"]})[folder]
+    assert (result.code, len(result.failed)) == (1, 3)
+    assert dev.again(folder, result) == code
+    assert said.format(folder.name) in capfd.readouterr().out
+    for kept in (result._replace(code=2), result._replace(failed=[*result.failed, "another", "more", "too many"])):
+        assert dev.again(folder, kept) == kept.code
+    assert "again and alone" not in capfd.readouterr().out
 
 
 def test_an_interrupt_waits_for_the_runs_to_clean_up(tmp_path):

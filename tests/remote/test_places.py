@@ -53,7 +53,7 @@ async def test_the_process_says_where_it_is(on, program):
         figures = Figures(process)
         figures.look()
         assert not figures.looked_at, "not 0 bytes, before it has answered"
-        while not figures.memory:  # in the moment in which it becomes its program it has none
+        while not figures.memory:  # for a moment Linux counts none for a process that runs
             await asyncio.sleep(0.01)
             figures.look()
         assert figures.looked_at and figures.count == 1
