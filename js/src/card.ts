@@ -186,6 +186,7 @@ class Card implements View<CardMessage> {
     this.drawProgress();
     this.output.hidden = !this.open || this.output.isEmpty;
     this.output.lost = this.lost;
+    this.output.failed = name === 'failed';
     this.output.live = STOPPABLE.has(name);
     put(this.fold, this.open ? 'Hide output' : 'Show output');
     this.fold.setAttribute('aria-expanded', String(this.open));

@@ -24,7 +24,7 @@ const plain = { version: VERSION, job: 'job', note: '', pid: 48121, folded: fals
 window.told = [];
 window.shown = [];
 const epochs = ['1epoch 3/10  loss 0.412  acc 0.861', '1epoch 4/10  loss 0.377  acc 0.874',
-  '2UserWarning: 2 images could not be decoded, skipped', '1epoch 5/10  loss 0.351  acc 0.882  \x1b[0;32mbest\x1b[0m',
+  '5UserWarning: 2 images could not be decoded, skipped', '1epoch 5/10  loss 0.351  acc 0.882  \x1b[0;32mbest\x1b[0m',
   '1epoch 6/10  \x1b[0;36m━━━━━━━━━━━━━━━━━━━━━\x1b[0m\x1b[0;2m━━━━━━━━\x1b[0m  71%  0:00:12'];
 const figures = (cpu, memory, count) => ({ op: 'figures', cpu, memory, count });
 window.states = [
@@ -40,7 +40,7 @@ window.states = [
     elapsed: 31, sent_ago: 3, next_in: 2 }, [], [figures(190, 412e6, 2), figures(170, 412e6, 2), figures(181, 412e6, 2)]],
   [{ name: 'ok', label: 'Done, exit 0', title: 'pip download numpy', elapsed: 2.4 }, ['1Saved ./numpy-2.4.0.whl'], []],
   [{ name: 'failed', label: 'Failed, exit 2', title: 'make -j8 all', elapsed: 12.9 },
-    ['1cc -O2 -c src/parse.c', "2src/parse.c:118:9: error: use of undeclared identifier 'tok'", '2make: *** [parse.o] Error 1'], []],
+    ['1cc -O2 -c src/parse.c', "8src/parse.c:118:9: error: use of undeclared identifier 'tok'", '8make: *** [parse.o] Error 1'], []],
   [{ name: 'signaled', label: 'Stopped by you with SIGTERM', title: 'python train.py', elapsed: 182 }, ['1epoch 3/10'], []],
   [{ name: 'signaled', label: 'Ended by SIGKILL, not from here (out of memory? It had 6.1 GB)', title: 'python train.py',
     elapsed: 182 }, ['1epoch 3/10'], []],
@@ -68,7 +68,8 @@ window.showAll = async () => {
     const { elapsed, sent_ago, next_in, ended } = shown;
     const bytes = rows.map((row) => row.length).reduce((a, b) => a + b, 0);
     const counts = `${rows.length} ${rows.length === 1 ? 'line' : 'lines'} · ${bytes} B`;
-    const more = { counts, progress: progress ?? null, secret: false, elapsed, sent_ago, next_in, ended };
+    const both = [1, 2].every((stream) => rows.some((row) => row.charAt(0) % 3 === stream));
+    const more = { stream: 0, both, counts, progress: progress ?? null, secret: false, elapsed, sent_ago, next_in, ended };
     const tail = { op: 'tail', total: rows.length, first: 0, settled: 0, ...more };
     tell(tail, [encode(rows.join('\n'))]);
     told.push(...seen, tail);

@@ -17,6 +17,8 @@ _COLOURS = (
     *("#7d838c", "#e0524f", "#3aa24f", "#b88a1c", "#4a90e2", "#c163c1", "#2a9fae", "#9aa0a8"),
 )
 _INVERSE = 7
+_SHARE = 70  # percent of a colour as text: with the rest of the page's own text colour it can be read on any page
+_SHARE_OF_WHITE = 40
 _ATTRIBUTES = {1: "font-weight:bold", 2: "opacity:.7", 3: "font-style:italic"}
 _LINES = {4: "underline", 9: "line-through"}
 _LINK = re.compile(r"https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:!?)\]}]", re.IGNORECASE)
@@ -51,6 +53,16 @@ def css(style: Style) -> str:
     if lines := [_LINES[number] for number in style.attributes if number in _LINES]:
         found.append(f"text-decoration:{' '.join(lines)}")
     return ";".join([*found, *([f"color:{fore}"] if fore else []), *([f"background:{back}"] if back else [])])
+
+
+def _as_text(number: int) -> str:
+    """One of the 16 colours for text on the page's own ground. Twice, as an old browser or a sanitizer may drop the second."""
+    share = _SHARE_OF_WHITE if number == len(_COLOURS) - 1 else _SHARE
+    return f"color:{_COLOURS[number]};color:color-mix(in srgb,{_COLOURS[number]} {share}%,currentcolor)"
+
+
+CSS_OF_SAID = ("", _as_text(3), _as_text(1))
+"""The declarations for text that says nothing of the kind, "warning", "error"; see `severity`."""
 
 
 def _styled(text: str, style: Style) -> str:
