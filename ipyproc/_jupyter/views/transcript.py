@@ -23,7 +23,7 @@ from ..._core.process.run import LoggedRun, Run
 from ..._core.program.usage import Usage
 from ..page.messages import LAST_ROWS
 from . import severity, state
-from .styles import CSS_OF_SAID, markup, parts
+from .styles import CSS_OF_SAID, INK, markup, parts
 
 LIMIT = 64 * 1024
 """Bytes of output, in both its forms together, that one cell adds to the notebook."""
@@ -37,7 +37,7 @@ _WIDE = 80  # characters; where a row has more, there is a toggle that wraps it
 _AROUND = 50  # bytes of markup around a row where the streams alternate
 
 _BORDER = "var(--jp-border-color2, var(--vscode-widget-border, #bdbdbd))"
-_EDGE = "var(--jp-border-color1,#9e9e9e)"
+_EDGE = "#9e9e9e"
 _DIM = "var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #616161))"
 _COLOURS = {
     "ok": "var(--jp-success-color1, var(--vscode-testing-iconPassed, #388e3c))",
@@ -46,7 +46,7 @@ _COLOURS = {
     "timeout": "var(--jp-warn-color1, var(--vscode-editorWarning-foreground, #f57c00))",
 }
 _PRE = (
-    "margin:0;padding:4px 0;box-sizing:border-box;white-space:pre;word-break:normal;text-align:left;tab-size:8;"
+    f"{INK};margin:0;padding:4px 0;box-sizing:border-box;white-space:pre;word-break:normal;text-align:left;tab-size:8;"
     "font:12.5px/18px var(--jp-code-font-family,var(--vscode-editor-font-family,monospace))"
 )
 _REACHED = 'tabindex="0" role="group" aria-label="Output"'  # scrolled with the keyboard, too
@@ -269,7 +269,7 @@ def _look(row: Row, *, is_last: bool) -> str:
         return f"color:{_DIM};border:1px dashed {_BORDER};border-width:1px 0"  # a note of ours
     edge = f"box-shadow:inset 2px 0 {_EDGE}" if row.stream == STDERR_FD else ""
     return ";".join(
-        filter(None, (edge, "background:rgba(211,47,47,.08)" if is_last else "", CSS_OF_SAID[severity.of(row)]))
+        filter(None, (edge, "background:rgba(211,47,47,.06)" if is_last else "", CSS_OF_SAID[severity.of(row)]))
     )
 
 
