@@ -202,8 +202,14 @@ export interface Tail extends Times {
   settled: number;
   /** How much output there is, as text to show. */
   counts: string;
-  /** The share that is done, 0 to 1, read from the output; null if unknown. */
+  /** The share of the whole that is done, 0 to 1, read from the output; null if unknown. */
   progress: number | null;
+  /** The same of the round that it is in. */
+  inner: number | null;
+  /** The round, as text: `epoch 4/12`; empty if there are none. */
+  doing: string;
+  /** How much time is left, as text; empty if unknown. */
+  left: string;
   /** Whether the program asks for a password or the like. */
   secret: boolean;
 }

@@ -30,7 +30,7 @@ const figures = (cpu, memory, count) => ({ op: 'figures', cpu, memory, count });
 window.states = [
   [{ name: 'running', label: 'Running', title: 'sleep 600', elapsed: 0.4 }, [], []],
   [{ name: 'running', label: 'Running', title: 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp' }, epochs,
-    [380, 391, 402, 287, 399, 310, 395, 401, 350, 387].map((cpu) => figures(cpu, 2.1e9, 9)), 0.71],
+    [380, 391, 402, 287, 399, 310, 395, 401, 350, 387].map((cpu) => figures(cpu, 2.1e9, 9)), 0.571],
   [{ name: 'running', label: 'Running', title: 'python -m pdb script.py', elapsed: 8, stdin: true },
     ['1> /work/script.py(1)<module>()', '1-> import json', '1(Pdb) '], [figures(0, 12.4e6, 1)]],
   [{ name: 'running', label: 'Running', title: 'ssh-add', elapsed: 8, stdin: true }, ['2Enter passphrase: '], []],
@@ -69,7 +69,7 @@ window.showAll = async () => {
     const bytes = rows.map((row) => row.length).reduce((a, b) => a + b, 0);
     const counts = `${rows.length} ${rows.length === 1 ? 'line' : 'lines'} · ${bytes} B`;
     const both = [1, 2].every((stream) => rows.some((row) => row.charAt(0) % 3 === stream));
-    const more = { stream: 0, both, counts, progress: progress ?? null, secret: false, elapsed, sent_ago, next_in, ended };
+    const more = { stream: 0, both, counts, progress: progress ?? null, ...(progress ? { inner: 0.71, doing: 'epoch 6/10', left: 'about 3 min left' } : { inner: null, doing: '', left: '' }), secret: false, elapsed, sent_ago, next_in, ended };
     const tail = { op: 'tail', total: rows.length, first: 0, settled: 0, ...more };
     tell(tail, [encode(rows.join('\n'))]);
     told.push(...seen, tail);
@@ -189,7 +189,7 @@ def show_states(page: Page, look: str) -> None:
     expect(page.locator(".ipyproc-card")).to_have_count(page.evaluate("states.length"))
     page.set_viewport_size({"width": LOOKS[look][0], "height": page.evaluate("document.body.scrollHeight")})
     page.evaluate(f"{FRAMES}.then(second)")  # now all are seen: their figures move
-    expect(page.get_by_text("epoch 6/10")).to_be_visible()
+    expect(page.get_by_role("log").get_by_text("epoch 6/10")).to_be_visible()
 
 
 def show_table(page: Page, look: str) -> None:

@@ -36,7 +36,7 @@ window.kernel = {
     this.total = total;
     const first = Math.max(0, total - kept);
     const times = { elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
-    const more = { stream: 0, both: false, counts: `${total} lines · 9.4 kB · 62 B on stderr`, progress: null, secret: false };
+    const more = { stream: 0, both: false, counts: `${total} lines · 9.4 kB · 62 B on stderr`, progress: null, inner: null, doing: '', left: '', secret: false };
     this.tell({ op: 'tail', total, first, settled: Math.max(0, total - 5), ...more, ...times }, this.rows(first, kept));
   },
   answer(message) {
@@ -354,7 +354,7 @@ kernel.of = (stream) => kernel.both.filter((row) => !stream || row.charAt(0) % 3
 kernel.limit = (stream) => {
   const rows = kernel.of(stream);
   const times = { elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
-  const more = { both: true, settled: rows.length, counts: '60 lines', progress: null, secret: false };
+  const more = { both: true, settled: rows.length, counts: '60 lines', progress: null, inner: null, doing: '', left: '', secret: false };
   kernel.tell({ op: 'tail', stream, total: rows.length, first: rows.length - 2, ...more, ...times }, encode(rows.slice(-2).join('\n')));
 };
 kernel.answer = ({ op, stream, first, count, id }) => {

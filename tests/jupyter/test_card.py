@@ -259,6 +259,21 @@ def test_the_page_pulls_any_rows(asked):
     assert len(buffer.split(b"\n")) == 200
 
 
+def test_the_round_and_its_bar(kernel):
+    page = Page(kernel)
+    bar = "50%|█████     | 50/100 [00:04<00:05,  9.90it/s]"
+    code = f"import time; print('Epoch 2/4'); print({bar!r}); time.sleep(60)"
+    kernel.run(f"code = {code!r}")
+    done = kernel.run("%aproc --bg --proc p {sys.executable} -u -c {code}", on_message=page)
+    seen = lambda message: is_tail(message, page.card) and content_of(message)["doing"] != ""  # noqa: E731
+    messages = [*filter(seen, done.messages)] or kernel.idle_messages(seen)
+    content = content_of(messages[-1])
+    while content["inner"] is None:  # the bar comes in the next tail
+        content = content_of(kernel.idle_messages(seen)[-1])
+    assert (content["progress"], content["inner"], content["doing"], content["left"]) == (0.375, 0.5, "epoch 2/4", "")
+    assert kernel.run("await p.stop()").value == "-15"
+
+
 def test_a_view_can_be_limited_to_one_stream(asked, kernel):
     ask = asked("lines", 3000, "err", "a", "out", "b", "err", "npm\\ ERR!", rows=3003)
 

@@ -259,7 +259,13 @@ class Tail(Times):
     counts: str
     """How much output there is, as text to show."""
     progress: float | None
-    """The share that is done, 0 to 1, read from the output; null if unknown."""
+    """The share of the whole that is done, 0 to 1, read from the output; null if unknown."""
+    inner: float | None
+    """The same of the round that it is in."""
+    doing: str
+    """The round, as text: `epoch 4/12`; empty if there are none."""
+    left: str
+    """How much time is left, as text; empty if unknown."""
     secret: bool
     """Whether the program asks for a password or the like."""
 

@@ -25,7 +25,7 @@ from ..page import messages
 from ..page.budget import QUESTIONS, Budget, QuestionLimit, Rank
 from ..page.widget import InSight
 from ..thread import in_thread
-from . import progress, severity, transcript
+from . import course, progress, severity, transcript
 from .stdin import Stdin, asks_for_secret
 
 _TAIL_ROWS, _TAIL_BYTES = 40, 16_000  # of one tail: twice what is in sight at once
@@ -71,6 +71,9 @@ class Output:
         self._send = send
         self._questions = questions
         self._loop = asyncio.get_running_loop()
+        self._course = course.Course()
+        self._read = 0  # rows, for the course
+        self._reading = course.Reading()
         self._answers: list[tuple[int, int, int]] = []  # (filter, first, count) of rows that a page waits for
         self._asked = itertools.count()  # numbers for the requests for rows
         self._tasks: dict[str, asyncio.Task[None]] = {}  # the last task of each operation that takes long
@@ -227,6 +230,7 @@ class Output:
 
     @guarded
     def _send_tail(self) -> int:
+        self._reading = self._progress()
         return sum(self._send_tail_of(stream, told) for stream, told in self._told.items() if told.is_due)
 
     def _send_tail_of(self, stream: int, told: _Told) -> int:
@@ -243,18 +247,22 @@ class Output:
             first=total - count,
             settled=rows.settled,
             counts=transcript.counts(self.rows),
-            progress=self._progress(),
+            progress=self._reading.share,
+            inner=self._reading.inner,
+            doing=self._reading.name,
+            left="" if self._reading.left is None else course.words(self._reading.left),
             secret=self._stdin.is_open and asks_for_secret(self.prompt),
             **times(self._run),
         )
         self._send(message, [buffer])
         return len(buffer) + 300
 
-    def _progress(self) -> float | None:
+    def _progress(self) -> course.Reading:
         if self._run.is_over:
-            return None
-        last = [row.plain for row in self.rows.last(progress.LAST)]
-        return progress.read(last, is_open=bool(self.rows.open))
+            return course.Reading()
+        new, self._read = max(0, self.rows.total - self._read), self.rows.total
+        last = [row.plain for row in self.rows.last(min(course.MOST_ROWS, new + progress.LAST))]
+        return self._course.take(last, is_open=bool(self.rows.open), now=time.monotonic())
 
     @guarded
     def _send_rows(self) -> None:
