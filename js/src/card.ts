@@ -17,6 +17,7 @@ interface Traits {
 }
 
 const LIVE = new Set(['running', 'closed', 'paused', 'stopping']);
+const FRESH_MS = 60_000;
 const STOPPABLE = new Set([...LIVE, 'left']);
 
 class Card implements View<CardMessage> {
@@ -41,7 +42,7 @@ class Card implements View<CardMessage> {
   private seen = false;
   private lost = false;
   private refusal = ''; // why there will be no notification
-  private share: number | null = null; // that is done
+  private told?: Tail; // the last one
   private ahead?: CardShown; // what a busy kernel has said of its state; the model gets it later
   private heard = performance.now(); // when the kernel last sent the times
   private times: Times;
@@ -125,6 +126,7 @@ class Card implements View<CardMessage> {
   tick(): void {
     if (this.shown.name === 'stopping') this.label.setAttribute('aria-live', 'off'); // nobody wants to hear it count
     this.drawTimes();
+    if (this.told?.left) this.drawProgress();
     if (LIVE.has(this.shown.name)) this.figures.tick();
   }
 
@@ -142,7 +144,7 @@ class Card implements View<CardMessage> {
   private hearTail(message: Tail): void {
     const mustDraw = this.seen || this.lost || this.output.isHidden;
     this.lost = false;
-    this.share = message.progress;
+    this.told = message;
     this.counted = `${message.counts} · pid ${this.shown.pid}`;
     this.stdin.secret = message.secret;
     this.hear(message);
@@ -161,7 +163,7 @@ class Card implements View<CardMessage> {
   }
 
   private draw(): void {
-    const { name, title, note, sent } = this.shown;
+    const { name, title, sent } = this.shown;
     const live = LIVE.has(name);
     const paused = name === 'paused';
     if (this.root.dataset.state !== name) {
@@ -171,7 +173,6 @@ class Card implements View<CardMessage> {
     }
     this.root.setAttribute('aria-label', `Process ${title}`);
     put(this.title, (this.title.title = title));
-    put(this.note, (this.note.title = [note, this.refusal].filter(Boolean).join(' · ')));
     this.stop.hidden = this.kill.hidden = !STOPPABLE.has(name);
     this.stop.disabled = sent !== '';
     this.pause.hidden = !this.shown.pauses || !live || sent !== '';
@@ -186,6 +187,7 @@ class Card implements View<CardMessage> {
     this.drawProgress();
     this.output.hidden = !this.open || this.output.isEmpty;
     this.output.lost = this.lost;
+    this.output.failed = name === 'failed';
     this.output.live = STOPPABLE.has(name);
     put(this.fold, this.open ? 'Hide output' : 'Show output');
     this.fold.setAttribute('aria-expanded', String(this.open));
@@ -193,8 +195,12 @@ class Card implements View<CardMessage> {
   }
 
   private drawProgress(): void {
-    const { name } = this.shown;
-    this.progress.show(LIVE.has(name) && name !== 'paused', this.share);
+    const { name, note } = this.shown;
+    const live = LIVE.has(name) && name !== 'paused';
+    const { progress = null, inner = null, doing = '', left = '' } = this.told ?? {};
+    this.progress.show(live, progress, inner, doing);
+    const isFresh = live && performance.now() - this.heard < FRESH_MS; // else nobody knows how much time is left
+    put(this.note, (this.note.title = [note, live && doing, isFresh && left, this.refusal].filter(Boolean).join(' · ')));
   }
 
   private button(op: 'stop' | 'kill' | 'pause', text: string, name: string, press = () => this.send({ op })): HTMLButtonElement {

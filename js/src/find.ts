@@ -133,10 +133,11 @@ export class Find {
     this.step = text === this.askedFor ? step : 0;
     this.askedFor = text;
     this.asked = newId();
-    this.send({ op: 'find', id: this.asked, text, case: hasUpper(text) });
+    this.send({ op: 'find', stream: this.rows.stream, id: this.asked, text, case: hasUpper(text) });
   }
 
-  private forget(): void {
+  /** What was found is no longer there. */
+  forget(): void {
     this.asked = this.askedFor = this.count.textContent = '';
     this.hits = new Hits();
     this.log.marked = -1;

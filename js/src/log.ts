@@ -5,6 +5,7 @@
 import { clamp, element } from './dom';
 import { Geometry, MOST_PX, PADDING, ROW } from './geometry';
 import { fill } from './row';
+import { LAST_ROWS } from './messages';
 import type { Rows } from './rows';
 import { plain } from './sgr';
 
@@ -14,7 +15,8 @@ const LABEL_MS = 300;
 const FRAME_US = 7_000; // what the new rows of one frame may cost
 const CHARACTER_US = 0.25; // what they cost, by measurement on a slow machine: to make, to style and to lay out
 const ELEMENT_US = 18;
-const STREAMS: Record<string, string> = { '0': 'aside', '1': 'out', '2': 'err' };
+const STREAMS = ['ipyproc-aside', 'ipyproc-out', 'ipyproc-err'];
+const SAID = ['ipyproc-plain', 'ipyproc-warning', 'ipyproc-error'];
 
 interface Drawn {
   element: HTMLElement;
@@ -24,6 +26,7 @@ interface Drawn {
 export class Log {
   readonly root = element('div', 'log', { role: 'log', 'aria-live': 'off', 'aria-label': 'Output', tabindex: '0' });
   marked = -1; // the row that was found
+  failed = false; // the last rows may say why
   top = 0;
   unseen = 0; // rows that came since it stopped following
   private readonly sheet = element('div', 'sheet'); // as high as all rows
@@ -181,6 +184,7 @@ export class Log {
       if (drawn.element === next) next = next.nextSibling;
       else this.lines.insertBefore(drawn.element, next);
       drawn.element.classList.toggle('ipyproc-marked', row === this.marked);
+      drawn.element.classList.toggle('ipyproc-last', this.failed && row >= this.rows.total - LAST_ROWS);
     }
     this.geometry.first = first;
     this.geometry.last = last;
@@ -216,8 +220,10 @@ export class Log {
 
   private fillRow(drawn: Drawn, text: string): void {
     drawn.text = text;
-    drawn.element.classList.remove('ipyproc-waits', ...Object.values(STREAMS).map((name) => `ipyproc-${name}`));
-    drawn.element.classList.add(`ipyproc-${STREAMS[text.charAt(0)] ?? 'out'}`);
+    const { classList } = drawn.element;
+    const digit = Number(text.charAt(0));
+    classList.remove('ipyproc-waits', ...STREAMS, ...SAID);
+    classList.add(STREAMS[digit % 3]!, SAID[Math.floor(digit / 3)]!);
     fill(drawn.element, text.slice(1));
   }
 

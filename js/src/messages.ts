@@ -1,10 +1,12 @@
 // Made by `python js/messages.py` from ipyproc/_jupyter/page/messages.py: change that one.
 
-export const VERSION = 4;
+export const VERSION = 5;
 
 export const MOST_NUMBER = 9007199254740991;
 
 export const MOST_ROWS = 200;
+
+export const LAST_ROWS = 5;
 
 export const MOST_FIND = 4000;
 
@@ -37,6 +39,13 @@ export interface Watch {
   on: boolean;
 }
 
+/** This view shows these rows from now on (said again every 10 s while it is in sight); the answer is a `Tail` of them. */
+export interface Filter {
+  op: 'filter';
+  view: string;
+  stream: number;
+}
+
 /** A button that stops: the program of a card, or all commands of a batch. */
 export interface Stop {
   op: 'stop' | 'kill';
@@ -61,6 +70,7 @@ export interface EndInput {
 /** Ask for `count` rows from `first` on; the answer is `SomeRows`. */
 export interface GetRows {
   op: 'rows';
+  stream: number;
   first: number;
   count: number;
 }
@@ -68,6 +78,7 @@ export interface GetRows {
 /** Ask which rows contain this text; the answer is `Found`. */
 export interface Find {
   op: 'find';
+  stream: number;
   id: string;
   text: string;
   case: boolean;
@@ -76,6 +87,7 @@ export interface Find {
 /** Ask for the text of rows `first` to `last`, to copy it; the answer is one or more `TextPiece`, or `TextTooBig`. */
 export interface GetText {
   op: 'text';
+  stream: number;
   id: string;
   first: number;
   last: number;
@@ -117,7 +129,7 @@ export interface OpenAgain {
   view: string;
 }
 
-export type CardRequest = Presence | GetCode | Watch | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download;
+export type CardRequest = Presence | GetCode | Watch | Filter | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download;
 
 export type TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard;
 
@@ -182,13 +194,22 @@ export interface State {
 /** The last rows, from `first` on, in a buffer. Rows below `settled` will not change any more. */
 export interface Tail extends Times {
   op: 'tail';
+  stream: number;
+  /** Whether both streams have some output. */
+  both: boolean;
   total: number;
   first: number;
   settled: number;
   /** How much output there is, as text to show. */
   counts: string;
-  /** The share that is done, 0 to 1, read from the output; null if unknown. */
+  /** The share of the whole that is done, 0 to 1, read from the output; null if unknown. */
   progress: number | null;
+  /** The same of the round that it is in. */
+  inner: number | null;
+  /** The round, as text: `epoch 4/12`; empty if there are none. */
+  doing: string;
+  /** How much time is left, as text; empty if unknown. */
+  left: string;
   /** Whether the program asks for a password or the like. */
   secret: boolean;
 }
@@ -211,6 +232,7 @@ export interface Figures {
 /** Rows in a buffer, fewer than were asked for if they are long. */
 export interface SomeRows {
   op: 'rows';
+  stream: number;
   first: number;
 }
 

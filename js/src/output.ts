@@ -7,15 +7,17 @@ import type { CardMessage } from './messages';
 import { Rows } from './rows';
 import { type Place, Selection } from './selection';
 import { Download, Refused, TextPull, copy } from './transfer';
-import { type Send, unpack } from './wire';
+import { type Send, newId, unpack } from './wire';
 
 const SAID_MS = 3000;
 const OURS = 'acfvxz'; // with Ctrl or Cmd: what JupyterLab would take for the cell
 const DOWNLOAD = 'Download the output';
+const STREAMS = ['all', 'stdout', 'stderr'];
 
 export class Output {
   readonly body = element('div', 'body');
   readonly tools = element('span', 'tools', { role: 'group', 'aria-label': 'Output' });
+  private readonly filter = element('select', 'filter', { 'aria-label': 'Lines to show', title: 'Lines to show' });
   readonly said = element('span', 'said', { 'aria-live': 'polite' });
   private readonly rows: Rows;
   private readonly log: Log;
@@ -30,6 +32,7 @@ export class Output {
   private text?: TextPull;
   private file?: Download;
   private silence = 0;
+  private readonly view = newId();
 
   constructor(private readonly send: Send) {
     this.rows = new Rows(send, () => this.log.redraw());
@@ -37,18 +40,21 @@ export class Output {
     this.selection = new Selection(this.log, this.rows);
     this.find = new Find(this.log, this.rows, send, () => this.drawn(true));
     this.newLines.addEventListener('click', () => this.follow(true));
+    this.filter.hidden = true; // until both streams have some output
+    this.filter.append(...STREAMS.map((name, stream) => new Option(name, String(stream))));
+    this.filter.addEventListener('change', () => this.limit(Number(this.filter.value)));
     const view = element('div', 'view');
     view.append(this.log.root, this.newLines);
     this.body.append(view, this.find.bar);
-    this.tools.append(this.followButton, this.findButton, this.wrapButton, this.copyButton, this.downloadButton);
+    this.tools.append(this.filter, this.followButton, this.findButton, this.wrapButton, this.copyButton, this.downloadButton);
     for (const button of [this.newLines, this.tools]) // a press keeps the selection and the focus where they are
-      button.addEventListener('mousedown', (event) => event.preventDefault());
+      button.addEventListener('mousedown', (event) => event.target !== this.filter && event.preventDefault());
     this.log.root.addEventListener('copy', (event) => this.copied(event));
     this.drawn(false);
   }
 
   get isEmpty(): boolean {
-    return !this.rows.total;
+    return !this.rows.total && !this.rows.stream;
   }
 
   get isHidden(): boolean {
@@ -62,6 +68,7 @@ export class Output {
   /** What nobody sees is drawn when somebody does. */
   see(seen: boolean): void {
     this.log.inSight = seen;
+    if (seen && this.rows.stream) this.sayFilter();
   }
 
   /** Whether anything may come yet. */
@@ -69,11 +76,19 @@ export class Output {
     this.followButton.hidden = !live;
   }
 
+  /** The program has ended badly. */
+  set failed(failed: boolean) {
+    if (failed !== this.log.failed) this.log.redraw();
+    this.log.failed = failed;
+  }
+
   set lost(lost: boolean) {
     this.rows.lost = lost;
   }
 
   take(message: CardMessage, buffer: DataView | undefined): void {
+    if (message.op === 'tail') this.filter.hidden = !message.both;
+    if ('stream' in message && message.stream !== this.rows.stream) return; // another view has asked for it
     if (message.op === 'tail') this.rows.setTail(message.total, message.first, message.settled, unpack(buffer));
     else if (message.op === 'rows') this.rows.add(message.first, unpack(buffer));
     else if (message.op === 'found') this.find.found(message, buffer);
@@ -125,6 +140,22 @@ export class Output {
     if (this.find.isOpen) moves.Escape = () => this.find.close();
     moves[event.key]?.();
     return event.key in moves;
+  }
+
+  private limit(stream: number): void {
+    if (this.isLost()) {
+      this.filter.value = String(this.rows.stream);
+      return;
+    }
+    this.find.forget();
+    this.selection.clear();
+    this.rows.filter(stream);
+    this.follow(true);
+    this.sayFilter();
+  }
+
+  private sayFilter(): void {
+    this.send({ op: 'filter', view: this.view, stream: this.rows.stream });
   }
 
   private follow(on: boolean): void {
@@ -181,7 +212,7 @@ export class Output {
 
   private pull(start: Place, end: Place): Promise<string> {
     const last_column = end.column === Infinity ? -1 : end.column;
-    const range = { first: start.row, last: end.row, first_column: start.column, last_column };
+    const range = { stream: this.rows.stream, first: start.row, last: end.row, first_column: start.column, last_column };
     this.text = new TextPull(this.send, range);
     return this.text.text;
   }

@@ -12,6 +12,7 @@ const MOST_PATIENCE_MS = 60_000;
 export class Rows {
   total = 0;
   lost = false; // there is no kernel to ask
+  stream = 0; // 0: all rows; else those of this stream alone
   private settled = 0;
   private tail: string[] = [];
   private tailFirst = 0;
@@ -32,6 +33,15 @@ export class Rows {
   /** One row with the digit of its stream before it; nothing while it is not here. */
   get(row: number): string | undefined {
     return row >= this.tailFirst ? this.tail[row - this.tailFirst] : this.chunks.get(Math.floor(row / CHUNK))?.[row % CHUNK];
+  }
+
+  /** From now on these are the rows of this stream; none of them is here yet. */
+  filter(stream: number): void {
+    this.stream = stream;
+    this.answered();
+    this.chunks.clear();
+    this.settled = 0;
+    this.setTail(0, 0, 0, []);
   }
 
   has(first: number, last: number): boolean {
@@ -138,7 +148,7 @@ export class Rows {
       this.patience = Math.min(2 * this.patience, MOST_PATIENCE_MS);
       this.changed();
     }, this.patience);
-    this.send({ op: 'rows', first, count: last - first + 1 });
+    this.send({ op: 'rows', stream: this.stream, first, count: last - first + 1 });
   }
 
   private answered(): void {

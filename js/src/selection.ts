@@ -40,6 +40,10 @@ export class Selection {
     return order < 0 ? [this.anchor, this.focus] : [this.focus, this.anchor];
   }
 
+  clear(): void {
+    this.anchor = this.focus = undefined;
+  }
+
   selectAll(): void {
     this.anchor = { row: 0, column: 0 };
     this.focus = { row: this.rows.total - 1, column: Infinity };

@@ -1,11 +1,14 @@
 // One row of text -> its runs, each with an SGR style, a link, both or none.
 import { type Link, linksOf } from './links';
 
-// What a terminal shows on its own backgrounds. Text on the card's background has colours of the theme instead (card.css).
+// What a terminal shows on its own backgrounds, as in views/styles.py. Text on the card's background has colours of the
+// theme instead (log.css).
 const BASE = [
-  ...['#000000', '#c0282d', '#1a7f37', '#b58900', '#1f6fc4', '#9c36a8', '#0e7f8c', '#d0d0d0'],
+  ...['#000000', '#d63c41', '#1c873b', '#b58900', '#2177d1', '#b644c3', '#0e818f', '#d0d0d0'],
   ...['#666666', '#f2555a', '#3fb950', '#e6c34a', '#58a6ff', '#d670d6', '#39c5cf', '#ffffff'],
 ];
+const READABLE = 4.5; // the least contrast, as WCAG counts it
+const STEPS = 10;
 const SEQUENCE = /\x1b\[([0-9;]*)m/g;
 
 interface Style {
@@ -122,14 +125,43 @@ function paint({ color, background, inverse }: Style): Record<string, string> {
   if (!inverse && background === undefined) return { color: typeof color === 'number' ? `var(--ipyproc-color-${color})` : color! };
   const [front, back] = inverse ? [background, color ?? 7] : [color, background];
   const ground = fixed(back ?? 0);
-  return { 'background-color': ground, color: front === undefined ? (isLight(ground) ? '#000' : '#fff') : fixed(front) };
+  return { 'background-color': ground, color: front === undefined ? plainOn(ground) : frontOn(front, back ?? 0) };
+}
+
+/** One of the 16 colours on another one is made readable, but for two of the same hue: the program wants them near. */
+function frontOn(front: number | string, back: number | string): string {
+  const isPair = typeof front === 'number' && typeof back === 'number' && front % 8 !== back % 8;
+  return isPair ? readable(fixed(front), fixed(back)) : fixed(front);
+}
+
+/** The nearest to this colour that can be read there: a mixture with black or white, as views/styles.py makes it. */
+function readable(front: string, ground: string): string {
+  const towards = parts(plainOn(ground));
+  const mixed = (step: number) => rgb(parts(front).map((part, n) => Math.floor((part * (STEPS - step) + towards[n]! * step) / STEPS)));
+  for (let step = 0; step < STEPS; step++) if (contrast(mixed(step), ground) >= READABLE) return mixed(step);
+  return mixed(STEPS);
+}
+
+/** White, or black where that cannot be read. */
+function plainOn(ground: string): string {
+  return contrast('#ffffff', ground) >= READABLE ? '#ffffff' : '#000000';
 }
 
 function fixed(color: number | string): string {
   return typeof color === 'number' ? (BASE[color] ?? '') : color;
 }
 
-function isLight(color: string): boolean {
-  const part = (at: number) => parseInt(color.slice(at, at + 2), 16);
-  return 0.3 * part(1) + 0.59 * part(3) + 0.11 * part(5) > 140;
+/** As WCAG 2 defines it: 1 to 21. */
+export function contrast(one: string, other: string): number {
+  const [a, b] = [luminance(one), luminance(other)];
+  return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+}
+
+function luminance(color: string): number {
+  const [r, g, b] = parts(color).map((part) => (part <= 10 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+}
+
+function parts(color: string): number[] {
+  return [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
 }

@@ -6,8 +6,8 @@ import { Rows } from '../src/rows';
 const lines = (first: number, count: number) => Array.from({ length: count }, (_, i) => `1line ${first + i}`);
 
 /** Rows that know the last 40 of `total`, and what they have asked for. */
-function tailOf(total: number): { rows: Rows; asked: { first: number; count: number }[] } {
-  const asked: { first: number; count: number }[] = [];
+function tailOf(total: number): { rows: Rows; asked: { stream: number; first: number; count: number }[] } {
+  const asked: { stream: number; first: number; count: number }[] = [];
   const rows = new Rows(({ op, ...range }) => void asked.push(range), () => {});
   rows.setTail(total, total - 40, total, lines(total - 40, 40));
   return { rows, asked };
@@ -21,6 +21,22 @@ function withTimers(body: (tick: (ms: number) => void) => void): void {
     mock.timers.reset();
   }
 }
+
+test('a filter begins anew, and asks for rows of its stream', () =>
+  withTimers((tick) => {
+    const { rows, asked } = tailOf(1000);
+    rows.want(0, 20, 0);
+    tick(1000);
+    rows.filter(2);
+    equal(rows.total, 0);
+    equal(rows.get(999), undefined);
+    rows.setTail(300, 260, 300, lines(260, 40));
+    rows.want(100, 120, 0);
+    tick(1000);
+    deepEqual(asked, [{ stream: 0, first: 0, count: 100 }, { stream: 2, first: 100, count: 100 }]);
+    rows.add(100, lines(100, 100));
+    equal(rows.get(150), '1line 150');
+  }));
 
 test('the tail is there, and nothing is asked for it', () =>
   withTimers((tick) => {
@@ -42,12 +58,12 @@ test('what is missing is asked for when the scroll rests, by chunks', () =>
     tick(40);
     deepEqual(asked, [], 'it has gone on');
     tick(20);
-    deepEqual(asked, [{ first: 5000, count: 100 }]);
+    deepEqual(asked, [{ stream: 0, first: 5000, count: 100 }]);
     rows.add(5000, lines(5000, 100));
     equal(rows.get(5028), '1line 5028');
     rows.want(5010, 5028, 60);
     tick(300);
-    deepEqual(asked[1], { first: 4900, count: 100 }, 'the rows before those in sight');
+    deepEqual(asked[1], { stream: 0, first: 4900, count: 100 }, 'the rows before those in sight');
   }));
 
 test('a question without an answer is asked again, with more and more patience', () =>

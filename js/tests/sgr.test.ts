@@ -2,7 +2,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import { linksOf } from '../src/links';
-import { look, plain, runs } from '../src/sgr';
+import { contrast, look, plain, runs } from '../src/sgr';
 
 const urls = (text: string) => linksOf(text).map(({ url }) => url);
 
@@ -73,10 +73,24 @@ test('the colours of a theme, of a palette and of the program', () => {
 });
 
 test('on a background of its own, text can be read', () => {
-  deepEqual(look('0;47').css, { 'background-color': '#d0d0d0', color: '#000' });
-  deepEqual(look('0;40').css, { 'background-color': '#000000', color: '#fff' });
-  deepEqual(look('0;7;31').css, { 'background-color': '#c0282d', color: '#fff' });
+  deepEqual(look('0;47').css, { 'background-color': '#d0d0d0', color: '#000000' });
+  deepEqual(look('0;40').css, { 'background-color': '#000000', color: '#ffffff' });
+  deepEqual(look('0;7;31').css, { 'background-color': '#d63c41', color: '#ffffff' });
   deepEqual(look('0;7'), { css: {}, inverse: true });
+});
+
+test('one of the 16 colours on another one can be read, unless they have the same hue', () => {
+  const code = (n: number, base: number) => (n < 8 ? base + n : base + 52 + n);
+  for (let front = 0; front < 16; front++) {
+    for (let back = 0; back < 16; back++) {
+      const { color, 'background-color': ground } = look(`0;${code(front, 30)};${code(back, 40)}`).css;
+      if (front % 8 !== back % 8) ok(contrast(color!, ground!) >= 4.5, `${front} on ${back}`);
+      if (front === back) equal(color, ground, 'hidden on purpose');
+    }
+  }
+  equal(look('0;97;41').css.color, '#ffffff', 'what can be read is left as it is');
+  equal(look('0;38;2;9;9;9;48;2;0;0;0').css.color, '#090909', 'and what has exact colours');
+  equal(contrast('#ffffff', '#000000').toFixed(1), '21.0');
 });
 
 test('what else a style can be', () => {

@@ -24,13 +24,13 @@ const plain = { version: VERSION, job: 'job', note: '', pid: 48121, folded: fals
 window.told = [];
 window.shown = [];
 const epochs = ['1epoch 3/10  loss 0.412  acc 0.861', '1epoch 4/10  loss 0.377  acc 0.874',
-  '2UserWarning: 2 images could not be decoded, skipped', '1epoch 5/10  loss 0.351  acc 0.882  \x1b[0;32mbest\x1b[0m',
+  '5UserWarning: 2 images could not be decoded, skipped', '1epoch 5/10  loss 0.351  acc 0.882  \x1b[0;32mbest\x1b[0m',
   '1epoch 6/10  \x1b[0;36m━━━━━━━━━━━━━━━━━━━━━\x1b[0m\x1b[0;2m━━━━━━━━\x1b[0m  71%  0:00:12'];
 const figures = (cpu, memory, count) => ({ op: 'figures', cpu, memory, count });
 window.states = [
   [{ name: 'running', label: 'Running', title: 'sleep 600', elapsed: 0.4 }, [], []],
   [{ name: 'running', label: 'Running', title: 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp' }, epochs,
-    [380, 391, 402, 287, 399, 310, 395, 401, 350, 387].map((cpu) => figures(cpu, 2.1e9, 9)), 0.71],
+    [380, 391, 402, 287, 399, 310, 395, 401, 350, 387].map((cpu) => figures(cpu, 2.1e9, 9)), 0.571],
   [{ name: 'running', label: 'Running', title: 'python -m pdb script.py', elapsed: 8, stdin: true },
     ['1> /work/script.py(1)<module>()', '1-> import json', '1(Pdb) '], [figures(0, 12.4e6, 1)]],
   [{ name: 'running', label: 'Running', title: 'ssh-add', elapsed: 8, stdin: true }, ['2Enter passphrase: '], []],
@@ -40,7 +40,7 @@ window.states = [
     elapsed: 31, sent_ago: 3, next_in: 2 }, [], [figures(190, 412e6, 2), figures(170, 412e6, 2), figures(181, 412e6, 2)]],
   [{ name: 'ok', label: 'Done, exit 0', title: 'pip download numpy', elapsed: 2.4 }, ['1Saved ./numpy-2.4.0.whl'], []],
   [{ name: 'failed', label: 'Failed, exit 2', title: 'make -j8 all', elapsed: 12.9 },
-    ['1cc -O2 -c src/parse.c', "2src/parse.c:118:9: error: use of undeclared identifier 'tok'", '2make: *** [parse.o] Error 1'], []],
+    ['1cc -O2 -c src/parse.c', "8src/parse.c:118:9: error: use of undeclared identifier 'tok'", '8make: *** [parse.o] Error 1'], []],
   [{ name: 'signaled', label: 'Stopped by you with SIGTERM', title: 'python train.py', elapsed: 182 }, ['1epoch 3/10'], []],
   [{ name: 'signaled', label: 'Ended by SIGKILL, not from here (out of memory? It had 6.1 GB)', title: 'python train.py',
     elapsed: 182 }, ['1epoch 3/10'], []],
@@ -68,7 +68,8 @@ window.showAll = async () => {
     const { elapsed, sent_ago, next_in, ended } = shown;
     const bytes = rows.map((row) => row.length).reduce((a, b) => a + b, 0);
     const counts = `${rows.length} ${rows.length === 1 ? 'line' : 'lines'} · ${bytes} B`;
-    const more = { counts, progress: progress ?? null, secret: false, elapsed, sent_ago, next_in, ended };
+    const both = [1, 2].every((stream) => rows.some((row) => row.charAt(0) % 3 === stream));
+    const more = { stream: 0, both, counts, progress: progress ?? null, ...(progress ? { inner: 0.71, doing: 'epoch 6/10', left: 'about 3 min left' } : { inner: null, doing: '', left: '' }), secret: false, elapsed, sent_ago, next_in, ended };
     const tail = { op: 'tail', total: rows.length, first: 0, settled: 0, ...more };
     tell(tail, [encode(rows.join('\n'))]);
     told.push(...seen, tail);
@@ -188,7 +189,7 @@ def show_states(page: Page, look: str) -> None:
     expect(page.locator(".ipyproc-card")).to_have_count(page.evaluate("states.length"))
     page.set_viewport_size({"width": LOOKS[look][0], "height": page.evaluate("document.body.scrollHeight")})
     page.evaluate(f"{FRAMES}.then(second)")  # now all are seen: their figures move
-    expect(page.get_by_text("epoch 6/10")).to_be_visible()
+    expect(page.get_by_role("log").get_by_text("epoch 6/10")).to_be_visible()
 
 
 def show_table(page: Page, look: str) -> None:

@@ -36,12 +36,12 @@ window.kernel = {
     this.total = total;
     const first = Math.max(0, total - kept);
     const times = { elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
-    const more = { counts: `${total} lines · 9.4 kB · 62 B on stderr`, progress: null, secret: false };
+    const more = { stream: 0, both: false, counts: `${total} lines · 9.4 kB · 62 B on stderr`, progress: null, inner: null, doing: '', left: '', secret: false };
     this.tell({ op: 'tail', total, first, settled: Math.max(0, total - 5), ...more, ...times }, this.rows(first, kept));
   },
   answer(message) {
     const { op, id } = message;
-    if (op === 'rows') this.tell({ op, first: message.first }, this.rows(message.first, Math.min(message.count, 130)));
+    if (op === 'rows') this.tell({ op, stream: message.stream, first: message.first }, this.rows(message.first, Math.min(message.count, 130)));
     if (op === 'find') {
       const found = [];
       for (let n = 0; n < Math.min(this.total, 50000); n++) {
@@ -74,7 +74,10 @@ window.shown = { version: VERSION, job: 'job', name: 'running', label: 'Running'
   folded: false, sent: '', pauses: false, stdin: false, notifies: false, elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
 window.model = {
   get: () => window.shown,
-  on(event, call) { if (event === 'msg:custom') kernel.views.push(call); },
+  on(event, call) {
+    if (event === 'msg:custom') kernel.views.push(call);
+    if (event === 'change:shown') kernel.changed = call;
+  },
   off(event, call) { kernel.views = kernel.views.filter((other) => other !== call); },
   send(message) {
     kernel.sent.push(message);
@@ -344,6 +347,83 @@ def test_follow_and_new_lines(body):
     body.wait_in_view(900)
 
 
+BOTH = r"""
+const encode = (text) => new DataView(new TextEncoder().encode(text).buffer);
+kernel.both = [...Array(60).keys()].map((n) => n % 3 ? `1out ${n}` : n === 57 ? `8error: ${n}` : `2err ${n}`);
+kernel.of = (stream) => kernel.both.filter((row) => !stream || row.charAt(0) % 3 === stream);
+kernel.limit = (stream) => {
+  const rows = kernel.of(stream);
+  const times = { elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
+  const more = { both: true, settled: rows.length, counts: '60 lines', progress: null, inner: null, doing: '', left: '', secret: false };
+  kernel.tell({ op: 'tail', stream, total: rows.length, first: rows.length - 2, ...more, ...times }, encode(rows.slice(-2).join('\n')));
+};
+kernel.answer = ({ op, stream, first, count, id }) => {
+  if (op === 'filter') kernel.limit(stream);
+  if (op === 'rows') kernel.tell({ op, stream, first }, encode(kernel.of(stream).slice(first, first + count).join('\n')));
+};
+"""
+
+
+def test_one_stream_alone(page, picture):
+    body = open_body(page, setup=BOTH)
+    choice = body.card.get_by_role("combobox", name="Lines to show")
+    expect(choice).to_be_hidden()
+    body.value("kernel.limit(0)")
+    expect(body.row(60)).to_have_text("out 59")
+    expect(choice).to_have_value("0")
+    assert choice.locator("option").all_inner_texts() == ["all", "stdout", "stderr"]
+    body.value("document.activeElement.blur()")
+    choice.click()
+    body.page.keyboard.press("Escape")
+    choice.focus()
+    body.page.keyboard.press("End")  # of its options
+    expect(choice).to_have_value("2")
+    expect(body.row(20)).to_have_text("error: 57")
+    expect(body.log).to_have_attribute("aria-label", re.compile("of 20$"))
+    expect(body.row(4)).to_have_text("err 9")
+    assert body.value("keys") == [], "JupyterLab has none of them"
+    picture("one-stream")
+    assert body.asked("rows")[-1]["stream"] == 2
+    body.value("kernel.limit(1)")  # for another view
+    expect(body.row(20)).to_have_text("error: 57")
+    body.button("Find").click()
+    body.find_input.fill("err")
+    body.wait("kernel.sent.some((message) => message.op === 'find' && message.stream === 2)")
+    body.page.keyboard.press("Escape")
+    choice.select_option("stdout")
+    expect(body.row(40)).to_have_text("out 59")
+    choice.select_option("all")
+    expect(body.row(60)).to_have_text("out 59")
+    expect(body.row(58)).to_have_text("error: 57")
+    assert [request["stream"] for request in body.asked("filter")] == [2, 1, 0]
+
+
+def test_what_lines_say_and_the_end_of_a_failure(page):
+    body = open_body(page)
+    body.value(
+        "kernel.row = (n) => ['1plain', '2told', '5warning: x', '8error: x', '7error: \\x1b[0;32mgreen\\x1b[0m', '0note'][n % 6]"
+    )
+    body.tail(12)
+    expect(body.row(12)).to_have_text("note")
+    colour = "(row) => getComputedStyle(row).color"
+    plain = body.row(1).evaluate(colour)
+    assert body.row(2).evaluate(colour) == plain, "stderr is no alarm"
+    ground = "(row) => getComputedStyle(row).backgroundColor"
+    assert body.row(2).evaluate(ground) == body.row(1).evaluate(ground)
+    mark = "(row) => getComputedStyle(row, '::before').boxShadow"
+    assert body.row(2).evaluate(mark) == "rgb(189, 189, 189) 2px 0px 0px 0px inset"
+    assert [body.row(n).evaluate(colour) for n in (3, 4, 5)] == [
+        "rgb(138, 96, 0)",
+        "rgb(198, 47, 56)",
+        "rgb(198, 47, 56)",
+    ]
+    assert body.row(5).locator("span").evaluate(colour) == "rgb(27, 122, 47)", "a colour of the program's own stays"
+    expect(body.card.locator(".ipyproc-last")).to_have_count(0)
+    body.value("shown = { ...shown, name: 'failed', label: 'Failed, exit 1' }; kernel.changed()")
+    expect(body.card.locator(".ipyproc-last")).to_have_count(5)
+    assert body.row(8).evaluate(ground) != body.row(7).evaluate(ground) == body.row(1).evaluate(ground)
+
+
 def test_a_row_that_changes_is_drawn_again(body):
     body.tail(20)
     expect(body.row(20)).to_have_text("line 20")
@@ -598,8 +678,8 @@ def test_styles(body):
         "font-style: italic;",
         "text-decoration: underline line-through;",
         "ipyproc-inverse",
-        "background-color: rgb(26, 127, 55); color: rgb(255, 255, 255);",
-        "background-color: rgb(31, 111, 196); color: rgb(255, 255, 255);",
+        "background-color: rgb(28, 135, 59); color: rgb(255, 255, 255);",
+        "background-color: rgb(33, 119, 209); color: rgb(255, 255, 255);",
         "color: rgb(255, 135, 0);",
         "color: rgb(1, 2, 3);",
         "background-color: rgb(0, 0, 95); color: rgb(255, 255, 255);",

@@ -157,6 +157,19 @@ def test_progress_and_the_title_of_a_hidden_tab(notebook, page, picture, program
     lab.expect_done(2)
 
 
+def test_the_whole_and_the_round_it_is_in(page):
+    show_states(page, "light")
+    card = page.locator(".ipyproc-card", has_text="python train.py --epochs").first
+    bar = card.get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", "57")
+    expect(bar).to_have_attribute("aria-valuetext", "57 %, epoch 6/10")
+    shares = bar.evaluate("(bar) => [...bar.children].map((each) => each.offsetWidth / bar.offsetWidth)")
+    assert shares == [pytest.approx(0.571, abs=0.005), pytest.approx(0.71, abs=0.005)]
+    expect(card.locator(".ipyproc-note")).to_have_text("epoch 6/10 · about 3 min left")
+    other = page.locator(".ipyproc-card", has_text="sleep 600")
+    assert other.locator(".ipyproc-inner").is_hidden() and other.locator(".ipyproc-note").inner_text() == ""
+
+
 def test_typing_for_the_program(notebook, page, picture):
     code = "name = input('name? '); secret = input('password: '); print(name, len(secret)); print(len(input('more? ')))"
     lab = notebook(f"code = {code!r}", "%aproc --stdin ask python3 -u -c {code}")

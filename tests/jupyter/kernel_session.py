@@ -208,6 +208,7 @@ class KernelSession:
                 "n": next(self.numbers),
                 "version": messages.VERSION,
                 "as_text": False,
+                "stream": 0,
                 **content,
             },
         }

@@ -259,6 +259,69 @@ def test_the_page_pulls_any_rows(asked):
     assert len(buffer.split(b"\n")) == 200
 
 
+def test_the_round_and_its_bar(kernel):
+    page = Page(kernel)
+    bar = "50%|█████     | 50/100 [00:04<00:05,  9.90it/s]"
+    code = f"import time; print('Epoch 2/4'); print({bar!r}); time.sleep(60)"
+    kernel.run(f"code = {code!r}")
+    done = kernel.run("%aproc --bg --proc p {sys.executable} -u -c {code}", on_message=page)
+    seen = lambda message: is_tail(message, page.card) and content_of(message)["doing"] != ""  # noqa: E731
+    messages = [*filter(seen, done.messages)] or kernel.idle_messages(seen)
+    content = content_of(messages[-1])
+    while content["inner"] is None:  # the bar comes in the next tail
+        content = content_of(kernel.idle_messages(seen)[-1])
+    assert (content["progress"], content["inner"], content["doing"], content["left"]) == (0.375, 0.5, "epoch 2/4", "")
+    assert kernel.run("await p.stop()").value == "-15"
+
+
+def test_a_view_can_be_limited_to_one_stream(asked, kernel):
+    ask = asked("lines", 3000, "err", "a", "out", "b", "err", "npm\\ ERR!", rows=3003)
+
+    def limited(stream, view="one"):
+        ask.send("filter", view=view, stream=stream)
+        found = kernel.idle_messages(
+            lambda message: is_answer(message, "tail") and content_of(message)["stream"] == stream
+        )
+        return content_of(found[-1]), bytes(found[-1]["buffers"][0]).split(b"\n")
+
+    content, rows = limited(2)
+    assert (content["total"], content["first"], content["both"], rows) == (2, 0, True, [b"2a", b"8npm ERR!"])
+    assert content["counts"].startswith("3,003 lines"), "of all"
+    content, rows = limited(1)
+    assert (content["total"], rows[-2:]) == (3001, [b"1line 2999", b"1b"])
+    assert ask("rows", stream=1, first=2999, count=9)[0][1] == b"1line 2999\n1b"
+    assert ask("rows", stream=2, first=0, count=1)[0] == ({"op": "rows", "stream": 2, "first": 0}, b"2a")
+    assert struct.unpack("<I", ask("find", stream=2, id="f", text="npm", case=True)[0][1]) == (1,)
+    assert ask("text", stream=2, id="c", first=0, last=9, first_column=0, last_column=-1)[0][1] == b"a\nnpm ERR!"
+    content, rows = limited(0)
+    assert (content["total"], rows[-1]) == (3003, b"8npm ERR!"), "the view begins anew"
+
+
+def test_a_limited_view_goes_on_to_the_end(kernel):
+    page = Page(kernel)
+    code = """%%aproc --bg --proc p --stdin ask
+echo out; echo one >&2; read -r; for i in 1 2 3; do echo out; echo "err $i" >&2; done; exec sleep 60"""
+    done = kernel.run(code, on_message=page)
+    seen = lambda message: is_tail(message, page.card) and content_of(message)["total"] == 2  # noqa: E731
+    if not any(map(seen, done.messages)):
+        kernel.idle_messages(seen)
+    page.send("filter", view="one", stream=2)
+    kernel.idle_messages(lambda message: is_answer(message, "tail") and content_of(message)["stream"] == 2)
+    page.send("stdin", text="go on\n")
+    last = kernel.idle_messages(
+        lambda message: (
+            is_answer(message, "tail") and content_of(message)["stream"] == 2 and content_of(message)["total"] == 4
+        )
+    )[-1]
+    assert bytes(last["buffers"][0]).endswith(b"2err 1\n2err 2\n2err 3")
+    page.send("filter", view="one", stream=0)
+    assert kernel.run("await p.stop()").value == "-15"
+
+
+def content_of(message):
+    return message["content"]["data"]["content"]
+
+
 def test_find_copy_and_download(asked):
     ask = asked("lines", 100_000, "sleep", 0.1, "err", "LINE", rows=100_001)
     [(content, buffer)] = ask("find", id="f", text="line 9999", case=False)

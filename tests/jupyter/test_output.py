@@ -72,7 +72,10 @@ def test_bars_of_several_lines_are_saved_in_their_last_state(kernel, headless):
         assert done.text() == "outer 2\n\x1b[0;32minner 2\x1b[0m\n"
     else:
         assert last_display(done)["text/plain"].startswith("outer 2\ninner 2\n✔ Done")
-        assert '<span style="color:#2e9443">inner 2</span>' in last_display(done)["text/html"]
+        assert (
+            '<span style="color:#2b893e;color:color-mix(in srgb,#2b893e 70%,var(--ipyproc-ink))">inner 2</span>'
+            in last_display(done)["text/html"]
+        )
 
 
 def test_the_open_line_is_written_anew_where_somebody_looks_on(kernel):

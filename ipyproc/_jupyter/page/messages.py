@@ -8,8 +8,9 @@ State flows from kernel to page only, in the trait `shown` of each widget. All e
 programs is in its buffers, and never in a synced trait. A range says which numbers, or how many bytes of a text, are
 allowed.
 
-Rows are counted from 0. A buffer of rows is UTF-8 and joined by newlines; each row follows the digit of its stream (0: a
-note of ipyproc's own), with styles in the canonical form of `screen.Row.ansi`. All times are seconds.
+Rows are counted from 0. A buffer of rows is UTF-8 and joined by newlines; each row follows a digit, with styles in the
+canonical form of `screen.Row.ansi`. The digit is its stream (0: a note of ipyproc's own), and 3 more for a row that says
+"warning", 6 more for one that says "error"; see `views.severity`. All times are seconds.
 """
 
 # no `from __future__ import annotations`: a TypedDict would then compile each annotation again when this is imported
@@ -17,17 +18,20 @@ import functools
 import types
 from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-VERSION = 4
+VERSION = 5
 """The version of this schema, to be increased with each change. A page of another version than the kernel's only says so."""
 
 MOST_NUMBER = (1 << 53) - 1  # up to here JavaScript counts exactly
 MOST_ROWS = 200  # in one answer
+LAST_ROWS = 5  # of a failure are marked
 MOST_FIND = 4000  # bytes of a text to find
 MOST_STDIN = 64 * 1024  # bytes for a program in one message
 
 Id = Annotated[str, range(65)]
 """An id that a page has made up for itself, for a view or for a question; an answer repeats it."""
 Number = Annotated[int, range(MOST_NUMBER + 1)]
+Streams = Annotated[int, range(3)]
+"""Which rows: 0: all; 1: those of stdout, 2: those of stderr, each counted from 0 among themselves."""
 
 
 class Stamp(TypedDict):
@@ -64,6 +68,14 @@ class Watch(TypedDict):
     on: bool
 
 
+class Filter(TypedDict):
+    """This view shows these rows from now on (said again every 10 s while it is in sight); the answer is a `Tail` of them."""
+
+    op: Literal["filter"]
+    view: Id
+    stream: Streams
+
+
 class Stop(TypedDict):
     """A button that stops: the program of a card, or all commands of a batch."""
 
@@ -93,6 +105,7 @@ class GetRows(TypedDict):
     """Ask for `count` rows from `first` on; the answer is `SomeRows`."""
 
     op: Literal["rows"]
+    stream: Streams
     first: Number
     count: Annotated[int, range(1, MOST_ROWS + 1)]
 
@@ -101,6 +114,7 @@ class Find(TypedDict):
     """Ask which rows contain this text; the answer is `Found`."""
 
     op: Literal["find"]
+    stream: Streams
     id: Id
     text: Annotated[str, range(1, MOST_FIND + 1)]
     case: bool
@@ -110,6 +124,7 @@ class GetText(TypedDict):
     """Ask for the text of rows `first` to `last`, to copy it; the answer is one or more `TextPiece`, or `TextTooBig`."""
 
     op: Literal["text"]
+    stream: Streams
     id: Id
     first: Number
     last: Number
@@ -156,7 +171,9 @@ class OpenAgain(TypedDict):
     view: Id
 
 
-CardRequest = Presence | GetCode | Watch | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download
+CardRequest = (
+    Presence | GetCode | Watch | Filter | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download
+)
 TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard
 JobsRequest = Presence | GetCode | Stop
 GreetingRequest = Presence | OpenAgain
@@ -233,13 +250,22 @@ class Tail(Times):
     """The last rows, from `first` on, in a buffer. Rows below `settled` will not change any more."""
 
     op: Literal["tail"]
+    stream: int
+    both: bool
+    """Whether both streams have some output."""
     total: int
     first: int
     settled: int
     counts: str
     """How much output there is, as text to show."""
     progress: float | None
-    """The share that is done, 0 to 1, read from the output; null if unknown."""
+    """The share of the whole that is done, 0 to 1, read from the output; null if unknown."""
+    inner: float | None
+    """The same of the round that it is in."""
+    doing: str
+    """The round, as text: `epoch 4/12`; empty if there are none."""
+    left: str
+    """How much time is left, as text; empty if unknown."""
     secret: bool
     """Whether the program asks for a password or the like."""
 
@@ -265,6 +291,7 @@ class SomeRows(TypedDict):
     """Rows in a buffer, fewer than were asked for if they are long."""
 
     op: Literal["rows"]
+    stream: int
     first: int
 
 

@@ -162,7 +162,7 @@ class Card(ProcessWidget):
             if self._above and not self._is_away:  # what says the end would stand in the middle of it
                 self._is_away = True
                 self._display.update(_NOTHING, raw=True)
-        await in_turns(self._output.rows.take_in())
+        await self._output.take_in()
         await in_turns(self._transcribed.take_in())
         self._push_tail()
         is_replaced = self._client.is_page and len(self.pages) < 2

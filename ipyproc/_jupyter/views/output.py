@@ -12,6 +12,7 @@ import itertools
 import struct
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..._core.output import log as logs
@@ -22,8 +23,9 @@ from ..._core.process.run import LoggedRun, ShownRun
 from ..guard import Guard, guarded
 from ..page import messages
 from ..page.budget import QUESTIONS, Budget, QuestionLimit, Rank
+from ..page.widget import InSight
 from ..thread import in_thread
-from . import progress, transcript
+from . import course, progress, severity, transcript
 from .stdin import Stdin, asks_for_secret
 
 _TAIL_ROWS, _TAIL_BYTES = 40, 16_000  # of one tail: twice what is in sight at once
@@ -32,8 +34,20 @@ _MOST_WAITING = 8  # answers
 _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _AT_ONCE = 64  # steps of a search between two chances to cancel it
+_MOST_FILTERED = 20  # views that show one stream alone
+_ALL = 0  # no filter
 
 Send = Callable[[messages.CardMessage, Sequence[bytes]], None]
+
+
+@dataclass
+class _Told:
+    """Some rows, and what pages know of them."""
+
+    rows: Rows
+    sent: int = -1  # how many bytes the last tail covers; -1: none was sent, or it must be sent again
+    known: int = 0  # how many rows the pages know that will not change any more
+    is_due: bool = False  # a tail waits for its turn
 
 
 class Output:
@@ -48,6 +62,8 @@ class Output:
         self, run: LoggedRun, stdin: Stdin, budget: Budget, send: Send, questions: QuestionLimit, guard: Guard
     ) -> None:
         self.rows = Rows(run.log, logs.BOTH)
+        self._told = {_ALL: _Told(self.rows)}  # by the filter; of the others only those that were asked for
+        self._filtered = {stream: InSight(_MOST_FILTERED) for stream in logs.BOTH}  # views
         self._guard = guard
         self._run = run
         self._stdin = stdin
@@ -55,9 +71,10 @@ class Output:
         self._send = send
         self._questions = questions
         self._loop = asyncio.get_running_loop()
-        self._sent = -1  # how many bytes of the log the last tail covers; -1: none was sent, or it must be sent again
-        self._known = 0  # how many rows the pages know that will not change any more
-        self._answers: list[tuple[int, int]] = []  # (first, count) of rows that a page waits for
+        self._course = course.Course()
+        self._read = 0  # rows, for the course
+        self._reading = course.Reading()
+        self._answers: list[tuple[int, int, int]] = []  # (filter, first, count) of rows that a page waits for
         self._asked = itertools.count()  # numbers for the requests for rows
         self._tasks: dict[str, asyncio.Task[None]] = {}  # the last task of each operation that takes long
         self._download = ("", 0)  # its id, and its size in bytes
@@ -73,6 +90,11 @@ class Output:
         """Drop a tail that waits for its turn."""
         self._budget.forget(self._send_tail)
 
+    async def take_in(self) -> None:
+        """Take in all that is new of what pages show."""
+        for told in self._seen():
+            await in_turns(told.rows.take_in())
+
     @property
     def prompt(self) -> list[Row]:
         """The rows in which the program may be asking for input: the open rows, or else the last row."""
@@ -80,23 +102,50 @@ class Output:
 
     def push(self, *, has_page: bool, is_in_sight: bool, anew: bool = False) -> None:
         """Take in new output, and ask for a turn to send the last rows; `anew`: send them even if they were sent before."""
-        if anew:
-            self._sent, self._known = -1, 0
-        more = self.rows.follow()
-        if has_page and (more or self.rows.log.bytes != self._sent):
-            self._sent = -1 if more else self.rows.log.bytes
-            self._budget.ask(self._send_tail, Rank.REST if not self._sent else Rank.SEEN if is_in_sight else Rank.NEWS)
+        for told in self._seen():
+            if anew:
+                told.sent, told.known = -1, 0
+            more = told.rows.follow()
+            size = self.rows.log.size(told.rows.streams)
+            if has_page and (more or size != told.sent):
+                told.sent, told.is_due = -1 if more else size, True
+        if any(told.is_due for told in self._told.values()):
+            has_news = self.rows.log.bytes > 0
+            self._budget.ask(self._send_tail, Rank.REST if not has_news else Rank.SEEN if is_in_sight else Rank.NEWS)
+
+    def _seen(self) -> list[_Told]:
+        """What tails are sent of: all rows, and those to which a view in sight is limited."""
+        return [told for stream, told in self._told.items() if stream == _ALL or self._filtered[stream]]
+
+    def _rows(self, stream: int) -> Rows:
+        if stream not in self._told:
+            self._told[stream] = _Told(Rows(self.rows.log, frozenset((stream,))))
+        return self._told[stream].rows
+
+    def _filter(self, view: str, stream: int) -> None:
+        """This view shows only the rows of this stream (0: all) until it says otherwise, or nothing for long."""
+        for each, views in self._filtered.items():
+            if each != stream:
+                views.discard(view)
+            elif views.add(view):
+                self._do(f"filter {each}", self._begin(each))
+        if stream == _ALL:
+            self._do(f"filter {_ALL}", self._begin(_ALL))
 
     def look_up(self, request: messages.CardRequest) -> None:
         """Answer a request of a page for some of the output."""
         if request["op"] == "rows":
-            self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._queue(request["first"], request["count"]))
+            asked = request["stream"], request["first"], request["count"]
+            self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._queue(*asked))
         elif request["op"] == "find":
-            self._do("find", self._find(request["id"], request["text"], case=request["case"]))
+            rows = self._rows(request["stream"])
+            self._do("find", self._find(rows, request["id"], request["text"], case=request["case"]))
         elif request["op"] == "text" and request["first"] <= request["last"]:
             self._do("text", self._copy(request))
         elif request["op"] == "download":
             self._do("download", self._send_piece(request["id"], request["at"]))
+        elif request["op"] == "filter":
+            self._filter(request["view"], request["stream"])
 
     def _do(self, operation: str, work: Coroutine[Any, Any, None]) -> None:
         """Start an operation that takes long; the last one of the same name is cancelled."""
@@ -105,17 +154,25 @@ class Output:
         self._tasks[operation] = self._loop.create_task(work)
 
     @guarded
-    async def _queue(self, first: int, count: int) -> None:
-        await in_thread(self.rows.warm, first, count)
-        if (first, count) not in self._answers:
-            self._answers = [*self._answers[1 - _MOST_WAITING :], (first, count)]
+    async def _begin(self, stream: int) -> None:
+        """A view has limited itself to this stream: it has none of its rows yet."""
+        await in_turns(self._rows(stream).take_in())
+        told = self._told[stream]
+        told.sent, told.known, told.is_due = self.rows.log.size(told.rows.streams), 0, True
+        self._budget.ask(self._send_tail, Rank.ANSWER)
+
+    @guarded
+    async def _queue(self, stream: int, first: int, count: int) -> None:
+        await in_thread(self._rows(stream).warm, first, count)
+        if (stream, first, count) not in self._answers:
+            self._answers = [*self._answers[1 - _MOST_WAITING :], (stream, first, count)]
         self._ask_for_rows()
 
     @guarded
-    async def _find(self, name: str, text: str, *, case: bool) -> None:
+    async def _find(self, rows: Rows, name: str, text: str, *, case: bool) -> None:
         found: list[int] = []
-        total = self.rows.total
-        finding = self.rows.find(text, case=case)
+        total = rows.total
+        finding = rows.find(text, case=case)
         while len(found) <= _MOST_FOUND and (more := await in_thread(list, itertools.islice(finding, _AT_ONCE))):
             found += [number for number in more if number is not None]
         numbers = found[:_MOST_FOUND]
@@ -125,15 +182,15 @@ class Output:
 
     @guarded
     async def _copy(self, asked: messages.GetText) -> None:
-        name, first, end = asked["id"], asked["first"], asked["last_column"]
+        rows, name, first, end = self._rows(asked["stream"]), asked["id"], asked["first"], asked["last_column"]
         lines: list[str] = []
         size = 0
-        last = min(asked["last"], self.rows.total - 1)
+        last = min(asked["last"], rows.total - 1)
         while first + len(lines) <= last and size <= _MOST_COPIED:
             number = first + len(lines)
             count = min(messages.MOST_ROWS, last + 1 - number)
-            await in_thread(self.rows.warm, number, count)
-            for row in await in_turns(self.rows.read_in_turns(number, count)):
+            await in_thread(rows.warm, number, count)
+            for row in await in_turns(rows.read_in_turns(number, count)):
                 lines.append(row.plain)
                 size += len(lines[-1]) + 1
             if first + len(lines) == number:
@@ -173,29 +230,39 @@ class Output:
 
     @guarded
     def _send_tail(self) -> int:
-        rows, total = self.rows, self.rows.total
-        last = rows.last(total - max(0, total - _TAIL_ROWS, min(self._known, total - 1)))
-        self._known = rows.settled
+        self._reading = self._progress()
+        return sum(self._send_tail_of(stream, told) for stream, told in self._told.items() if told.is_due)
+
+    def _send_tail_of(self, stream: int, told: _Told) -> int:
+        rows, total = told.rows, told.rows.total
+        last = rows.last(total - max(0, total - _TAIL_ROWS, min(told.known, total - 1)))
+        told.known, told.is_due = rows.settled, False
         buffer = _buffer(reversed(last), _TAIL_BYTES, backwards=True)
         count = buffer.count(b"\n") + 1 if buffer else 0
         message = messages.Tail(
             op="tail",
+            stream=stream,
+            both=all(self.rows.log.bytes_of.values()),
             total=total,
             first=total - count,
             settled=rows.settled,
-            counts=transcript.counts(rows),
-            progress=self._progress(),
+            counts=transcript.counts(self.rows),
+            progress=self._reading.share,
+            inner=self._reading.inner,
+            doing=self._reading.name,
+            left="" if self._reading.left is None else course.words(self._reading.left),
             secret=self._stdin.is_open and asks_for_secret(self.prompt),
             **times(self._run),
         )
         self._send(message, [buffer])
         return len(buffer) + 300
 
-    def _progress(self) -> float | None:
+    def _progress(self) -> course.Reading:
         if self._run.is_over:
-            return None
-        last = [row.plain for row in self.rows.last(progress.LAST)]
-        return progress.read(last, is_open=bool(self.rows.open))
+            return course.Reading()
+        new, self._read = max(0, self.rows.total - self._read), self.rows.total
+        last = [row.plain for row in self.rows.last(min(course.MOST_ROWS, new + progress.LAST))]
+        return self._course.take(last, is_open=bool(self.rows.open), now=time.monotonic())
 
     @guarded
     def _send_rows(self) -> None:
@@ -205,9 +272,9 @@ class Output:
             self._do("rows", self._answer(*self._answers.pop()))
 
     @guarded
-    async def _answer(self, first: int, count: int) -> None:
-        buffer = _buffer(await in_turns(self.rows.read_in_turns(first, count)), _ROWS_BYTES)
-        self._send(messages.SomeRows(op="rows", first=first), [buffer])
+    async def _answer(self, stream: int, first: int, count: int) -> None:
+        buffer = _buffer(await in_turns(self._rows(stream).read_in_turns(first, count)), _ROWS_BYTES)
+        self._send(messages.SomeRows(op="rows", stream=stream, first=first), [buffer])
         self._budget.spend(len(buffer) + 300)
         if self._answers:
             self._loop.call_soon(self._ask_for_rows)  # once this task is done
@@ -232,7 +299,7 @@ def _buffer(rows: Iterable[Row], size: int, *, backwards: bool = False) -> bytes
     """The rows as pages get them: as many as fit into `size` bytes, but one at least."""
     found: list[bytes] = []
     for row in rows:
-        found.append(f"{row.stream}{row.ansi}".encode())
+        found.append(f"{row.stream + 3 * severity.of(row)}{row.ansi}".encode())
         size -= len(found[-1]) + 1
         if size < 0 and len(found) > 1:
             found.pop()

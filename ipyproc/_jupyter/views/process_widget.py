@@ -169,7 +169,7 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
         """The output has ended: show the end."""
         self._notify()
         self._push_state()
-        await in_turns(self._output.rows.take_in())
+        await self._output.take_in()
         self._push_tail()
         if not self._is_held:
             self._end(stays=True)

@@ -48,6 +48,7 @@ _LINES = [
     # git:  Receiving objects:  42% (420/1000), 1.2 MiB
     rf"^(?:\w+: )?{_DOING}\b[ .:…]*\(?{_PERCENT}\)?(?:$|,| ?[(\[|]| \d| (?:done|complete|eta)\b)",
     rf"^(?:\w+: )?{_DOING}\b[ .:…]*\(?{_OF}\)?(?:$|[,(]|\s*\.\.\.)",  # Processing 3/10
+    rf"^ *{_OF} Test +#\d+: ",  # ctest:   4/12 Test  #4: name ......   Passed    0.01 sec
     rf"^{_PERCENT} {_DONE}",  # 42% done
     rf"^{_OF}(?: \w+)? {_DONE}",  # 3/10 files done
 ]

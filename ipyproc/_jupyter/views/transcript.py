@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import html
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..._core.batch.completed import CompletedProcess
@@ -21,8 +21,9 @@ from ..._core.output.screen import Row, inert_line
 from ..._core.output.turns import Turns, within
 from ..._core.process.run import LoggedRun, ShownRun
 from ..._core.program.usage import Usage
-from . import state
-from .styles import markup, parts
+from ..page.messages import LAST_ROWS
+from . import severity, state
+from .styles import CSS_OF_SAID, INK, markup, parts
 
 LIMIT = 64 * 1024
 """Bytes of output, in both its forms together, that one cell adds to the notebook."""
@@ -36,6 +37,7 @@ _WIDE = 80  # characters; where a row has more, there is a toggle that wraps it
 _AROUND = 50  # bytes of markup around a row where the streams alternate
 
 _BORDER = "var(--jp-border-color2, var(--vscode-widget-border, #bdbdbd))"
+_EDGE = "#9e9e9e"
 _DIM = "var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #616161))"
 _COLOURS = {
     "ok": "var(--jp-success-color1, var(--vscode-testing-iconPassed, #388e3c))",
@@ -44,7 +46,7 @@ _COLOURS = {
     "timeout": "var(--jp-warn-color1, var(--vscode-editorWarning-foreground, #f57c00))",
 }
 _PRE = (
-    "margin:0;padding:4px 0;box-sizing:border-box;white-space:pre;word-break:normal;text-align:left;tab-size:8;"
+    f"{INK};margin:0;padding:4px 0;box-sizing:border-box;white-space:pre;word-break:normal;text-align:left;tab-size:8;"
     "font:12.5px/18px var(--jp-code-font-family,var(--vscode-editor-font-family,monospace))"
 )
 _REACHED = 'tabindex="0" role="group" aria-label="Output"'  # scrolled with the keyboard, too
@@ -164,7 +166,7 @@ def _cost_up_to(limit: int) -> Callable[[Row], int]:
     """A function that counts the bytes of a row in both forms, with markup; above the limit, the count need not be exact."""
 
     def cost(row: Row) -> int:
-        size = len(row.plain.encode()) + _AROUND
+        size = len(row.plain.encode()) + _AROUND + len(CSS_OF_SAID[severity.of(row)])
         for part in parts(row):
             size += len(part.encode())
             if size > limit:
@@ -219,7 +221,7 @@ def _html(
     body = (
         # column-reverse: it opens scrolled to its end, as the card was, without a script
         f'<div {_REACHED} style="display:flex;flex-direction:column-reverse;max-height:340px;overflow:auto;'
-        f'border-top:1px solid {_BORDER}"><pre style="flex:none;overflow:visible;width:max-content;min-width:100%;{_PRE}">{_all(rows)}</pre></div>'
+        f'border-top:1px solid {_BORDER}"><pre style="flex:none;overflow:visible;width:max-content;min-width:100%;{_PRE}">{_all(rows, failed=now.name == "failed")}</pre></div>'
         if rows
         else ""
     )
@@ -256,17 +258,25 @@ def _text(rows: list[Row]) -> str:
     return f'<pre class="ipyproc-text"{focus} style="overflow-x:auto;{_PRE}">{_all(rows)}{toggle}</pre>'
 
 
-def _all(rows: list[Row]) -> str:
-    runs = itertools.groupby(rows, key=lambda row: row.stream)
-    return "".join(_rows(stream, list(run)) for stream, run in runs)
+def _all(rows: list[Row], *, failed: bool = False) -> str:
+    """`failed`: the last rows may say why, and are marked."""
+    last = {id(row) for row in [row for row in rows if row.stream][-LAST_ROWS:]} if failed else ()
+    runs = itertools.groupby(rows, key=lambda row: _look(row, is_last=id(row) in last))
+    return "".join(_rows(look, run) for look, run in runs)
 
 
-def _rows(stream: int, rows: list[Row]) -> str:
-    """Rows of one stream that follow one another."""
-    look = {
-        STDERR_FD: "background:rgba(211,47,47,.09);box-shadow:inset 2px 0 #d32f2f",
-        0: f"color:{_DIM};border:1px dashed {_BORDER};border-width:1px 0",  # a note of ours
-    }.get(stream, "")
+def _look(row: Row, *, is_last: bool) -> str:
+    """How a row looks apart from its own styles, as CSS."""
+    if not row.stream:
+        return f"color:{_DIM};border:1px dashed {_BORDER};border-width:1px 0"  # a note of ours
+    edge = f"box-shadow:inset 2px 0 {_EDGE}" if row.stream == STDERR_FD else ""
+    return ";".join(
+        filter(None, (edge, "background:rgba(211,47,47,.06)" if is_last else "", CSS_OF_SAID[severity.of(row)]))
+    )
+
+
+def _rows(look: str, rows: Iterable[Row]) -> str:
+    """Rows that look alike and follow one another."""
     text = "\n".join(map(markup, rows)) or " "
     return f'<span style="display:block;padding:0 8px;{look}">{text}</span>'
 
