@@ -1,6 +1,6 @@
 // Made by `python js/messages.py` from ipyproc/_jupyter/page/messages.py: change that one.
 
-export const VERSION = 4;
+export const VERSION = 5;
 
 export const MOST_NUMBER = 9007199254740991;
 
@@ -103,7 +103,7 @@ export interface PauseProgram {
   id: number;
 }
 
-/** Show the card of this program in this view; the answer is `CardModel`. */
+/** Show the card of this program, by the id of its row, in this view; the answer is `CardModel`. */
 export interface OpenCard {
   op: 'card';
   id: number;
@@ -121,7 +121,7 @@ export type CardRequest = Presence | GetCode | Watch | Stop | Pause | TypeLine |
 
 export type TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard;
 
-export type JobsRequest = Presence | GetCode | Stop;
+export type JobsRequest = Presence | GetCode | Stop | OpenCard;
 
 export type GreetingRequest = Presence | OpenAgain;
 
@@ -264,8 +264,8 @@ export interface TableRow {
   cpu: string;
   memory: string;
   lines: number;
-  /** The path of its log; empty when the log is gone. */
-  log: string;
+  /** Whether its output can be shown. */
+  opens: boolean;
 }
 
 /** The rows that have changed; `ids`: the ids of all rows in their order, or null if that has not changed. */
@@ -280,16 +280,20 @@ export interface CardModel {
   op: 'card';
   id: number;
   view: string;
+  /** Empty: its output is not kept any more. */
   model: string;
 }
 
 /** One command: its state and a mark for it, its name, how it ended or what it wrote last, how long it has run. */
 export interface JobsRow {
-  state: 'failed' | 'running';
+  id: number;
+  state: 'failed' | 'running' | 'done';
   mark: string;
   name: string;
   what: string;
   time: string;
+  /** Whether its output can be shown. */
+  opens: boolean;
 }
 
 /** The progress of many commands: a sentence, the numbers for a bar, some rows, and how many rows are left out. */
@@ -327,6 +331,6 @@ export type CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Fo
 
 export type TableMessage = Code | TableRows | CardModel;
 
-export type JobsMessage = Code | Draw | Stopping;
+export type JobsMessage = Code | Draw | Stopping | CardModel;
 
 export type GreetingMessage = Code | OpenedAgain;

@@ -81,7 +81,7 @@ window.second = () => new Promise((done) => requestAnimationFrame(() => setTimeo
 """
 TABLE = r"""
 const row = (id, state, mark, label, name, own) => ({ id, state, mark, label, name, pid: 48120 + id, launcher: 'supervised',
-  cell: 4, since: '12:04:31', elapsed: 84, runs: false, cpu: '', memory: '', lines: 1204, log: '/run/user/1000/ipyproc/a.log', ...own });
+  cell: 4, since: '12:04:31', elapsed: 84, runs: false, cpu: '', memory: '', lines: 1204, opens: true, ...own });
 const live = { runs: true, cpu: '387 %', memory: '2.1 GB' };
 window.rows = [
   row(9, 'running', '▶', 'Running', 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp', live),
@@ -91,7 +91,7 @@ window.rows = [
   row(5, 'left', '⋯', 'Done, exit 0; 2 processes left', 'start-servers.sh', live),
   row(4, 'ok', '✔', 'Done, exit 0', 'pip download numpy', { elapsed: 2.4 }),
   row(3, 'failed', '✘', 'Failed, exit 2', 'make -j8 all', {}),
-  row(2, 'signaled', '■', 'Stopped by you with SIGTERM', 'python train.py', { log: '' }),
+  row(2, 'signaled', '■', 'Stopped by you with SIGTERM', 'python train.py', { opens: false }),
   row(1, 'timeout', '◔', 'Timed out, stopped with SIGTERM', 'pytest', {}),
 ];
 window.sent = [];
@@ -110,12 +110,15 @@ window.showTable = async () => {
 JOBS = r"""
 const picture = (own, rung = -1) => ({ op: 'picture', rung,
   picture: { sentence: '', total: 12, done: 0, failed: 0, rows: [], more: '', over: false, ...own } });
-const running = (name, what, time) => ({ state: 'running', mark: '▶', name, what, time });
-const failed = { state: 'failed', mark: '✘', name: 'convert 03.png', what: "exited with status 1: convert: no such file '03.png'", time: '' };
+let next = 0;
+const running = (name, what, time) => ({ id: next++, state: 'running', mark: '▶', name, what, time, opens: true });
+const done = (name, what, time) => ({ ...running(name, what, time), state: 'done', mark: '✔' });
+const failed = { id: 99, state: 'failed', mark: '✘', name: 'convert 03.png', what: "exited with status 1: convert: no such file '03.png'", time: '0.2 s', opens: false };
 window.pictures = [
   picture({ sentence: '0 of 12 done · 4 running · 0.4 s', rows: [running('convert 01.png', '', '0.4 s'), running('convert 02.png', 'reading', '0.4 s')] }),
   picture({ sentence: '7 of 12 done · 1 failed · 4 running · 12.4 s', done: 7, failed: 1,
-    rows: [failed, running('convert 08.png --quality 85 --resize 1024x768 --strip', '42% of a long line of output that goes on and on and on', '3.1 s')], more: '… 3 others' }),
+    rows: [failed, running('convert 08.png --quality 85 --resize 1024x768 --strip', '42% of a long line of output that goes on and on and on', '3.1 s'),
+      done('convert 07.png', 'wrote 07.webp (31 kB)', '2.9 s')], more: '… 8 others' }),
   picture({ sentence: '7 of 12 done · 1 failed · 4 running · 12.9 s', done: 7, failed: 1, rows: [failed, running('convert 08.png', '', '3.6 s')] }, 1),
   picture({ sentence: '11 of 12 done · 1 failed · 21.0 s', done: 11, failed: 1, rows: [failed], over: true }),
 ];

@@ -85,7 +85,7 @@ def test_the_table_with_the_keyboard_alone(page):
     assert names[:8] == [
         *(f"{word} all: send {signal} to all that runs" for word, signal in zip(WORDS, SIGNALS, strict=True)),
         "Table of processes",
-        *(f"{word} {train}" for word in (*WORDS, "Card")),
+        *(f"{word} {train}" for word in (*WORDS, "Output")),
     ]
     for _ in range(5):
         page.keyboard.press("Shift+Tab")

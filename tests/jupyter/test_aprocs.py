@@ -11,7 +11,7 @@ from ipyproc._jupyter.views import table as tables
 
 from .kernel_session import PROGRAMS
 from .test_busy import EARLY, wait_until
-from .test_card import is_tail
+from .test_card import is_answer, is_tail
 
 WORDS = ("list", "stop", "kill", "wait", "pause", "resume", "log", "show")
 
@@ -288,25 +288,34 @@ def test_the_live_table_by_its_messages(kernel, start):
     (table,) = kernel.run("%aprocs").cards
     assert kernel.run("%aprocs").cards == [table], "one widget, however many cells show it"
     job = kernel.jobs[table]
+    kernel.run("live = get_ipython().magics_manager.registry['AProcMagics']._live")
     kernel.comm(table, op="watch", job=job, view="v", on=True)
     told = rows(kernel.idle_messages(state_is(table, number, "running"))[-1], table)[number]
     assert (told["label"], told["name"], told["launcher"], told["runs"]) == ("Running", "p", "supervised", True)
-    assert told["log"] == kernel.json("str(p.log.path)")
+    assert told["opens"] is True
     kernel.comm(table, op="pause", job=job, id=number)
     kernel.idle_messages(state_is(table, number, "paused"))
     kernel.comm(table, op="resume", job=job, id=number)
     kernel.idle_messages(state_is(table, number, "running"))
-    kernel.comm(table, op="card", job=job, id=number, view="v")
-    opened = kernel.idle_messages(
-        lambda m: m["msg_type"] == "comm_msg" and m["content"]["data"].get("content", {}).get("op") == "card"
-    )[-1]["content"]["data"]["content"]
-    assert (opened["id"], opened["view"]) == (number, "v") and opened["model"] not in (table, None)
+
+    def open_card():
+        kernel.comm(table, op="card", job=job, id=number, view="v")
+        opened = kernel.idle_messages(lambda message: is_answer(message, "card"))[-1]["content"]["data"]["content"]
+        assert (opened["id"], opened["view"]) == (number, "v") and opened["model"] != table
+        return opened["model"]
+
+    card = open_card()
+    assert card
     kernel.comm(table, op="stop", job=job, id=number)
     kernel.idle_messages(state_is(table, number, "signaled"))
     assert kernel.run("p.returncode, p.ladder.cause").value == "(-15, 'stop')"
+    assert open_card() == card, "also of what has ended"
+    kernel.run(
+        "import os; p.log.close(); os.unlink(p.log.path)\nfor each in list(live._opened._cards.values()): each.close()"
+    )
+    assert open_card() == "", "somebody has removed its log"
     kernel.comm(table, op="watch", job=job, view="v", on=False)
-    kernel.run("live = get_ipython().magics_manager.registry['AProcMagics']._live")
-    assert kernel.run("len(live._views), live._timer").value == "(0, None)", "out of sight it costs nothing"
+    assert kernel.eventually("len(live._views), live._timer", "(0, None)"), "out of sight it costs nothing"
 
 
 @pytest.mark.skipif(not EARLY, reason="ipykernel 7.4 hears it")
@@ -331,7 +340,9 @@ def test_a_forged_message_does_nothing(kernel, start):
     number = start("p", "{program} stall")
     (table,) = kernel.run("%aprocs").cards
     job = kernel.jobs[table]
-    state = "live = get_ipython().magics_manager.registry['AProcMagics']._live; len(live._views), list(live._cards)"
+    state = (
+        "live = get_ipython().magics_manager.registry['AProcMagics']._live; len(live._views), list(live._opened._cards)"
+    )
     before = kernel.run(state).value
     for forged in (
         {"op": "kill", "id": number, "job": "0" * 32},

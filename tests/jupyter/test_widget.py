@@ -141,6 +141,8 @@ def test_a_page_that_no_buffers_reach_gets_them_as_text(kernel):
     _, style = code["content"]["data"]["content"]["base64"]
     assert not code["buffers"] and b".ipyproc-card" in gzip.decompress(b64decode(style))
     page.send("ready", as_text=True)
-    tail = kernel.idle_messages(lambda m: m["content"].get("data", {}).get("content", {}).get("op") == "tail")[-1]
+    tail = kernel.idle_messages(
+        lambda m: (told := m["content"].get("data", {}).get("content", {})).get("op") == "tail" and told["total"]
+    )[-1]
     assert (b64decode(tail["content"]["data"]["content"]["base64"][0]), tail["buffers"]) == (b"1hello", [])
     kernel.run("await b.stop(0)")

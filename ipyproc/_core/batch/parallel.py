@@ -20,6 +20,7 @@ from ..program.ladder import INTERRUPT, KILL, TERMINATE
 from ..program.spec import Spec, Word, words
 from . import work
 from .completed import CompletedProcess
+from .ended import Ended
 from .joblog import JobLog
 from .stage import VALUE_GRACE, Stage, finish
 
@@ -201,10 +202,12 @@ class Batch(Protocol):
     Attributes:
         jobs: all commands, in their order.
         watchers: called, on the event loop of the commands, when one has started or ended, and when all is over.
+        ended: the last ones that have ended, if a view wants to show their output.
     """
 
     jobs: tuple[Job, ...]
     watchers: set[Callable[[], object]]
+    ended: Ended
 
     @property
     def is_over(self) -> bool:
@@ -288,7 +291,8 @@ class _Pool:
         progress: bool,
     ) -> None:
         self.jobs = jobs
-        self.ended: Callable[[Job, CompletedProcess], object] = lambda job, result: None
+        self.ended = Ended()
+        self.take: Callable[[Job, CompletedProcess], object] = lambda job, result: None
         self._at_once = at_once
         self._on_failure = on_failure
         self._retries = retries
@@ -457,6 +461,7 @@ class _Pool:
                 job.process = None
             if process.family.left():
                 self.left.append(process)
+            self.ended.add(job.number, process, result)
         job.lost += result.was_lost
         if self._log:
             self._log.write(
@@ -473,19 +478,19 @@ class _Pool:
 
     def _end(self, job: Job, result: CompletedProcess) -> None:
         if result.log and result.log.ended and result.log.bytes <= IN_MEMORY_BYTES:
-            result.release_log()
+            result.release_log()  # `ended` makes another one if somebody looks at it
         job.state, job.outcome = "failed" if result.failed else "done", result.full_outcome
         if result.failed:
             self._first_failure = self._first_failure or result
             if self._on_failure == "stop":
                 self._start_no_more()
-        self.ended(job, result)
+        self.take(job, result)
         self._changed(job)
 
     def _skip(self, job: Job, duration: float) -> None:
         job.state = "skipped"
         name = job.stage.spec.name
-        self.ended(job, CompletedProcess(job.args, 0, name=name, duration=duration, earlier=True))
+        self.take(job, CompletedProcess(job.args, 0, name=name, duration=duration, earlier=True))
         self._changed(job)
 
     def _changed(self, job: Job) -> None:
@@ -520,7 +525,7 @@ async def _results(pool: _Pool) -> list[CompletedProcess]:
     def keep(job: Job, result: CompletedProcess) -> None:
         job.result = result
 
-    pool.ended = keep
+    pool.take = keep
     await pool.work()
     return [job.result or job.without_end() for job in pool.jobs]
 
@@ -528,7 +533,7 @@ async def _results(pool: _Pool) -> list[CompletedProcess]:
 async def _as_completed(pool: _Pool) -> AsyncGenerator[CompletedProcess, None]:
     """The results as they come; none is kept."""
     ended: asyncio.Queue[CompletedProcess | None] = asyncio.Queue()  # never longer than the list of commands
-    pool.ended = lambda _, result: ended.put_nowait(result)
+    pool.take = lambda _, result: ended.put_nowait(result)
     work = asyncio.ensure_future(pool.work())
     work.add_done_callback(lambda _: ended.put_nowait(None))
     try:

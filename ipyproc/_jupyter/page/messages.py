@@ -17,7 +17,7 @@ import functools
 import types
 from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-VERSION = 4
+VERSION = 5
 """The version of this schema, to be increased with each change. A page of another version than the kernel's only says so."""
 
 MOST_NUMBER = (1 << 53) - 1  # up to here JavaScript counts exactly
@@ -141,7 +141,7 @@ class PauseProgram(TypedDict):
 
 
 class OpenCard(TypedDict):
-    """Show the card of this program in this view; the answer is `CardModel`."""
+    """Show the card of this program, by the id of its row, in this view; the answer is `CardModel`."""
 
     op: Literal["card"]
     id: Number
@@ -158,7 +158,7 @@ class OpenAgain(TypedDict):
 
 CardRequest = Presence | GetCode | Watch | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download
 TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard
-JobsRequest = Presence | GetCode | Stop
+JobsRequest = Presence | GetCode | Stop | OpenCard
 GreetingRequest = Presence | OpenAgain
 
 
@@ -323,8 +323,8 @@ class TableRow(TypedDict):
     cpu: str
     memory: str
     lines: int
-    log: str
-    """The path of its log; empty when the log is gone."""
+    opens: bool
+    """Whether its output can be shown."""
 
 
 class TableRows(TypedDict):
@@ -342,16 +342,20 @@ class CardModel(TypedDict):
     id: int
     view: Id
     model: str
+    """Empty: its output is not kept any more."""
 
 
 class JobsRow(TypedDict):
     """One command: its state and a mark for it, its name, how it ended or what it wrote last, how long it has run."""
 
-    state: Literal["failed", "running"]
+    id: int
+    state: Literal["failed", "running", "done"]
     mark: str
     name: str
     what: str
     time: str
+    opens: bool
+    """Whether its output can be shown."""
 
 
 class Picture(TypedDict):
@@ -391,7 +395,7 @@ class OpenedAgain(TypedDict):
 
 CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Found | TextPiece | TextTooBig | FilePiece
 TableMessage = Code | TableRows | CardModel
-JobsMessage = Code | Draw | Stopping
+JobsMessage = Code | Draw | Stopping | CardModel
 GreetingMessage = Code | OpenedAgain
 
 

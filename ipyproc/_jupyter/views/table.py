@@ -40,7 +40,12 @@ _ids = itertools.count(1)  # a new table (`%reload_ext`) goes on counting, so th
 
 @dataclass(frozen=True)
 class Summary:
-    """What the table shows of a process; `log`: the path of its log, which may have been removed."""
+    """What the table shows of a process.
+
+    Attributes:
+        log: the path of its log, which may have been removed.
+        opens: whether its output can be shown.
+    """
 
     state: states.State
     name: str
@@ -49,6 +54,7 @@ class Summary:
     duration: float  # seconds
     lines: int
     log: Path | None
+    opens: bool = False
     figures: Figures | None = None  # None if nothing runs, or nothing was measured
 
 
@@ -92,6 +98,8 @@ class Entry:
         """The summary at this moment, with the figures that were measured last."""
         if process := self.process:
             self._last = _summary(process, paused=bool(self._figures and self._figures.paused))
+        else:
+            self._last = replace(self._last, opens=False)
         return replace(self._last, figures=self._figures) if self.measured_at else self._last
 
     def sentence(self) -> str:
@@ -226,4 +234,5 @@ def _summary(process: Process, *, paused: bool = False) -> Summary:
         process.duration,
         log.lines if log else 0,
         log.path if log else None,
+        log is not None and log.is_there(),
     )

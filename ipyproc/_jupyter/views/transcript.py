@@ -21,6 +21,7 @@ from ..._core.output.screen import Row, inert_line
 from ..._core.output.turns import Turns, within
 from ..._core.process.run import LoggedRun, Run
 from ..._core.program.usage import Usage
+from . import link as links
 from . import state
 from .styles import markup, parts
 
@@ -233,8 +234,7 @@ def _foot(rows: list[Row], size: Extent | None, note: str, link: str) -> str:
     spans = "".join(f"<span>{html.escape(each)}</span>" for each in (size and size.foot, where) if each)
     if _is_wide(rows):
         spans += f"<span>{_WRAP}</span>"
-    if link:  # empty and hidden: the code of a page that can open it shows it, with words
-        spans += f'<a style="display:none" href="#ipyproc-{link}" title="Open the viewer here: find, copy, download, the whole log"></a>'
+    spans += links.to(link, "find, copy, download, the whole log")
     if not spans:
         return ""
     return (
