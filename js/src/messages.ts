@@ -255,7 +255,8 @@ export interface TableRow {
   label: string;
   name: string;
   pid: number;
-  launcher: string;
+  /** The other machine that it runs on, or a launcher that promises less; mostly empty. */
+  origin: string;
   /** The number of the cell that started it. */
   cell: number;
   since: string;

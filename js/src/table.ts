@@ -81,7 +81,7 @@ class Row {
     const figures = { id: `${told.id}`, cpu: told.cpu, memory: told.memory, lines: told.lines.toLocaleString('en') };
     for (const [name, text] of Object.entries(figures)) put(this.cells.get(name) as HTMLElement, text);
     put(this.name, told.name);
-    put(this.origin, `[${told.cell}] · ${told.launcher} · ${told.since} · pid ${told.pid}`);
+    put(this.origin, [`[${told.cell}]`, told.origin, told.since, `pid ${told.pid}`].filter(Boolean).join(' · '));
     this.name.title = told.name;
     this.label.title = told.label;
     this.stop.hidden = this.kill.hidden = this.pause.hidden = !told.runs;
@@ -259,6 +259,7 @@ class Table implements View<TableMessage> {
     }
     put(this.pause, this.allArePaused ? 'Resume all' : 'Pause all');
     this.root.toggleAttribute('data-lost', this.lost);
+    this.root.toggleAttribute('data-idle', !running);
   }
 }
 

@@ -1,4 +1,4 @@
-"""Pictures of card, transcript, table and jobs in every state: light, dark, high contrast, narrow, at 80 % and at 150 %.
+"""Pictures of card, transcript, table and jobs in every state: light, dark, high contrast, from 300 to 1500 px, at 80 % and at 150 %.
 
 .venv/bin/python -m tests.browser.gallery DIRECTORY
 """
@@ -80,14 +80,14 @@ window.second = () => new Promise((done) => requestAnimationFrame(() => setTimeo
 })));
 """
 TABLE = r"""
-const row = (id, state, mark, label, name, own) => ({ id, state, mark, label, name, pid: 48120 + id, launcher: 'supervised',
+const row = (id, state, mark, label, name, own) => ({ id, state, mark, label, name, pid: 48120 + id, origin: '',
   cell: 4, since: '12:04:31', elapsed: 84, runs: false, cpu: '', memory: '', lines: 1204, opens: true, ...own });
 const live = { runs: true, cpu: '387 %', memory: '2.1 GB' };
 window.rows = [
   row(9, 'running', '▶', 'Running', 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp', live),
   row(8, 'closed', '▷', 'Running, its output is closed', 'server --daemon', live),
   row(7, 'paused', '‖', 'Paused', 'make -j8 all', { ...live, cpu: '0 %', lines: 9 }),
-  row(6, 'stopping', '□', 'Stopping (SIGTERM sent)', 'ffmpeg -i in.mov -c:v libx264 out.mp4', { ...live, lines: 0 }),
+  row(6, 'stopping', '□', 'Stopping (SIGTERM sent)', 'ffmpeg -i in.mov -c:v libx264 out.mp4', { ...live, lines: 0, origin: 'box' }),
   row(5, 'left', '⋯', 'Done, exit 0; 2 processes left', 'start-servers.sh', live),
   row(4, 'ok', '✔', 'Done, exit 0', 'pip download numpy', { elapsed: 2.4 }),
   row(3, 'failed', '✘', 'Failed, exit 2', 'make -j8 all', {}),
@@ -169,6 +169,8 @@ LOOKS = {  # width, zoom, light, forced colours
     "high-contrast": (1000, 1.0, True, True),
     "narrow": (420, 1.0, True, False),
     "narrowest": (300, 1.0, False, False),
+    "middle": (700, 1.0, True, False),
+    "wide": (1500, 1.0, False, False),
     "zoom-80": (1000, 0.8, True, False),
     "zoom-150": (1000, 1.5, False, False),
 }

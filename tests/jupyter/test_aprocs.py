@@ -62,13 +62,13 @@ def test_the_list(kernel, start):
     second = start("runs", "{program} lines 1200 stall")
     kernel.run("while runs.log.lines < 1200: await asyncio.sleep(0.01)")
     assert second == first + 1
-    while not (runs := row(kernel, second))["CPU"]:
+    while not (runs := row(kernel, second)).get("CPU"):
         pass  # a moment after its start there is none to tell
     ended = row(kernel, first)
     assert (ended["state"], ended["lines"], ended["command"]) == ("✘ Failed, exit 3", "2", "ended")
-    assert (ended["CPU"], ended["memory"]) == ("", "")
+    assert (ended.get("CPU", ""), ended.get("memory", "")) == ("", "")
     assert (runs["state"], runs["lines"], runs["command"]) == ("▶ Running", "1,200", "runs")
-    assert runs["launcher"] == kernel.json("runs.launcher") == "supervised"
+    assert "on" not in runs, "what would say the same everywhere is left out"
     assert re.fullmatch(r"\d+ %", runs["CPU"]) and re.fullmatch(r"[\d.]+ MB", runs["memory"])
     assert re.fullmatch(r"\[\d+\]", runs["cell"]) and re.fullmatch(r"\d\d:\d\d:\d\d", runs["since"])
     order = [int(each.split()[0]) for each in kernel.run("%aprocs list").text().splitlines()[1:]]
@@ -291,7 +291,7 @@ def test_the_live_table_by_its_messages(kernel, start):
     kernel.run("live = get_ipython().magics_manager.registry['AProcMagics']._live")
     kernel.comm(table, op="watch", job=job, view="v", on=True)
     told = rows(kernel.idle_messages(state_is(table, number, "running"))[-1], table)[number]
-    assert (told["label"], told["name"], told["launcher"], told["runs"]) == ("Running", "p", "supervised", True)
+    assert (told["label"], told["name"], told["origin"], told["runs"]) == ("Running", "p", "", True)
     assert told["opens"] is True
     kernel.comm(table, op="pause", job=job, id=number)
     kernel.idle_messages(state_is(table, number, "paused"))
@@ -401,3 +401,25 @@ def test_many_runs_leave_their_figures_alone(fresh_kernel):
     assert before[0] == after[0] == tables.MOST_ENDED
     assert all(more - less <= 2 for less, more in zip(before, after, strict=True)), (before, after)
     assert rss().rss - memory < 3e6
+
+
+def test_the_table_counts_lines_as_the_card_does(kernel, start):
+    """Also a line that has not ended, and a bar once however often it was drawn anew."""
+    number = start("line", "sh -c \"printf 'a\\nb'; sleep 600\"")
+    bars = start("bars", "sh -c \"printf '1%%\\n\\033[A2%%\\n\\033[A3%%\\n'; sleep 600\"")
+    assert kernel.eventually("line.log.bytes, bars.log.bytes", "(3, 15)")
+    for each, lines in ((number, "2"), (bars, "1")):
+        assert row(kernel, each)["lines"] == lines
+    kernel.run("await line.stop(); await bars.stop()")
+    for each, lines in ((number, "2"), (bars, "1")):
+        gone(kernel, each)
+        assert row(kernel, each)["lines"] == lines, "as in its transcript"
+
+
+def test_where_a_process_runs_is_told_if_it_is_not_as_always(kernel, start):
+    number = start("p", "{program} stall")
+    assert "on" not in row(kernel, number)
+    kernel.run("p.program.where = 'box'")
+    assert row(kernel, number)["on"] == "box"
+    kernel.run("p.program.where, p.program.launcher = '', 'portable'")
+    assert row(kernel, number)["on"] == "portable"

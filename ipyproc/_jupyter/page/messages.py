@@ -314,7 +314,8 @@ class TableRow(TypedDict):
     label: str
     name: str
     pid: int
-    launcher: str
+    origin: str
+    """The other machine that it runs on, or a launcher that promises less; mostly empty."""
     cell: int
     """The number of the cell that started it."""
     since: str

@@ -177,7 +177,7 @@ def _row(entry: Entry) -> messages.TableRow:
         label=told.state.label,
         name=told.name,
         pid=told.pid,
-        launcher=told.launcher,
+        origin=told.origin,
         cell=entry.cell,
         since=time.strftime("%H:%M:%S", time.localtime(entry.started_at)),
         elapsed=round(told.duration, 2),

@@ -20,6 +20,8 @@ from ..._core import process_table
 from ..._core.batch.stage import all_ended
 from ..._core.errors import ProcessLost
 from ..._core.output import phrases
+from ..._core.output.log import BOTH, Log
+from ..._core.output.rows import Rows
 from ..._core.process import registry
 from ..._core.process.process import Process
 from ..._core.program import family
@@ -50,7 +52,7 @@ class Summary:
     state: states.State
     name: str
     pid: int
-    launcher: str
+    origin: str  # the other machine that it runs on, or a launcher that promises less; mostly empty
     duration: float  # seconds
     lines: int
     log: Path | None
@@ -69,6 +71,8 @@ class Entry:
         self._process = weakref.ref(process)
         self._loop = asyncio.get_running_loop()
         self._figures: Figures | None = Figures(process)
+        self._rows: Rows | None = None  # of its output, to count them; not held longer than the process
+        self._row_count: int | None = None  # of all of its output
         self._last = _summary(process)
 
     def __repr__(self) -> str:
@@ -98,6 +102,8 @@ class Entry:
         """The summary at this moment, with the figures that were measured last."""
         if process := self.process:
             self._last = _summary(process, paused=bool(self._figures and self._figures.paused))
+            if process.log and self._loop is asyncio.get_running_loop():
+                self._last = replace(self._last, lines=self._lines(process.log))
         else:
             self._last = replace(self._last, opens=False)
         return replace(self._last, figures=self._figures) if self.measured_at else self._last
@@ -124,7 +130,22 @@ class Entry:
     def let_go(self) -> None:
         """Hold the process no longer, only its summary."""
         self.look()
-        self._held = self._figures = None
+        self._held = self._figures = self._rows = None
+
+    def _lines(self, log: Log) -> int:
+        """How many lines its card says that it wrote: also the last one, which may be open, and bars count once."""
+        if self._row_count is not None:
+            return self._row_count
+        rows = self._rows or Rows(log, BOTH)
+        if self._held:
+            self._rows = rows
+        try:
+            more = rows.follow()
+        except OSError:  # somebody has removed the log
+            return log.lines
+        if log.ended and not more:
+            self._row_count = rows.total
+        return rows.total
 
     async def on_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """Await a coroutine of the process on the process's event loop, which may be that of a subshell or another thread."""
@@ -230,7 +251,7 @@ def _summary(process: Process, *, paused: bool = False) -> Summary:
         states.of(process, paused=paused),
         process.name,
         process.pid,
-        f"{process.launcher} {process.where}".rstrip(),
+        process.where or (process.launcher if process.launcher == "portable" else ""),
         process.duration,
         log.lines if log else 0,
         log.path if log else None,
