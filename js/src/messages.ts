@@ -151,7 +151,10 @@ export interface CardShown extends Shown, Times {
   name: StateName;
   note: string;
   pid: number;
+  /** Whether it begins without the output. */
   folded: boolean;
+  /** Whether it begins as one line. */
+  line: boolean;
   /** The signal that was sent last. */
   sent: string;
   /** Whether the program can be paused on this platform. */

@@ -20,7 +20,7 @@ from .test_log_body import DARK, LIGHT, STATIC
 
 STATES = r"""
 const encode = (text) => new DataView(new TextEncoder().encode(text).buffer);
-const plain = { version: VERSION, job: 'job', note: '', pid: 48121, folded: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false, notifies: false, ended: '' };
+const plain = { version: VERSION, job: 'job', note: '', pid: 48121, folded: false, line: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false, notifies: false, ended: '' };
 window.told = [];
 window.shown = [];
 const epochs = ['1epoch 3/10  loss 0.412  acc 0.861', '1epoch 4/10  loss 0.377  acc 0.874',
@@ -50,6 +50,10 @@ window.states = [
     title: 'sudo -n apt-get update', elapsed: 66 }, [], []],
   [{ name: 'lost', label: 'Lost: nobody saw how it ended', title: 'rsync -a big/ remote:/big/', elapsed: 61 }, [], []],
   [{ name: 'running', label: 'Running', title: 'seq 100', folded: true, note: 'output in x' }, ['11', '12'], []],
+  [{ name: 'running', label: 'Running', title: 'python train.py --fold 4', line: true }, epochs.slice(0, 4), [], 0.71],
+  [{ name: 'stopping', label: 'Stopping (SIGTERM sent)', title: 'python train.py --fold 5', line: true, sent: 'SIGTERM', sent_ago: 3, next_in: 2 },
+    epochs.slice(0, 2), [], 0.2],
+  [{ name: 'running', label: 'Running', title: 'sleep 600', line: true }, [], []],
 ];
 const all = new Set(); // what is to happen once a second
 const setInterval = window.setInterval;

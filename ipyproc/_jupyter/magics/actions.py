@@ -212,6 +212,7 @@ def _show(entry: Entry, table: Table, limit: int) -> None:
 
 def _log(entry: Entry) -> str:
     """The last lines, and where the rest is."""
+    entry.measure()
     process, told = entry.process, entry.look()
     tail = ""
     if process and process.log:

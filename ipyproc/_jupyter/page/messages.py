@@ -196,6 +196,9 @@ class CardShown(Shown, Times):
     note: str
     pid: int
     folded: bool
+    """Whether it begins without the output."""
+    line: bool
+    """Whether it begins as one line."""
     sent: str
     """The signal that was sent last."""
     pauses: bool

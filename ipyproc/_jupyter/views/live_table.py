@@ -112,7 +112,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         if self._table is None:
             return 0
         began = time.monotonic()
-        for entry in sorted(self._table.running.values(), key=lambda entry: entry.measured_at):
+        for entry in sorted(self._table.entries.values(), key=lambda entry: (not entry.ladder, entry.measured_at)):
             entry.measure()
             if time.monotonic() > began + _SLICE:
                 break  # the others are measured in the next updates

@@ -88,6 +88,7 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
         self._run = run
         self._note = note
         self._folded = folded
+        self._is_line = False
         self._notify_after = notify_after  # seconds; None: not at all, or not any more
         if run is not None:
             self._guard = Guard(run.log)
@@ -239,6 +240,7 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
             note=" · ".join(filter(None, (self._note, _BEST_EFFORT.get(run.launcher)))),
             pid=run.pid,
             folded=self._folded,
+            line=self._is_line,
             sent=ladder.sent.name if ladder.sent else "",
             pauses=bool(_PAUSES),
             stdin=self._stdin.is_open,

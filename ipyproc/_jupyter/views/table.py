@@ -72,7 +72,8 @@ class Entry:
         self._loop = asyncio.get_running_loop()
         self._figures: Figures | None = Figures(process)
         self._rows: Rows | None = None  # of its output, to count them; not held longer than the process
-        self._row_count: int | None = None  # of all of its output
+        self._counted = -1, 0  # bytes of the log when its lines were counted last, and how many there were
+        self._has_counted = False  # all of them
         self._last = _summary(process)
 
     def __repr__(self) -> str:
@@ -94,16 +95,20 @@ class Entry:
         return self._figures.looked_at if self._figures else 0.0
 
     def measure(self) -> None:
-        """Measure CPU and memory, which may take some milliseconds; `look` returns them."""
+        """Measure CPU and memory, and count lines, which may take some milliseconds; `look` returns them."""
         if self._figures:
             self._figures.look()
+        process = self.process
+        if process and process.log and not self._has_counted and self._loop is asyncio.get_running_loop():
+            self._count(process.log)
 
     def look(self) -> Summary:
         """The summary at this moment, with the figures that were measured last."""
         if process := self.process:
             self._last = _summary(process, paused=bool(self._figures and self._figures.paused))
-            if process.log and self._loop is asyncio.get_running_loop():
-                self._last = replace(self._last, lines=self._lines(process.log))
+            size, lines = self._counted
+            if process.log and process.log.bytes == size:
+                self._last = replace(self._last, lines=lines)
         else:
             self._last = replace(self._last, opens=False)
         return replace(self._last, figures=self._figures) if self.measured_at else self._last
@@ -132,20 +137,14 @@ class Entry:
         self.look()
         self._held = self._figures = self._rows = None
 
-    def _lines(self, log: Log) -> int:
-        """How many lines its card says that it wrote: also the last one, which may be open, and bars count once."""
-        if self._row_count is not None:
-            return self._row_count
+    def _count(self, log: Log) -> None:
+        """Count lines as its card does: also the last one, which may be open, and a bar once, however often it was drawn."""
         rows = self._rows or Rows(log, BOTH)
         if self._held:
             self._rows = rows
-        try:
+        with contextlib.suppress(OSError):  # somebody has removed the log
             more = rows.follow()
-        except OSError:  # somebody has removed the log
-            return log.lines
-        if log.ended and not more:
-            self._row_count = rows.total
-        return rows.total
+            self._counted, self._has_counted = (log.bytes, rows.total), log.ended and not more
 
     async def on_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """Await a coroutine of the process on the process's event loop, which may be that of a subshell or another thread."""

@@ -60,16 +60,25 @@ _WRAP = (
 
 
 def bundle(
-    run: Run, rows: Rows | None, note: str = "", limit: int = LIMIT, first: int = 0, link: str = ""
+    run: Run,
+    rows: Rows | None,
+    note: str = "",
+    limit: int = LIMIT,
+    first: int = 0,
+    link: str = "",
+    *,
+    folded: bool = False,
 ) -> Turns[dict[str, str]]:
     """The MIME bundle of a process: its state and name, these rows of its output from `first` on, and a note at the end.
 
-    `link`: the id by which a page can open the run again; see `kept`.
+    Args:
+        link: the id by which a page can open the run again; see `kept`.
+        folded: only its head is seen until somebody unfolds it, unless it has failed.
     """
     shown: list[Row] = []
     if rows:
         shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, _LINES, first)
-    return _bundle(run, shown, note, extent(rows, shown, first) if rows else None, link)
+    return _bundle(run, shown, note, extent(rows, shown, first) if rows else None, link, folded=folded)
 
 
 def at_once(run: LoggedRun, limit: int = LIMIT, link: str = "") -> dict[str, str]:
@@ -104,13 +113,17 @@ def extent(rows: Rows, shown: list[Row], first: int = 0) -> Extent:
     return Extent(rows.total, hidden, counts(rows), inert_line(str(log.path)) if log.is_kept and log.is_there() else "")
 
 
-def _bundle(run: Run, shown: list[Row], note: str = "", size: Extent | None = None, link: str = "") -> dict[str, str]:
+def _bundle(
+    run: Run, shown: list[Row], note: str = "", size: Extent | None = None, link: str = "", *, folded: bool = False
+) -> dict[str, str]:
     now = state.of(run)
     took = phrases.duration_words(run.duration)
     used = _used(run.usage)
     return {
         "text/plain": "\n".join([*(row.plain for row in shown), closing_line(run, note)]),
-        "text/html": _html(now, run.name, took, used, shown, note, until(run), size, link),
+        "text/html": _html(
+            now, run.name, took, used, shown, note, until(run), size, link, folded=folded and not state.has_failed(run)
+        ),
     }
 
 
@@ -200,6 +213,8 @@ def _html(
     ended: str = "",
     size: Extent | None = None,
     link: str = "",
+    *,
+    folded: bool = False,
 ) -> str:
     colour = _COLOURS.get(now.name, _DIM)
     head = (
@@ -223,6 +238,9 @@ def _html(
         else ""
     )
     foot = _foot(rows, size, note, link) if rows else ""
+    if folded and rows:
+        head = head.replace("display:flex;", "display:inline-flex;width:calc(100% - 24px);box-sizing:border-box;", 1)
+        head, body, foot = f'<details><summary style="padding-left:8px">{head}</summary>', f"{body}{foot}", "</details>"
     return (
         f'<div class="ipyproc-transcript" style="border:1px solid {_BORDER};border-left:3px solid {colour};'
         f'border-radius:4px;margin:2px 0">{head}{body}{foot}</div>'
