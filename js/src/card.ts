@@ -45,6 +45,7 @@ class Card implements View<CardMessage> {
   private counted = '';
   private seen = false;
   private lost = false;
+  private lostAt = ''; // the time
   private refusal = ''; // why there will be no notification
   private share: number | null = null; // that is done
   private ahead?: CardShown; // what a busy kernel has said of its state; the model gets it later
@@ -82,7 +83,8 @@ class Card implements View<CardMessage> {
 
   private get shown(): CardShown {
     const shown = this.ahead ?? this.model.get('shown');
-    return !this.lost || !STOPPABLE.has(shown.name) ? shown : { ...shown, name: 'lost', label: 'Lost: the kernel that ran it is gone' };
+    if (!this.lost || !STOPPABLE.has(shown.name)) return shown;
+    return { ...shown, name: 'lost', label: `${shown.ends ? 'Ended with its kernel' : 'Its kernel is gone'}, ${this.lostAt}` };
   }
 
   send: Send = (request) => {
@@ -102,6 +104,7 @@ class Card implements View<CardMessage> {
   private lose(): void {
     this.drawTimes(); // the time stands still from here
     this.lost = true;
+    this.lostAt = new Date().toTimeString().slice(0, 5);
     this.draw();
   }
 

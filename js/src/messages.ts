@@ -155,6 +155,8 @@ export interface CardShown extends Shown, Times {
   folded: boolean;
   /** Whether it begins as one line. */
   line: boolean;
+  /** Whether it ends with its kernel. */
+  ends: boolean;
   /** The signal that was sent last. */
   sent: string;
   /** Whether the program can be paused on this platform. */

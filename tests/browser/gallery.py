@@ -20,7 +20,7 @@ from .test_log_body import DARK, LIGHT, STATIC
 
 STATES = r"""
 const encode = (text) => new DataView(new TextEncoder().encode(text).buffer);
-const plain = { version: VERSION, job: 'job', note: '', pid: 48121, folded: false, line: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false, notifies: false, ended: '' };
+const plain = { version: VERSION, job: 'job', note: '', pid: 48121, folded: false, line: false, ends: true, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false, notifies: false, ended: '' };
 window.told = [];
 window.shown = [];
 const epochs = ['1epoch 3/10  loss 0.412  acc 0.861', '1epoch 4/10  loss 0.377  acc 0.874',
@@ -34,19 +34,19 @@ window.states = [
   [{ name: 'running', label: 'Running', title: 'python -m pdb script.py', elapsed: 8, stdin: true },
     ['1> /work/script.py(1)<module>()', '1-> import json', '1(Pdb) '], [figures(0, 12.4e6, 1)]],
   [{ name: 'running', label: 'Running', title: 'ssh-add', elapsed: 8, stdin: true }, ['2Enter passphrase: '], []],
-  [{ name: 'closed', label: 'Running, its output is closed', title: 'server --daemon', elapsed: 301 }, ['1listening'], []],
+  [{ name: 'closed', label: 'Running, output closed', title: 'server --daemon', elapsed: 301 }, ['1listening'], []],
   [{ name: 'paused', label: 'Paused', title: 'make -j8 all', elapsed: 301 }, ['1cc -O2 -c src/parse.c'], [figures(0, 312e6, 9)]],
   [{ name: 'stopping', label: 'Stopping (SIGTERM sent)', title: 'ffmpeg -i in.mov -c:v libx264 out.mp4', sent: 'SIGTERM',
     elapsed: 31, sent_ago: 3, next_in: 2 }, [], [figures(190, 412e6, 2), figures(170, 412e6, 2), figures(181, 412e6, 2)]],
   [{ name: 'ok', label: 'Done, exit 0', title: 'pip download numpy', elapsed: 2.4 }, ['1Saved ./numpy-2.4.0.whl'], []],
   [{ name: 'failed', label: 'Failed, exit 2', title: 'make -j8 all', elapsed: 12.9 },
     ['1cc -O2 -c src/parse.c', "2src/parse.c:118:9: error: use of undeclared identifier 'tok'", '2make: *** [parse.o] Error 1'], []],
-  [{ name: 'signaled', label: 'Stopped by you with SIGTERM', title: 'python train.py', elapsed: 182 }, ['1epoch 3/10'], []],
-  [{ name: 'signaled', label: 'Ended by SIGKILL, not from here (out of memory? It had 6.1 GB)', title: 'python train.py',
+  [{ name: 'signaled', label: 'Stopped (SIGTERM)', title: 'python train.py', elapsed: 182 }, ['1epoch 3/10'], []],
+  [{ name: 'signaled', label: 'Ended by SIGKILL from outside (out of memory? It had 6.1 GB)', title: 'python train.py',
     elapsed: 182 }, ['1epoch 3/10'], []],
-  [{ name: 'timeout', label: 'Timed out, stopped with SIGTERM', title: 'pytest', elapsed: 60 }, ['1....'], []],
+  [{ name: 'timeout', label: 'Timed out (SIGTERM)', title: 'pytest', elapsed: 60 }, ['1....'], []],
   [{ name: 'left', label: 'Done, exit 0; 2 processes left', title: 'start-servers.sh', elapsed: 0.8 }, ['1started'], []],
-  [{ name: 'left', label: 'Timed out, stopped with SIGTERM; not stopped: sudo (pid 4711) belongs to root, and may not be signalled from here',
+  [{ name: 'left', label: 'Timed out (SIGTERM); not stopped: sudo (pid 4711) belongs to root, and may not be signalled from here',
     title: 'sudo -n apt-get update', elapsed: 66 }, [], []],
   [{ name: 'lost', label: 'Lost: nobody saw how it ended', title: 'rsync -a big/ remote:/big/', elapsed: 61 }, [], []],
   [{ name: 'running', label: 'Running', title: 'seq 100', folded: true, note: 'output in x' }, ['11', '12'], []],
@@ -89,14 +89,14 @@ const row = (id, state, mark, label, name, own) => ({ id, state, mark, label, na
 const live = { runs: true, cpu: '387 %', memory: '2.1 GB' };
 window.rows = [
   row(9, 'running', '▶', 'Running', 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp', live),
-  row(8, 'closed', '▷', 'Running, its output is closed', 'server --daemon', live),
+  row(8, 'closed', '▷', 'Running, output closed', 'server --daemon', live),
   row(7, 'paused', '‖', 'Paused', 'make -j8 all', { ...live, cpu: '0 %', lines: 9 }),
   row(6, 'stopping', '□', 'Stopping (SIGTERM sent)', 'ffmpeg -i in.mov -c:v libx264 out.mp4', { ...live, lines: 0, origin: 'box' }),
   row(5, 'left', '⋯', 'Done, exit 0; 2 processes left', 'start-servers.sh', live),
   row(4, 'ok', '✔', 'Done, exit 0', 'pip download numpy', { elapsed: 2.4 }),
   row(3, 'failed', '✘', 'Failed, exit 2', 'make -j8 all', {}),
-  row(2, 'signaled', '■', 'Stopped by you with SIGTERM', 'python train.py', { opens: false }),
-  row(1, 'timeout', '◔', 'Timed out, stopped with SIGTERM', 'pytest', {}),
+  row(2, 'signaled', '■', 'Stopped (SIGTERM)', 'python train.py', { opens: false }),
+  row(1, 'timeout', '◔', 'Timed out (SIGTERM)', 'pytest', {}),
 ];
 window.sent = [];
 window.told = [];
@@ -156,11 +156,11 @@ TRANSCRIPTS = [
     ),
     (
         "signaled",
-        "Stopped by you with SIGTERM; 3 processes ended",
+        "Stopped (SIGTERM)",
         "python train.py --epochs 10 --data /mnt/imagenet",
         [],
     ),
-    ("timeout", "Timed out, stopped with SIGTERM", "pytest", [Row(1, "....")]),
+    ("timeout", "Timed out (SIGTERM)", "pytest", [Row(1, "....")]),
     ("lost", "Lost: nobody saw how it ended", "rsync -a big/ remote:/big/", []),
 ]
 FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"

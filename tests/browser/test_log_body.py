@@ -36,7 +36,7 @@ window.kernel = {
     this.total = total;
     const first = Math.max(0, total - kept);
     const times = { elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
-    const more = { counts: `${total} lines · 9.4 kB · 62 B on stderr`, progress: null, secret: false };
+    const more = { counts: `${total} lines · 9.4 kB (62 B stderr)`, progress: null, secret: false };
     this.tell({ op: 'tail', total, first, settled: Math.max(0, total - 5), ...more, ...times }, this.rows(first, kept));
   },
   answer(message) {
@@ -71,7 +71,7 @@ window.kernel = {
   },
 };
 window.shown = { version: VERSION, job: 'job', name: 'running', label: 'Running', title: 'python train.py --epochs 10', note: '', pid: 48121,
-  folded: false, line: false, sent: '', pauses: false, stdin: false, notifies: false, elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
+  folded: false, line: false, ends: true, sent: '', pauses: false, stdin: false, notifies: false, elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
 window.model = {
   get: () => window.shown,
   on(event, call) { if (event === 'msg:custom') kernel.views.push(call); },

@@ -156,7 +156,7 @@ def test_pause_resume_and_figures(notebook, picture):
     expect(card).to_have_attribute("data-state", "paused")
     card.get_by_role("button", name=re.compile("^Stop")).click()
     lab.expect_done(1)
-    expect(lab.output(1).first).to_contain_text("Stopped by you with SIGTERM")
+    expect(lab.output(1).first).to_contain_text("Stopped (SIGTERM)")
 
 
 def test_progress_and_the_title_of_a_hidden_tab(notebook, page, picture, program):

@@ -41,8 +41,8 @@ def test_the_live_table(notebook, picture):
 
     lab.page.keyboard.press("x")  # a key that is pressed in the table must not cut the cell
     counting.get_by_role("button", name=re.compile("^Stop")).press("Enter")
-    expect(counting.locator(".ipyproc-table-word")).to_have_text(re.compile("^Stopped by you with SIGTERM"))
-    expect(card.get_by_role("status")).to_have_text(re.compile("^Stopped by you with SIGTERM"))
+    expect(counting.locator(".ipyproc-table-word")).to_have_text(re.compile(r"^Stopped \(SIGTERM\)"))
+    expect(card.get_by_role("status")).to_have_text(re.compile(r"^Stopped \(SIGTERM\)"))
     expect(table.get_by_role("status").first).to_have_text("1 running, 2 ended")
     expect(counting.get_by_role("button")).to_have_text(["Output"])
     counting.get_by_role("button", name=re.compile("^Output")).click()
@@ -83,7 +83,7 @@ def test_a_card_that_was_opened_is_opened_again_after_a_reload(notebook):
     table.scroll_into_view_if_needed()
     expect(card.get_by_role("log")).to_contain_text("line")
     card.get_by_role("button", name=re.compile("^Stop")).click()
-    expect(card.get_by_role("status")).to_have_text(re.compile("^Stopped by you with SIGTERM"))
+    expect(card.get_by_role("status")).to_have_text(re.compile(r"^Stopped \(SIGTERM\)"))
     table.get_by_role("button", name=re.compile("^Output")).click()
     lab.page.reload()
     expect(table.get_by_role("button", name=re.compile("^Output"))).to_have_attribute("aria-expanded", "false")

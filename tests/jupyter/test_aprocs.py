@@ -98,7 +98,7 @@ def test_what_python_code_has_started_is_in_it_too(kernel, start):
     kernel.run("import ipyproc; s = await ipyproc.start('sleep', '60')")
     number = newest(kernel)
     assert (row(kernel, number)["state"], row(kernel, number)["command"]) == ("▶ Running", "sleep 60")
-    assert "Stopped by you with SIGTERM" in kernel.run(f"%aprocs stop {number}").text()
+    assert "Stopped (SIGTERM)" in kernel.run(f"%aprocs stop {number}").text()
     piped = "q = await ipyproc.start('echo', 'x', stdout=ipyproc.PIPE, stderr=ipyproc.DEVNULL); await q.communicate()"
     assert kernel.run(piped).value == "(b'x\\n', None)"
     gone(kernel, newest(kernel))
@@ -125,25 +125,25 @@ def test_stop_and_kill_wait_for_the_end(kernel, start):
     assert done.value == "(-15, -15, None)"
     said = [re.sub(r"[\d.]+ s", "N s", line) for line in done.text().splitlines()]
     assert sorted(said) == [
-        f"{first}: ■ Stopped by you with SIGTERM · N s · a",
-        f"{second}: ■ Stopped by you with SIGTERM · N s · b",
+        f"{first}: ■ Stopped (SIGTERM) · N s · a",
+        f"{second}: ■ Stopped (SIGTERM) · N s · b",
     ]
-    assert "Killed by you with SIGKILL" in kernel.run(f"%aprocs kill {third}").text()
-    assert re.match(rf"{third}: ■ Killed by you with SIGKILL · .* · c\n", kernel.run(f"%aprocs stop {third}").text())
+    assert "Killed (SIGKILL)" in kernel.run(f"%aprocs kill {third}").text()
+    assert re.match(rf"{third}: ■ Killed \(SIGKILL\) · .* · c\n", kernel.run(f"%aprocs stop {third}").text())
     assert kernel.run("%aprocs stop all").text() == "nothing runs\n"
 
 
 def test_what_ignores_it_is_killed_after_its_grace(kernel, start):
     number = start("stubborn", "--grace 0.3 {program} ignore TERM out ready stall")
     kernel.run("await stubborn.log.changed(0)")
-    assert "Stopped by you with SIGKILL" in kernel.run(f"%aprocs stop {number}").text()
+    assert "Stopped (SIGKILL)" in kernel.run(f"%aprocs stop {number}").text()
 
 
 def test_stop_reaches_what_is_left_of_a_family(kernel, start):
     number = start("gone", "{program} fork setsid close stall")
     kernel.run("await gone.wait()")
     assert row(kernel, number)["state"] == "⋯ Done, exit 0; 1 process left"
-    assert "what was left was ended by you with SIGTERM" in kernel.run(f"%aprocs stop {number}").text()
+    assert "the rest was stopped (SIGTERM)" in kernel.run(f"%aprocs stop {number}").text()
 
 
 def test_wait_is_awaited_and_says_how_each_ended(kernel, start, tmp_path):
@@ -166,7 +166,7 @@ def test_wait_is_awaited_and_says_how_each_ended(kernel, start, tmp_path):
 def test_in_plain_code_it_blocks_until_the_end(kernel, start):
     number = start("p", "{program} stall")
     done = kernel.run(f"def stop(number):\n    %aprocs stop {{number}}\n    return p.returncode\nstop({number})")
-    assert done.value == "-15" and "Stopped by you" in done.text()
+    assert done.value == "-15" and "Stopped" in done.text()
 
 
 def test_an_interrupt_ends_the_waiting_alone(kernel, start):
@@ -202,7 +202,7 @@ def test_pause_and_resume(kernel, start):
     assert kernel.run(f"%aprocs resume {number}").text().split(" · ")[0].endswith(" Running")
     assert psutil.STATUS_STOPPED not in kernel.run(states).value
     kernel.run(f"%aprocs pause {number}")
-    assert "Stopped by you with SIGTERM" in kernel.run(f"%aprocs stop {number}").text()
+    assert "Stopped (SIGTERM)" in kernel.run(f"%aprocs stop {number}").text()
     assert "it can no longer be paused" in kernel.run(f"%aprocs pause {number}").error
 
 
@@ -224,7 +224,7 @@ def test_show_makes_another_card(kernel, start):
         kernel.idle_messages(lambda message: is_tail(message, card))
     kernel.comm(card, op="stop", job=kernel.jobs[card])
     end = kernel.idle_messages(lambda message: message["msg_type"] == "update_display_data")[-1]
-    assert end["content"]["data"]["text/plain"].startswith("hello\n■ Stopped by you with SIGTERM")
+    assert end["content"]["data"]["text/plain"].startswith("hello\n■ Stopped (SIGTERM)")
     assert "log: /" in kernel.run(f"%aprocs show {number}").text(), "of what has ended: the last lines"
     other = start("q", "{program} out hello stall")
     kernel.run("await q.log.changed(0)")

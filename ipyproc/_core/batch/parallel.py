@@ -509,7 +509,8 @@ class _Pool:
         left = next((job.without_end() for job in self.jobs if job.state == "waiting"), None)
         if (first := self._first_failure or left) and (error := first.error()):
             failed = [job for job in self.jobs if job.state == "failed"]
-            error.add_note(f"Of {len(self.jobs)} commands {len(failed)} failed, {counts['waiting']} were not started.")
+            not_started = f"; {counts['waiting']} not started" if counts["waiting"] else ""
+            error.add_note(f"{len(failed)} of {len(self.jobs)} failed{not_started}.")
             if len(failed) == 1 or self._stop:  # already said, or the reason is clear
                 raise error
             for job in failed[:_MOST_NAMED]:

@@ -199,6 +199,8 @@ class CardShown(Shown, Times):
     """Whether it begins without the output."""
     line: bool
     """Whether it begins as one line."""
+    ends: bool
+    """Whether it ends with its kernel."""
     sent: str
     """The signal that was sent last."""
     pauses: bool

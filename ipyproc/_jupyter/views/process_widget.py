@@ -241,6 +241,7 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
             pid=run.pid,
             folded=self._folded,
             line=self._is_line,
+            ends=run.launcher == "supervised" and not run.program.keep,
             sent=ladder.sent.name if ladder.sent else "",
             pauses=bool(_PAUSES),
             stdin=self._stdin.is_open,

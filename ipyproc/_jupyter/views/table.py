@@ -144,7 +144,8 @@ class Entry:
             self._rows = rows
         with contextlib.suppress(OSError):  # somebody has removed the log
             more = rows.follow()
-            self._counted, self._has_counted = (log.bytes, rows.total), log.ended and not more
+            if not more:
+                self._counted, self._has_counted = (log.bytes, rows.total), log.ended
 
     async def on_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """Await a coroutine of the process on the process's event loop, which may be that of a subshell or another thread."""

@@ -187,13 +187,13 @@ def _cost_up_to(limit: int) -> Callable[[Row], int]:
 
 
 def counts(rows: Rows) -> str:
-    """How much was written, as text: `122 lines · 9.4 kB · 1.2 kB on stderr`."""
+    """How much was written, as text: `122 lines · 9.4 kB (1.2 kB stderr)`, `1 line · 5 B (all stderr)`."""
     lines, size = rows.total, rows.log.size(rows.streams)
     on_stderr = rows.log.bytes_of[STDERR_FD] if STDERR_FD in rows.streams else 0
-    parts = [phrases.count_words(lines, "line", "lines"), phrases.size_words(size)]
+    said = f"{phrases.count_words(lines, 'line', 'lines')} · {phrases.size_words(size)}"
     if on_stderr:
-        parts.append(f"{phrases.size_words(on_stderr)} on stderr")
-    return " · ".join(parts)
+        said += f" ({'all' if on_stderr == size else phrases.size_words(on_stderr)} stderr)"
+    return said
 
 
 def until(run: Run) -> str:
