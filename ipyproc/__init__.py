@@ -33,6 +33,7 @@ from ._core.errors import (
     ProcessTimeout,
 )
 from ._core.launch import launchers
+from ._core.launch import names as _names
 from ._core.output.log import LOG
 from ._core.process.factories import create_subprocess_exec, create_subprocess_shell
 from ._core.process.process import Process
@@ -45,15 +46,15 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from ipywidgets import DOMWidget
 
-    from ._remote.dask import DaskLauncher
+    from ._remote.dask import DaskLauncher as DaskLauncher
     from ._remote.near import LinkLauncher
-    from ._remote.ssh import SSHLauncher
+    from ._remote.ssh import SSHLauncher as SSHLauncher
 
+# all public names, but for DaskLauncher and SSHLauncher: `from ipyproc import *` must not need their packages
 __all__ = [
     "CompletedPipeline",
     "CompletedProcess",
     "DEVNULL",
-    "DaskLauncher",
     "LOG",
     "LinkLauncher",
     "PIPE",
@@ -64,7 +65,6 @@ __all__ = [
     "ProcessNotStopped",
     "ProcessStopped",
     "ProcessTimeout",
-    "SSHLauncher",
     "STDOUT",
     "Usage",
     "create_subprocess_exec",
@@ -80,20 +80,22 @@ __all__ = [
 ]
 
 
+_OF_EXTRAS = {"DaskLauncher": "dask", "SSHLauncher": "ssh"}
+
+
+def __dir__() -> list[str]:
+    """With the names that are loaded on first use, so that they are completed."""
+    return sorted({*globals(), *__all__, *_OF_EXTRAS})
+
+
 def __getattr__(name: str) -> Any:
     """Load `testing` and the launchers for other machines on first use; some launchers need extra packages."""
-    if name == "DaskLauncher":
-        from ._remote.dask import DaskLauncher  # late: `ipyproc[dask]`
-
-        return DaskLauncher
+    if name in _OF_EXTRAS:
+        return getattr(_names.module(_OF_EXTRAS[name]), name)
     if name == "LinkLauncher":
-        from ._remote.near import LinkLauncher
+        from ._remote.near import LinkLauncher  # late: few need it
 
         return LinkLauncher
-    if name == "SSHLauncher":
-        from ._remote.ssh import SSHLauncher  # late: `ipyproc[ssh]`
-
-        return SSHLauncher
     if name == "testing":
         import ipyproc.testing  # late: only tests need it; `from . import` would call this function again
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .output import phrases
+from .output.encoding import decode
 from .output.screen import inert_line
 from .survivor import Survivor
 
@@ -91,10 +92,15 @@ class ProcessError(Exception):
         return Exception.__str__(self)
 
     def _shown(self) -> str:
-        return (self.last_words or self.stderr or self.output or "").rstrip()
+        return _text(self.last_words or self.stderr or self.output).rstrip()
 
     def _command(self) -> str:
         return phrases.quoted(self.name or phrases.command_line(self.cmd))
+
+
+def _text(output: str | bytes | None) -> str:
+    """Output as text; whoever makes an error, as `subprocess` does, may give it bytes."""
+    return decode(output) if isinstance(output, bytes) else output or ""
 
 
 class ProcessExitError(ProcessError, subprocess.CalledProcessError):
@@ -134,7 +140,7 @@ class ProcessStopped(ProcessExitError):
         return f"{self._command()} was stopped, and {phrases.describe(self.returncode)}"
 
     def _shown(self) -> str:
-        return (self.stderr or "").rstrip()  # its last output does not explain why it ended
+        return _text(self.stderr).rstrip()  # its last output does not explain why it ended
 
 
 class ProcessTimeout(ProcessError, subprocess.TimeoutExpired):  # type: ignore[override]  # of a name typed too narrowly

@@ -18,7 +18,6 @@ _OURS = frozenset(
     ("", "main", "environment", "bash")
 )  # BASH_SOURCE of the script and its functions; anything else is a file
 _OF_SIGNAL = 128  # what a shell adds to the signal that ended a command
-_SIGPIPE = 13  # on every POSIX system
 _AS_ONE_LIKES = re.compile(r"[\s;\\]|(?<!\d)1(?=>&)")  # bash prints a command anew: spaces, line ends, `1>&2`
 
 
@@ -41,11 +40,6 @@ class FailedCommand:
         comma = "," if self.where.endswith("`") and re.search(r": stage \d+ of \d+, `", self.where) else ""
         name = phrases.signal_name(self.code - _OF_SIGNAL) if self.code > _OF_SIGNAL else ""
         return f"{script}{self.where}{comma} exited with {self.code}{f' ({name})' if name.startswith('SIG') else ''}"
-
-    @property
-    def wrote_in_vain(self) -> bool:
-        """Whether it ended because the program that read its output had ended."""
-        return self.code == _OF_SIGNAL + _SIGPIPE
 
 
 def failed_command(note: bytes, script: str) -> FailedCommand | None:

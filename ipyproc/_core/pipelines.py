@@ -15,7 +15,7 @@ _DEEPEST = 100  # commands within commands
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class PipelineStage:
     """One command of a pipeline: its text, and the line on which it begins, counted from 1."""
 
     text: str
@@ -32,7 +32,7 @@ class Stage:
 class Pipeline:
     """The stages of a pipeline, and its last line, which may be the end of a here-document."""
 
-    stages: list[Stage]
+    stages: list[PipelineStage]
     last: int
 
 
@@ -54,12 +54,12 @@ class _Reader:
 
     def read(self, at: int, end: str, depth: int) -> int:
         """Read commands up to the bracket or the word `end`, or to the end of the text; the position after it."""
-        text, begin, stages = self._text, at, list[Stage]()
+        text, begin, stages = self._text, at, list[PipelineStage]()
         expects_command = True  # a word here may be one of the shell's own
 
         def end_stage(to: int) -> None:
             source = text[begin:to]
-            stages.append(Stage(source.strip(), self._line(to - len(source.lstrip()))))
+            stages.append(PipelineStage(source.strip(), self._line(to - len(source.lstrip()))))
 
         def end_pipeline(to: int, after: int) -> int:
             nonlocal begin, stages, expects_command

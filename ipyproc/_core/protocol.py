@@ -293,6 +293,8 @@ HEAD: Final = struct.Struct(">II")
 # --- how they are written and read ---------------------------------------------------------------------------------
 
 
+_TOO_LARGE: Final = 1 << 64
+
 T = TypeVar("T", bound=tuple[Any, ...])
 
 
@@ -317,8 +319,9 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         return functools.partial(_read_tuple, tuple, tuple(map(_reader, args)))
     if issubclass(kind, tuple):
         return functools.partial(_read_tuple, kind._make, tuple(map(_reader, kind.__annotations__.values())))
-    allowed = {kind, int} if kind is float else {kind}
-    return lambda value: value if type(value) in allowed else _refuse()
+    if kind in (int, float):
+        return functools.partial(_read_number, (kind, int))
+    return lambda value: value if type(value) is kind else _refuse()
 
 
 def _read_any(readers: tuple[Callable[[Any], Any], ...], value: Any) -> Any:
@@ -330,10 +333,15 @@ def _read_any(readers: tuple[Callable[[Any], Any], ...], value: Any) -> Any:
     return _refuse()
 
 
+def _read_number(kinds: tuple[type, type], value: Any) -> Any:
+    """JSON has numbers of any size, and Python reads NaN and Infinity too: nobody could count with those."""
+    return value if type(value) in kinds and -_TOO_LARGE < value < _TOO_LARGE else _refuse()
+
+
 def _read_list(kind: Any, read: Callable[[Any], Any], value: Any) -> Any:
     if type(value) is not list:
         return _refuse()
-    return value if set(map(type, value)) <= {kind} else list(map(read, value))
+    return value if kind is str and set(map(type, value)) <= {str} else list(map(read, value))
 
 
 def _read_tuple(make: Callable[[Any], Any], readers: tuple[Callable[[Any], Any], ...], value: Any) -> Any:

@@ -26,6 +26,7 @@ from .._core.protocol import (
     Credit,
     Data,
     Figures,
+    FromFar,
     Gone,
     Lost,
     NotStarted,
@@ -62,6 +63,7 @@ class Channel:
     def __init__(self, spec: Spec, protocol: asyncio.SubprocessProtocol, log: Log | None, launcher: str) -> None:
         self.program = Program(spec.args, launcher, log)
         self._spec = spec
+        self._command = ["/bin/sh", "-c", spec.args] if isinstance(spec.args, str) else list(spec.args)
         self._log = log
         self._loop = self.program.loop
         self._started: asyncio.Future[None] = self._loop.create_future()
@@ -84,6 +86,7 @@ class Channel:
         self._file = os.dup(spec.stdin.number) if isinstance(spec.stdin, Fd) else None
         self._feeding: asyncio.Task[None] | None = None
         self._credit = {STDOUT_FD: 0, STDERR_FD: 0}
+        self._open = {stream for stream, target in targets.items() if target in (Target.LOG, Target.PIPE)}
 
     def __repr__(self) -> str:
         return f"<Channel to {self.program!r}>"
@@ -104,7 +107,7 @@ class Channel:
         self.program.started_at = time.monotonic()
         self._tell(
             RemoteStart(
-                args=["/bin/sh", "-c", spec.args] if isinstance(spec.args, str) else list(spec.args),
+                args=self._command,
                 cwd=spec.cwd,
                 env=dict(spec.env or {}),
                 script=spec.script,
@@ -123,6 +126,8 @@ class Channel:
         self._is_over = True
         if self._started.done() and not self._started.cancelled():
             self._started.exception()  # retrieved here, so that asyncio does not report it
+        if self.program.pid:
+            self._transport.end_pipe(0)
         self._end()
 
     def _tell(self, message: ToFar) -> None:
@@ -134,24 +139,21 @@ class Channel:
 
     def receive(self, message: bytes) -> None:
         """Handle a message from there. One that is not understood, or comes out of turn, makes the program lost."""
+        if self._gone.done():
+            return  # it was given up, lost, or nothing is left of it
         try:
             told = FROM_FAR.decode(message)
         except ProtocolError as error:
             self.lost(str(error))
             return
         family = self._family
-        if family is None and self._is_over:
-            return  # it was given up
         if isinstance(told, Lost):
             self.lost(told.why)
-        elif isinstance(told, (RemoteStarted, NotStarted)):
-            if self._started.done():
-                self.lost(f"the other side says {type(told).__name__} out of turn")
-            elif isinstance(told, NotStarted):
-                self._started.set_exception(self._worded(told))
-            else:
-                self._take_start(told.pid)
-        elif family is None:
+        elif isinstance(told, NotStarted) and not self._started.done():
+            self._started.set_exception(self._worded(told))
+        elif isinstance(told, RemoteStarted) and not self._started.done():
+            self._take_start(told.pid)
+        elif family is None or self._is_out_of_turn(told):
             self.lost(f"the other side says {type(told).__name__} out of turn")
         elif isinstance(told, Data):
             self._take_output(told.stream, told.data)
@@ -165,6 +167,12 @@ class Channel:
         elif isinstance(told, Gone):
             self._end()
 
+    def _is_out_of_turn(self, told: FromFar) -> bool:
+        """Whether a program that has started cannot have this said of it now."""
+        if isinstance(told, Data):
+            return told.stream not in self._open
+        return isinstance(told, (RemoteStarted, NotStarted)) or (isinstance(told, Gone) and not self._is_over)
+
     def lost(self, why: str) -> None:
         """The other side is gone, or has ended the program itself, so its own end will not be known."""
         if self._is_over:
@@ -173,7 +181,7 @@ class Channel:
         self._is_over = True
         pid = self.program.pid
         process = f"process {pid}" if pid else "a program that was being started"
-        error = ProcessLost(f"{process} on {self.where} was lost: {why}")
+        error = ProcessLost(f"{process} on {self.where} was lost: {inert_line(why)}")
         self._end()
         if not self._started.done():
             self._started.set_exception(error)
@@ -189,9 +197,10 @@ class Channel:
         self._started.set_result(None)
 
     def _take_output(self, stream: int, data: bytes) -> None:
+        if not data:
+            self._open.discard(stream)
         if stream not in self._readers:
-            if self._log is None:
-                return  # the program was given up
+            assert self._log
             if data:
                 self._log.write(stream, data)
             else:
@@ -243,20 +252,26 @@ class Channel:
     def _worded(self, told: NotStarted) -> OSError:
         """The error of a program that could not be started, with the name of the machine."""
         number, text, file = told
-        what = "no such program" if number == errno.ENOENT else text
-        if file not in (None, self._spec.args[0]):
-            what = f"cwd: {text.lower() if number != errno.ENOENT else 'no such directory'}"
+        what = inert_line(text)
+        if file == self._command[0]:
+            what = "no such program" if number == errno.ENOENT else what
+        elif file is not None:
+            what = f"cwd: {what.lower() if number != errno.ENOENT else 'no such directory'}"
         return OSError(number, f"{what} on {self.where}", file)
 
     async def _feed(self, fd: int) -> None:
         """Send a file as standard input, as fast as the program reads it."""
         assert self._stdin
-        at = os.lseek(fd, 0, os.SEEK_CUR)
-        while data := os.pread(fd, PIECE, at):
-            at += len(data)
-            self._stdin.write(data)
-            await self._stdin.sent()
-        self._stdin.write_eof()
+        try:
+            at = os.lseek(fd, 0, os.SEEK_CUR)
+            while data := os.pread(fd, PIECE, at):
+                at += len(data)
+                self._stdin.write(data)
+                await self._stdin.sent()
+        except OSError as error:  # it must not take what was sent for all of it
+            self.lost(f"its standard input cannot be read here: {error.strerror}")
+        else:
+            self._stdin.write_eof()
 
     def _send_input(self, data: bytes) -> None:
         self._tell(Data(0, data))

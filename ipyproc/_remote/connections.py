@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
+import functools
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -20,8 +20,7 @@ class Connections(Generic[T]):
 
     def __init__(self, connect: Callable[[], contextlib.AbstractAsyncContextManager[T]]) -> None:
         self._connect = connect
-        self._open: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[asyncio.Task[None], asyncio.Future[T]]]
-        self._open = weakref.WeakKeyDictionary()
+        self._open: dict[asyncio.AbstractEventLoop, tuple[asyncio.Task[None], asyncio.Future[T]]] = {}
 
     async def get(self) -> T:
         """The connection, as soon as it is open.
@@ -34,6 +33,7 @@ class Connections(Generic[T]):
         if task is None or ready is None or task.done():
             ready = loop.create_future()
             task = loop.create_task(self._hold(ready))
+            task.add_done_callback(functools.partial(self._has_ended, ready))
             self._open[loop] = task, ready
         return await asyncio.shield(ready)
 
@@ -57,14 +57,18 @@ class Connections(Generic[T]):
             async with self._connect() as connection:
                 ready.set_result(connection)
                 await asyncio.get_running_loop().create_future()  # until this task is cancelled
-        except BaseException as error:
+        except Exception as error:
             if ready.done():
                 raise
-            is_ours = isinstance(error, Exception)
-            ready.set_exception(error if is_ours else ConnectionError("the connection was closed while it was opened"))
+            ready.set_exception(error)
             ready.exception()  # retrieved here, in case nobody waits for it
-            if not is_ours:
-                raise
+
+    def _has_ended(self, ready: asyncio.Future[T], task: asyncio.Task[None]) -> None:
+        if not ready.done():  # also if it was cancelled before it began
+            ready.set_exception(ConnectionError("the connection was closed while it was opened"))
+            ready.exception()
+        if self._open.get(task.get_loop(), (None, None))[0] is task:  # else it would hold the loop for ever
+            del self._open[task.get_loop()]
 
 
 def reason(error: BaseException) -> str:

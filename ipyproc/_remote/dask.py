@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import contextlib
 import ipaddress
+import os
 import subprocess
 import sys
 import threading
@@ -190,8 +191,13 @@ def _start_local() -> tuple[str, subprocess.Popen[str]]:
     if not address:
         process.communicate()
         raise ConnectionError(f"a LocalCluster could not be started: it ended with status {process.returncode}")
-    atexit.register(process.communicate)
+    atexit.register(_end_local, process, os.getpid())
     return address, process
+
+
+def _end_local(process: subprocess.Popen[str], owner: int) -> None:
+    if os.getpid() == owner:  # in a forked child it would wait for the end of the cluster of its parent
+        process.communicate()
 
 
 _LOCAL = """\

@@ -121,8 +121,7 @@ class Session(asyncio.SubprocessProtocol):
         args = tuple(request.args)
         try:
             if request.script is not None:
-                fd, self._script = tempfile.mkstemp(".sh", "ipyproc-")
-                script_of.write(fd, request.script)
+                self._write_script(request.script)
                 args = script_of.arguments(args, request.script, self._script)
             pipe = {True: Target.PIPE, False: Target.NULL}
             spec = Spec(
@@ -141,10 +140,20 @@ class Session(asyncio.SubprocessProtocol):
                 self._tell(Lost(str(error) or repr(error)))
             self._end()
             return
+        except asyncio.CancelledError:  # the link and this loop have ended
+            self._end()
+            raise
         assert self._transport
         if self._why:
             self.close()
         held(self._transport.program).gone.add_done_callback(lambda _: self._has_gone())
+
+    def _write_script(self, text: str) -> None:
+        try:
+            fd, self._script = tempfile.mkstemp(".sh", "ipyproc-")
+            script_of.write(fd, text)
+        except OSError as error:  # without the name of the file, which would be taken for the directory to start in
+            raise OSError(error.errno, f"the script could not be written: {error.strerror or error}") from None
 
     # --- as the protocol of the program ----------------------------------------------------------------------------
 

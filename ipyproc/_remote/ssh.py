@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import asyncssh
 import asyncssh.config
 
+from .._core.output.screen import inert_line
 from .._core.protocol import ABOUT, HEAD, MOST_BYTES, TO_FAR, About, Close, ProtocolError
 from . import parcel
 from .channel import Channel, Link
@@ -59,7 +60,7 @@ def is_configured(name: str) -> bool:
 
     False if that file has a mistake, which is reported when a connection is made.
     """
-    config = Path("~/.ssh/config").expanduser()
+    config = Path(os.path.expanduser("~/.ssh/config"))  # as it is where there is no home directory
     if not os.access(config, os.R_OK):
         return False
     other = re.sub(r"[^.:]+", lambda _: uuid.uuid4().hex, name)  # a name of the same form, because of `Host !*.*`
@@ -181,8 +182,10 @@ class SSHLauncher(LinkLauncher):
                 return _Connection(there, self.where, about)
             if not line:
                 break
+        else:
+            raise ConnectionError(f"its login has printed {_MOST_NOISE:,} lines, and runs no Python")
         said = (await there.stderr.read()).decode(errors="replace").strip().splitlines()
-        raise ConnectionError(said[-1] if said else f"{self._python or 'its shell'} ended without a word")
+        raise ConnectionError(inert_line(said[-1]) if said else f"{self._python or 'its shell'} ended without a word")
 
 
 class _Connection:

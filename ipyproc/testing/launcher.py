@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from .._core.output.screen import inert_line
 from .._core.program.program import Program
 from .._core.program.spec import Spec
 from .program import FakeProgram, Play
+from .script import Script
 
 Fake = Play | OSError | ProcessLost
 """What stands for a program: what it does, or why it cannot be started."""
@@ -100,6 +102,11 @@ class _Cast:
                 _check(name, fake)
         elif not callable(scripts):
             raise TypeError(f"scripts={scripts!r:.80}: allowed are a mapping of names to scripts, and a function")
+        elif isinstance(scripts, Script) or inspect.iscoroutinefunction(scripts):
+            raise TypeError(
+                f"scripts={scripts!r:.80}: this is what one program does; give a mapping of names to scripts, or for all "
+                "programs a function that gives it: `lambda program: ...`"
+            )
         self.outer = stand_in.current.get()
         self.started: list[FakeProgram] = []
         self._scripts = scripts

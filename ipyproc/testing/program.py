@@ -48,7 +48,7 @@ class FakeProgram:
         on: what was given as `on=`; None: nothing, it runs here.
         script: the text of a `%%aproc` cell; None: it is no such script.
         pid: a number that no real process can have.
-        is_paused: whether it was paused (SIGSTOP); what it writes waits then.
+        is_paused: whether it was paused (SIGSTOP); it writes nothing then, and does not end.
         returncode: how it has ended, `-N`: by signal N; None while it runs, and for good if it was lost.
         stdout, stderr: where it writes to: `await program.stdout.write("ready\n")`; `close()` closes one early.
 
@@ -86,13 +86,12 @@ class FakeProgram:
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        how = (
-            "runs"
-            if self.is_running
-            else phrases.describe(self.returncode)
-            if self.returncode is not None
-            else "is over"
-        )
+        if self._task is None:
+            how = "was not started"
+        elif self.is_running:
+            how = "runs"
+        else:
+            how = "was lost" if self.returncode is None else phrases.describe(self.returncode)
         return f"<FakeProgram {self.pid} ({phrases.command_line(self.args)}) {how}>"
 
     @property
@@ -160,24 +159,31 @@ class FakeProgram:
         return program
 
     async def _play(self, play: Play) -> None:
+        code, lost = await self._played(play)
+        if not lost:
+            await self._ready.wait()  # a program that is paused does not end
+        self._finish(code, lost)
+
+    async def _played(self, play: Play) -> tuple[int | None, ProcessLost | None]:
+        """How it ends: its return code, or how it was lost."""
         try:
             code = play(self)
             if not inspect.isawaitable(code):
                 raise TypeError(f"the script of {self.name!r} gave {code!r:.80}: allowed is an async function")
             ended = await code
             check_returncode(0 if ended is None else ended)
-            self._finish(ended or 0)
+            return ended or 0, None
         except ProcessLost as error:
-            self._finish(None, error)
+            return None, error
         except BrokenPipeError:
-            self._finish(_ended_by(_PIPE))
+            return _ended_by(_PIPE), None
         except SystemExit as end:
-            self._finish(end.code if isinstance(end.code, int) else int(end.code is not None))
+            return end.code & 0xFF if isinstance(end.code, int) else int(end.code is not None), None
         except Exception as error:  # noqa: BLE001  -- as of a Python program, and of the test as well
             self._failed(error)
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(OSError):  # nobody is left who could read it, or the disk is full
                 await self.stderr.write("".join(traceback.format_exception(error)))
-            self._finish(1)
+            return 1, None
 
     def signal(self, number: int) -> None:
         """A signal comes."""
@@ -192,7 +198,8 @@ class FakeProgram:
         if number == _KILL:
             self._finish(_ended_by(number))
         elif self.is_paused:
-            self._pending = [*{*self._pending, number}]
+            if number not in _STOPS:  # what would pause it has no effect
+                self._pending = [*{*self._pending, number}]
         elif handler := self._handlers.get(number):
             self._handle(handler)
         elif number in _STOPS:

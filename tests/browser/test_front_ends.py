@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from ..campaigns import front_ends as campaign
+
 pytestmark = pytest.mark.new_page
 
 LINES = [f"line {n}" for n in range(8)]
@@ -68,3 +70,7 @@ def test_a_program_in_the_first_cell_of_all(page, notebook):
     cells = lab.save()["cells"]
     assert lines_of(cells[1]["outputs"]) == LINES
     assert "ipyproc-transcript" in str(cells[1]["outputs"])
+
+
+def test_nbclassic():
+    assert campaign.run("classic") == []

@@ -10,6 +10,7 @@ import time
 import pytest
 
 import ipyproc
+from ipyproc._core.output.log import Log
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 played = pytest.mark.usefixtures("played")
@@ -138,3 +139,14 @@ async def test_a_copy_of_a_pipeline():
     done = await ipyproc.run("echo", "a").pipe("cat")
     copy = pickle.loads(pickle.dumps(done))
     assert copy.stdout == copy.processes[-1].stdout == "a\n" and repr(copy) == repr(done)
+
+
+def test_what_may_come_of_a_program_that_could_not_be_stopped():
+    log = Log()
+    log.write(1, b"a")
+    done = ipyproc.CompletedProcess(
+        ["x"], None, log=log, streams=frozenset((1, 2)), failure=ipyproc.ProcessNotStopped()
+    )
+    with pytest.warns(RuntimeWarning, match=r"`x` could not be stopped, and holds its output open: more may come"):
+        assert done.stdout == "a"
+    log.discard()

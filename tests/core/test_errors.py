@@ -84,6 +84,8 @@ def test_messages():
     assert str(error) == "`x` was stopped, and was ended by SIGTERM" and error.signal is signal.SIGTERM
     assert str(ipyproc.ProcessTimeout("x", 1.5)) == "`x` was stopped after its timeout of 1.5 s"
     assert len(str(ipyproc.ProcessExitError(1, "x" * 1000))) < 250
+    assert str(ipyproc.ProcessExitError(1, "x", b"o", b"no \xff\n")) == "`x` exited with status 1\nno �"
+    assert str(ipyproc.ProcessStopped(-9, "x", stderr=b"e")) == "`x` was stopped, and was ended by SIGKILL\ne"
 
 
 async def failure(*args, **keywords):
@@ -147,6 +149,8 @@ async def test_one_endless_line_is_bounded():
     with programs({"long": Script(stderr=b"x" * 3_000_000, returncode=1)}):
         error = await failure("long")
     assert 1000 < len(error.stderr) <= 8192
+    assert error.log.stat().st_size == 3_000_000
+    error.log.unlink()
 
 
 async def test_timeout_has_the_partial_output():
@@ -381,3 +385,29 @@ async def test_a_question_that_nobody_answers_is_told(code, asked):
 )
 async def test_a_shell_that_asks_in_vain(script, said):
     assert (await failure("bash", "-e", "-c", script)).advice == said
+
+
+@played
+@pytest.mark.parametrize("last", [" ", "\t", "\x1b[0m", "\r", "\x1b[1A"])
+async def test_a_last_line_in_which_there_is_nothing_to_see(program, last):
+    for before in ("", "no disk\n"):
+        with pytest.raises(ipyproc.ProcessExitError, match="exited with status 3") as caught:
+            await ipyproc.run(*program("raw", (before + last).encode().hex(), "exit", 3))
+        assert caught.value.advice == "" and caught.value.last_words == before.rstrip()
+
+
+@played
+@pytest.mark.parametrize("output", ["x" * 9000, "x\n" * 10 + "the eleventh line", "x\n" * 11])
+async def test_the_log_is_kept_if_the_error_has_not_all_of_it(program, output):
+    with pytest.raises(ipyproc.ProcessExitError) as caught:
+        await ipyproc.run(*program("raw", output.encode().hex(), "exit", 3))
+    assert caught.value.log.read_text() == output
+    caught.value.log.unlink()
+
+
+@played
+@pytest.mark.parametrize("output", ["x" * 8000 + "\n", "x\n" * 9 + "the tenth line", "x\n" * 10])
+async def test_the_log_is_not_kept_if_the_error_has_all_of_it(program, output):
+    with pytest.raises(ipyproc.ProcessExitError) as caught:
+        await ipyproc.run(*program("raw", output.encode().hex(), "exit", 3))
+    assert caught.value.log is None and caught.value.stdout == output.rstrip("\n")

@@ -6,6 +6,7 @@ import pytest
 
 import ipyproc
 from ipyproc._core.batch.frame import frame
+from ipyproc.testing import Script, programs
 
 pytestmark = pytest.mark.pure
 
@@ -18,6 +19,16 @@ def test_formats(name, text):
     pytest.importorskip("pandas")
     for found in (frame(text), frame(text, name), frame("\n" + text)):
         assert found.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
+
+
+@pytest.mark.parametrize(("name", "separator"), [("csv", ","), ("tsv", "\t")])
+def test_a_table_whose_first_column_has_no_name(name, separator):
+    pandas = pytest.importorskip("pandas")
+    made = pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    for before in ("", "\n", "\r\n  \n"):
+        text = before + made.to_csv(sep=separator)
+        assert frame(text).to_dict("list") == frame(text, name).to_dict("list"), text
+        assert frame(text).columns.to_list()[1:] == ["a", "b"]
 
 
 @pytest.mark.parametrize("text", ['{"a": 1}', '{\n  "a": 1\n}', '{"a": 1}\n', '[{"a": 1}]'])
@@ -96,3 +107,14 @@ def test_of_a_program():
     pytest.importorskip("pandas")
     assert ipyproc.run("printf", CSV).result().df().shape == (2, 2)
     assert ipyproc.run("printf", CSV, text=False).result().df("csv").shape == (2, 2)
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, '{"a": 1}\n' + "[" * 200_000])
+def test_json_that_is_nested_too_deeply_is_a_value_error(text):
+    pytest.importorskip("pandas")
+    for name in (None, "json", "jsonl"):
+        with pytest.raises(ValueError, match=r"nested too deeply|Extra data") as caught:
+            frame(text, name)
+        assert caught.value.__notes__
+    with programs({"sim": Script(stdout=text)}), pytest.raises(ValueError):
+        ipyproc.run("sim").result().json()

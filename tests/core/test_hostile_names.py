@@ -45,7 +45,7 @@ async def test_of_run_start_and_parallel(kind, caplog):
     name, seen = NAMES[kind].replace("\0", ""), []
     caplog.set_level(logging.INFO, "ipyproc")
     ended = await ipyproc.run(FAILS, name=name, check=False)
-    seen += [repr(ended), ended.name, *transcript.picture(ended).values(), *await failed(ipyproc.run(FAILS, name=name))]
+    seen += [repr(ended), ended.name, transcript.picture(ended), *await failed(ipyproc.run(FAILS, name=name))]
     piped = ipyproc.run(FAILS, name=name, check=False).pipe("cat", name=name)
     seen += [repr(await piped), *await failed(ipyproc.run("true", name=name).pipe(FAILS, name=name))]
     seen += await failed(ipyproc.run("sleep", "60", name=name, timeout=0.01))

@@ -113,7 +113,13 @@ async def test_the_log_of_other_commands(tmp_path):
     assert len(records(path)) == 3
 
 
-@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"\x00\xff", b"{}\n", b"no line end", b"[1]\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"a,b\n1,2\n", b"\x00\xff", b"{}\n", b"no line end", b"[1]\n"),
+        b'{"number": 0, "args": ["true"], "state": "done", "duration": null}\n',
+    ],
+)
 async def test_what_is_no_job_log_stays_as_it_is(tmp_path, content):
     path = tmp_path / "data"
     path.write_bytes(content)

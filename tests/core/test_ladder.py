@@ -260,6 +260,28 @@ def test_stop_twice_ends_it_at_the_earlier_moment(program, launcher, graces):
 
 
 @pytest.mark.parametrize("launcher", [supervised, launch.portable])
+@pytest.mark.parametrize("grace", [1e12, 1e300, math.inf])
+def test_a_grace_without_an_end(program, launcher, grace):
+    async def main():
+        running = await started(*program("out", "ready", "stall"), launcher=launcher)
+        assert await running.stop(grace) == -15
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("grace", ["5", math.nan, -1, True])
+def test_a_grace_that_is_none(program, grace):
+    async def main():
+        running = await started(*program("out", "ready", "stall"))
+        with pytest.raises((TypeError, ValueError), match=f"grace={grace!r}: allowed is a number of seconds"):
+            await running.stop(grace)
+        assert running.ladder.sent is None
+        await running.stop(0)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("launcher", [supervised, launch.portable])
 @pytest.mark.parametrize("ended", [True, False])
 @pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError, None])
 def test_async_with_stops_the_whole_family_when_its_body_fails(program, launcher, ended, error):

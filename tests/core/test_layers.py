@@ -148,6 +148,26 @@ def test_private_parts_of_ipykernel_are_touched_in_one_room():
 def test_public_names_are_sorted_and_there():
     assert ipyproc.__all__ == sorted(ipyproc.__all__)
     assert all(hasattr(ipyproc, name) for name in ipyproc.__all__)
+    assert {*ipyproc.__all__, "DaskLauncher", "SSHLauncher"} <= {*dir(ipyproc)}, "they are completed"
+
+
+def test_packages_of_extras_are_needed_by_those_who_use_them_alone():
+    code = """
+import sys
+sys.modules |= {"asyncssh": None, "distributed": None}
+from ipyproc import *
+assert LOG and testing and LinkLauncher
+import ipyproc
+for name, words in (("SSHLauncher", "asyncssh; pip install 'ipyproc[ssh]'"),
+                    ("DaskLauncher", "distributed; pip install 'ipyproc[dask]'")):
+    try:
+        getattr(ipyproc, name)
+    except ImportError as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(name)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_testing_needs_the_core_alone():

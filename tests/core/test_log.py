@@ -121,6 +121,14 @@ def test_tail_is_what_a_terminal_would_show(lines, stream, expected):
     assert made.tail(lines, stream) == expected
 
 
+@pytest.mark.parametrize("stream", [0, 3, "stdout"])
+def test_a_stream_that_there_is_not(stream):
+    made = end(made_of([(1, b"a\n")]))
+    for use in (made.read, made.tail, made.reader):
+        with pytest.raises(ValueError, match=r"stream=.*: allowed are 1 \(stdout\), 2 \(stderr\) and None"):
+            use(stream=stream)
+
+
 def test_tail_of_much_output():
     made = end(
         made_of([(1, b"".join(b"%06d%s\n" % (n, b"x" * 600) for n in range(n, n + 50))) for n in range(0, 500, 50)])
@@ -187,6 +195,35 @@ def test_reader_of_what_comes_from_now_on():
         end(made)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", ["lines", "pieces", "all"])
+def test_to_read_much_leaves_turns_to_others(how):
+    async def main():
+        turns = 0
+
+        async def others():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.ensure_future(others())
+        reader = made.reader()
+        if how == "lines":
+            size = sum([len(line) async for line in reader])
+        elif how == "pieces":
+            size = 0
+            while data := await reader.read(1 << 20):
+                size += len(data)
+        else:
+            size = len(await reader.read())
+        task.cancel()
+        return size, turns
+
+    made = end(made_of([(1, b"line\n" * 40_000)] * 20))
+    size, turns = asyncio.run(main())
+    assert size == 4_000_000 and turns > 50
 
 
 def test_a_waiter_that_was_cancelled_is_forgotten():
@@ -308,6 +345,27 @@ def test_a_file_that_another_log_writes_to_is_refused_and_not_truncated(tmp_path
     end(first)
     end(log.Log(file=tmp_path / "own"))
     assert (tmp_path / "own").read_bytes() == b""
+
+
+def test_a_file_of_ones_own_is_free_again_if_there_is_no_place_for_the_index(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "_directory", None)
+    monkeypatch.setenv("IPYPROC_LOG_DIR", str(tmp_path / "none"))
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            log.Log(file=tmp_path / "own")
+    assert not (tmp_path / "own").exists()
+    monkeypatch.setenv("IPYPROC_LOG_DIR", str(tmp_path))
+    end(log.Log(file=tmp_path / "own"))
+
+
+def test_what_the_writer_has_not_told_of_one_stream_is_of_that_stream():
+    for streams in ({2}, {1}):
+        made = log.Log(frozenset(streams))
+        fd, _ = made.hand_over()
+        os.write(fd, b"one\ntwo\n")
+        made.lose()
+        (stream,) = streams
+        assert (made.read(stream=stream), made.bytes_of[stream], made.lines_of[stream]) == (b"one\ntwo\n", 8, 2)
 
 
 # --- what can go wrong -------------------------------------------------------------------------------------------
@@ -548,6 +606,12 @@ def test_repr_is_a_sentence():
     assert repr(made.reader()) == "<LogReader of a log, 3 bytes so far>"
     made.end(1)
     assert "complete" in repr(made)
+    made = log.Log(frozenset({1}))
+    full(made._fds[0])
+    with pytest.warns(RuntimeWarning):
+        made.write(1, b"lost")
+    made.end(1)
+    assert repr(made) == f"<Log of 0 bytes, 4 B are missing, in {made.path}>"
 
 
 def test_the_last_lines_of_a_stream_are_found_behind_any_amount_of_the_other():

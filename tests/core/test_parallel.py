@@ -52,6 +52,23 @@ async def test_as_completed(program):
 
 
 @played
+async def test_it_runs_once(program):
+    async def results(batch):
+        return [each.stdout async for each in batch]
+
+    batch = ipyproc.parallel([program("out", 1), program("out", 2)], jobs=1)
+    both = await asyncio.gather(results(batch), results(batch), return_exceptions=True)
+    assert both[0] == ["1\n", "2\n"] and "it runs once; make another one" in str(both[1])
+    for again in (results(batch), batch):
+        with pytest.raises(RuntimeError):
+            await again
+    batch = ipyproc.parallel([program()])
+    await batch
+    with pytest.raises(RuntimeError, match="1 done>: it runs once; make another one"):
+        await results(batch)
+
+
+@played
 async def test_no_more_than_jobs_at_once(program):
     most = 0
 
@@ -237,6 +254,118 @@ class TestStop:
             break
         gc.collect()
         await asyncio.wait_for(processes[0].wait(), 10)
+
+    @played
+    async def test_leaving_the_loop_after_the_end(self, program):
+        errors = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+        batch = ipyproc.parallel([program("exit", 1)])
+        results = aiter(batch)
+        assert (await anext(results)).returncode == 1
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0)
+        await results.aclose()
+        await asyncio.sleep(0)  # now nobody holds the task any more
+        gc.collect()
+        assert errors == []
+
+    @played
+    @pytest.mark.parametrize("how", ["cancel", "leave", "error"])
+    async def test_nothing_is_said_to_run_afterwards(self, program, how):
+        def changed(job):
+            if how == "error" and job.number == 1:
+                raise ZeroDivisionError
+
+        commands = [program("out", "x", "stall"), program("out", "x", "stall") if how == "cancel" else program()]
+        batch = ipyproc.parallel(commands, jobs=2, on_change=changed)
+        if how == "leave":
+            results = aiter(batch)
+            await anext(results)
+            await running(1)
+            await results.aclose()
+        else:
+            work = asyncio.ensure_future(batch)
+            if how == "cancel":
+                await running(2)
+                work.cancel()
+            with pytest.raises(asyncio.CancelledError if how == "cancel" else ZeroDivisionError):
+                await work
+        assert states(batch)[0] == "failed" and "running" not in states(batch)
+        assert batch.jobs[0].outcome == "was ended by SIGTERM" and batch.jobs[0].process is None
+
+    @played
+    def test_after_its_end(self, program):
+        batch = ipyproc.parallel([program()])
+        batch.result()
+        asyncio.run(batch.stop())  # on another event loop, as that of the batch is closed
+        assert states(batch) == ["done"]
+
+    @pytest.mark.parametrize("stop", ["stop", "interrupt"])
+    async def test_while_it_waits_for_the_other_machine(self, program, stop, monkeypatch):
+        ended = []
+
+        class Far:
+            name = "far"
+
+            async def start(self, *_):
+                raise AssertionError
+
+            async def slots(self):
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    ended.append(True)
+
+            async def aclose(self):
+                pass
+
+        halts = []
+
+        class Here(host.Host):
+            def interruptible(self, what, halt):
+                halts.append(halt)
+                return contextlib.nullcontext()
+
+        monkeypatch.setattr(host, "_find", Here)
+        batch = ipyproc.parallel([program(), program()], on=Far())
+        work = asyncio.ensure_future(batch)
+        while not batch._pool._waiting:
+            await asyncio.sleep(0)
+        if stop == "stop":
+            await batch.stop()
+        else:
+            halts[0]()
+        with pytest.raises(ipyproc.ProcessError, match="was not run"):
+            await asyncio.wait_for(work, 10)
+        assert ended == [True] and states(batch) == ["waiting"] * 2
+
+    async def test_one_that_was_lost_and_waits_for_another_place(self, program):
+        class Far:
+            name = "far"
+            starts = 0
+
+            async def start(self, *_):
+                self.starts += 1
+                if self.starts == 1:
+                    raise ipyproc.ProcessLost("gone")
+                await asyncio.Event().wait()
+
+            async def slots(self):
+                return 1
+
+            async def aclose(self):
+                pass
+
+        far = Far()
+        batch = ipyproc.parallel([program()], on=far, retry_lost=1)
+        work = asyncio.ensure_future(batch)
+        while far.starts < 2:
+            await asyncio.sleep(0)
+        assert states(batch) == ["waiting"] and batch.jobs[0].outcome == "was lost"
+        await batch.stop()
+        with pytest.raises(ipyproc.ProcessLost, match="gone"):
+            await work
+        assert states(batch) == ["failed"]
 
     @played
     async def test_an_error_of_the_callback(self, program):

@@ -126,6 +126,43 @@ def test_an_error_is_not_raised_where_warnings_are_errors(loop_factory, monkeypa
     assert isinstance(error, RuntimeWarning), "the loop is told, once"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_disk_ends_no_program_where_warnings_are_errors(loop_factory):
+    async def main():
+        errors, log = [], Log(frozenset({1}))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, log._fds[0])
+        os.close(full)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            process, _ = started(["sh", "-c", "echo a; sleep 0.1; echo b"], log)
+            await asyncio.wait_for(log.finished(), 10)
+        assert (process.wait(), log.bytes, log.dropped) == (0, 0, 4)
+        return errors
+
+    (error,) = run(main(), loop_factory)
+    assert isinstance(error, RuntimeWarning) and "output is being lost" in str(error), "the loop is told, once"
+
+
+def test_an_error_of_a_watcher_ends_no_program(loop_factory):
+    async def main():
+        errors, log = [], Log(frozenset({1}))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+
+        def once():
+            log.watchers.discard(once)
+            raise ZeroDivisionError
+
+        log.watchers.add(once)
+        process, _ = started(["sh", "-c", "echo a; sleep 0.1; echo b"], log)
+        await asyncio.wait_for(log.finished(), 10)
+        assert (process.wait(), log.read()) == (0, b"a\nb\n")
+        return errors
+
+    assert [type(error) for error in run(main(), loop_factory)] == [ZeroDivisionError]
+
+
 def test_descriptors_are_closed_at_the_end():
     async def main():
         log = Log(frozenset({1}))

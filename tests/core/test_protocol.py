@@ -166,6 +166,15 @@ def test_numbers_and_truths_are_not_the_same():
         TO_SHIM.decode(TO_SHIM.encode(START._replace(stdio=[0, "lag", 1])))
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400, "-99999999999999999999"])
+def test_numbers_that_nobody_could_count_with_are_refused(number):
+    for words in (f'"Signal", 15, true, {number}', f'"Signal", {number}, true, 1.0'):
+        with pytest.raises(ProtocolError):
+            TO_SHIM.decode(f"[{VERSION}, {words}]".encode())
+    with pytest.raises(ProtocolError):
+        FROM_FAR.decode(f'[{VERSION}, "RemoteExited", 0, 1, [0.0, 0.0, {number}], 0, ""]'.encode())
+
+
 def test_messages_and_data_of_the_other_direction_are_refused():
     for direction, message in (
         (TO_SHIM, Gone()),

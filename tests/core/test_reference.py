@@ -18,7 +18,7 @@ PACKAGE = Path(ipyproc.__file__).parent
 API = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))
 GIVEN = (run.Run, parallel.Parallel, parallel.Job, log.Log, log.LogReader)  # by functions; nobody makes one
-ELSEWHERE = {"DaskLauncher", "LinkLauncher", "SSHLauncher"}  # take a package or a machine of their own
+ELSEWHERE = {"LinkLauncher"}  # takes a machine of its own
 DOCUMENTED = [
     *(each for name in ipyproc.__all__ if name not in ELSEWHERE and callable(each := getattr(ipyproc, name))),
     *GIVEN,

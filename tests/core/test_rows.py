@@ -1,5 +1,6 @@
 """Any rows of a log at once, the same as if all of it had gone through a screen; however large it is."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from ipyproc._core.output import log
 from ipyproc._core.output.rows import Rows, ends
 from ipyproc._core.output.screen import LONGEST, WINDOW, Screen
-from ipyproc._core.output.turns import done
+from ipyproc._core.output.turns import done, within
 
 pytestmark = pytest.mark.pure
 
@@ -466,3 +467,18 @@ def test_an_image_of_many_lines_is_one_row():
         pass
     shown = [row.plain for row in rows.read_all(0, rows.total)]
     assert (shown[0], shown[2:]) == ("before", ["after"]) and shown[1].startswith(" … 95")
+
+
+@pytest.mark.parametrize("moves", [b"", b"\x1b[A"])
+@pytest.mark.parametrize("left", [0, 500])
+def test_rows_that_somebody_has_removed_are_told_of_and_awaited_by_nobody(moves, left):
+    rows = rows_of([(1, moves), *numbered(3000)])
+    log_of_rows = rows._settled or rows.log
+    os.truncate(log_of_rows.path, left)
+    assert "no longer in the log" in rows.read(1000, 50)[0].plain
+    assert len(rows.read_all(0, rows.total)) == rows.total
+    found = within(ends(rows, lambda row: len(row.text), 100_000, 100_000, 2500), 10_000)
+    assert found is not None, "it does not end"
+    found = [row.plain for row in found]
+    assert not [row for row in found if "no longer" in row]
+    assert re.search(r"^\.\.\. [\d,]+ lines, .* not shown", "\n".join(found), re.MULTILINE)

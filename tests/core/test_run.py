@@ -16,6 +16,8 @@ import psutil
 import pytest
 
 import ipyproc
+from ipyproc._core import host
+from ipyproc.testing import programs
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -84,7 +86,7 @@ async def test_repr_says_what_to_do():
     work = ipyproc.run("ls", "a b")
     assert repr(work) == "<Run (ls 'a b') not started: await it, or call .result()>"
     work.close()
-    assert repr(work) == "<Run (ls 'a b') was started>"
+    assert repr(work) == "<Run (ls 'a b') was started, or is part of a pipe>"
 
 
 def test_what_nobody_awaits_is_warned_of():
@@ -104,7 +106,7 @@ def test_result_in_plain_code(program):
 def test_result_is_for_once():
     work = ipyproc.run("true")
     work.result()
-    with pytest.raises(RuntimeError, match=r"<Run \(true\) was started>: it runs once"):
+    with pytest.raises(RuntimeError, match=r"<Run \(true\) was started, or is part of a pipe>: it runs once"):
         work.result()
 
 
@@ -215,3 +217,33 @@ async def test_keywords_that_say_what_is_so_anyway(program):
 async def test_no_output_is_lost_at_the_end(program):
     for _ in range(20):
         assert (await ipyproc.run(*program("lines", 20_000))).stdout.endswith("line 19999\n")
+
+
+@pytest.mark.parametrize("how", ["timeout", "interrupt"])
+async def test_what_was_being_stopped_when_it_was_lost_is_not_run_again(how, monkeypatch):
+    async def breaks(program):
+        asked = asyncio.Event()
+        program.on_signal(signal.SIGINT, asked.set)
+        program.on_signal(signal.SIGTERM, asked.set)
+        ready.set()
+        await asked.wait()
+        raise ipyproc.ProcessLost("the machine is gone")
+
+    interrupts, ready = [], asyncio.Event()
+
+    class Here(host.Host):
+        def interruptible(self, what, stop):
+            interrupts.append(stop)
+            return contextlib.nullcontext()
+
+    monkeypatch.setattr(host, "_find", Here)
+    with programs({"sim": breaks}) as started:
+        work = asyncio.ensure_future(
+            ipyproc.run("sim", on="far", retry_lost=2, timeout=0.05 if how == "timeout" else None)
+        )
+        await ready.wait()
+        if how == "interrupt":
+            interrupts[0]()
+        with pytest.raises(ipyproc.ProcessLost, match="the machine is gone"):
+            await asyncio.wait_for(work, 10)
+    assert len(started) == 1

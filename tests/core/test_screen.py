@@ -4,6 +4,7 @@ import gc
 import io
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -311,6 +312,8 @@ def test_bidi_controls_are_named():
 def test_one_line():
     assert screen.inert_line("a\x1b]0;t\x07\nb\u2028c\r\nd\u202e\udcff") == "a ⏎ b ⏎ c ⏎ d<U+202E>?"
     assert phrases.command_line(["a\x1b[2J", "b\nc"]) == "'a' 'b ⏎ c'"
+    assert phrases.command_line([b"ls", Path("/a b"), b"\xff", 5]) == "ls '/a b' '?' 5"
+    assert phrases.command_line(b"ls \xc3\xa9") == "ls é"
 
 
 def test_long_rows_are_cut_and_what_is_beyond_is_counted():

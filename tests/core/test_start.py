@@ -1,6 +1,7 @@
 """`start`: a Process that is awaited, left, iterated, paused; and `processes`, which knows those that run."""
 
 import asyncio
+import errno
 import gc
 import signal
 import weakref
@@ -9,6 +10,10 @@ import psutil
 import pytest
 
 import ipyproc
+from ipyproc._core import launch
+from ipyproc._core.output.log import Log
+from ipyproc._core.process.start import start
+from ipyproc._core.program.spec import Spec
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -141,6 +146,17 @@ async def test_keywords_of_run_that_make_no_sense(keywords, words):
     with pytest.raises(TypeError) as caught:
         await ipyproc.start("true", **keywords)
     assert str(caught.value) == words
+
+
+async def test_without_a_launcher_there_is_no_log(monkeypatch):
+    async def best():
+        raise OSError(errno.EMFILE, "too many open files")
+
+    logs = []
+    monkeypatch.setattr(launch, "best", best)
+    with pytest.raises(OSError, match="too many open files"):
+        await start(Spec.of("true"), make_log=lambda streams: logs.append(Log(streams)) or logs[0])
+    assert [log for log in logs if log.path.exists()] == []
 
 
 class TestProcesses:

@@ -404,3 +404,12 @@ def test_a_forked_child_removes_nothing_of_its_parent(parent):
     with python(code) as process:
         assert process.communicate()[0] == "b'minetoo' True 1\n"
     assert names(parent) == []
+
+
+def test_a_place_that_is_named_from_here(parent, monkeypatch):
+    monkeypatch.chdir(parent)
+    monkeypatch.setenv("IPYPROC_LOG_DIR", "logs")
+    (parent / "logs").mkdir()
+    made = storage.directory()
+    monkeypatch.chdir("/")
+    assert storage.directory() == made and made.parent == parent / "logs"

@@ -34,6 +34,7 @@ from ipyproc._core.launch.held import mark, shim
 
 from ..campaigns import kills
 from ..hostile_family import KERNEL, marked, script_of
+from ..other_version import changed_copy
 from ..starting import start_exec
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -252,6 +253,79 @@ def test_no_descriptor_left_to_have_is_a_clean_error(program):
     asyncio.run(main())
 
 
+@contextlib.contextmanager
+def all_descriptors_used():
+    """This process can open nothing more."""
+    limits, held = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, held_by_us())) + 9, limits[1]))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for fd in held:
+            os.close(fd)
+
+
+def test_a_program_is_lost_too_when_no_descriptor_is_left(program):
+    async def main():
+        started = await run.start(*program("out", "a", "err", "b", "stall"))
+        while started.log.bytes < 4:
+            await started.log.changed(started.log.bytes)
+        there = psutil.Process(started.pid)
+        with all_descriptors_used():
+            os.kill(started.family.held.shim, signal.SIGKILL)
+            with pytest.raises(ProcessLost, match="its shim was killed"):
+                await asyncio.wait_for(started.wait(), 20)
+        assert started.log.ended and started.log.read() == b"a\nb\n" and started.log.lines_of == {1: 1, 2: 1}
+        expect_over(there)
+        assert started.family.held._supervisor._held == 0
+
+    asyncio.run(main())
+
+
+def test_cancelled_while_its_pipes_are_connected_it_leaves_none_of_them(program):
+    async def main():
+        loop = asyncio.get_running_loop()
+        await (await run.start("true")).wait()
+        connect, known = loop.connect_read_pipe, {*loop._selector.get_map()}
+
+        def cancel(*args):
+            starting.cancel()
+            return connect(*args)
+
+        loop.connect_read_pipe = cancel
+        starting = asyncio.create_task(run.start(*program("stall"), stdin=PIPE, stdout=PIPE, stderr=PIPE))
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        del loop.connect_read_pipe
+        assert {*loop._selector.get_map()} <= known
+
+    asyncio.run(main())
+
+
+def test_given_up_before_all_was_sent_it_leaves_nothing_in_the_loop(program):
+    large = {**os.environ, **{f"X{n}": "x" * 100_000 for n in range(12)}}  # more than a socket takes at once
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        known = {*loop._selector.get_map()}
+        supervisor, sock, _ = await client.take()
+        supervisor.give_back(sock, is_ready=True)
+        for child in psutil.Process(supervisor.process).children():
+            child.suspend()
+        try:
+            async with asyncio.timeout(0.1):
+                await run.start(*program(), env=large)
+        except TimeoutError:
+            return {*loop._selector.get_map()} - known
+        pytest.fail("it has started")
+
+    assert asyncio.run(main()) == set()
+
+
 def held_by_us():
     gc.collect()
     return sorted(os.listdir("/proc/self/fd"))
@@ -340,8 +414,12 @@ def test_after_a_guard_was_killed_the_process_is_over_and_the_next_one_starts(pr
         lost = await run.start(*program("stall"))
         os.kill(client.supervisor_pid() if killed == "supervisor" else lost.family.held.shim, signal.SIGKILL)
         if killed == "shim":
-            with pytest.raises(ProcessLost, match="was lost"):
-                await lost.wait()
+            depths = set()
+            for _ in range(3):
+                with pytest.raises(ProcessLost, match="was lost") as caught:
+                    await lost.wait()
+                depths.add(len(caught.traceback))
+            assert len(depths) == 1, "the error does not grow with those who wait"
             assert lost.returncode is None and "was lost" in repr(lost)
         else:
             assert await lost.wait() == -9  # its shim has seen that
@@ -387,6 +465,16 @@ def test_without_a_supervisor_the_portable_launcher_does_it(monkeypatch, program
 
     asyncio.run(main())
     assert len(tried) == 2, "it is not tried again at each start"
+
+
+@pytest.mark.parametrize("executable", [None, ""])
+def test_where_no_python_is_known_the_portable_launcher_does_it(monkeypatch, executable):
+    async def main():
+        started = await ipyproc.start("true")
+        return await started.wait(), started.launcher
+
+    monkeypatch.setattr(sys, "executable", executable)
+    assert asyncio.run(main()) == (0, "portable")
 
 
 def test_a_supervisor_that_ends_before_it_is_asked_is_reaped(monkeypatch, program):
@@ -660,6 +748,18 @@ def test_who_gets_the_pid_of_a_program_that_has_ended_gets_no_signal():
     run_in_pid_namespace(CHOOSE_PID + REUSE)
 
 
+def test_who_gets_the_pid_of_a_program_that_has_ended_is_none_of_its_family():
+    async def main():
+        started = await run.start("sh", "-c", "sleep 600 & exit 3")
+        assert await started.wait() == 3
+        [left] = started.family.alive()
+        started.family.pid = os.getpid()  # as if it had been given to this process
+        assert [each.pid for each in started.family.survivors()] == [left.pid]
+        await started.stop(0)
+
+    asyncio.run(main())
+
+
 def test_when_its_loop_is_closed_a_program_can_be_killed_and_nothing_hangs(program):
     started = asyncio.run(run.start(*program("stall")))
     there = psutil.Process(started.pid)
@@ -841,6 +941,39 @@ def test_a_program_that_is_to_be_kept_outlives_all_but_its_own_end(program, tmp_
     (tmp_path / "go").touch()
     expect_over(kept, shim)
     assert path.read_text() == "begun\nended\n"
+
+
+AT_ONCE = """
+import asyncio, os, sys
+import ipyproc
+from ipyproc._core.launch import supervised
+from tests.starting import start_exec
+
+async def main(*words):
+    null = {"stdin": ipyproc.DEVNULL, "stdout": ipyproc.DEVNULL, "stderr": ipyproc.DEVNULL}
+    kept = await start_exec(supervised, *words, **null, keep=True)
+    print(kept.pid, kept.family.held._supervisor.process, flush=True)
+    os.kill(os.getpid(), 9)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_a_program_is_kept_although_its_kernel_ends_as_soon_as_it_has_started(program, tmp_path):
+    told = """self._connection.send(Started(program.pid, os.getpid(), time.monotonic()))
+        self._connection.flush()
+"""
+    slow = "        time.sleep(1)  # the kernel and the supervisor are faster\n"
+    copy = changed_copy(tmp_path, "_core/launch/held/shim.py", told, told + slow)
+    path = os.pathsep.join([str(copy.parent), os.getcwd()])
+    words = [sys.executable, "-c", AT_ONCE, *program("wait", str(tmp_path / "go"))]
+    done = subprocess.run(words, stdout=subprocess.PIPE, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path})
+    kept, supervisor = map(int, done.stdout.split())
+    if psutil.pid_exists(supervisor):
+        expect_over(psutil.Process(supervisor))
+    assert psutil.pid_exists(kept) and family.runs(psutil.Process(kept))
+    (tmp_path / "go").touch()
+    expect_over(psutil.Process(kept))
 
 
 def test_a_reader_that_is_behind_takes_no_hole_for_output():

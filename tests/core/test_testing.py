@@ -100,7 +100,7 @@ def test_lost():
     with programs({"sox": Script(stdout="half", lost=True)}) as started, pytest.raises(ipyproc.ProcessLost) as found:
         ipyproc.run("sox").result()
     assert "was lost, as its script says" in str(found.value) and started[0].returncode is None
-    assert repr(started[0]).endswith("(sox) is over>")
+    assert repr(started[0]).endswith("(sox) was lost>")
 
 
 def test_lost_while_it_starts_is_tried_again():
@@ -148,6 +148,8 @@ def test_a_wrong_script_is_told_of(keywords, error, told):
         ({"sox": None}, "'sox' is None"),
         ({3: Script()}, "3 is no name of a program"),
         (None, "scripts=None: allowed are"),
+        (Script(), "this is what one program does; give a mapping"),
+        (forever, "this is what one program does; give a mapping"),
     ],
 )
 def test_wrong_scripts_are_told_of_before_anything_starts(scripts, told):
@@ -187,6 +189,22 @@ def test_a_line_for_the_shell():
     with programs({"sh": Script()}) as started:
         ipyproc.run("a | b", shell=True).result()
     assert started[0].args == ("/bin/sh", "-c", "a | b") and started[0].name == "sh"
+
+
+def test_repr_says_how_it_is():
+    seen = []
+
+    async def sox(program):
+        seen.append(repr(program))
+        raise ipyproc.ProcessLost("gone")
+
+    def choose(program):
+        seen.append(repr(program))
+        return sox
+
+    with programs(choose) as started, pytest.raises(ipyproc.ProcessLost):
+        ipyproc.run("sox").result()
+    assert [each.partition(") ")[2] for each in (*seen, repr(started[0]))] == ["was not started>", "runs>", "was lost>"]
 
 
 def test_a_function_chooses_by_all_that_is_known():
@@ -518,6 +536,16 @@ def test_an_error_in_a_script_is_seen_in_the_output_and_raised():
     assert found.traceback[-1].name == "wrong"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_an_error_in_a_script_whose_traceback_cannot_be_written():
+    async def wrong(program):
+        raise KeyError("a")
+
+    with pytest.raises(KeyError), programs({"sox": wrong}) as started, open("/dev/full", "wb") as full:
+        ipyproc.run("sox", stderr=full, check=False).result()
+    assert started[0].returncode == 1
+
+
 def test_an_error_of_the_test_tells_of_those_in_scripts():
     async def wrong(program):
         raise KeyError("a")
@@ -549,7 +577,7 @@ def test_a_function_that_is_none_is_told_of(play, error, told):
         assert ipyproc.run("sox", check=False).result().returncode == 1
 
 
-@pytest.mark.parametrize(("code", "returncode"), [(None, 0), (3, 3), ("told", 1)])
+@pytest.mark.parametrize(("code", "returncode"), [(None, 0), (3, 3), ("told", 1), (True, 1), (-1, 255), (300, 44)])
 def test_a_script_ends_as_a_python_program_does(code, returncode):
     async def leave(program):
         sys.exit(code)
@@ -706,6 +734,22 @@ def test_paused_it_writes_nothing_and_keeps_signals_for_later():
 
     with programs({"clock": clock}):
         assert run(main()) == -signal.SIGTERM, "to stop it wakes it up"
+
+
+def test_paused_it_does_not_end():
+    async def main():
+        process = await ipyproc.start("sox")
+        process.pause()
+        process.pause()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (process.returncode, started[0].is_paused) == (None, True)
+        process.resume()  # once is enough
+        assert started[0].is_paused is False
+        return await process.wait()
+
+    with programs({"sox": Script(returncode=3)}) as started:
+        assert run(main()) == 3
 
 
 def test_its_family_is_itself_alone():

@@ -188,18 +188,18 @@ def test_work_goes_on_with_the_next_slice(monkeypatch):
 
 def test_the_picture_of_a_result_does_not_wait_for_what_is_too_much(monkeypatch):
     done = ipyproc.run("sh", "-c", "printf 'first\\n'; printf 'a\\b%.0s' $(seq 60000)").result()
-    assert "rewritten too often" in transcript.picture(done)["text/html"]
+    assert "rewritten too often" in transcript.picture(done)
     assert done.log.path.exists(), "its path was told"
     done.log.path.unlink()
     done = ipyproc.run("sh", "-c", "for n in $(seq 3000); do printf '\\r%d%%' $n; done; echo; echo end").result()
-    html = transcript.picture(done)["text/html"]
+    html = transcript.picture(done)
     assert "3000%" in html and "end" in html
 
 
 def test_moves_are_shown_near_their_end_where_they_are_much():
     script = "echo start; for n in $(seq 20000); do printf 'bar %d\\nrest\\r\\033[A\\r' $n; done; printf '\\n\\nend\\n'"
     done = ipyproc.run("sh", "-c", script).result()
-    html = transcript.picture(done)["text/html"]
+    html = transcript.picture(done)
     assert (
         "start" in html and "bar 20000" in html and "end" in html and "more were written here than can be shown" in html
     )

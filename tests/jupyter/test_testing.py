@@ -61,6 +61,16 @@ def test_a_button_ends_it(fakes):
     assert pressed and fakes.run(PROGRAMS).value == "[]"
 
 
+def test_what_was_being_stopped_when_it_was_lost_is_not_run_again(fakes):
+    fakes.run(
+        "async def breaks(program):\n    asked = asyncio.Event()\n    program.on_signal(signal.SIGTERM, asked.set)\n"
+        "    await asked.wait()\n    raise ipyproc.ProcessLost('gone')\nimport ipyproc"
+    )
+    line = "%aproc --on far --retry-lost 2 --timeout 0.1 sim"
+    done = fakes.run(f"with programs({{'sim': breaks}}) as started:\n    {line}")
+    assert "ProcessLost" in done.error and fakes.run("len(started)").value == "1", done.error
+
+
 def test_an_interrupt_ends_it(fakes):
     done = fakes.run("with programs(fakes) as started:\n    %aproc server", on_message=fakes.interrupt_when("ready"))
     assert "KeyboardInterrupt" in done.error and fakes.run("started[0].returncode").value == "-2"

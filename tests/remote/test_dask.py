@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 
 import pytest
 from distributed import Client, LocalCluster, Security
@@ -137,6 +138,29 @@ async def test_workers_that_cannot_take_our_part(cluster, monkeypatch):
     on = ipyproc.DaskLauncher(cluster)  # it is another version of our part
     assert (await ipyproc.run("echo", "there", on=on)).stdout == "there\n"
     await on.aclose()
+
+
+FORKING = """
+import os, sys
+from ipyproc._remote import dask
+dask._LOCAL = "import sys; print('tcp://here:1', flush=True); sys.stdin.read()"
+address, process = dask._start_local()
+if not (child := os.fork()):
+    sys.exit(0)
+os.waitpid(child, 0)
+print(address, process.poll())
+"""
+
+
+async def test_a_forked_child_does_not_wait_for_the_cluster_of_its_parent():
+    words = (sys.executable, "-W", "ignore", "-c", FORKING)
+    there = await asyncio.create_subprocess_exec(*words, stdout=ipyproc.PIPE)
+    try:
+        assert await asyncio.wait_for(there.communicate(), 30) == (b"tcp://here:1 None\n", None)
+    finally:
+        if there.returncode is None:
+            there.kill()
+            await there.wait()
 
 
 async def test_a_cluster_that_is_not_there(monkeypatch):

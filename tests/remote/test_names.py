@@ -1,6 +1,7 @@
 """What `on=` takes, and what is said of all else; nothing is connected here."""
 
 import asyncio
+import pwd
 import re
 import subprocess
 import sys
@@ -175,6 +176,21 @@ def ssh_config(tmp_path, monkeypatch):
     monkeypatch.setattr(names, "_cache", {})
     monkeypatch.setattr(names.socket, "getaddrinfo", lambda host, port: no_address())
     return tmp_path / ".ssh"
+
+
+def test_a_file_of_a_user_who_is_not_there_hides_no_host(ssh_config):
+    (ssh_config / "config").write_text("Include ~nobody-of-this-name/config\nHost own\n")
+    assert ssh_hosts() == ["own"]
+
+
+def test_a_user_without_a_home(ssh_config, monkeypatch):
+    def unknown(user):
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(ValueError, match="there is no such place"):
+        named("bx")
 
 
 def no_address():

@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import os
 import sys
+import tempfile
 
 import psutil
 import pytest
 
 import ipyproc
-from ipyproc import DEVNULL, PIPE, ProcessLost
+from ipyproc import DEVNULL, LOG, PIPE, ProcessLost
 from ipyproc._core.protocol import (
     FROM_FAR,
     HEAD,
@@ -114,6 +116,7 @@ async def test_another_version_at_the_end_of_a_link(tmp_path, monkeypatch, fault
         (b"{}", "is no message of"),
         (b'[1, "RemoteExited", 0]', "is no message of"),
         (b'[99, "Gone"]', "version 99"),
+        (b'[1, "Figures", NaN, 1, 1, false]', "is no message of"),
         (TO_FAR.encode(Look()), "is no message of"),
         (FROM_FAR.encode(RemoteStarted(3)), "RemoteStarted out of turn"),
         (FROM_FAR.encode(NotStarted(2, "none", None)), "NotStarted out of turn"),
@@ -132,9 +135,123 @@ async def test_a_far_side_that_is_not_understood_has_lost_its_program(message, w
     await link.session.gone
     link.channel.receive(message)  # what comes after that is of no interest
     link.channel.receive(FROM_FAR.encode(RemoteExited(0, 1.0, None, 0, "")))
+    link.channel.receive(FROM_FAR.encode(Data(1, b"x")))
     assert process.returncode is None and not process.family.is_alive()
     await asyncio.to_thread(psutil.wait_procs, [there], 20)
     assert not there.is_running()
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [Data(1, b"")] * 2,
+        [Data(1, b""), Data(1, b"x")],
+        [Data(2, b"x")],
+        [Data(2, b"")],
+        [Gone()],
+        [Data(1, b""), Gone()],
+    ],
+)
+@pytest.mark.parametrize("stdout", [PIPE, LOG])
+async def test_a_far_side_that_says_what_cannot_be_has_lost_its_program(messages, stdout, faults):
+    on = Here(far.Session)
+    process = await ipyproc.start("sleep", "600", stdout=stdout, stderr=DEVNULL, on=on)
+    [link] = on.links
+    for message in map(FROM_FAR.encode, messages):
+        link.channel.receive(message)
+    with pytest.raises(ProcessLost, match=f"the other side says {type(messages[-1]).__name__} out of turn"):
+        await process.wait()
+    await link.session.gone
+    link.channel.receive(FROM_FAR.encode(Data(1, b"more")))
+    assert (await process.stdout.read() if stdout == PIPE else process.log.read()) == b""
+
+
+@pytest.mark.parametrize("message", [Lost("\x1b[2Jwhy\nnot"), NotStarted(13, "\x1b[2Jwhy\nnot", None)])
+async def test_what_a_far_side_says_of_a_failure_is_inert(message, faults):
+    with pytest.raises((ProcessLost, PermissionError), match="why") as caught:
+        await ipyproc.run("true", on=Here(saying(message)))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("message", "words", "shell"),
+    [
+        (NotStarted(2, "none", "true"), "no such program on here: 'true'", False),
+        (NotStarted(2, "none", "dir"), "cwd: no such directory on here: 'dir'", False),
+        (NotStarted(28, "the script could not be written", None), "the script could not be written on here", False),
+        (NotStarted(11, "try again", None), "try again on here", False),
+        (NotStarted(12, "no memory", "/bin/sh"), "no memory on here: '/bin/sh'", True),
+    ],
+)
+async def test_why_a_program_was_not_started_there(message, words, shell, faults):
+    with pytest.raises(OSError, match=f"^\\[Errno {message.errno}\\] {words}$"):
+        await ipyproc.run("true", shell=shell, on=Here(saying(message)))
+
+
+async def test_an_input_that_cannot_be_read(tmp_path, monkeypatch, faults):
+    """The program must not take what it got for all of it."""
+
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", fail)
+    (tmp_path / "input").write_text("x")
+    with (tmp_path / "input").open("rb") as file:
+        process = await ipyproc.start("cat", stdin=file, on=Here(far.Session))
+        with pytest.raises(ProcessLost, match="its standard input cannot be read here: Input/output error"):
+            await process.wait()
+
+
+def saying(message):
+    """A far side that says this, and starts nothing."""
+
+    class Saying:
+        def __init__(self, send):
+            self.send = send
+
+        def receive(self, _):
+            self.send(FROM_FAR.encode(message))
+
+        def close(self):
+            pass
+
+    return Saying
+
+
+async def test_given_up_in_the_moment_in_which_it_has_started(faults):
+    class Quick(saying(RemoteStarted(1))):
+        def receive(self, told):
+            super().receive(told)
+            asyncio.get_running_loop().call_soon(starting.cancel)
+
+    starting = asyncio.ensure_future(ipyproc.start("cat", stdin=PIPE, stdout=PIPE, on=Here(Quick)))
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    starting = None
+    gc.collect()  # which would tell of a stream that was not closed
+
+
+SCRIPT = SLEEP._replace(args=["sh"], script="sleep 600")
+
+
+async def test_a_script_there_is_removed_also_when_its_start_is_cut_short(tmp_path, monkeypatch, faults):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    session = far.Session(lambda message: None)
+    session.receive(TO_FAR.encode(SCRIPT))
+    while not [*tmp_path.iterdir()]:
+        await asyncio.sleep(0)
+    session._starting.cancel()  # as `asyncio.run` does when the link has ended
+    await asyncio.wait([session._starting])
+    assert session.gone.done() and [*tmp_path.iterdir()] == []
+
+
+async def test_a_script_that_cannot_be_written_there(tmp_path, monkeypatch, faults):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    told = []
+    session = far.Session(lambda message: told.append(FROM_FAR.decode(message)))
+    session.receive(TO_FAR.encode(SCRIPT))
+    await session.gone
+    assert told == [NotStarted(2, "the script could not be written: No such file or directory", None)]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,21 @@ async def test_a_machine_without_a_python_for_us(sshd, tmp_path):
     assert (done.returncode, done.stderr) == (127, "no Python 3.11 or newer was found there\n")
 
 
+async def test_a_login_that_never_ends_to_print(sshd, tmp_path):
+    noise = tmp_path / "noise"
+    noise.write_text("#!/bin/sh\nexec yes noise\n")
+    noise.chmod(0o755)
+    assert "its login has printed 1,000 lines, and runs no Python" in await refused(**sshd, python=str(noise))
+
+
+async def test_the_last_words_of_a_login_are_inert(sshd, tmp_path):
+    curse = tmp_path / "curse"
+    curse.write_text("#!/bin/sh\nprintf '\\033[2Jno\\007\\n' >&2\n")
+    curse.chmod(0o755)
+    said = await refused(**sshd, python=str(curse))
+    assert "no" in said and said.isprintable()
+
+
 async def test_the_reason_is_heard_although_it_ended_before_we_spoke(sshd, monkeypatch):
     """As it happens where we are slow: the channel is closed by then."""
     create_process = asyncssh.SSHClientConnection.create_process

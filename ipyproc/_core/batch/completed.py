@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import warnings
@@ -21,7 +20,7 @@ from ..errors import (
 from ..failed_command import FailedCommand
 from ..output import phrases, screen, value
 from ..output.encoding import ENCODING
-from ..output.log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader
+from ..output.log import BOTH, STDERR_FD, STDOUT_FD, Log, LogReader, streams_of
 from ..process.process import Process
 from ..program.advice import READ_NO_MORE, advice, says_failure
 from ..program.usage import Usage
@@ -163,10 +162,11 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
 
         Raises:
             json.JSONDecodeError (a ValueError): it is not; a note says how the output begins.
+            ValueError: it is nested too deeply to be read.
         """
         text = self._text()
         try:
-            return json.loads(text)
+            return frame.parsed(text)
         except ValueError as error:
             said = f"begins with {text[:60]!r}" if text.strip() else "is empty"
             error.add_note(f"The output of {phrases.quoted(self.name)} {said}.")
@@ -258,12 +258,16 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         elif self.timed_out:
             found = ProcessTimeout(self.args, self._timeout or 0.0)
         elif self.returncode is None:
-            found = ProcessError(f"`{self.name}` {_NOT_RUN}")
+            found = ProcessError(f"{phrases.quoted(self.name)} {_NOT_RUN}")
         else:
             found = (ProcessStopped if self.was_stopped else ProcessExitError)(self.returncode, self.args)
         found.cmd, found.name, found.returncode = self.args, self._name, self.returncode
         found.output, found.stderr = self._last(STDOUT_FD), self._last(STDERR_FD)
-        if self.log and self.log.is_there() and any(self.log.lines_of[each] > LAST_LINES for each in self._streams):
+        if (
+            self.log
+            and self.log.is_there()
+            and any(self._is_longer_than_last(self.log, each) for each in self._streams)
+        ):
             self.log.keep()
             found.log = self.log.path
         found.last_words = self._last_words(found.output or "", found.stderr or "")
@@ -278,7 +282,7 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         r"""The last `n` lines of its output as a terminal would leave them, joined by `\n`; `stream` as for `Process.tail`."""
         if self.log:
             return self.log.tail(n, stream)
-        rows = screen.rows(self.pieces(BOTH if stream is None else {stream}))
+        rows = screen.rows(self.pieces(streams_of(stream)))
         return "\n".join(row.plain for row in rows[max(0, len(rows) - n) :])
 
     def pieces(self, streams: Collection[int] = BOTH) -> Iterator[tuple[int, bytes]]:
@@ -297,6 +301,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
     def _last(self, stream: int) -> str | None:
         return self.tail(LAST_LINES, stream).rstrip()[-_LONGEST:] if stream in self._streams else None
 
+    def _is_longer_than_last(self, log: Log, stream: int) -> bool:
+        """Whether there is more of it than `_last` gives."""
+        if log.lines_of[stream] > LAST_LINES:
+            return True
+        more = log.tail(LAST_LINES + 1, stream)  # the last line may have no end
+        return more.count("\n") >= LAST_LINES or len(more.rstrip()) > _LONGEST
+
     def _last_words(self, stdout: str, stderr: str) -> str:
         """The lines that an error shows: of the stream that says why it failed, or else both, or stderr if it came last."""
         if not (stdout and stderr) or says_failure(stderr):
@@ -310,11 +321,14 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         """The last line of each stream where that has no line end, or only a Python traceback follows it."""
         found = []
         for stream in self._streams:
-            pieces = self.pieces({stream})
-            last = self.log.last_bytes(_LONGEST, stream) if self.log else b"".join(data for _, data in pieces)
+            last = (
+                self.log.last_bytes(_LONGEST, stream)
+                if self.log
+                else b"".join(data for _, data in self.pieces({stream}))
+            )
             before = last[-_LONGEST:].partition(_OF_PYTHON)[0]
-            if before and not before.endswith(b"\n"):
-                found.append(screen.rows([(stream, before)])[-1].plain)
+            rows = screen.rows([(stream, before.rpartition(b"\n")[2])])  # none: there is nothing to see in it
+            found += [row.plain for row in rows[-1:]]
         return found
 
     def data(self, streams: Collection[int]) -> bytes:
@@ -322,11 +336,13 @@ class CompletedProcess(subprocess.CompletedProcess[Any]):
         if why := self._why_missing(streams):
             raise ValueError(f"{phrases.quoted(self.name)}: {why}")
         if self.log and not self.log.open_streams.isdisjoint(streams):
+            who = (
+                "has ended, but a process that it left behind"
+                if self.returncode is not None
+                else f"{self.outcome}, and"
+            )
             warnings.warn(
-                f"{phrases.quoted(self.name)} has ended, but a process that it left behind holds its output open: more may "
-                "come",
-                RuntimeWarning,
-                stacklevel=4,
+                f"{phrases.quoted(self.name)} {who} holds its output open: more may come", RuntimeWarning, stacklevel=4
             )
         return b"".join(data for _, data in self.pieces(streams))
 

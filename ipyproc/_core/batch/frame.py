@@ -23,8 +23,20 @@ def _tsv(pandas: Any, text: str, **keywords: Any) -> Any:
     return pandas.read_csv(io.StringIO(text), **{"sep": "\t", **keywords})
 
 
+def parsed(text: str) -> Any:
+    """A JSON value.
+
+    Raises:
+        ValueError: it is none, or its parts are nested so deeply that Python cannot read it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("this JSON is nested too deeply to be read") from None
+
+
 def _json(pandas: Any, text: str) -> Any:
-    found = json.loads(text)
+    found = parsed(text)
     return pandas.DataFrame(found if isinstance(found, list) else [found])
 
 
@@ -32,7 +44,7 @@ def _json_lines(pandas: Any, text: str) -> Any:
     found = []
     for number, line in enumerate(text.split("\n"), 1):
         try:
-            found += [json.loads(line)] if line.strip() else []
+            found += [parsed(line)] if line.strip() else []
         except ValueError as error:
             error.add_note(f"This is about line {number} of the output, {line[:60]!r}.")
             raise
@@ -77,12 +89,12 @@ def frame(text: str, format: str | None = None, **keywords: Any) -> Any:
 
 def _detected(text: str) -> str:
     """Detect the format: JSON by the first line, a table by its first two rows, which have the same number of fields."""
-    text = text.lstrip()
-    first, _, rest = text.partition("\n")
+    first, _, rest = text.lstrip().partition("\n")
     if first.startswith(("[", "{")):
         return "jsonl" if rest.strip() and _is_json(first) else "json"
+    head = text[:_LONGEST_HEAD].lstrip(" \r\n")  # a tab may come after an empty name, that of an index
     for name, separator in _SEPARATORS.items():
-        reader = csv.reader(io.StringIO(text[:_LONGEST_HEAD]), delimiter=separator)
+        reader = csv.reader(io.StringIO(head), delimiter=separator)
         with contextlib.suppress(csv.Error):  # a carriage return within a line, as in a progress bar
             rows = list(itertools.islice(reader, 2))
             if rows and len(rows[0]) > 1 and len(rows[-1]) == len(rows[0]):
@@ -94,7 +106,7 @@ def _detected(text: str) -> str:
 
 def _is_json(line: str) -> bool:
     try:
-        json.loads(line)
+        parsed(line)
     except ValueError:
         return False
     return True

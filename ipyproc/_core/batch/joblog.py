@@ -101,8 +101,9 @@ class JobLog:
     def _record(self, line: bytes, number: int) -> dict[str, Any]:
         with contextlib.suppress(ValueError):
             record = json.loads(line)
-            if isinstance(record, dict) and {"number", "args", "state", "duration"} <= record.keys():
-                return record
+            is_one = isinstance(record, dict) and {"number", "args", "state", "duration"} <= record.keys()
+            if is_one and isinstance(record["duration"], int | float):
+                return dict(record)
         raise ValueError(f"resume={self._path!r}: this is not a job log; its line {number} is {line[:60]!r}")
 
     def _compare(self, record: dict[str, Any], commands: Sequence[tuple[str, ...] | str], line: int) -> None:

@@ -8,9 +8,19 @@ import difflib
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .. import host, launch
 from ..output import phrases
@@ -23,6 +33,8 @@ from .completed import CompletedProcess
 from .ended import Ended
 from .joblog import JobLog
 from .stage import VALUE_GRACE, Stage, finish
+
+T = TypeVar("T")
 
 IN_MEMORY_BYTES = 2048
 """A result with no more bytes of output than this has them in memory instead of a log, which itself takes more."""
@@ -78,14 +90,15 @@ def parallel(
     Returns:
         A `Parallel`. Awaited, it gives a list of `CompletedProcess` in the order of the commands; one that was not run
         has the returncode None. `async for done in ipyproc.parallel(...)` gives each when it has ended, and keeps none.
-        Its `jobs` tell how far it has come, `stop()` ends it. Cancelling it, or leaving the `async for`, stops all
-        programs and waits for their end.
+        Its `jobs` tell how far it has come, `stop()` ends it. Cancelling it stops all programs and waits for their end;
+        leaving the `async for` stops them too, and the wait is in the background.
 
     Raises:
         ProcessExitError, ProcessTimeout, ProcessLost, OSError: of the first that failed; a note says what became of the
             others.
-        TypeError, ValueError, OSError: an argument is wrong, a program was not found, or the job log is that of other
-            commands; before anything starts.
+        TypeError, ValueError, LookupError, OSError: an argument is wrong, a program was not found, or the job log is that of
+            other commands; before anything starts.
+        ImportError: `on` needs a package that is not installed.
 
     Example:
         >>> import ipyproc
@@ -97,18 +110,7 @@ def parallel(
     arguments.refuse(others, parallel, _INSTEAD)
     jobs = None if jobs is None else arguments.count("jobs", jobs, 1)
     retries = arguments.count("retries", retries, 0)
-    if on_failure not in POLICIES:
-        near = difflib.get_close_matches(str(on_failure).lower(), POLICIES, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"on_failure={on_failure!r}: allowed are 'stop' (start no more) and 'finish' (run all){hint}")
-    if resume is not None and not isinstance(resume, str | os.PathLike):
-        raise TypeError(f"resume={resume!r}: allowed is the path of a file, the job log")
-    if not (on_change is None or callable(on_change)):
-        raise TypeError(f"on_change={on_change!r}: allowed is a function of a Job")
-    if isinstance(commands, str | bytes | os.PathLike):
-        raise TypeError(f"commands={commands!r:.80}: this is one command; give a list of commands, or use run()")
-    if not isinstance(commands, Iterable):
-        raise TypeError(f"commands={commands!r:.80}: allowed is a list of commands")
+    _check_arguments(commands, on_failure, resume, on_change)
     for_all = Stage.of(
         "-",
         timeout=timeout,
@@ -122,7 +124,29 @@ def parallel(
         on=on,
         retry_lost=retry_lost,
     )
-    made = []
+    made = tuple(_jobs(commands, for_all, shell=shell))
+    pool = _Pool(made, jobs, on_failure, retries, resume, on_change or (lambda job: None), progress=progress)
+    return Parallel(pool)
+
+
+def _check_arguments(commands: Any, on_failure: Any, resume: Any, on_change: Any) -> None:
+    """Raise a clear error for an argument of `parallel` that is wrong."""
+    if on_failure not in POLICIES:
+        near = difflib.get_close_matches(str(on_failure).lower(), POLICIES, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"on_failure={on_failure!r}: allowed are 'stop' (start no more) and 'finish' (run all){hint}")
+    if resume is not None and not isinstance(resume, str | os.PathLike):
+        raise TypeError(f"resume={resume!r}: allowed is the path of a file, the job log")
+    if not (on_change is None or callable(on_change)):
+        raise TypeError(f"on_change={on_change!r}: allowed is a function of a Job")
+    if isinstance(commands, str | bytes | os.PathLike):
+        raise TypeError(f"commands={commands!r:.80}: this is one command; give a list of commands, or use run()")
+    if not isinstance(commands, Iterable):
+        raise TypeError(f"commands={commands!r:.80}: allowed is a list of commands")
+
+
+def _jobs(commands: Any, for_all: Stage, *, shell: bool) -> Iterator[Job]:
+    """The commands of `parallel`, checked; `for_all`: all that they have in common."""
     named = commands.items() if isinstance(commands, Mapping) else (_named(item, shell=shell) for item in commands)
     for number, (name, cmd) in enumerate(named):
         try:
@@ -136,9 +160,7 @@ def parallel(
                 spec = replace(for_all.spec, args=words(cmd, shell=shell), name=name)
         except (TypeError, ValueError) as error:
             raise type(error)(f"command {number}, counted from 0, is {cmd!r:.80}: {error}") from None
-        made.append(Job(number, replace(for_all, spec=spec)))
-    pool = _Pool(tuple(made), jobs, on_failure, retries, resume, on_change or (lambda job: None), progress=progress)
-    return Parallel(pool)
+        yield Job(number, replace(for_all, spec=spec))
 
 
 _INSTEAD = {
@@ -250,7 +272,13 @@ class Parallel(work.Work[list[CompletedProcess]]):
         return f"<Parallel of {len(self.jobs)} commands: {', '.join(f'{n} {state}' for state, n in counts.items())}>"
 
     async def __aiter__(self) -> AsyncIterator[CompletedProcess]:
-        """The results as the commands end; those that succeeded in an earlier run come first."""
+        """The results as the commands end; those that succeeded in an earlier run come first.
+
+        Raises:
+            RuntimeError: it was already awaited or iterated over, or its `result()` called.
+        """
+        if not self.is_untouched:
+            raise RuntimeError(f"{self!r}: it runs once; make another one")
         self.close()  # it can no longer be awaited
         async with contextlib.aclosing(_as_completed(self._pool)) as results:
             async for result in results:
@@ -259,14 +287,13 @@ class Parallel(work.Work[list[CompletedProcess]]):
     async def stop(self, grace: float = 5.0) -> None:
         """Start no more commands, stop those that run as `Process.stop` does, and wait until they have ended.
 
+        Before it was awaited: none is started then. When all have ended, nothing happens. Cancelling this calls nothing off.
+
         Args:
             grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
         """
-
-        def stop(process: Process) -> None:
-            process.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop", grace)
-
-        self._pool.halt(stop)
+        rung = KILL if grace <= 0 else TERMINATE
+        self._pool.halt(lambda process: process.ladder.reach(rung, "stop", grace))
         await self._pool.idle()
 
     async def _clean_up(self) -> None:
@@ -305,7 +332,7 @@ class _Pool:
         self._log: JobLog | None = None
         self._workers: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._starting: set[asyncio.Task[Process]] = set()
+        self._waiting: set[asyncio.Task[Any]] = set()  # for another machine, or for a place on it
         self._is_stopping = False  # no further command is started
         self._stop: Callable[[Process], None] | None = None  # what is done to each process that runs
         self._first_failure: CompletedProcess | None = None
@@ -328,21 +355,22 @@ class _Pool:
             if process:
                 stop(process)
         if self._loop:
-            self._loop.call_soon_threadsafe(self._start_no_more)
+            with contextlib.suppress(RuntimeError):  # its event loop is closed, so nothing runs
+                self._loop.call_soon_threadsafe(self._start_no_more)
 
     def halt_at(self, rung: int) -> None:
         self.halt(lambda process: process.ladder.reach(rung, "kill" if rung == KILL else "stop"))
 
     def _start_no_more(self) -> None:
-        """Cancel also the starts that wait for a place on another machine: those programs have not begun."""
+        """Call off, too, what waits for another machine or for a place on it: those programs have not begun."""
         self._is_stopping = True
-        for starting in self._starting:
-            starting.cancel()
+        for waiting in self._waiting:
+            waiting.cancel()
 
     async def idle(self) -> None:
         """Wait until nothing runs."""
-        if self._workers:
-            await asyncio.wait(self._workers)
+        if running := [worker for worker in self._workers if not worker.done()]:
+            await asyncio.wait(running)
 
     async def work(self) -> None:
         """Run the commands. Cancelling it stops those that run, and waits for their end."""
@@ -388,7 +416,9 @@ class _Pool:
     async def _work_off(self, jobs: list[Job]) -> None:
         turns, self._loop = iter(jobs), asyncio.get_running_loop()
         on = self.jobs[0].stage.on if self.jobs else None
-        at_once = self._at_once or (await on.slots() if on else _cpus())
+        if self._is_stopping:
+            return
+        at_once = self._at_once or (await self._unless_stopped(on.slots()) if on else _cpus()) or 0
         self._workers = [asyncio.ensure_future(self._worker(turns)) for _ in jobs[:at_once]]
         try:
             if self._workers:
@@ -410,7 +440,11 @@ class _Pool:
                 return
             result = await self._attempt(job)
             while result and self._is_to_be_repeated(job, result):
-                result = await self._attempt(job)
+                job.state, job.outcome = "waiting", result.full_outcome
+                again = await self._attempt(job)
+                if again is None:
+                    break  # how the last attempt ended remains the result
+                result = again
             if result:
                 self._end(job, result)
 
@@ -421,19 +455,21 @@ class _Pool:
 
     async def _start(self, job: Job) -> Process | None:
         """Start it; None: no further command is started, and it was still waiting for a place on another machine."""
-        if not job.stage.on:
-            return await job.stage.start()
-        starting = asyncio.ensure_future(job.stage.start())
-        self._starting.add(starting)
+        return await (self._unless_stopped(job.stage.start()) if job.stage.on else job.stage.start())
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """The result of what waits for another machine; None: it was called off, as no further command is started."""
+        waiting = asyncio.ensure_future(work)
+        self._waiting.add(waiting)
         try:
-            return await starting
+            return await waiting
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._is_stopping and not (task and task.cancelling()):
                 return None
             raise
         finally:
-            self._starting.discard(starting)
+            self._waiting.discard(waiting)
 
     async def _attempt(self, job: Job) -> CompletedProcess | None:
         """Run it once, to its end; None: it was not started, because no further command is."""
@@ -456,13 +492,24 @@ class _Pool:
                 result = job.stage.completed(process)
             except BaseException:
                 await process.ladder.abandon()
-                raise
-            finally:
                 job.process = None
+                self._give_up(job, job.stage.completed(process))
+                raise
+            job.process = None
             if process.family.left():
                 self.left.append(process)
             self.ended.add(job.number, process, result)
         job.lost += result.was_lost
+        self._note(job, result, started)
+        return result
+
+    def _give_up(self, job: Job, result: CompletedProcess) -> None:
+        """It was ended because all are cancelled, or another one had an error: nobody waits for its result."""
+        job.state, job.outcome = "failed", result.full_outcome
+        self._notify_watchers()
+
+    def _note(self, job: Job, result: CompletedProcess, started: float) -> None:
+        """Write an attempt that has ended into the job log."""
         if self._log:
             self._log.write(
                 job.number,
@@ -474,7 +521,6 @@ class _Pool:
                 start=started,
                 duration=result.duration,
             )
-        return result
 
     def _end(self, job: Job, result: CompletedProcess) -> None:
         if result.log and result.log.ended and result.log.bytes <= IN_MEMORY_BYTES:
@@ -546,6 +592,8 @@ async def _as_completed(pool: _Pool) -> AsyncGenerator[CompletedProcess, None]:
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([work])
+        if not work.cancelled():
+            work.exception()  # retrieved, or asyncio would log it where nobody waits for the end
 
 
 def _interrupt(process: Process) -> None:

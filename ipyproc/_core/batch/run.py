@@ -89,7 +89,8 @@ def run(
         ProcessExitError: its status is not 0.
         ProcessTimeout: it ran longer than `timeout`, whatever `check` is; with the last lines of its output.
         ProcessLost: nobody saw how it ended.
-        TypeError, ValueError: an argument is wrong; before anything starts.
+        TypeError, ValueError, LookupError: an argument is wrong (LookupError: there is no such encoding); before anything
+            starts.
         ImportError: `on` needs a package that is not installed.
 
     Example:
@@ -150,7 +151,9 @@ async def start(
 
     Raises:
         OSError: it cannot be started; the message names the program or the directory.
+        ProcessLost: it is not known whether it was started.
         TypeError, ValueError: an argument is wrong; before anything starts.
+        ImportError: `on` needs a package that is not installed.
 
     Example:
         >>> import asyncio, ipyproc
@@ -212,7 +215,7 @@ class Run(work.Work[CompletedProcess]):
         super().__init__(_run(stages, self._processes), "ipyproc.run")
 
     def __repr__(self) -> str:
-        how = "not started: await it, or call .result()" if self.is_untouched else "was started"
+        how = "not started: await it, or call .result()" if self.is_untouched else "was started, or is part of a pipe"
         return f"<Run ({_line(self._stages)}) {how}>"
 
     def pipe(self, cmd: Word | Sequence[Word] | Run, *args: Word, **keywords: Any) -> Run:
@@ -242,11 +245,14 @@ class Run(work.Work[CompletedProcess]):
             raise TypeError(f"pipe({cmd!r}, ...): arguments and keywords are for a command, this has its own")
         before, after = self._stages[-1], following._stages[0]
         if after.spec.stdin is not Target.NULL or after.spec.input is not None:
-            raise ValueError(f"`{after}` is in a pipe, so it can have no stdin and no input of its own")
+            raise ValueError(
+                f"{phrases.quoted(str(after))} is in a pipe, so it can have no stdin and no input of its own"
+            )
         if before.on or after.on:
-            raise ValueError(f"`{before if before.on else after}` runs on another machine, so no pipe can join it")
+            there = phrases.quoted(str(before if before.on else after))
+            raise ValueError(f"{there} runs on another machine, so no pipe can join it")
         if before.spec.stdout is not Target.LOG:
-            raise ValueError(f"`{before}` is in a pipe, so it can have no stdout of its own")
+            raise ValueError(f"{phrases.quoted(str(before))} is in a pipe, so it can have no stdout of its own")
         return Run(self._stages + following._stages)
 
     async def _clean_up(self) -> None:
@@ -258,7 +264,6 @@ class Run(work.Work[CompletedProcess]):
 
 async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> CompletedProcess:
     """The work of a `Run`. It is not a method, so that a `Run` that is never awaited is freed, with a warning, at once."""
-    timeouts = [stage.timeout for stage in stages if stage.timeout is not None]
     task = asyncio.current_task()
 
     def interrupt() -> None:
@@ -271,32 +276,42 @@ async def _run(stages: tuple[Stage, ...], processes: list[Process]) -> Completed
         for stage in stages:
             stage.look_up()
         try:
-            for attempts_left in range(max(stage.retry_lost for stage in stages), -1, -1):
-                try:
-                    await _start(stages, processes)
-                except ProcessLost:  # while it was being started
-                    if not attempts_left:
-                        raise
-                    await asyncio.gather(*(process.ladder.abandon() for process in processes))  # those before it
-                    processes.clear()
-                    continue
-                seconds = min(timeouts, default=None)
-                await asyncio.gather(*(finish(process, seconds, grace=VALUE_GRACE) for process in processes))
-                if not (attempts_left and any(process.lost for process in processes)):
-                    break
-                processes.clear()
+            await _run_to_the_end(stages, processes)
         except BaseException:
             await asyncio.gather(*(process.ladder.abandon() for process in processes))
             raise
-        done = [stage.completed(process) for stage, process in zip(stages, processes, strict=True)]
-        for stage, each in zip(reversed(stages), reversed(done), strict=True):
-            if error := stage.error_of(each):
-                if isinstance(error, ProcessError) and error.advice == READ_NO_MORE:
-                    error.advice += "; check=False for it accepts that"
-                for other in done:
-                    if other is not each and other.failed:
-                        error.add_note(f"In the same pipe: {phrases.quoted(other.name)} {other.full_outcome}")
-                raise error
+        return _result(stages, processes)
+
+
+async def _run_to_the_end(stages: tuple[Stage, ...], processes: list[Process]) -> None:
+    """Start all and wait for their end; once more for each time that one is lost and may be run again."""
+    seconds = min((stage.timeout for stage in stages if stage.timeout is not None), default=None)
+    for attempts_left in range(max(stage.retry_lost for stage in stages), -1, -1):
+        processes.clear()
+        try:
+            await _start(stages, processes)
+        except ProcessLost:  # while it was being started
+            if not attempts_left:
+                raise
+            await asyncio.gather(*(process.ladder.abandon() for process in processes))  # those before it
+            continue
+        await asyncio.gather(*(finish(process, seconds, grace=VALUE_GRACE) for process in processes))
+        # one that was being stopped is not run again: somebody, or its timeout, wanted its end
+        if not any(process.lost and not process.ladder.cause for process in processes):
+            return
+
+
+def _result(stages: tuple[Stage, ...], processes: list[Process]) -> CompletedProcess:
+    """The result of all; or the error of the rightmost that has one, with notes about the others."""
+    done = [stage.completed(process) for stage, process in zip(stages, processes, strict=True)]
+    for stage, each in zip(reversed(stages), reversed(done), strict=True):
+        if error := stage.error_of(each):
+            if isinstance(error, ProcessError) and error.advice == READ_NO_MORE:
+                error.advice += "; check=False for it accepts that"
+            for other in done:
+                if other is not each and other.failed:
+                    error.add_note(f"In the same pipe: {phrases.quoted(other.name)} {other.full_outcome}")
+            raise error
     return done[0] if len(done) == 1 else CompletedPipeline(done)
 
 

@@ -262,7 +262,8 @@ def _fitting(inherited: tuple[Any, ...]) -> Supervisor | None:
     global _supervisor
     if _supervisor and _supervisor.inherited == inherited:
         return _supervisor
-    if (_refused[0] == inherited and time.monotonic() < _refused[1]) or not process_table.is_ours():
+    is_refused = _refused[0] == inherited and time.monotonic() < _refused[1]
+    if is_refused or not process_table.is_ours() or not sys.executable:  # a program that embeds Python may have none
         return None
     _replace(_supervisor)
     try:

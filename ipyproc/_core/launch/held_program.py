@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from .. import protocol
 from ..errors import ProcessLost
 from ..output.log import Log
-from ..protocol import FROM_SHIM, TO_SHIM, FromShim, Gone, Logged, Lost, NotStarted, Signal, Start, Started
+from ..protocol import FROM_SHIM, TO_SHIM, Exited, FromShim, Gone, Logged, Lost, NotStarted, Signal, Start, Started
 from .client import Supervisor
 from .held import descendants, mark
 
@@ -36,6 +36,8 @@ class HeldProgram:
     ) -> None:
         self._supervisor = supervisor
         self.keep = keep
+        self.has_program = True
+        """Whether the program itself has not ended, so that its pid is still its own."""
         self.mark = mark.new()
         self.gone: asyncio.Future[None] = loop.create_future()
         """Done when nothing of the program's family is left."""
@@ -102,13 +104,11 @@ class HeldProgram:
 
     def close(self) -> None:
         """Close the connection; the shim then ends the program and all its descendants."""
-        if sock := self._let_go():
-            self._supervisor.give_back(sock, is_ready=False)
+        self._let_go(is_ready=False)
 
     def release(self) -> None:
         """Nothing is left of the program: give the shim back for another one, unless it holds a kept program."""
-        if sock := self._let_go():
-            self._supervisor.give_back(sock, is_ready=not self.keep)
+        self._let_go(is_ready=not self.keep)
 
     def disown(self) -> None:
         """Forget it in a forked child, because it belongs to the parent, as does the event loop."""
@@ -116,17 +116,18 @@ class HeldProgram:
         if sock:
             sock.close()
 
-    def _let_go(self) -> socket.socket | None:
+    def _let_go(self, *, is_ready: bool) -> None:
         with self._lock:
             sock, self._socket = self._socket, None
         if sock:
             self._loop.remove_reader(sock.fileno())
+            self._loop.remove_writer(sock.fileno())  # of a start that was given up before all was sent
+            self._supervisor.give_back(sock, is_ready=is_ready)
         if not self.gone.done():
             self.gone.set_result(None)
-        if self._log:
-            self._log.lose()  # has no effect on a log that is complete
-            self._log = None  # the table of processes holds families for longer, and must not hold logs
-        return sock
+        log, self._log = self._log, None  # the table of processes holds families for longer, and must not hold logs
+        if log:
+            log.lose()  # has no effect on a log that is complete
 
     def _read(self) -> None:
         if self._socket is None:
@@ -146,16 +147,19 @@ class HeldProgram:
             messages.append(Lost(str(error)))
         if not data:
             messages.append(Lost("its shim was killed, and the program with it"))
-        states = [message.state for message in messages if isinstance(message, Logged)]
-        if states and self._log:
-            self._log.update(list(states[-1]))
-        if any(isinstance(message, Gone) for message in messages):
-            self.release()
-        elif any(isinstance(message, Lost) for message in messages):
-            self.close()
-            mark.kill(self.mark[0])  # the supervisor does it too, unless it was killed with the shim
         self._messages += [message for message in messages if not isinstance(message, Logged)]
-        self._pass_on()
+        self.has_program = self.has_program and not any(isinstance(message, Exited) for message in messages)
+        states = [message.state for message in messages if isinstance(message, Logged)]
+        try:
+            if states and self._log:
+                self._log.update(list(states[-1]))
+            if any(isinstance(message, Gone) for message in messages):
+                self.release()
+            elif any(isinstance(message, Lost) for message in messages):
+                self.close()
+                mark.kill(self.mark[0])  # the supervisor does it too, unless it was killed with the shim
+        finally:  # whatever fails here, the end of the program must be told
+            self._pass_on()
 
     def _pass_on(self) -> None:
         while self._messages and self._heard:

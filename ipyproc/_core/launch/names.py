@@ -1,8 +1,8 @@
 """Launchers by their names, for programs on other machines: `run(..., on="ssh://me@box")`, `%%aproc --on dask`.
 
-A name is looked up in this order: in `launchers`; as an address, by its scheme; as a scheme alone; as a machine that SSH
-knows: a Host of ~/.ssh/config or of a file that it includes, a name that matches a pattern or a Match there, or any name
-that has an address. For each scheme, a function makes a `RemoteLauncher` (see `base`) of an address. Other packages add
+A name is looked up in this order: in `launchers`; among the variables of the notebook; as an address, by its scheme; as a
+scheme alone; as a machine that SSH knows: a Host of ~/.ssh/config or of a file that it includes, a name that matches a
+pattern or a Match there, or any name that has an address. For each scheme, a function makes a `RemoteLauncher` (see `base`) of an address. Other packages add
 theirs by an entry point of the group `ipyproc.launchers`, whose name is the scheme::
 
     [project.entry-points."ipyproc.launchers"]
@@ -16,6 +16,7 @@ import difflib
 import glob
 import importlib
 import importlib.metadata
+import os
 import re
 import socket
 import threading
@@ -92,6 +93,15 @@ def _of_address(on: str, names: Mapping[str, Any]) -> RemoteLauncher:
     return _cache[on]
 
 
+def module(scheme: str) -> Any:
+    """The module of one of our own schemes.
+
+    Raises:
+        ImportError: a package is missing; the message says how to install it.
+    """
+    return _module(_OURS[scheme])
+
+
 def _module(what: tuple[str, str, str]) -> Any:
     module, package, extra = what
     try:
@@ -138,7 +148,7 @@ def _hosts(config: Path, folder: Path, deepest: int) -> Iterator[str]:
                 if not re.search(r"[*?!]", name):
                     yield name
             elif deepest:
-                for path in sorted(glob.glob(str(folder / Path(name).expanduser()))):
+                for path in sorted(glob.glob(os.path.join(folder, os.path.expanduser(name)))):
                     yield from _hosts(Path(path), folder, deepest - 1)
 
 

@@ -132,7 +132,7 @@ class ShimFamily(Family):
     is_threadsafe = True
 
     def __init__(self, held: HeldProgram) -> None:
-        super().__init__(held.pid, lambda: held.has_family, own_session=True)
+        super().__init__(held.pid, lambda: held.has_family and held.has_program, own_session=True)
         self.held = held
 
     def alive(self) -> set[psutil.Process]:

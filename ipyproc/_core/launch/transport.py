@@ -47,13 +47,21 @@ class Transport(asyncio.SubprocessTransport):
     # --- what the launcher calls -----------------------------------------------------------------------------------
 
     async def connect(self, files: dict[int, BinaryIO]) -> None:
-        """Read and write these pipes on the running loop: 0 is written, 1 and 2 are read."""
+        """Read and write these pipes on the running loop: 0 is written, 1 and 2 are read.
+
+        If it is cancelled or fails, those that it has connected are closed.
+        """
         loop = self.program.loop
-        for stream, file in files.items():
-            connect = loop.connect_read_pipe if stream else loop.connect_write_pipe
-            self._pipes[stream], _ = await connect(lambda stream=stream: _Pipe(self, stream), file)  # type: ignore[misc]
-            if stream:
-                self._pipes[stream].pause_reading()  # until the protocol was told that the program runs
+        try:
+            for stream, file in files.items():
+                connect = loop.connect_read_pipe if stream else loop.connect_write_pipe
+                self._pipes[stream], _ = await connect(lambda stream=stream: _Pipe(self, stream), file)  # type: ignore[misc]
+                if stream:
+                    self._pipes[stream].pause_reading()  # until the protocol was told that the program runs
+        except BaseException:
+            self._open.clear()  # the protocol hears nothing of a program that it was never told of
+            self._close_pipes()
+            raise
 
     def add_pipe(self, stream: int, pipe: asyncio.BaseTransport) -> None:
         """Use this transport for a stream that is read or written in another way than a pipe."""

@@ -47,14 +47,15 @@ class LogContents(LogWriter):
         self._is_user_file = file is not None
         base = 0
         most: int | None = None
+        index = storage.new_path(".index")  # before the file is opened, as this may fail
         if file is None:
-            fd, self.path = storage.create_file(".log")
             most = min(limit, max(storage.free_bytes() // 2, _LEAST))
+            fd, self.path = storage.create_file(".log")
         else:
             fd, self.path = storage.open_user_file(file, append=append), Path(file).absolute()
             base = os.fstat(fd).st_size
         self._made = os.fstat(fd)
-        super().__init__(streams, [fd], base=base, index=storage.new_path(".index"), limit=most)
+        super().__init__(streams, [fd], base=base, index=index, limit=most)
         self._kept = self._is_user_file
         self._waiters: set[asyncio.Future[None]] = set()
         weakref.finalize(self, close_all, self._fds)
@@ -132,9 +133,9 @@ class LogContents(LogWriter):
             stream: give only the bytes of 1 (standard output) or 2 (standard error); None: of both.
 
         Raises:
-            ValueError: somebody has removed the file or a part of it.
+            ValueError: somebody has removed the file or a part of it; or there is no such stream.
         """
-        streams = BOTH if stream is None else {stream}
+        streams = streams_of(stream)
         if why := self.removed(streams):
             raise ValueError(why)
         return self.joined(start, size, streams)
@@ -147,8 +148,11 @@ class LogContents(LogWriter):
         r"""The last lines, as a terminal would leave them, joined by `\n`; of both streams, or of one.
 
         They are fewer than `lines` if they are longer than a mebibyte together, or were rewritten very often.
+
+        Raises:
+            ValueError: there is no such stream.
         """
-        streams = BOTH if stream is None else {stream}
+        streams = streams_of(stream)
         window = 1024
         start = self._start_of_last(window, streams)
         found = screen.rows(self.pieces(start, streams=streams))
@@ -356,6 +360,19 @@ def _end_of_line(data: bytes, number: int) -> int:
     for _ in range(number):
         start = data.index(b"\n", start) + 1
     return start
+
+
+def streams_of(stream: int | None) -> frozenset[int]:
+    """The streams that this argument stands for.
+
+    Raises:
+        ValueError: there is no such stream.
+    """
+    if stream is None:
+        return BOTH
+    if stream not in BOTH:
+        raise ValueError(f"stream={stream!r}: allowed are 1 (stdout), 2 (stderr) and None (both)")
+    return frozenset((stream,))
 
 
 def close_all(fds: list[int]) -> None:

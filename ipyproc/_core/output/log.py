@@ -21,12 +21,12 @@ import warnings
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
-from . import screen, storage
-from .contents import BOTH, LIMIT, LogContents, close_all
+from . import phrases, screen, storage
+from .contents import BOTH, LIMIT, LogContents, close_all, streams_of
 from .reader import LogReader
 from .writer import RECORD, STDERR_FD, STDOUT_FD
 
-__all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader"]
+__all__ = ["BOTH", "LIMIT", "LOG", "STDERR_FD", "STDOUT_FD", "Log", "LogReader", "streams_of"]
 
 LOG: Final = -100
 """For `stdout` and `stderr`: write the output to `process.log`. (PIPE is -1, STDOUT -2, DEVNULL -3.)"""
@@ -68,12 +68,18 @@ class Log(LogContents):
         self._has_warned = False
 
     def __repr__(self) -> str:
-        state = "complete" if self.ended else "still growing"
+        state = "still growing"
+        if self.ended:
+            state = f"{phrases.size_words(self.dropped)} are missing" if self.dropped else "complete"
         return f"<Log of {self.bytes} bytes, {state}, in {screen.inert_line(str(self.path))}>"
 
     def reader(self, stream: int | None = None, start: int = 0) -> LogReader:
-        """A reader of both streams in order of arrival, or of one, from this offset on."""
-        return LogReader(self, BOTH if stream is None else frozenset((stream,)), start)
+        """A reader of both streams in order of arrival, or of one, from this offset on.
+
+        Raises:
+            ValueError: there is no such stream.
+        """
+        return LogReader(self, streams_of(stream), start)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The lines, as they come."""
@@ -87,7 +93,7 @@ class Log(LogContents):
         """
         super().write(stream, data, size)
         self._wake()
-        self._warn()
+        self._warn_of_failure()
 
     def end(self, stream: int) -> None:
         """One stream has come to its end."""
@@ -107,25 +113,32 @@ class Log(LogContents):
         if self.ended:
             self.close()
         self._wake()
-        if self.failure and not self._has_warned:  # later: where warnings are errors, it would interrupt the caller
-            asyncio.get_running_loop().call_soon(self._warn)
+        self._warn_of_failure()
 
     def lose(self) -> None:
-        """The writer in the other process is gone: take from the files what it has not reported."""
+        """The writer in the other process is gone: take from the files what it has not reported, if they can be read now."""
         if self.ended or not self._fds:
             return
+        reported = self.bytes, self.marks
+        try:
+            self._take_unreported()
+        except OSError:  # too many open files, say
+            self.bytes, self.marks = reported
+        self.close()
+        self._wake()
+
+    def _take_unreported(self) -> None:
         self.bytes = os.fstat(self._fds[0]).st_size - self._base
         with contextlib.suppress(OSError):
             self.marks = os.stat(self._index_path).st_size // RECORD.size
         with self.index() as index:
             last = index[len(index) - 1]
-        self.bytes_of = {STDOUT_FD: last.stdout_bytes, STDERR_FD: last.offset - last.stdout_bytes}
-        self.lines_of = {STDOUT_FD: last.stdout_lines, STDERR_FD: last.stderr_lines}
+        bytes_of = {STDOUT_FD: last.stdout_bytes, STDERR_FD: last.offset - last.stdout_bytes}
+        lines_of = {STDOUT_FD: last.stdout_lines, STDERR_FD: last.stderr_lines}
         for stream, data in self.pieces(last.offset):
-            self.bytes_of[stream] += len(data)
-            self.lines_of[stream] += data.count(b"\n")
-        self.close()
-        self._wake()
+            bytes_of[stream] += len(data)
+            lines_of[stream] += data.count(b"\n")
+        self.bytes_of, self.lines_of = bytes_of, lines_of
 
     def close(self) -> None:
         """Close the descriptors; what is in the files stays. Idempotent.
@@ -146,18 +159,31 @@ class Log(LogContents):
         self._remove()
         self._remove_index()
 
+    def _warn_of_failure(self) -> None:
+        """On an event loop in its next turn: where warnings are errors, one would interrupt whoever reads the output."""
+        if not self.failure or self._has_warned:
+            return
+        with contextlib.suppress(RuntimeError):  # there is none
+            asyncio.get_running_loop().call_soon(self._warn)
+            return
+        self._warn()
+
     def _warn(self) -> None:
         if self.failure and not self._has_warned:
             self._has_warned = True
             warnings.warn(
                 f"{screen.inert_line(str(self.path))}: {self.failure}: output is being lost",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _wake(self) -> None:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        for changed in self.watchers:
-            changed()
+        for changed in tuple(self.watchers):
+            try:
+                changed()
+            except Exception as error:  # noqa: BLE001  -- an error of a view must not end the reading of output
+                context = {"message": f"{changed!r} failed for {self!r}", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 from collections.abc import Sequence
@@ -38,10 +39,13 @@ def describe(returncode: int | None) -> str:
 
 def command_line(args: str | bytes | Sequence[object]) -> str:
     """A command as one would type it in a shell; one line, without control characters and escape sequences."""
-    if isinstance(args, bytes):
-        args = args.decode(errors="replace")
-    text = args if isinstance(args, str) else shlex.join(str(word) for word in args)
+    text = _text(args) if isinstance(args, str | bytes) else shlex.join(map(_text, args))
     return inert_line(text)
+
+
+def _text(word: object) -> str:
+    """A word of a command: a string, bytes or a path."""
+    return os.fsdecode(word) if isinstance(word, bytes | os.PathLike) else str(word)
 
 
 def quoted(name: str) -> str:

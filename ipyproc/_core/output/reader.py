@@ -1,4 +1,4 @@
-"""A reader of a log with the methods of `asyncio.StreamReader`."""
+"""A reader of a log, with the most used methods of `asyncio.StreamReader`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _BLOCK = 1 << 16  # bytes that are read at a time
 
 
 class LogReader:
-    """Reads a log with the methods of `asyncio.StreamReader`, and waits for more while the program writes.
+    """Reads a log, and waits for more while the program writes.
 
-    Unlike a pipe, a log that nobody reads never blocks the program.
+    It has `read`, `readline`, `at_eof` and `async for`, as `asyncio.StreamReader` has them. Unlike a pipe, a log that nobody
+    reads never blocks the program.
     """
 
     def __init__(self, log: LogContents, streams: frozenset[int], start: int = 0) -> None:
@@ -101,10 +102,14 @@ class LogReader:
 
     async def _fill(self) -> bool:
         """Wait for bytes; False at the end."""
+        waited = False
         while not self._load():
             if not self._is_open:
                 return False
             await self._log.changed(self._position, self._streams)
+            waited = True
+        if not (waited or self._used):
+            await asyncio.sleep(0)  # a log may hold much, and others want the event loop too
         return True
 
     def _load(self) -> bool:

@@ -47,6 +47,10 @@ _INERT = re.compile(
 )
 
 
+_REMOVED = Row(0, "… this line is no longer in the log: somebody has removed it, or the disk was full")
+"""Instead of a row that cannot be read: whoever asks for rows gets one at least, or would ask for ever."""
+
+
 class Rows:
     """The rows of these streams of a log. Call `follow` to take in what the program has written since.
 
@@ -326,7 +330,7 @@ class Rows:
             base, before = first, start
         pieces = itertools.chain(self._begun(before), log.pieces(before, end - before, self.streams))
         found = yield from screen.rows_in_turns(pieces)
-        return found[first - base : stop - base]
+        return found[first - base : stop - base] or [_REMOVED] * (stop - first)
 
     def _begun(self, offset: int) -> Iterator[Piece]:
         """The text of each stream's open line at this offset."""
@@ -439,7 +443,7 @@ def _read_settled(settled: Log, first: int, stop: int) -> Turns[list[Row]]:
         found.append(row)
         if len(found) % _NEAREST == 0:
             yield
-    return found
+    return found or [_REMOVED] * (stop - first)
 
 
 def _dropped(log: Log) -> Row:
@@ -469,12 +473,12 @@ def ends(rows: Rows, cost: Callable[[Row], int], head: int, tail: int, lines: in
 
 
 def _forward(rows: Rows, first: int, stop: int) -> Iterator[Row | None]:
-    """The rows, and None after each piece of work."""
+    """The rows, and None after each piece of work; only up to where some were removed."""
     while first < stop:
         more = yield from rows.read_in_turns(first, min(_AT_A_TIME, stop - first))
         yield None
-        yield from more
-        first += len(more)
+        yield from itertools.takewhile(_is_there, more)
+        first = first + len(more) if all(map(_is_there, more)) else stop
 
 
 def _backward(rows: Rows, first: int, stop: int) -> Iterator[Row | None]:
@@ -486,8 +490,12 @@ def _backward(rows: Rows, first: int, stop: int) -> Iterator[Row | None]:
         while start + len(found) < stop:
             found += yield from rows.read_in_turns(start + len(found), stop - start - len(found))
         yield None
-        yield from reversed(found)
-        stop, step = start, min(4 * step, _AT_A_TIME)
+        yield from itertools.takewhile(_is_there, reversed(found))
+        stop, step = start if all(map(_is_there, found)) else first, min(4 * step, _AT_A_TIME)
+
+
+def _is_there(row: Row) -> bool:
+    return row is not _REMOVED
 
 
 def _fitting(rows: Iterator[Row | None], cost: Callable[[Row], int], size: int, lines: int) -> Turns[list[Row]]:

@@ -187,7 +187,7 @@ def clear(parent: Path) -> None:
 
 def _parent() -> Path:
     if chosen := os.environ.get("IPYPROC_LOG_DIR"):
-        return Path(chosen)
+        return Path(chosen).absolute()  # this process may go to another directory, and shims are in another one
     usual = Path(tempfile.gettempdir())
     on_disk = Path("/var/tmp")  # noqa: S108  -- a name in it cannot be guessed
     if sys.platform == "linux" and _filesystem(usual) == "tmpfs" and _filesystem(on_disk) != "tmpfs":

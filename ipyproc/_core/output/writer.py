@@ -133,7 +133,7 @@ class LogWriter:
         self.moved_at: int | None = None
         self.open_streams = set(streams)
         self.marks = 0
-        self.first_stream = STDOUT_FD
+        self.first_stream = min(streams, default=STDOUT_FD)  # that of the first byte
         self.failure = ""
 
     def __repr__(self) -> str:

@@ -31,6 +31,7 @@ from ..failed_command import FailedCommand
 from ..output import phrases
 from ..output.encoding import decode
 from ..output.log import STDERR_FD, STDOUT_FD, Log
+from ..program import arguments
 from ..program.family import Family
 from ..program.ladder import INTERRUPT, KILL, RUNGS, TERMINATE, StopLadder
 from ..program.program import Program
@@ -394,6 +395,7 @@ class Process(asyncio.subprocess.Process):
             grace: seconds; 0: SIGKILL at once.
 
         Raises:
+            TypeError, ValueError: `grace` is no number of seconds.
             RuntimeError: called on another event loop than the one that made the process.
             ProcessLost: nobody saw how it ended.
             ProcessNotStopped: something still runs some seconds after SIGKILL: a process of another user (`sudo`), say.
@@ -407,6 +409,7 @@ class Process(asyncio.subprocess.Process):
             -15
         """
         self.check_loop()
+        arguments.seconds("grace", grace)
         if not self.is_over or self.family.is_alive():
             self.ladder.reach(KILL if grace <= 0 else TERMINATE, "stop", grace)
         await self.ladder.finished()

@@ -1,4 +1,4 @@
-"""`Run`: what a view shows. A `Process` is the most common one."""
+"""`ShownRun`: what a view shows. A `Process` is the most common one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..program.program import Program
 from ..program.usage import Usage
 
 
-class Run(Protocol):
+class ShownRun(Protocol):
     """A state, a way to stop it, and perhaps output in a log; the members are those of `Process`, and described there."""
 
     @property
@@ -58,14 +58,14 @@ class Run(Protocol):
     def stdin(self) -> asyncio.StreamWriter | None: ...
 
 
-class LoggedRun(Run, Protocol):
+class LoggedRun(ShownRun, Protocol):
     """A run with a log, whose output can be shown."""
 
     @property
     def log(self) -> Log: ...
 
 
-def logged(run: Run) -> LoggedRun:
+def logged(run: ShownRun) -> LoggedRun:
     """The same run, with the type of one that has a log.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import tempfile
@@ -42,8 +43,8 @@ async def start(
         OSError: it cannot be started.
         ValueError: the launcher cannot do what the spec asks for.
     """
-    log = make_log(spec.logged) if spec.logged else None
     launcher = await launch.choose(launcher)
+    log = make_log(spec.logged) if spec.logged else None
     started = spec
     try:
         streams = Streams(_LIMIT, log, spec.logged)
@@ -51,7 +52,7 @@ async def start(
             written: Path | None = None
             if spec.script is not None and not isinstance(launcher, RemoteLauncher):
                 fd, written = storage.create_file(".sh")
-                if_it_fails.callback(written.unlink)
+                if_it_fails.callback(written.unlink, missing_ok=True)
                 script.write(fd, spec.script)
                 assert not isinstance(spec.args, str)
                 started = replace(started, args=script.arguments(spec.args, spec.script, written.as_posix()))
@@ -109,7 +110,11 @@ def _worded(error: OSError, spec: Spec, *, is_here: bool) -> OSError:
     words = [spec.args] if isinstance(spec.args, str) else spec.args
     is_program = is_here and not isinstance(spec.args, str) and error.filename == words[0]  # and not a directory
     program = found(words[0], spec.cwd, spec.env) if is_program else None
-    if text := not_started(error.errno or 0, program, spec.args, os.environ if spec.env is None else spec.env):
+    env = spec.env if spec.env is not None else os.environ if is_here else {}
+    number = (
+        error.errno if is_here or error.errno != errno.EAGAIN else 0
+    )  # the limits of another machine are not known here
+    if text := not_started(number or 0, program, spec.args, env):
         most = 80 if isinstance(spec.args, str) else 4096  # a line for the shell is not a path
         return OSError(error.errno, text, f"{words[0]:.{most}}")  # formatted, as a slice would show what is masked
     if error.filename == words[0]:

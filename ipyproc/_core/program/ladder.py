@@ -122,7 +122,7 @@ class StopLadder:
             if rung > self._rung:
                 self._send(rung, now, cause)
             elif self._due[KILL] < kill_at:
-                family.kill_in(self._kill_in(now))
+                family.kill_in(round(self._due[KILL] - now, 3))
                 self._loop.call_soon_threadsafe(self._follow)
 
     def _ask(self, rung: int, at: float, grace: float) -> None:
@@ -131,8 +131,10 @@ class StopLadder:
             self._due[each] = min(self._due[each], at)
             at += wait
 
-    def _kill_in(self, now: float) -> float:
-        return round(self._due[KILL] - now, 3)
+    def _kill_in(self, now: float) -> float | None:
+        """Seconds until SIGKILL; None: it does not come by itself, because no timer waits for that long."""
+        seconds = self._due[KILL] - now
+        return round(seconds, 3) if seconds < threading.TIMEOUT_MAX else None
 
     def _send(self, rung: int, now: float, cause: str) -> None:
         """Send the signal of this rung, or of the first one above it that can be delivered."""

@@ -150,7 +150,7 @@ class Program:
                     if self.log:
                         await self.log.finished()
         if self.lost:
-            raise self.lost
+            raise self.lost.with_traceback(None)  # it is raised for everybody who waits
         assert self.returncode is not None
         return self.returncode
 

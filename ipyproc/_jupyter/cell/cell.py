@@ -102,7 +102,7 @@ class Cell:
                     if self._options.bg:
                         return self._in_background(process)
                     outcome = await self._in_foreground(process)
-                    if not (attempts_left and process.lost) or self._interrupted:
+                    if not (attempts_left and process.lost and not process.ladder.cause) or self._interrupted:
                         break
             return outcome
         except BaseException:

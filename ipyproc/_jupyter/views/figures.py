@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..._core.process.run import Run
+from ..._core.process.run import ShownRun
 
 PERIOD = 1.0  # seconds between two looks, at least
 _LEAST = 0.1  # seconds, the shortest time over which CPU can be measured
@@ -21,7 +21,7 @@ class Figures:
         looked_at: when `look` was called last, by `time.monotonic()`; 0 before the first time.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ShownRun) -> None:
         self._run = run
         self._used = 0.0
         self.cpu: float | None = None

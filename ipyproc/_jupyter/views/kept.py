@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ..._core.batch.ended import Ended
 from ..._core.output.log import Log
 from ..._core.process.process import Process
-from ..._core.process.run import Run
+from ..._core.process.run import ShownRun
 from ..guard import Guard
 from ..page.messages import Picture
 from .jobs_card import JobsCard
@@ -42,7 +42,7 @@ class _Kept:
 _kept: dict[str, _Kept] = {}  # by an id that cannot be guessed; the oldest first
 
 
-def keep(run: Run) -> str:
+def keep(run: ShownRun) -> str:
     """Keep a run that has ended; the id by which a page asks for it. Empty: it cannot be shown again."""
     if not isinstance(run, Process) or run.log is None:
         return ""

@@ -18,7 +18,7 @@ from ..._core.output import log as logs
 from ..._core.output.rows import Rows
 from ..._core.output.screen import Row, inert_line
 from ..._core.output.turns import in_turns
-from ..._core.process.run import LoggedRun, Run
+from ..._core.process.run import LoggedRun, ShownRun
 from ..guard import Guard, guarded
 from ..page import messages
 from ..page.budget import QUESTIONS, Budget, QuestionLimit, Rank
@@ -217,7 +217,7 @@ class Output:
         self._budget.ask(self._send_rows, Rank.ANSWER)
 
 
-def times(run: Run) -> messages.Times:
+def times(run: ShownRun) -> messages.Times:
     """The times of a run relative to now, because the clocks of kernel and page may differ; the end as text."""
     ladder = run.ladder
     return messages.Times(

@@ -8,7 +8,7 @@ from ..._core.batch.completed import CompletedProcess
 from ..._core.errors import ProcessNotStopped
 from ..._core.failed_command import FailedCommand
 from ..._core.output import phrases
-from ..._core.process.run import Run
+from ..._core.process.run import ShownRun
 from ..._core.program.ladder import KILL, RUNGS, TERMINATE, StopLadder
 from ..page.messages import StateName
 
@@ -52,7 +52,7 @@ _MARKS = {
 }
 
 
-def of(run: Run, *, paused: bool = False) -> State:
+def of(run: ShownRun, *, paused: bool = False) -> State:
     """The state of a run now; `paused`: whether its program was last seen stopped by SIGSTOP or the like."""
     code, ladder = run.returncode, run.ladder
     if run.lost:
@@ -83,7 +83,7 @@ def _names(failure: ProcessNotStopped) -> str:
     return "; ".join(map(str, failure.survivors[:_MOST_NAMED]))
 
 
-def has_failed(run: Run) -> bool:
+def has_failed(run: ShownRun) -> bool:
     """Whether `%aproc` counts this program, which has ended or was lost, as a failure."""
     return run.returncode not in run.ok_codes or run.ladder.cause == "timeout"
 
@@ -102,7 +102,7 @@ def of_result(done: CompletedProcess) -> State:
     return State(name, f"{done.outcome[0].upper()}{done.outcome[1:]}{_where(done.failed_command)}")
 
 
-def _ended(code: int, run: Run) -> State:
+def _ended(code: int, run: ShownRun) -> State:
     ladder = run.ladder
     if ladder.cause:
         return State("timeout" if ladder.cause == "timeout" else "signaled", _stopped(ladder, code))
@@ -132,7 +132,7 @@ def _stopped(ladder: StopLadder, code: int) -> str:
     return said
 
 
-def _memory_hint(run: Run) -> str:
+def _memory_hint(run: ShownRun) -> str:
     """A hint at the cause of a SIGKILL. Its sender is unknown; Linux sends one when memory runs out, mostly to a large process."""
     import psutil  # late: the import of ipyproc loads the standard library only
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..._core.output.encoding import ENCODING
 from ..._core.output.screen import Row
-from ..._core.process.run import Run
+from ..._core.process.run import ShownRun
 
 _MOST_WAITING = 1 << 20  # bytes that the program has not read yet
 _PASSWORD = re.compile(
@@ -21,7 +21,7 @@ _MASK = "••••••••"  # always the same length, to tell nothing of
 class Stdin:
     """Standard input of a process; closed from the start if there is no pipe for it."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ShownRun) -> None:
         self._run = run
         self._ended = run.stdin is None
 

@@ -19,7 +19,7 @@ from ..._core.output.log import STDERR_FD
 from ..._core.output.rows import Rows, ends, fitting
 from ..._core.output.screen import Row, inert_line
 from ..._core.output.turns import Turns, within
-from ..._core.process.run import LoggedRun, Run
+from ..._core.process.run import LoggedRun, ShownRun
 from ..._core.program.usage import Usage
 from . import link as links
 from . import state
@@ -60,7 +60,7 @@ _WRAP = (
 
 
 def bundle(
-    run: Run,
+    run: ShownRun,
     rows: Rows | None,
     note: str = "",
     limit: int = LIMIT,
@@ -114,7 +114,7 @@ def extent(rows: Rows, shown: list[Row], first: int = 0) -> Extent:
 
 
 def _bundle(
-    run: Run, shown: list[Row], note: str = "", size: Extent | None = None, link: str = "", *, folded: bool = False
+    run: ShownRun, shown: list[Row], note: str = "", size: Extent | None = None, link: str = "", *, folded: bool = False
 ) -> dict[str, str]:
     now = state.of(run)
     took = phrases.duration_words(run.duration)
@@ -127,7 +127,7 @@ def _bundle(
     }
 
 
-def closing_line(run: Run, note: str = "") -> str:
+def closing_line(run: ShownRun, note: str = "") -> str:
     """How the program ended, in one line: `✘ Failed, exit 3 · 9.1 s · CPU 7.2 s · peak 412 MB · make`."""
     now = state.of(run)
     took = phrases.duration_words(run.duration)
@@ -196,7 +196,7 @@ def counts(rows: Rows) -> str:
     return said
 
 
-def until(run: Run) -> str:
+def until(run: ShownRun) -> str:
     """The date and time when it ended, as text; empty while it runs."""
     if run.ended_at is None:
         return ""

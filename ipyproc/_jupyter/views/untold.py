@@ -6,7 +6,7 @@ import sys
 
 from ..._core.output.screen import inert_line
 from ..._core.process.process import Process
-from ..._core.process.run import Run
+from ..._core.process.run import ShownRun
 from . import state, transcript
 
 
@@ -33,6 +33,6 @@ class Untold:
                 sys.stdout.write(f"{transcript.closing_line(process, where)}\n")
 
 
-def has_failed_by_itself(run: Run) -> bool:
+def has_failed_by_itself(run: ShownRun) -> bool:
     """Whether a program has failed, other than by being stopped: who stopped it knows."""
     return state.has_failed(run) and run.ladder.cause in ("", "timeout")

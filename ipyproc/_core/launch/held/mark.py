@@ -28,7 +28,7 @@ def kill(mark: int) -> int:
     """Kill all processes with this mark, and what they start meanwhile; returns how many there were."""
     killed: set[int] = set()
     for _ in range(_ROUNDS if _LEAST <= mark < 2 * _LEAST else 0):
-        found = {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _has(pid, mark)} - killed
+        found = {pid for pid in _pids() if _has(pid, mark)} - killed
         if not found:
             break
         killed |= found
@@ -37,6 +37,12 @@ def kill(mark: int) -> int:
                 with contextlib.suppress(OSError):  # it has just ended
                     os.kill(pid, signal.SIGKILL)
     return len(killed)
+
+
+def _pids() -> list[int]:
+    with contextlib.suppress(OSError):  # too many open files; or there is no /proc any more
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return []
 
 
 def _has(pid: int, mark: int) -> bool:

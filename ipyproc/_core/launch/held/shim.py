@@ -153,15 +153,17 @@ class Shim:
         program.returncode = 0  # it is reaped by `_reap`, not by Popen
         self._program = program.pid
         self._connection.log = log
-        self._connection.send(Started(program.pid, os.getpid(), time.monotonic()))
-        self._connection.flush()
-        for pipe in self._pipes:
-            pipe.connect()
-        if request.keep is not None:
+        if (
+            request.keep is not None
+        ):  # before the kernel is told: it may end at once, and the supervisor looks at the name
             self._is_kept = True
             self._locks = [fds[number] for number in request.keep]  # held from now on
             guard.rename(guard.KEPT)
             os.dup2(0, sys.stderr.fileno())  # let go of the kernel's, of which somebody may await the end
+        self._connection.send(Started(program.pid, os.getpid(), time.monotonic()))
+        self._connection.flush()
+        for pipe in self._pipes:
+            pipe.connect()
 
     def _send_signal(self, order: Signal) -> None:
         number, family, kill_in = order
