@@ -9,10 +9,9 @@ from IPython import get_ipython
 from .._core.batch.parallel import Parallel
 from .._core.process.process import Process
 from .magics import magics
-from .views.another_card import another_widget
 from .views.batch_widget import BatchWidget
 from .views.live_table import LiveTable
-from .views.process_widget import ProcessWidget
+from .views.process_widget import ProcessWidget, another_widget
 
 
 def widget(shown: Process | Parallel | None) -> ProcessWidget | BatchWidget | LiveTable:

@@ -14,7 +14,7 @@ from .._core.host import Host
 from .._core.process.process import Process
 from .guard import Guard
 from .views import transcript
-from .views.another_card import another_widget
+from .views.process_widget import another_widget
 from .views.tally import Tally
 
 

@@ -5,6 +5,7 @@ import { element, icon, put, rename } from './dom';
 import { Figures } from './figures';
 import type { CardMessage, CardShown, Tail, Times } from './messages';
 import { askForNotifications, notify } from './notification';
+import { Opened } from './opened';
 import { Output } from './output';
 import { Progress } from './progress';
 import { Stdin } from './stdin';
@@ -26,6 +27,7 @@ class Card implements View<CardMessage> {
   private readonly spinner = element('span', 'spinner', { 'aria-hidden': 'true' });
   private readonly label = element('span', 'label', { role: 'status' });
   private readonly title = element('code', 'title');
+  private readonly last = element('code', 'last');
   private readonly note = element('span', 'note');
   private readonly time = element('time', 'time');
   private readonly stop = this.button('stop', 'Stop', 'Stop: send SIGTERM, and SIGKILL if it does not end');
@@ -37,10 +39,14 @@ class Card implements View<CardMessage> {
   private readonly stdin = new Stdin((request) => this.send(request));
   private readonly counts = element('span', 'counts');
   private readonly fold = element('button', 'fold', { type: 'button' });
+  private readonly unfold = element('button', 'unfold', { type: 'button' });
+  private readonly opened: Opened;
+  private isLine: boolean;
   private open: boolean;
   private counted = '';
   private seen = false;
   private lost = false;
+  private lostAt = ''; // the time
   private refusal = ''; // why there will be no notification
   private told?: Tail; // the last one
   private ahead?: CardShown; // what a busy kernel has said of its state; the model gets it later
@@ -51,14 +57,23 @@ class Card implements View<CardMessage> {
     const { folded } = this.shown;
     this.open = !folded;
     this.times = this.shown;
+    this.opened = new Opened(this.shown.job);
+    this.isLine = this.shown.line && !this.opened.has(0);
     const head = element('div', 'head');
     const buttons = element('span', 'buttons', { role: 'toolbar', 'aria-label': 'Process' });
     const foot = element('div', 'foot');
     buttons.append(this.pause, this.stop, this.kill);
-    head.append(this.icon, this.label, this.title, this.note, this.figures.root, this.time, buttons);
+    head.append(this.unfold, this.icon, this.label, this.title, this.last, this.note, this.figures.root, this.time, buttons);
     foot.append(this.counts, this.output.said, this.output.tools, this.fold);
     this.root.append(head, this.progress.bar, this.output.body, this.stdin.row, foot);
     this.fold.hidden = !folded;
+    this.unfold.hidden = !this.shown.line;
+    head.addEventListener('click', ({ target }) => {
+      if (target !== this.unfold && !this.isLine) return;
+      this.isLine = !this.isLine;
+      this.opened.keep(0, !this.isLine);
+      this.draw();
+    });
     this.fold.addEventListener('click', () => {
       this.open = !this.open;
       this.draw();
@@ -69,7 +84,8 @@ class Card implements View<CardMessage> {
 
   private get shown(): CardShown {
     const shown = this.ahead ?? this.model.get('shown');
-    return !this.lost || !STOPPABLE.has(shown.name) ? shown : { ...shown, name: 'lost', label: 'Lost: the kernel that ran it is gone' };
+    if (!this.lost || !STOPPABLE.has(shown.name)) return shown;
+    return { ...shown, name: 'lost', label: `${shown.ends ? 'Ended with its kernel' : 'Its kernel is gone'}, ${this.lostAt}` };
   }
 
   send: Send = (request) => {
@@ -89,6 +105,7 @@ class Card implements View<CardMessage> {
   private lose(): void {
     this.drawTimes(); // the time stands still from here
     this.lost = true;
+    this.lostAt = new Date().toTimeString().slice(0, 5);
     this.draw();
   }
 
@@ -185,7 +202,11 @@ class Card implements View<CardMessage> {
     this.stdin.hidden = !live || !this.shown.stdin;
     put(this.counts, this.counted);
     this.drawProgress();
-    this.output.hidden = !this.open || this.output.isEmpty;
+    this.root.toggleAttribute('data-line', this.isLine);
+    this.unfold.setAttribute('aria-expanded', String(!this.isLine));
+    rename(this.unfold, this.isLine ? 'Show the card' : 'Fold to one line');
+    put(this.last, this.isLine ? this.output.last : '');
+    this.output.hidden = !this.open || this.isLine || this.output.isEmpty;
     this.output.lost = this.lost;
     this.output.failed = name === 'failed';
     this.output.live = STOPPABLE.has(name);

@@ -35,7 +35,7 @@ const initialize: Initialize<Traits> = ({ model }) => {
 
   const take = async (message: OpenedAgain | null) => {
     const link = waiting.get(message?.view ?? '');
-    const saved = link?.closest<HTMLElement>('.ipyproc-transcript');
+    const saved = link?.closest<HTMLElement>('.ipyproc-transcript,.ipyproc-progress');
     if (!message || !saved || closers.has(saved)) return;
     waiting.clear();
     for (const [each, close] of closers) if (!each.isConnected) close();

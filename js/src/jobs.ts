@@ -2,8 +2,9 @@
 import type { AnyModel, Render } from '@anywidget/types';
 import { element, put } from './dom';
 import type { JobsMessage, JobsRequest, JobsRow, Picture, Shown } from './messages';
+import { Opened, Place } from './opened';
 import { type View, show } from './view';
-import { stamp } from './wire';
+import { newId, stamp } from './wire';
 
 interface Traits {
   shown: Shown;
@@ -12,9 +13,11 @@ interface Traits {
 const KILL = 2; // how far up the ladder a button has gone: -1 none, 1 terminate, 2 kill
 const STATUS_MS = 5000; // between two sentences for a screen reader
 
-/** One line: a mark, the name of the command, what it wrote last or how it failed, since when it runs. */
+/** One line: a mark, the name of the command, what it wrote last or how it failed, how long it has run; below it its card. */
 class Line {
-  readonly root = element('div', 'jobs-row', { role: 'listitem' });
+  readonly root = element('div', 'jobs-item', { role: 'listitem' });
+  readonly place = new Place();
+  private readonly row = element('button', 'jobs-row', { type: 'button' });
   private readonly parts = {
     mark: element('span', 'jobs-mark', { 'aria-hidden': 'true' }),
     name: element('code', 'jobs-name'),
@@ -22,14 +25,22 @@ class Line {
     time: element('span', 'jobs-time'),
   };
 
-  constructor() {
-    this.root.append(...Object.values(this.parts));
+  constructor(toggle: () => void) {
+    this.row.append(...Object.values(this.parts));
+    this.row.addEventListener('click', toggle);
+    this.root.append(this.row, this.place.root);
   }
 
   take(row: JobsRow): void {
     this.root.dataset.state = row.state;
     for (const part of ['mark', 'name', 'what', 'time'] as const) put(this.parts[part], row[part]);
-    this.root.title = row.what ? `${row.name}: ${row.what}` : row.name;
+    this.row.title = row.what ? `${row.name}: ${row.what}` : row.name;
+    this.row.disabled = !row.opens;
+    this.draw();
+  }
+
+  draw(): void {
+    this.row.setAttribute('aria-expanded', String(this.place.isOpen));
   }
 }
 
@@ -44,7 +55,9 @@ class Jobs implements View<JobsMessage> {
   private readonly done = element('div', 'jobs-done');
   private readonly list = element('div', 'jobs-rows', { role: 'list' });
   private readonly more = element('div', 'jobs-more');
-  private lines: Line[] = [];
+  private readonly lines = new Map<number, Line>();
+  private readonly opened: Opened;
+  private readonly view = newId();
   private spoke = -Infinity;
 
   constructor(private readonly model: AnyModel<Traits>) {
@@ -52,9 +65,14 @@ class Jobs implements View<JobsMessage> {
     head.append(this.sentence, this.status, this.stop, this.kill);
     this.bar.append(this.failed, this.done);
     this.root.append(head, this.bar, this.list, this.more);
+    this.opened = new Opened(model.get('shown').job);
   }
 
   take(message: JobsMessage): void {
+    if (message.op === 'card') {
+      if (message.view === this.view) void this.lines.get(message.id)?.place.show(message, this.model.widget_manager);
+      return;
+    }
     if (message.op === 'picture') this.draw(message.picture);
     else if (message.op !== 'stopping') return;
     this.root.removeAttribute('data-lost');
@@ -69,7 +87,7 @@ class Jobs implements View<JobsMessage> {
 
   reconnect(): void {
     this.lose();
-    this.send('ping');
+    this.send({ op: 'ping' });
   }
 
   key(): boolean {
@@ -80,11 +98,13 @@ class Jobs implements View<JobsMessage> {
 
   tick(): void {} // the kernel says how long it has been
 
-  close(): void {}
+  close(): void {
+    for (const { place } of this.lines.values()) place.close();
+  }
 
-  private send(op: JobsRequest['op']): void {
+  private send(request: JobsRequest): void {
     try {
-      this.model.send({ op, ...stamp(this.model.get('shown').job) } satisfies JobsRequest);
+      this.model.send({ ...request, ...stamp(this.model.get('shown').job) });
     } catch {
       this.lose(); // there is no kernel any more that could hear it
     }
@@ -106,24 +126,42 @@ class Jobs implements View<JobsMessage> {
     this.bar.setAttribute('aria-valuemax', String(told.total));
     this.bar.setAttribute('aria-valuenow', String(told.done));
     this.stop.hidden = this.kill.hidden = told.over;
-    while (this.lines.length > told.rows.length) this.lines.pop()?.root.remove();
-    for (const [number, row] of told.rows.entries()) {
-      let line = this.lines[number];
-      if (!line) {
-        line = new Line();
-        this.lines.push(line);
-        this.list.append(line.root);
-      }
+    const ids = new Set(told.rows.map(({ id }) => id));
+    for (const [id, { root, place }] of this.lines) {
+      if (ids.has(id)) continue;
+      place.close();
+      root.remove();
+      this.lines.delete(id);
+    }
+    let next = this.list.firstElementChild;
+    for (const row of told.rows) {
+      let line = this.lines.get(row.id);
+      const isNew = !line;
+      if (!line) this.lines.set(row.id, (line = new Line(() => this.toggle(row.id))));
       line.take(row);
+      if (next === line.root) next = next.nextElementSibling;
+      else if (isNew || !line.place.isOpen) this.list.insertBefore(line.root, next); // one that is read stays where it is
+      if (isNew && this.opened.has(row.id)) this.toggle(row.id);
     }
     this.list.hidden = !told.rows.length;
     put(this.more, told.more);
   }
 
+  private toggle(id: number): void {
+    const line = this.lines.get(id)!;
+    if (line.place.isOpen) line.place.close();
+    else {
+      line.place.open();
+      this.send({ op: 'card', id, view: this.view });
+    }
+    line.draw();
+    this.opened.keep(id, line.place.isOpen);
+  }
+
   private button(op: 'stop' | 'kill', text: string, title: string): HTMLButtonElement {
     const made = element('button', op, { type: 'button', title: `${text}: ${title}` });
     made.textContent = text;
-    made.addEventListener('click', () => this.send(op));
+    made.addEventListener('click', () => this.send({ op }));
     return made;
   }
 }

@@ -1,6 +1,6 @@
 // Made by `python js/messages.py` from ipyproc/_jupyter/page/messages.py: change that one.
 
-export const VERSION = 5;
+export const VERSION = 6;
 
 export const MOST_NUMBER = 9007199254740991;
 
@@ -115,7 +115,7 @@ export interface PauseProgram {
   id: number;
 }
 
-/** Show the card of this program in this view; the answer is `CardModel`. */
+/** Show the card of this program, by the id of its row, in this view; the answer is `CardModel`. */
 export interface OpenCard {
   op: 'card';
   id: number;
@@ -133,7 +133,7 @@ export type CardRequest = Presence | GetCode | Watch | Filter | Stop | Pause | T
 
 export type TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard;
 
-export type JobsRequest = Presence | GetCode | Stop;
+export type JobsRequest = Presence | GetCode | Stop | OpenCard;
 
 export type GreetingRequest = Presence | OpenAgain;
 
@@ -163,7 +163,12 @@ export interface CardShown extends Shown, Times {
   name: StateName;
   note: string;
   pid: number;
+  /** Whether it begins without the output. */
   folded: boolean;
+  /** Whether it begins as one line. */
+  line: boolean;
+  /** Whether it ends with its kernel. */
+  ends: boolean;
   /** The signal that was sent last. */
   sent: string;
   /** Whether the program can be paused on this platform. */
@@ -277,7 +282,8 @@ export interface TableRow {
   label: string;
   name: string;
   pid: number;
-  launcher: string;
+  /** The other machine that it runs on, or a launcher that promises less; mostly empty. */
+  origin: string;
   /** The number of the cell that started it. */
   cell: number;
   since: string;
@@ -286,8 +292,8 @@ export interface TableRow {
   cpu: string;
   memory: string;
   lines: number;
-  /** The path of its log; empty when the log is gone. */
-  log: string;
+  /** Whether its output can be shown. */
+  opens: boolean;
 }
 
 /** The rows that have changed; `ids`: the ids of all rows in their order, or null if that has not changed. */
@@ -302,16 +308,20 @@ export interface CardModel {
   op: 'card';
   id: number;
   view: string;
+  /** Empty: its output is not kept any more. */
   model: string;
 }
 
 /** One command: its state and a mark for it, its name, how it ended or what it wrote last, how long it has run. */
 export interface JobsRow {
-  state: 'failed' | 'running';
+  id: number;
+  state: 'failed' | 'running' | 'done';
   mark: string;
   name: string;
   what: string;
   time: string;
+  /** Whether its output can be shown. */
+  opens: boolean;
 }
 
 /** The progress of many commands: a sentence, the numbers for a bar, some rows, and how many rows are left out. */
@@ -349,6 +359,6 @@ export type CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Fo
 
 export type TableMessage = Code | TableRows | CardModel;
 
-export type JobsMessage = Code | Draw | Stopping;
+export type JobsMessage = Code | Draw | Stopping | CardModel;
 
 export type GreetingMessage = Code | OpenedAgain;

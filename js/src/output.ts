@@ -5,6 +5,7 @@ import { ROW } from './geometry';
 import { Log } from './log';
 import type { CardMessage } from './messages';
 import { Rows } from './rows';
+import { plain } from './sgr';
 import { type Place, Selection } from './selection';
 import { Download, Refused, TextPull, copy } from './transfer';
 import { type Send, newId, unpack } from './wire';
@@ -55,6 +56,11 @@ export class Output {
 
   get isEmpty(): boolean {
     return !this.rows.total && !this.rows.stream;
+  }
+
+  /** The text of the last row. */
+  get last(): string {
+    return plain(this.rows.get(this.rows.total - 1)?.slice(1) ?? '');
   }
 
   get isHidden(): boolean {

@@ -2,9 +2,10 @@
 import type { AnyModel, Render } from '@anywidget/types';
 import { element, put, rename } from './dom';
 import type { StateName, TableMessage, TableRequest, TableRow, TableShown } from './messages';
+import { Opened, Place } from './opened';
 import { duration, running } from './time';
 import { type View, show } from './view';
-import { type CardView, type Send, type Views, newId, stamp } from './wire';
+import { type Send, newId, stamp } from './wire';
 
 interface Traits {
   shown: TableShown;
@@ -41,15 +42,13 @@ class Row {
   private readonly label = element('span', 'table-word');
   private readonly name = element('code', 'table-name');
   private readonly origin = element('div', 'table-origin');
-  private readonly path = element('code', 'table-path');
-  private readonly place = element('div', 'table-place');
+  readonly place = new Place();
   private readonly stop = button('stop', 'Stop', () => this.send({ op: 'stop', id: this.id }));
   private readonly kill = button('kill', 'Kill', () => this.send({ op: 'kill', id: this.id }));
   private readonly pause = button('pause', 'Pause', () => this.send({ op: this.told?.state === 'paused' ? 'resume' : 'pause', id: this.id }));
-  private readonly open = button('open', 'Card', () => this.toggle());
+  private readonly open = button('open', 'Output', () => this.toggle());
   private told?: TableRow;
   private heard = 0;
-  private card?: CardView;
 
   constructor(
     private readonly id: number,
@@ -67,7 +66,7 @@ class Row {
     this.cells.get('command')?.append(this.name, this.origin);
     this.cells.get('buttons')?.append(this.pause, this.stop, this.kill, this.open);
     const cell = element('td', 'table-below', { role: 'cell', colspan: String(COLUMNS.length) });
-    cell.append(this.path, this.place);
+    cell.append(this.place.root);
     this.more.append(cell);
     this.more.hidden = true;
   }
@@ -82,17 +81,15 @@ class Row {
     const figures = { id: `${told.id}`, cpu: told.cpu, memory: told.memory, lines: told.lines.toLocaleString('en') };
     for (const [name, text] of Object.entries(figures)) put(this.cells.get(name) as HTMLElement, text);
     put(this.name, told.name);
-    put(this.origin, `[${told.cell}] · ${told.launcher} · ${told.since} · pid ${told.pid}`);
+    put(this.origin, [`[${told.cell}]`, told.origin, told.since, `pid ${told.pid}`].filter(Boolean).join(' · '));
     this.name.title = told.name;
     this.label.title = told.label;
-    put(this.path, told.log ? `log: ${told.log}` : 'there is no log of it');
     this.stop.hidden = this.kill.hidden = this.pause.hidden = !told.runs;
     this.pause.hidden ||= !this.pauses || !pausable(told.state);
     this.stop.disabled = told.state === 'stopping';
     put(this.pause, told.state === 'paused' ? 'Resume' : 'Pause');
-    put(this.open, told.runs ? 'Card' : 'Log');
-    this.open.hidden = !told.runs && !told.log && this.more.hidden;
-    this.open.setAttribute('aria-expanded', String(!this.more.hidden));
+    this.open.hidden = !told.opens && !this.place.isOpen;
+    this.open.setAttribute('aria-expanded', String(this.place.isOpen));
     for (const each of [this.stop, this.kill, this.pause, this.open]) each.setAttribute('aria-label', `${each.textContent} ${told.id}: ${told.name}`);
     this.tick();
   }
@@ -104,19 +101,8 @@ class Row {
     put(this.cells.get('time') as HTMLElement, now);
   }
 
-  async show(views: Views, id: string): Promise<void> {
-    const card = await views.create_view(await views.get_model(id));
-    if (this.card || this.more.hidden) {
-      card.remove();
-      return;
-    }
-    this.card = card;
-    this.place.append(card.el);
-  }
-
   close(): void {
-    this.card?.remove();
-    this.card = undefined;
+    this.place.close();
     this.more.hidden = true;
   }
 
@@ -127,41 +113,14 @@ class Row {
   }
 
   toggle(): void {
-    if (this.more.hidden) {
+    if (this.place.isOpen) this.close();
+    else {
       this.more.hidden = false;
-      if (this.told?.runs) this.send({ op: 'card', id: this.id, view: this.view });
-    } else this.close();
+      this.place.open();
+      this.send({ op: 'card', id: this.id, view: this.view });
+    }
     if (this.told) this.take(this.told);
-    this.toggled(!this.more.hidden);
-  }
-}
-
-/** The rows that were opened, by their ids: the browser remembers them when this tab is loaded anew. */
-class Opened {
-  private readonly ids: Set<number>;
-
-  constructor(private readonly job: string) {
-    let kept: unknown;
-    try {
-      kept = JSON.parse(sessionStorage.getItem(this.key) ?? '[]');
-    } catch {} // there is no storage in a sandboxed frame
-    this.ids = new Set(Array.isArray(kept) ? kept : []);
-  }
-
-  has(id: number): boolean {
-    return this.ids.has(id);
-  }
-
-  keep(id: number, open: boolean): void {
-    if (open) this.ids.add(id);
-    else this.ids.delete(id);
-    try {
-      sessionStorage.setItem(this.key, JSON.stringify([...this.ids]));
-    } catch {}
-  }
-
-  private get key(): string {
-    return `ipyproc-opened-${this.job}`; // of this kernel alone: another one counts from 1 too
+    this.toggled(this.place.isOpen);
   }
 }
 
@@ -218,8 +177,7 @@ class Table implements View<TableMessage> {
 
   take(message: TableMessage): void {
     if (message.op === 'card') {
-      const views = this.model.widget_manager as unknown as Views;
-      if (message.view === this.view) void this.rows.get(message.id)?.show(views, message.model);
+      if (message.view === this.view) void this.rows.get(message.id)?.place.show(message, this.model.widget_manager);
       return;
     }
     if (message.op !== 'rows') return;
@@ -301,6 +259,7 @@ class Table implements View<TableMessage> {
     }
     put(this.pause, this.allArePaused ? 'Resume all' : 'Pause all');
     this.root.toggleAttribute('data-lost', this.lost);
+    this.root.toggleAttribute('data-idle', !running);
   }
 }
 

@@ -1,4 +1,4 @@
-"""Pictures of card, transcript, table and jobs in every state: light, dark, high contrast, narrow, at 80 % and at 150 %.
+"""Pictures of card, transcript, table and jobs in every state: light, dark, high contrast, from 300 to 1500 px, at 80 % and at 150 %.
 
 .venv/bin/python -m tests.browser.gallery DIRECTORY
 """
@@ -20,7 +20,7 @@ from .test_log_body import DARK, LIGHT, STATIC
 
 STATES = r"""
 const encode = (text) => new DataView(new TextEncoder().encode(text).buffer);
-const plain = { version: VERSION, job: 'job', note: '', pid: 48121, folded: false, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false, notifies: false, ended: '' };
+const plain = { version: VERSION, job: 'job', note: '', pid: 48121, folded: false, line: false, ends: true, sent: '', elapsed: 84, sent_ago: 0, next_in: null, pauses: true, stdin: false, notifies: false, ended: '' };
 window.told = [];
 window.shown = [];
 const epochs = ['1epoch 3/10  loss 0.412  acc 0.861', '1epoch 4/10  loss 0.377  acc 0.874',
@@ -34,22 +34,26 @@ window.states = [
   [{ name: 'running', label: 'Running', title: 'python -m pdb script.py', elapsed: 8, stdin: true },
     ['1> /work/script.py(1)<module>()', '1-> import json', '1(Pdb) '], [figures(0, 12.4e6, 1)]],
   [{ name: 'running', label: 'Running', title: 'ssh-add', elapsed: 8, stdin: true }, ['2Enter passphrase: '], []],
-  [{ name: 'closed', label: 'Running, its output is closed', title: 'server --daemon', elapsed: 301 }, ['1listening'], []],
+  [{ name: 'closed', label: 'Running, output closed', title: 'server --daemon', elapsed: 301 }, ['1listening'], []],
   [{ name: 'paused', label: 'Paused', title: 'make -j8 all', elapsed: 301 }, ['1cc -O2 -c src/parse.c'], [figures(0, 312e6, 9)]],
   [{ name: 'stopping', label: 'Stopping (SIGTERM sent)', title: 'ffmpeg -i in.mov -c:v libx264 out.mp4', sent: 'SIGTERM',
     elapsed: 31, sent_ago: 3, next_in: 2 }, [], [figures(190, 412e6, 2), figures(170, 412e6, 2), figures(181, 412e6, 2)]],
   [{ name: 'ok', label: 'Done, exit 0', title: 'pip download numpy', elapsed: 2.4 }, ['1Saved ./numpy-2.4.0.whl'], []],
   [{ name: 'failed', label: 'Failed, exit 2', title: 'make -j8 all', elapsed: 12.9 },
-    ['1cc -O2 -c src/parse.c', "8src/parse.c:118:9: error: use of undeclared identifier 'tok'", '8make: *** [parse.o] Error 1'], []],
-  [{ name: 'signaled', label: 'Stopped by you with SIGTERM', title: 'python train.py', elapsed: 182 }, ['1epoch 3/10'], []],
-  [{ name: 'signaled', label: 'Ended by SIGKILL, not from here (out of memory? It had 6.1 GB)', title: 'python train.py',
+     ['1cc -O2 -c src/parse.c', "8src/parse.c:118:9: error: use of undeclared identifier 'tok'", '8make: *** [parse.o] Error 1'], []],
+  [{ name: 'signaled', label: 'Stopped (SIGTERM)', title: 'python train.py', elapsed: 182 }, ['1epoch 3/10'], []],
+  [{ name: 'signaled', label: 'Ended by SIGKILL from outside (out of memory? It had 6.1 GB)', title: 'python train.py',
     elapsed: 182 }, ['1epoch 3/10'], []],
-  [{ name: 'timeout', label: 'Timed out, stopped with SIGTERM', title: 'pytest', elapsed: 60 }, ['1....'], []],
+  [{ name: 'timeout', label: 'Timed out (SIGTERM)', title: 'pytest', elapsed: 60 }, ['1....'], []],
   [{ name: 'left', label: 'Done, exit 0; 2 processes left', title: 'start-servers.sh', elapsed: 0.8 }, ['1started'], []],
-  [{ name: 'left', label: 'Timed out, stopped with SIGTERM; not stopped: sudo (pid 4711) belongs to root, and may not be signalled from here',
+  [{ name: 'left', label: 'Timed out (SIGTERM); not stopped: sudo (pid 4711) belongs to root, and may not be signalled from here',
     title: 'sudo -n apt-get update', elapsed: 66 }, [], []],
   [{ name: 'lost', label: 'Lost: nobody saw how it ended', title: 'rsync -a big/ remote:/big/', elapsed: 61 }, [], []],
   [{ name: 'running', label: 'Running', title: 'seq 100', folded: true, note: 'output in x' }, ['11', '12'], []],
+  [{ name: 'running', label: 'Running', title: 'python train.py --fold 4', line: true }, epochs.slice(0, 4), [], 0.71],
+  [{ name: 'stopping', label: 'Stopping (SIGTERM sent)', title: 'python train.py --fold 5', line: true, sent: 'SIGTERM', sent_ago: 3, next_in: 2 },
+    epochs.slice(0, 2), [], 0.2],
+  [{ name: 'running', label: 'Running', title: 'sleep 600', line: true }, [], []],
 ];
 const all = new Set(); // what is to happen once a second
 const setInterval = window.setInterval;
@@ -81,19 +85,19 @@ window.second = () => new Promise((done) => requestAnimationFrame(() => setTimeo
 })));
 """
 TABLE = r"""
-const row = (id, state, mark, label, name, own) => ({ id, state, mark, label, name, pid: 48120 + id, launcher: 'supervised',
-  cell: 4, since: '12:04:31', elapsed: 84, runs: false, cpu: '', memory: '', lines: 1204, log: '/run/user/1000/ipyproc/a.log', ...own });
+const row = (id, state, mark, label, name, own) => ({ id, state, mark, label, name, pid: 48120 + id, origin: '',
+  cell: 4, since: '12:04:31', elapsed: 84, runs: false, cpu: '', memory: '', lines: 1204, opens: true, ...own });
 const live = { runs: true, cpu: '387 %', memory: '2.1 GB' };
 window.rows = [
   row(9, 'running', '▶', 'Running', 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp', live),
-  row(8, 'closed', '▷', 'Running, its output is closed', 'server --daemon', live),
+  row(8, 'closed', '▷', 'Running, output closed', 'server --daemon', live),
   row(7, 'paused', '‖', 'Paused', 'make -j8 all', { ...live, cpu: '0 %', lines: 9 }),
-  row(6, 'stopping', '□', 'Stopping (SIGTERM sent)', 'ffmpeg -i in.mov -c:v libx264 out.mp4', { ...live, lines: 0 }),
+  row(6, 'stopping', '□', 'Stopping (SIGTERM sent)', 'ffmpeg -i in.mov -c:v libx264 out.mp4', { ...live, lines: 0, origin: 'box' }),
   row(5, 'left', '⋯', 'Done, exit 0; 2 processes left', 'start-servers.sh', live),
   row(4, 'ok', '✔', 'Done, exit 0', 'pip download numpy', { elapsed: 2.4 }),
   row(3, 'failed', '✘', 'Failed, exit 2', 'make -j8 all', {}),
-  row(2, 'signaled', '■', 'Stopped by you with SIGTERM', 'python train.py', { log: '' }),
-  row(1, 'timeout', '◔', 'Timed out, stopped with SIGTERM', 'pytest', {}),
+  row(2, 'signaled', '■', 'Stopped (SIGTERM)', 'python train.py', { opens: false }),
+  row(1, 'timeout', '◔', 'Timed out (SIGTERM)', 'pytest', {}),
 ];
 window.sent = [];
 window.told = [];
@@ -111,12 +115,15 @@ window.showTable = async () => {
 JOBS = r"""
 const picture = (own, rung = -1) => ({ op: 'picture', rung,
   picture: { sentence: '', total: 12, done: 0, failed: 0, rows: [], more: '', over: false, ...own } });
-const running = (name, what, time) => ({ state: 'running', mark: '▶', name, what, time });
-const failed = { state: 'failed', mark: '✘', name: 'convert 03.png', what: "exited with status 1: convert: no such file '03.png'", time: '' };
+let next = 0;
+const running = (name, what, time) => ({ id: next++, state: 'running', mark: '▶', name, what, time, opens: true });
+const done = (name, what, time) => ({ ...running(name, what, time), state: 'done', mark: '✔' });
+const failed = { id: 99, state: 'failed', mark: '✘', name: 'convert 03.png', what: "exited with status 1: convert: no such file '03.png'", time: '0.2 s', opens: false };
 window.pictures = [
   picture({ sentence: '0 of 12 done · 4 running · 0.4 s', rows: [running('convert 01.png', '', '0.4 s'), running('convert 02.png', 'reading', '0.4 s')] }),
   picture({ sentence: '7 of 12 done · 1 failed · 4 running · 12.4 s', done: 7, failed: 1,
-    rows: [failed, running('convert 08.png --quality 85 --resize 1024x768 --strip', '42% of a long line of output that goes on and on and on', '3.1 s')], more: '… 3 others' }),
+    rows: [failed, running('convert 08.png --quality 85 --resize 1024x768 --strip', '42% of a long line of output that goes on and on and on', '3.1 s'),
+      done('convert 07.png', 'wrote 07.webp (31 kB)', '2.9 s')], more: '… 8 others' }),
   picture({ sentence: '7 of 12 done · 1 failed · 4 running · 12.9 s', done: 7, failed: 1, rows: [failed, running('convert 08.png', '', '3.6 s')] }, 1),
   picture({ sentence: '11 of 12 done · 1 failed · 21.0 s', done: 11, failed: 1, rows: [failed], over: true }),
 ];
@@ -150,11 +157,11 @@ TRANSCRIPTS = [
     ),
     (
         "signaled",
-        "Stopped by you with SIGTERM; 3 processes ended",
+        "Stopped (SIGTERM)",
         "python train.py --epochs 10 --data /mnt/imagenet",
         [],
     ),
-    ("timeout", "Timed out, stopped with SIGTERM", "pytest", [Row(1, "....")]),
+    ("timeout", "Timed out (SIGTERM)", "pytest", [Row(1, "....")]),
     ("lost", "Lost: nobody saw how it ended", "rsync -a big/ remote:/big/", []),
 ]
 FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -167,6 +174,8 @@ LOOKS = {  # width, zoom, light, forced colours
     "high-contrast": (1000, 1.0, True, True),
     "narrow": (420, 1.0, True, False),
     "narrowest": (300, 1.0, False, False),
+    "middle": (700, 1.0, True, False),
+    "wide": (1500, 1.0, False, False),
     "zoom-80": (1000, 0.8, True, False),
     "zoom-150": (1000, 1.5, False, False),
 }

@@ -34,6 +34,6 @@ def test_an_output_widget_shows_all_of_the_text(notebook, picture):
     lab.run(6)
     expect(widget.locator(".ipyproc-card")).to_contain_text("behind")
     lab.run(7)
-    expect(widget.locator(".ipyproc-card")).to_contain_text("Stopped by you with SIGTERM")
+    expect(widget.locator(".ipyproc-card")).to_contain_text("Stopped (SIGTERM)")
     lab.expect_done(7)
     expect(widget.locator(".ipyproc-card")).to_contain_text("behind")

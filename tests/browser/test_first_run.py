@@ -35,7 +35,7 @@ def test_first_run(server, page, picture):
             card.get_by_role("button", name=re.compile("^Stop")).click()
             expect(card.get_by_role("status")).to_contain_text("SIGKILL in")
             picture("notebook-stubborn")
-            expect(lab.output(number).first).to_contain_text("Stopped by you with SIGKILL")
+            expect(lab.output(number).first).to_contain_text("Stopped (SIGKILL)")
         lab.expect_done(number)
     picture("notebook-end")
     expect(lab.output(numbers["stop"])).to_have_text("-9")

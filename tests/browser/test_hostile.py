@@ -83,7 +83,7 @@ def test_hostile_output(watched, notebook, server, tmp_path, picture):
     expect(log).not_to_contain_text("the end")
     lab.run(2)
     lab.expect_done(2)
-    expect(lab.output(1)).to_contain_text("Stopped by you")
+    expect(lab.output(1)).to_contain_text("Stopped")
     expect(lab.output(1)).to_contain_text("the end")
     expect(lab.output(1).locator(".ipyproc-transcript")).to_have_count(1)
     lab.save()

@@ -22,7 +22,7 @@ window.kernels = { a: {}, b: {} };
 window.view = async (name, kernel, version = VERSION) => {
   const { default: loader } = await import('./loader.js');
   const heard = {};
-  const shown = { version, job: name, name: 'running', label: 'Running', title: name, note: '', pid: 1, folded: false, sent: '',
+  const shown = { version, job: name, name: 'running', label: 'Running', title: name, note: '', pid: 1, folded: false, line: false, ends: true, sent: '',
     pauses: false, stdin: false, notifies: false, elapsed: 0, sent_ago: 0, next_in: null, ended: '' };
   const el = document.createElement('div');
   document.body.append(el);

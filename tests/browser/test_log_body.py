@@ -71,7 +71,7 @@ window.kernel = {
   },
 };
 window.shown = { version: VERSION, job: 'job', name: 'running', label: 'Running', title: 'python train.py --epochs 10', note: '', pid: 48121,
-  folded: false, sent: '', pauses: false, stdin: false, notifies: false, elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
+  folded: false, line: false, ends: true, sent: '', pauses: false, stdin: false, notifies: false, elapsed: 84, sent_ago: 0, next_in: null, ended: '' };
 window.model = {
   get: () => window.shown,
   on(event, call) {

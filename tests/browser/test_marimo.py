@@ -70,7 +70,7 @@ def test_what_is_started_shows_itself(address, browser, tmp_path):
     expect(page.get_by_text(re.compile("✘ <b>bold</b> exited with status 3"))).to_be_visible()  # as text
     expect(page.get_by_text("[0, 0, 3]")).to_be_visible()
     card.get_by_role("button", name=re.compile("^Stop")).click()
-    expect(card.get_by_role("status")).to_have_text(re.compile("^Stopped by you with SIGTERM"))
+    expect(card.get_by_role("status")).to_have_text(re.compile(r"^Stopped \(SIGTERM\)"))
     if folder := os.environ.get("IPYPROC_SCREENSHOTS"):
         page.screenshot(path=f"{folder}/marimo.png")
     page.close()

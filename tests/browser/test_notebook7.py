@@ -26,7 +26,7 @@ def test_a_cell_its_card_and_stop(server, browser):
     expect(card.locator(".ipyproc-memory")).to_have_text(re.compile(r"^[\d.]+ MB$"))
     card.get_by_role("button", name=re.compile("^Stop")).click()
     notebook.expect_done(1)
-    expect(notebook.output(1).first).to_contain_text("Stopped by you with SIGTERM")
+    expect(notebook.output(1).first).to_contain_text("Stopped (SIGTERM)")
     expect(card).to_have_count(0)
     page.close()
     assert not errors

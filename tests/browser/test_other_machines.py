@@ -19,7 +19,7 @@ def test_a_click_stops_it_there(notebook, picture):
     picture("card-on-dask")
     card.get_by_role("button", name=re.compile("^Stop")).click()
     lab.expect_done(1)
-    expect(lab.output(1)).to_contain_text(["waits for a place on dask", "Stopped by you with SIGTERM", "was ended by"])
+    expect(lab.output(1)).to_have_text(["", re.compile(r"Stopped \(SIGTERM\)"), "ProcessStopped: Stopped (SIGTERM)"])
     expect(lab.output(1).nth(1)).to_contain_text("tcp://127.0.0.1")
     picture("card-on-dask-stopped")
     psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)

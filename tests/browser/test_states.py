@@ -38,6 +38,28 @@ def test_nothing_is_cut_off_and_axe_finds_nothing(page, kind, look, picture):
     assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
 
 
+@pytest.mark.parametrize("width", [360, 420, 560, 561, 700, 800, 860, 861, 900, 1000, 1200, 1500])
+def test_the_table_needs_no_scrolling_sideways(page, width):
+    show_table(page, "light")
+    page.set_viewport_size({"width": width + 34, "height": 700})  # less the margins of the page and the border
+    sizes = "(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth])(document.querySelector('.ipyproc-table-scroller'))"
+    assert page.evaluate(sizes) == [width, width]
+    command = page.evaluate(
+        "Math.min(...[...document.querySelectorAll('.ipyproc-table-name')].map((each) => each.offsetWidth))"
+    )
+    assert command >= 130, "some of the command can be read"
+
+
+def test_columns_of_what_runs_are_there_while_something_does(page):
+    show_table(page, "light")
+    head = page.get_by_role("columnheader")
+    expect(head).to_have_text(["State", "ID", "Command", "Time", "CPU", "Memory", "Lines"])
+    page.evaluate(
+        "told.length = 0; rows = rows.filter(({ runs }) => !runs); document.querySelector('#cell').replaceChildren(); showTable()"
+    )
+    expect(head).to_have_text(["State", "ID", "Command", "Time", "Lines"])
+
+
 @pytest.mark.parametrize("look", ["light", "dark", "high-contrast", "zoom-80"])
 def test_each_state_is_as_high_as_the_others(page, look):
     show_states(page, look)
@@ -85,7 +107,7 @@ def test_the_table_with_the_keyboard_alone(page):
     assert names[:8] == [
         *(f"{word} all: send {signal} to all that runs" for word, signal in zip(WORDS, SIGNALS, strict=True)),
         "Table of processes",
-        *(f"{word} {train}" for word in (*WORDS, "Card")),
+        *(f"{word} {train}" for word in (*WORDS, "Output")),
     ]
     for _ in range(5):
         page.keyboard.press("Shift+Tab")
@@ -134,7 +156,7 @@ def test_pause_resume_and_figures(notebook, picture):
     expect(card).to_have_attribute("data-state", "paused")
     card.get_by_role("button", name=re.compile("^Stop")).click()
     lab.expect_done(1)
-    expect(lab.output(1).first).to_contain_text("Stopped by you with SIGTERM")
+    expect(lab.output(1).first).to_contain_text("Stopped (SIGTERM)")
 
 
 def test_progress_and_the_title_of_a_hidden_tab(notebook, page, picture, program):

@@ -122,7 +122,7 @@ class TestFailure:
         with pytest.raises(ipyproc.ProcessExitError) as caught:
             await batch
         assert caught.value.stderr == "why"
-        assert caught.value.__notes__ == ["Of 4 commands 1 failed, 2 were not started."]
+        assert caught.value.__notes__ == ["1 of 4 failed; 2 not started."]
         assert states(batch) == ["done", "failed", "waiting", "waiting"]
         assert batch.jobs[0].result.stdout == "whole\n"
 
@@ -133,7 +133,7 @@ class TestFailure:
             await batch
         assert states(batch) == ["done", "failed", "done", "failed"]
         assert caught.value.__notes__ == [
-            "Of 4 commands 2 failed, 0 were not started.",
+            "2 of 4 failed.",
             f"`{batch.jobs[1].name}` exited with status 3",
             f"`{batch.jobs[3].name}` exited with status 4",
         ]
@@ -210,7 +210,7 @@ class TestStop:
         assert [each.returncode for each in processes] == [-signal.SIGTERM] * 2
         with pytest.raises(ipyproc.ProcessStopped) as caught:
             await work
-        assert caught.value.__notes__ == ["Of 5 commands 2 failed, 3 were not started."]
+        assert caught.value.__notes__ == ["2 of 5 failed; 3 not started."]
 
     @played
     async def test_stop_before_the_start(self, program):

@@ -11,7 +11,7 @@ from ipyproc._jupyter.views import table as tables
 
 from .kernel_session import PROGRAMS
 from .test_busy import EARLY, wait_until
-from .test_card import is_tail
+from .test_card import is_answer, is_tail
 
 WORDS = ("list", "stop", "kill", "wait", "pause", "resume", "log", "show")
 
@@ -62,13 +62,13 @@ def test_the_list(kernel, start):
     second = start("runs", "{program} lines 1200 stall")
     kernel.run("while runs.log.lines < 1200: await asyncio.sleep(0.01)")
     assert second == first + 1
-    while not (runs := row(kernel, second))["CPU"]:
+    while not (runs := row(kernel, second)).get("CPU"):
         pass  # a moment after its start there is none to tell
     ended = row(kernel, first)
     assert (ended["state"], ended["lines"], ended["command"]) == ("✘ Failed, exit 3", "2", "ended")
-    assert (ended["CPU"], ended["memory"]) == ("", "")
+    assert (ended.get("CPU", ""), ended.get("memory", "")) == ("", "")
     assert (runs["state"], runs["lines"], runs["command"]) == ("▶ Running", "1,200", "runs")
-    assert runs["launcher"] == kernel.json("runs.launcher") == "supervised"
+    assert "on" not in runs, "what would say the same everywhere is left out"
     assert re.fullmatch(r"\d+ %", runs["CPU"]) and re.fullmatch(r"[\d.]+ MB", runs["memory"])
     assert re.fullmatch(r"\[\d+\]", runs["cell"]) and re.fullmatch(r"\d\d:\d\d:\d\d", runs["since"])
     order = [int(each.split()[0]) for each in kernel.run("%aprocs list").text().splitlines()[1:]]
@@ -98,7 +98,7 @@ def test_what_python_code_has_started_is_in_it_too(kernel, start):
     kernel.run("import ipyproc; s = await ipyproc.start('sleep', '60')")
     number = newest(kernel)
     assert (row(kernel, number)["state"], row(kernel, number)["command"]) == ("▶ Running", "sleep 60")
-    assert "Stopped by you with SIGTERM" in kernel.run(f"%aprocs stop {number}").text()
+    assert "Stopped (SIGTERM)" in kernel.run(f"%aprocs stop {number}").text()
     piped = "q = await ipyproc.start('echo', 'x', stdout=ipyproc.PIPE, stderr=ipyproc.DEVNULL); await q.communicate()"
     assert kernel.run(piped).value == "(b'x\\n', None)"
     gone(kernel, newest(kernel))
@@ -125,25 +125,25 @@ def test_stop_and_kill_wait_for_the_end(kernel, start):
     assert done.value == "(-15, -15, None)"
     said = [re.sub(r"[\d.]+ s", "N s", line) for line in done.text().splitlines()]
     assert sorted(said) == [
-        f"{first}: ■ Stopped by you with SIGTERM · N s · a",
-        f"{second}: ■ Stopped by you with SIGTERM · N s · b",
+        f"{first}: ■ Stopped (SIGTERM) · N s · a",
+        f"{second}: ■ Stopped (SIGTERM) · N s · b",
     ]
-    assert "Killed by you with SIGKILL" in kernel.run(f"%aprocs kill {third}").text()
-    assert re.match(rf"{third}: ■ Killed by you with SIGKILL · .* · c\n", kernel.run(f"%aprocs stop {third}").text())
+    assert "Killed (SIGKILL)" in kernel.run(f"%aprocs kill {third}").text()
+    assert re.match(rf"{third}: ■ Killed \(SIGKILL\) · .* · c\n", kernel.run(f"%aprocs stop {third}").text())
     assert kernel.run("%aprocs stop all").text() == "nothing runs\n"
 
 
 def test_what_ignores_it_is_killed_after_its_grace(kernel, start):
     number = start("stubborn", "--grace 0.3 {program} ignore TERM out ready stall")
     kernel.run("await stubborn.log.changed(0)")
-    assert "Stopped by you with SIGKILL" in kernel.run(f"%aprocs stop {number}").text()
+    assert "Stopped (SIGKILL)" in kernel.run(f"%aprocs stop {number}").text()
 
 
 def test_stop_reaches_what_is_left_of_a_family(kernel, start):
     number = start("gone", "{program} fork setsid close stall")
     kernel.run("await gone.wait()")
     assert row(kernel, number)["state"] == "⋯ Done, exit 0; 1 process left"
-    assert "what was left was ended by you with SIGTERM" in kernel.run(f"%aprocs stop {number}").text()
+    assert "the rest was stopped (SIGTERM)" in kernel.run(f"%aprocs stop {number}").text()
 
 
 def test_wait_is_awaited_and_says_how_each_ended(kernel, start, tmp_path):
@@ -166,7 +166,7 @@ def test_wait_is_awaited_and_says_how_each_ended(kernel, start, tmp_path):
 def test_in_plain_code_it_blocks_until_the_end(kernel, start):
     number = start("p", "{program} stall")
     done = kernel.run(f"def stop(number):\n    %aprocs stop {{number}}\n    return p.returncode\nstop({number})")
-    assert done.value == "-15" and "Stopped by you" in done.text()
+    assert done.value == "-15" and "Stopped" in done.text()
 
 
 def test_an_interrupt_ends_the_waiting_alone(kernel, start):
@@ -202,7 +202,7 @@ def test_pause_and_resume(kernel, start):
     assert kernel.run(f"%aprocs resume {number}").text().split(" · ")[0].endswith(" Running")
     assert psutil.STATUS_STOPPED not in kernel.run(states).value
     kernel.run(f"%aprocs pause {number}")
-    assert "Stopped by you with SIGTERM" in kernel.run(f"%aprocs stop {number}").text()
+    assert "Stopped (SIGTERM)" in kernel.run(f"%aprocs stop {number}").text()
     assert "it can no longer be paused" in kernel.run(f"%aprocs pause {number}").error
 
 
@@ -224,7 +224,7 @@ def test_show_makes_another_card(kernel, start):
         kernel.idle_messages(lambda message: is_tail(message, card))
     kernel.comm(card, op="stop", job=kernel.jobs[card])
     end = kernel.idle_messages(lambda message: message["msg_type"] == "update_display_data")[-1]
-    assert end["content"]["data"]["text/plain"].startswith("hello\n■ Stopped by you with SIGTERM")
+    assert end["content"]["data"]["text/plain"].startswith("hello\n■ Stopped (SIGTERM)")
     assert "log: /" in kernel.run(f"%aprocs show {number}").text(), "of what has ended: the last lines"
     other = start("q", "{program} out hello stall")
     kernel.run("await q.log.changed(0)")
@@ -288,25 +288,34 @@ def test_the_live_table_by_its_messages(kernel, start):
     (table,) = kernel.run("%aprocs").cards
     assert kernel.run("%aprocs").cards == [table], "one widget, however many cells show it"
     job = kernel.jobs[table]
+    kernel.run("live = get_ipython().magics_manager.registry['AProcMagics']._live")
     kernel.comm(table, op="watch", job=job, view="v", on=True)
     told = rows(kernel.idle_messages(state_is(table, number, "running"))[-1], table)[number]
-    assert (told["label"], told["name"], told["launcher"], told["runs"]) == ("Running", "p", "supervised", True)
-    assert told["log"] == kernel.json("str(p.log.path)")
+    assert (told["label"], told["name"], told["origin"], told["runs"]) == ("Running", "p", "", True)
+    assert told["opens"] is True
     kernel.comm(table, op="pause", job=job, id=number)
     kernel.idle_messages(state_is(table, number, "paused"))
     kernel.comm(table, op="resume", job=job, id=number)
     kernel.idle_messages(state_is(table, number, "running"))
-    kernel.comm(table, op="card", job=job, id=number, view="v")
-    opened = kernel.idle_messages(
-        lambda m: m["msg_type"] == "comm_msg" and m["content"]["data"].get("content", {}).get("op") == "card"
-    )[-1]["content"]["data"]["content"]
-    assert (opened["id"], opened["view"]) == (number, "v") and opened["model"] not in (table, None)
+
+    def open_card():
+        kernel.comm(table, op="card", job=job, id=number, view="v")
+        opened = kernel.idle_messages(lambda message: is_answer(message, "card"))[-1]["content"]["data"]["content"]
+        assert (opened["id"], opened["view"]) == (number, "v") and opened["model"] != table
+        return opened["model"]
+
+    card = open_card()
+    assert card
     kernel.comm(table, op="stop", job=job, id=number)
     kernel.idle_messages(state_is(table, number, "signaled"))
     assert kernel.run("p.returncode, p.ladder.cause").value == "(-15, 'stop')"
+    assert open_card() == card, "also of what has ended"
+    kernel.run(
+        "import os; p.log.close(); os.unlink(p.log.path)\nfor each in list(live._opened._cards.values()): each.close()"
+    )
+    assert open_card() == "", "somebody has removed its log"
     kernel.comm(table, op="watch", job=job, view="v", on=False)
-    kernel.run("live = get_ipython().magics_manager.registry['AProcMagics']._live")
-    assert kernel.run("len(live._views), live._timer").value == "(0, None)", "out of sight it costs nothing"
+    assert kernel.eventually("len(live._views), live._timer", "(0, None)"), "out of sight it costs nothing"
 
 
 @pytest.mark.skipif(not EARLY, reason="ipykernel 7.4 hears it")
@@ -331,7 +340,9 @@ def test_a_forged_message_does_nothing(kernel, start):
     number = start("p", "{program} stall")
     (table,) = kernel.run("%aprocs").cards
     job = kernel.jobs[table]
-    state = "live = get_ipython().magics_manager.registry['AProcMagics']._live; len(live._views), list(live._cards)"
+    state = (
+        "live = get_ipython().magics_manager.registry['AProcMagics']._live; len(live._views), list(live._opened._cards)"
+    )
     before = kernel.run(state).value
     for forged in (
         {"op": "kill", "id": number, "job": "0" * 32},
@@ -390,3 +401,25 @@ def test_many_runs_leave_their_figures_alone(fresh_kernel):
     assert before[0] == after[0] == tables.MOST_ENDED
     assert all(more - less <= 2 for less, more in zip(before, after, strict=True)), (before, after)
     assert rss().rss - memory < 3e6
+
+
+def test_the_table_counts_lines_as_the_card_does(kernel, start):
+    """Also a line that has not ended, and a bar once however often it was drawn anew."""
+    number = start("line", "sh -c \"printf 'a\\nb'; sleep 600\"")
+    bars = start("bars", "sh -c \"printf '1%%\\n\\033[A2%%\\n\\033[A3%%\\n'; sleep 600\"")
+    assert kernel.eventually("line.log.bytes, bars.log.bytes", "(3, 15)")
+    for each, lines in ((number, "2"), (bars, "1")):
+        assert row(kernel, each)["lines"] == lines
+    kernel.run("await line.stop(); await bars.stop()")
+    for each, lines in ((number, "2"), (bars, "1")):
+        gone(kernel, each)
+        assert row(kernel, each)["lines"] == lines, "as in its transcript"
+
+
+def test_where_a_process_runs_is_told_if_it_is_not_as_always(kernel, start):
+    number = start("p", "{program} stall")
+    assert "on" not in row(kernel, number)
+    kernel.run("p.program.where = 'box'")
+    assert row(kernel, number)["on"] == "box"
+    kernel.run("p.program.where, p.program.launcher = '', 'portable'")
+    assert row(kernel, number)["on"] == "portable"

@@ -109,7 +109,7 @@ def test_a_stubborn_program_is_signalled_at_once_and_kill_ends_it(kernel, backgr
     print(f"SIGTERM after {took[0] * 1000:.0f} ms, gone {took[1] * 1000:.0f} ms after the second press")
     assert [answer["shown"]["sent"] for answer in answers(done.messages, "state")] == ["SIGTERM", "SIGKILL"]
     kernel.run("await p.wait(); from ipyproc._jupyter.views import state")
-    assert kernel.run("state.of(p).label").value.startswith("'Stopped by you with SIGKILL")
+    assert kernel.run("state.of(p).label").value.startswith("'Stopped (SIGKILL)")
 
 
 def test_each_message_is_handled_once_though_it_comes_twice(kernel, background, busy):
@@ -154,9 +154,7 @@ SYNCHRONOUS = [
 
 
 @pytest.mark.parametrize("code", SYNCHRONOUS)
-@pytest.mark.parametrize(
-    ("op", "label"), [("stop", "Stopped by you with SIGTERM"), ("kill", "Killed by you with SIGKILL")]
-)
+@pytest.mark.parametrize(("op", "label"), [("stop", "Stopped (SIGTERM)"), ("kill", "Killed (SIGKILL)")])
 def test_a_cell_that_waits_synchronously_has_a_card(kernel, code, op, label):
     page = Page(kernel)
     clicked_at = []
@@ -183,7 +181,7 @@ def test_an_interrupt_ends_it_too(kernel, code):
     done = kernel.run(code, on_message=kernel.interrupt_when("Running"))
     kernel.run("%autoawait on")
     assert len(done.cards) == 1
-    assert done.displays[-1]["text/plain"].startswith("■ Interrupted with SIGINT · ")
+    assert done.displays[-1]["text/plain"].startswith("■ Interrupted (SIGINT) · ")
 
 
 def test_an_error_of_ours_loses_no_message(kernel):

@@ -80,23 +80,21 @@ def test_states_tails_and_transcript(kernel):
     )
     message, text = tails(done.messages, page.card)[-1]
     assert text == "1out\n2err"
-    assert message["counts"] == "2 lines · 8 B · 4 B on stderr"
+    assert message["counts"] == "2 lines · 8 B (4 B stderr)"
     swap = done.of_type("update_display_data")[-1]["data"]
     assert set(swap) == {"text/plain", "text/html"}
     assert swap["text/plain"].startswith("out\nerr\n✘ Failed, exit 3 · 0.")
     assert "<script" not in swap["text/html"] and "Failed, exit 3" in swap["text/html"]
 
 
-@pytest.mark.parametrize(
-    ("op", "signal", "label"), [("stop", "SIGTERM", "Stopped by you"), ("kill", "SIGKILL", "Killed by you")]
-)
+@pytest.mark.parametrize(("op", "signal", "label"), [("stop", "SIGTERM", "Stopped"), ("kill", "SIGKILL", "Killed")])
 def test_buttons_work_while_the_cell_is_awaited(kernel, op, signal, label):
     page = Page(kernel, then=op)
     done = kernel.run("%aproc {program} out ready stall", on_message=page)
     assert done.error.startswith("ProcessStopped: ") and done.error.endswith(f"was ended by {signal}")
     assert done.ended_at - page.clicked_at < 1
     print(f"click to the end of the cell: {(done.ended_at - page.clicked_at) * 1000:.0f} ms")
-    assert shown(done.messages, page.card)[-1]["label"] == f"{label} with {signal}"
+    assert shown(done.messages, page.card)[-1]["label"] == f"{label} ({signal})"
 
 
 def test_stop_counts_down_and_kills(kernel):
@@ -106,7 +104,7 @@ def test_stop_counts_down_and_kills(kernel):
     states = shown(done.messages, page.card)
     stopping = [(state["sent"], state["next_in"]) for state in states if state.get("name") == "stopping"]
     assert stopping[0][0] == "SIGTERM" and 0.3 < stopping[0][1] <= 0.4
-    assert states[-1]["label"] == "Stopped by you with SIGKILL"
+    assert states[-1]["label"] == "Stopped (SIGKILL)"
 
 
 def test_other_cells_are_not_needed_for_a_background_card(kernel):

@@ -14,7 +14,9 @@ def test_the_body_is_run_for_each_item(kernel):
     assert done.status == "ok", done.error
     assert kernel.run("texts").value == repr(["got a b\n", "got it's; touch PWNED\n", "got $HOME\n"])
     last = done.displays[-1]
-    assert re.match(r"3 of 3 done · \d+\.\d+ s$", last["text/plain"])
+    sentence, *rows = last["text/plain"].splitlines()
+    assert re.match(r"3 of 3 done · \d+\.\d+ s$", sentence)
+    assert rows == ["✔ a b  got a b", "✔ it's; touch PWNED  got it's; touch PWNED", "✔ $HOME  got $HOME"]
     assert "width:100.00%" in last["text/html"] and "<script" not in last["text/html"]
 
 

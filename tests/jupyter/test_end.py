@@ -103,4 +103,4 @@ def test_the_log_is_named_only_while_that_is_of_use(kernel, tmp_path):
 
 def test_the_foot_counts_what_the_cell_shows(kernel):
     done = kernel.run("%%aproc --out x\necho captured; echo told >&2; sleep 0.4")
-    assert "<span>1 line · 5 B · 5 B on stderr</span>" in last_html(done)
+    assert "<span>1 line · 5 B (all stderr)</span>" in last_html(done)

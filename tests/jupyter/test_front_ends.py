@@ -64,7 +64,7 @@ def test_a_client_in_python_is_told_a_failure(console):
 def test_the_table_and_many_commands_are_text_in_a_client_in_python(console):
     console.run(PROGRAM, page="")
     done = console.run("%aprocs", page="")
-    assert not done.displays and "supervised  lines" in done.text()
+    assert not done.displays and "]  lines" in done.text()
     done = console.run("import ipyproc; _ = await ipyproc.parallel([['sleep', '1.2'], ['true']])", page="")
     assert not done.displays and seen(done, replaces=False)[-1].startswith("2 of 2 done")
 

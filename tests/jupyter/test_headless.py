@@ -132,7 +132,7 @@ TOOK = r"\d+\.\d+ s( · CPU \d+\.\d\d s( · peak \d+ MB)?)?"
 def test_a_failure_that_is_no_error_leaves_a_line(failures):
     assert re.fullmatch(rf"o\n✘ Failed, exit 3 · {TOOK} · sh -c 'echo o; exit 3'\n", failures["told"])
     assert failures["accepted"] == ""
-    assert re.fullmatch(rf"◔ Timed out, stopped with SIGTERM · {TOOK} · slow\n", failures["quiet"])
+    assert re.fullmatch(rf"◔ Timed out \(SIGTERM\) · {TOOK} · slow\n", failures["quiet"])
 
 
 def test_a_background_program_that_failed_and_was_not_awaited_leaves_a_line(failures):

@@ -98,9 +98,9 @@ def test_what_is_left_of_a_family_is_shown_and_can_be_stopped(kernel):
     assert kernel.run("p.returncode, p.family.left()").value == "(0, 2)"
     page.send("stop")
     after = kernel.idle_messages(
-        lambda m: "what was left" in str(m["content"]) and m["msg_type"] == "update_display_data"
+        lambda m: "the rest was stopped" in str(m["content"]) and m["msg_type"] == "update_display_data"
     )
-    end = "✔ Done, exit 0; what was left was ended by you with SIGTERM"
+    end = "✔ Done, exit 0; the rest was stopped (SIGTERM)"
     assert after[-1]["content"]["data"]["text/plain"].splitlines()[-1].startswith(end)
     assert kernel.run(PROGRAMS).value == "[]"
 

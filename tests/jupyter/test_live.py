@@ -131,12 +131,12 @@ async def test_out_of_memory_is_suspected_only_where_much_was_used(monkeypatch, 
     process = await run.start(sys.executable, "-c", code)
     await process.ladder.finished()
     label = state.of(process).label
-    assert label.startswith("Ended by SIGKILL, not from here")
+    assert label.startswith("Ended by SIGKILL from outside")
     if process.usage:
         assert ("out of memory? It had" in label) == hint
     process = await run.start("sh", "-c", "kill -TERM $$")
     await process.ladder.finished()
-    assert state.of(process).label == "Ended by SIGTERM, not from here"
+    assert state.of(process).label == "Ended by SIGTERM from outside"
 
 
 def test_progress_travels_with_the_rows(kernel):

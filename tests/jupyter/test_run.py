@@ -48,7 +48,7 @@ def test_failure_ends_the_cell(kernel):
         ("await ipyproc.run('false').pipe('false')", "In the same pipe: `false` exited with status 1"),
         ("def f():\n    return ipyproc.run('false').result()\nf()", "return ipyproc.run"),
         ("await ipyproc.run('nosuch')", "no such program"),
-        ("await ipyproc.parallel([['false']] * 2, jobs=1)", "Of 2 commands 1 failed, 1 were not started."),
+        ("await ipyproc.parallel([['false']] * 2, jobs=1)", "1 of 2 failed; 1 not started."),
         ("[each async for each in ipyproc.parallel([['false']])]", "each async for"),
     ],
 )

@@ -88,7 +88,7 @@ def test_each_over_a_cluster_says_where(box, cluster):
 def test_an_interrupt_while_it_waits_for_a_slot(box, cluster):
     box.run(f"ipyproc.launchers['none'] = ipyproc.DaskLauncher({cluster!r}, resources={{'GPU': 1}})")
 
-    done = box.run("%aproc --on none true", on_message=box.interrupt_when("waits for a place on dask"))
+    done = box.run("%aproc --on none true", on_message=box.interrupt_when("waiting for a free slot on dask"))
     assert "KeyboardInterrupt" in done.error and "was not started" in done.error
 
 

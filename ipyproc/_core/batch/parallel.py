@@ -30,6 +30,7 @@ from ..program.ladder import INTERRUPT, KILL, TERMINATE
 from ..program.spec import Spec, Word, words
 from . import work
 from .completed import CompletedProcess
+from .ended import Ended
 from .joblog import JobLog
 from .stage import VALUE_GRACE, Stage, finish
 
@@ -224,10 +225,12 @@ class Batch(Protocol):
     Attributes:
         jobs: all commands, in their order.
         watchers: called, on the event loop of the commands, when one has started or ended, and when all is over.
+        ended: the last ones that have ended, if a view wants to show their output.
     """
 
     jobs: tuple[Job, ...]
     watchers: set[Callable[[], object]]
+    ended: Ended
 
     @property
     def is_over(self) -> bool:
@@ -316,7 +319,8 @@ class _Pool:
         progress: bool,
     ) -> None:
         self.jobs = jobs
-        self.ended: Callable[[Job, CompletedProcess], object] = lambda job, result: None
+        self.ended = Ended()
+        self.take: Callable[[Job, CompletedProcess], object] = lambda job, result: None
         self._at_once = at_once
         self._on_failure = on_failure
         self._retries = retries
@@ -497,6 +501,7 @@ class _Pool:
             job.process = None
             if process.family.left():
                 self.left.append(process)
+            self.ended.add(job.number, process, result)
         job.lost += result.was_lost
         self._set_state(job, result)
         self._note(job, result, started)
@@ -521,18 +526,18 @@ class _Pool:
 
     def _end(self, job: Job, result: CompletedProcess) -> None:
         if result.log and result.log.ended and result.log.bytes <= IN_MEMORY_BYTES:
-            result.release_log()
+            result.release_log()  # `ended` makes another one if somebody looks at it
         if result.failed:
             self._first_failure = self._first_failure or result
             if self._on_failure == "stop":
                 self._start_no_more()
-        self.ended(job, result)
+        self.take(job, result)
         self._changed(job)
 
     def _skip(self, job: Job, duration: float) -> None:
         job.state = "skipped"
         name = job.stage.spec.name
-        self.ended(job, CompletedProcess(job.args, 0, name=name, duration=duration, earlier=True))
+        self.take(job, CompletedProcess(job.args, 0, name=name, duration=duration, earlier=True))
         self._changed(job)
 
     def _changed(self, job: Job) -> None:
@@ -551,7 +556,8 @@ class _Pool:
         left = next((job.without_end() for job in self.jobs if job.state == "waiting"), None)
         if (first := self._first_failure or left) and (error := first.error()):
             failed = [job for job in self.jobs if job.state == "failed"]
-            error.add_note(f"Of {len(self.jobs)} commands {len(failed)} failed, {counts['waiting']} were not started.")
+            not_started = f"; {counts['waiting']} not started" if counts["waiting"] else ""
+            error.add_note(f"{len(failed)} of {len(self.jobs)} failed{not_started}.")
             if len(failed) == 1 or self._stop:  # already said, or the reason is clear
                 raise error
             for job in failed[:_MOST_NAMED]:
@@ -567,7 +573,7 @@ async def _results(pool: _Pool) -> list[CompletedProcess]:
     def keep(job: Job, result: CompletedProcess) -> None:
         job.result = result
 
-    pool.ended = keep
+    pool.take = keep
     await pool.work()
     return [job.result or job.without_end() for job in pool.jobs]
 
@@ -575,7 +581,7 @@ async def _results(pool: _Pool) -> list[CompletedProcess]:
 async def _as_completed(pool: _Pool) -> AsyncGenerator[CompletedProcess, None]:
     """The results as they come; none is kept."""
     ended: asyncio.Queue[CompletedProcess | None] = asyncio.Queue()  # never longer than the list of commands
-    pool.ended = lambda _, result: ended.put_nowait(result)
+    pool.take = lambda _, result: ended.put_nowait(result)
     work = asyncio.ensure_future(pool.work())
     work.add_done_callback(lambda _: ended.put_nowait(None))
     try:

@@ -11,12 +11,15 @@ from ..failed_command import FailedCommand
 from ..output.log import Log
 from ..program.family import Family
 from ..program.ladder import StopLadder
+from ..program.program import Program
 from ..program.usage import Usage
 
 
 class ShownRun(Protocol):
     """A state, a way to stop it, and perhaps output in a log; the members are those of `Process`, and described there."""
 
+    @property
+    def program(self) -> Program: ...
     @property
     def name(self) -> str: ...
     @property

@@ -121,10 +121,11 @@ class Cell:
         """Start it on another machine, where it may have to wait for a place. Returns None if it was interrupted meanwhile."""
         self._process = None
         self._starting = asyncio.ensure_future(self._start())
+        ends = contextlib.ExitStack()
         try:
             await asyncio.wait([self._starting], timeout=WAIT_SHOWN)
             if not (self._starting.done() or self._options.quiet):
-                self._showing.note(f"... waits for a place on {self._options.on.name}")
+                ends.callback(self._showing.waiting(f"... waiting for a free slot on {self._options.on.name}"))
             return await self._starting
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -134,6 +135,7 @@ class Cell:
             raise
         finally:
             self._starting = None
+            ends.close()
 
     async def _start(self) -> Process:
         options, names = self._options, self._shell.user_ns

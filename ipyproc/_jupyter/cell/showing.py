@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import DisplayHandle
 
 from ..._core.output import log
 from ..._core.output.screen import inert_line
@@ -136,6 +137,15 @@ class Showing:
         if self._note_file:
             self._note_file.write(f"{text}\n")
             self._note_file.flush()
+
+    def waiting(self, text: str) -> Callable[[], object]:
+        """Write what the cell waits for; call the result when it no longer does. In a page the line is gone then."""
+        if not (self._note_file and self._uses_card and self._client.is_here):
+            self.note(text)
+            return lambda: None
+        display = DisplayHandle()
+        display.display({"text/plain": text}, raw=True)
+        return lambda: display.update({"text/plain": ""}, raw=True)
 
     def tell_failure(self, run: LoggedRun, *, raises: bool) -> None:
         """Write how the program failed, unless a card shows it, or an error follows (with `--quiet`, or in a live notebook)."""

@@ -25,7 +25,8 @@ from ..cell import interrupt
 from ..guard import Guard
 from ..page import presence
 from ..views import kept, listing, transcript
-from ..views.another_card import another_card, another_widget
+from ..views.another_card import another_card
+from ..views.process_widget import another_widget
 from ..views.table import Entry, Table
 
 LIVE = "a live table with buttons; as text where there is no page"
@@ -211,6 +212,7 @@ def _show(entry: Entry, table: Table, limit: int) -> None:
 
 def _log(entry: Entry) -> str:
     """The last lines, and where the rest is."""
+    entry.measure()
     process, told = entry.process, entry.look()
     tail = ""
     if process and process.log:

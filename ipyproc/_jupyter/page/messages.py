@@ -18,7 +18,7 @@ import functools
 import types
 from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-VERSION = 5
+VERSION = 6
 """The version of this schema, to be increased with each change. A page of another version than the kernel's only says so."""
 
 MOST_NUMBER = (1 << 53) - 1  # up to here JavaScript counts exactly
@@ -156,7 +156,7 @@ class PauseProgram(TypedDict):
 
 
 class OpenCard(TypedDict):
-    """Show the card of this program in this view; the answer is `CardModel`."""
+    """Show the card of this program, by the id of its row, in this view; the answer is `CardModel`."""
 
     op: Literal["card"]
     id: Number
@@ -175,7 +175,7 @@ CardRequest = (
     Presence | GetCode | Watch | Filter | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download
 )
 TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard
-JobsRequest = Presence | GetCode | Stop
+JobsRequest = Presence | GetCode | Stop | OpenCard
 GreetingRequest = Presence | OpenAgain
 
 
@@ -213,6 +213,11 @@ class CardShown(Shown, Times):
     note: str
     pid: int
     folded: bool
+    """Whether it begins without the output."""
+    line: bool
+    """Whether it begins as one line."""
+    ends: bool
+    """Whether it ends with its kernel."""
     sent: str
     """The signal that was sent last."""
     pauses: bool
@@ -341,7 +346,8 @@ class TableRow(TypedDict):
     label: str
     name: str
     pid: int
-    launcher: str
+    origin: str
+    """The other machine that it runs on, or a launcher that promises less; mostly empty."""
     cell: int
     """The number of the cell that started it."""
     since: str
@@ -350,8 +356,8 @@ class TableRow(TypedDict):
     cpu: str
     memory: str
     lines: int
-    log: str
-    """The path of its log; empty when the log is gone."""
+    opens: bool
+    """Whether its output can be shown."""
 
 
 class TableRows(TypedDict):
@@ -369,16 +375,20 @@ class CardModel(TypedDict):
     id: int
     view: Id
     model: str
+    """Empty: its output is not kept any more."""
 
 
 class JobsRow(TypedDict):
     """One command: its state and a mark for it, its name, how it ended or what it wrote last, how long it has run."""
 
-    state: Literal["failed", "running"]
+    id: int
+    state: Literal["failed", "running", "done"]
     mark: str
     name: str
     what: str
     time: str
+    opens: bool
+    """Whether its output can be shown."""
 
 
 class Picture(TypedDict):
@@ -418,7 +428,7 @@ class OpenedAgain(TypedDict):
 
 CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Found | TextPiece | TextTooBig | FilePiece
 TableMessage = Code | TableRows | CardModel
-JobsMessage = Code | Draw | Stopping
+JobsMessage = Code | Draw | Stopping | CardModel
 GreetingMessage = Code | OpenedAgain
 
 

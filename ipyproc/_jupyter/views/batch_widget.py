@@ -7,6 +7,7 @@ import contextlib
 
 import traitlets
 
+from ..._core.batch import ended
 from ..._core.batch.parallel import Batch
 from ..guard import Guard, guarded
 from .jobs_card import JobsCard
@@ -31,12 +32,14 @@ class BatchWidget(JobsCard):
     elapsed = traitlets.Float(read_only=True)
 
     def __init__(self, batch: Batch | None = None, **_: object) -> None:
-        super().__init__(batch.halt_at if batch else None)
         if batch is None:
+            super().__init__()
             return
+        self._tally = Tally(batch)
+        super().__init__(batch.halt_at, self._tally.process)
         self._guard = Guard()
         self._batch = batch
-        self._tally = Tally(batch)
+        batch.ended.most = ended.MOST
         self._next_at = 0.0  # by the loop's clock
         self._timer: asyncio.TimerHandle | None = None
         self._drawing: asyncio.Task[None] | None = None
@@ -74,7 +77,7 @@ class BatchWidget(JobsCard):
     async def _draw(self) -> None:
         batch, self._timer = self._batch, None
         await self._tally.look()
-        self.draw(self._tally.picture())
+        self.draw(self._tally.picture(self.opened, all_kept=batch.is_over))
         with self._guard:
             self._tell()
         if batch.is_over:

@@ -7,6 +7,7 @@ page has drawn the card, which then goes on from there. Nobody waits for a page.
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Collection
 
 from IPython.display import DisplayHandle
@@ -15,6 +16,7 @@ from ..._core.output import log as logs
 from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns
 from ..._core.process.run import LoggedRun
+from .. import running_cell
 from ..guard import guarded
 from ..page import messages, presence
 from . import kept, transcript
@@ -25,6 +27,9 @@ from .view import take_in
 _MOST_PATIENCE = 10.0  # seconds that a page gets that has answered late
 _NOTHING = {"text/plain": ""}
 _TYPING_PATIENCE = 5.0  # seconds without a page that could be typed in; then the program reads the end of its input
+_MOST_WHOLE = 3  # cards that one cell has at once; further ones begin as one line
+
+_running: weakref.WeakSet[Card] = weakref.WeakSet()  # those that have not become transcripts
 
 
 class Card(ProcessWidget):
@@ -57,6 +62,7 @@ class Card(ProcessWidget):
         self._above = 0  # so many messages of the text stand above the card
         self._patience = presence.PATIENCE
         self._limit = transcript_limit
+        self._cell = running_cell.number()
         if run is not None:
             self._transcribed = self._output.rows if streams == logs.BOTH else Rows(run.log, streams)
 
@@ -78,6 +84,8 @@ class Card(ProcessWidget):
     def show(self) -> None:
         """Put the card into the cell that runs now, or in place of what `display` shows already."""
         self._looked_at = time.monotonic()
+        self._is_line = sum(each._cell == self._cell for each in _running) >= _MOST_WHOLE
+        _running.add(self)
         self._push_state()
         if self._run and not (self._text or self._client.is_here):
             self._text = StreamView(self._run, self._streams, live=True)
@@ -153,6 +161,7 @@ class Card(ProcessWidget):
         """
         run = self._run
         assert run is not None
+        _running.discard(self)
         self._notify()
         self._push_state()
         rows: Rows | None = self._transcribed
@@ -168,7 +177,9 @@ class Card(ProcessWidget):
         is_replaced = self._client.is_page and len(self.pages) < 2
         if not self._is_away:
             link = kept.keep(run) if rows and rows.total and self._client.is_here else ""
-            bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit, self._first, link))
+            bundle = await in_turns(
+                transcript.bundle(run, rows, self._note, self._limit, self._first, link, folded=self._is_line)
+            )
             self._display.update(bundle, raw=True)
         if is_replaced:
             self._output.rest()

@@ -16,10 +16,12 @@ from collections.abc import AsyncIterator
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
 
+from ..._core.batch import ended
 from ..._core.batch.parallel import Batch
 from .. import kernel
 from ..guard import Guard, guarded
 from ..page import presence
+from . import kept
 from .jobs_card import JobsCard
 from .tally import Tally
 
@@ -55,6 +57,8 @@ class JobsView:
         self._is_live = is_page and not (plain.get() or kernel.is_headless(shell) or captured)
         reaches_page = presence.reaches_page(shell, is_replaced=True)
         self._may_have_card = self._is_live and reaches_page and kernel.receives_while_nested(shell)
+        if self._may_have_card:
+            batch.ended.most = ended.MOST
         self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None
         self._shown_at = time.monotonic()
@@ -77,9 +81,10 @@ class JobsView:
             if each:
                 each.cancel()
         if self._is_live:
-            self._put(self._tally.bundle())
+            picture = self._tally.picture(all_kept=True)
+            self._put(self._tally.bundle(kept.keep_batch(picture, self._batch.ended) if self._client.is_here else ""))
             if self._card and len(self._card.pages) > 1:  # a page that was reloaded cannot replace it
-                self._card.stay(self._tally.picture())
+                self._card.stay(picture)
             elif self._card:
                 self._card.leave()
         else:
@@ -105,7 +110,7 @@ class JobsView:
         await self._tally.look()
         if self._card is None and self._may_have_card and self._client.may_draw:
             self._client.try_widget()
-            self._card = JobsCard(self._batch.halt_at)
+            self._card = JobsCard(self._batch.halt_at, self._tally.process)
             self._put({**self._tally.bundle(), **self._card.view()})
         elif self._card is None:
             self._put(self._tally.bundle())
@@ -114,7 +119,7 @@ class JobsView:
             if not (self._client.has_drawn and is_here):
                 self._put({**self._tally.bundle(), **(self._card.view() if is_here else {})})
         if self._card:
-            self._card.draw(self._tally.picture())
+            self._card.draw(self._tally.picture(self._card.opened))
         if self._tally.running():  # nobody calls `note` when their last lines change
             self._show_in(4 * _PERIOD)
 

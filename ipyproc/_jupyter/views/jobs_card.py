@@ -11,19 +11,26 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from ..._core.process.process import Process
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
 from ..page import front_end, messages
 from ..page.budget import Budget
 from ..page.widget import Widget
+from .opened import Opened
 
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 
 
 class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
-    """Shows pictures, which it gets from elsewhere, while a page looks on; a button calls `halt`, in any thread.
+    """Shows pictures, which it gets from elsewhere, while a page looks on.
+
+    Args:
+        halt: called by a button, in any thread.
+        find: gives the process of the row with this number, if its output can be shown.
 
     Attributes:
+        opened: the cards of rows that somebody has opened.
         made_at: when, by `time.monotonic()`.
         is_here: a page has said that it has this widget.
         is_drawn: a page has said that it has drawn it.
@@ -33,14 +40,21 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
     requests = messages.JobsRequest
     unlimited = ("here", "ready", "shown", "bye", *_BUTTONS)
 
-    def __init__(self, halt: Callable[[int], None] | None = None, **_: object) -> None:
+    def __init__(
+        self,
+        halt: Callable[[int], None] | None = None,
+        find: Callable[[int], Process | None] | None = None,
+        **_: object,
+    ) -> None:
         super().__init__()
         self.made_at = time.monotonic()
         self.is_here = self.is_drawn = False  # a page has said so
         self._halt = halt
+        self._find = find
+        self.opened = Opened()
         self._rung = -1  # of the last button
         self._picture: messages.Picture | None = None
-        if halt is not None:
+        if find is not None:
             self._loop = asyncio.get_running_loop()
             self._budget = Budget.of(self._loop)
             title = "how far they have come"
@@ -77,14 +91,15 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
         self._end(stays=True)
 
     def close(self) -> None:
-        """Close the widget; its buttons do nothing any more."""
+        """Close the widget and the cards of its rows; its buttons do nothing any more."""
         self._let_go()
+        self.opened.close()
         super().close()
 
     def _let_go(self) -> None:
         """Hold the jobs and their output no longer: the widget may stay open, as a closed page never says that it is gone."""
-        if self._halt is not None:
-            self._halt = None
+        if self._find is not None:
+            self._halt = self._find = None
             self._budget.forget(self._send_picture)
 
     @guarded
@@ -106,10 +121,16 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
                 )  # at once, as the kernel may be busy
         else:
             with contextlib.suppress(RuntimeError):  # the event loop is closed
-                self._loop.call_soon_threadsafe(self._handle, operation, page)
+                self._loop.call_soon_threadsafe(self._handle, request, page)
 
     @guarded
-    def _handle(self, operation: str, page: str) -> None:
+    def _handle(self, request: messages.JobsRequest, page: str) -> None:
+        operation = request["op"]
+        if request["op"] == "card":
+            number = request["id"]
+            model = self.opened.open(number, self._find(number) if self._find else None)
+            self._send_message(messages.CardModel(op="card", id=number, view=request["view"], model=model))
+            return
         if operation == "bye":
             self._view_has_gone(page)
             return
@@ -117,5 +138,5 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
             self._view_has_come(page)
         self.is_here = self.is_here or operation == "here"
         self.is_drawn = self.is_drawn or operation == "shown"
-        if self._halt is not None:
+        if self._find is not None:
             self._budget.ask(self._send_picture)

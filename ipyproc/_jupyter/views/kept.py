@@ -1,8 +1,8 @@
 """The runs whose transcripts stand in a page, kept so that a click there opens the viewer again.
 
-These are the last `MOST_RUNS`, and fewer if their logs take more than `MOST_BYTES` on disk; the last one is always among
-them. Nothing is kept where there is no page, and nothing after the extension was unloaded. Without this the log of a run
-is removed as soon as nobody holds the run any more.
+Many commands that ran side by side count as one run. These are the last `MOST_RUNS`, and fewer if their logs take more than
+`MOST_BYTES` on disk; the last one is always among them. Nothing is kept where there is no page, and nothing after the
+extension was unloaded. Without this the log of a run is removed as soon as nobody holds the run any more.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..._core.batch.ended import Ended
+from ..._core.output.log import Log
 from ..._core.process.process import Process
-from ..._core.process.run import ShownRun, logged
+from ..._core.process.run import ShownRun
 from ..guard import Guard
-from .process_widget import ProcessWidget
+from ..page.messages import Picture
+from .jobs_card import JobsCard
+from .process_widget import ProcessWidget, another_widget
 
 MOST_RUNS = 50
 MOST_BYTES = 10**9
@@ -24,13 +28,11 @@ MOST_BYTES = 10**9
 
 @dataclass(eq=False)
 class _Kept:
-    process: Process
     loop: asyncio.AbstractEventLoop
-    widget: ProcessWidget | None = None
-
-    @property
-    def bytes(self) -> int:
-        return self.process.log.bytes - self.process.log.dropped if self.process.log else 0
+    make: Callable[[], ProcessWidget | JobsCard]
+    bytes: Callable[[], int]  # of its logs
+    log: Log | None = None
+    widget: ProcessWidget | JobsCard | None = None
 
     def close(self) -> None:
         if self.widget:
@@ -44,11 +46,32 @@ def keep(run: ShownRun) -> str:
     """Keep a run that has ended; the id by which a page asks for it. Empty: it cannot be shown again."""
     if not isinstance(run, Process) or run.log is None:
         return ""
-    name = secrets.token_hex(16)
-    _kept[name] = _Kept(run, asyncio.get_running_loop())
-    while len(_kept) > 1 and (len(_kept) > MOST_RUNS or sum(each.bytes for each in _kept.values()) > MOST_BYTES):
-        _kept.pop(next(iter(_kept))).close()
-    return name
+    process, log = run, run.log
+    return _keep(
+        _Kept(
+            asyncio.get_running_loop(),
+            lambda: another_widget(process, is_held=False),
+            lambda: log.bytes - log.dropped,
+            log,
+        )
+    )
+
+
+def keep_batch(picture: Picture, ended: Ended) -> str:
+    """Keep commands that have ended, and the last picture of them; the same id. Empty: there is no output to show."""
+    if not ended:
+        return ""
+
+    def find(number: int) -> Process | None:
+        command = ended.get(number)
+        return command.logged if command else None
+
+    def make() -> JobsCard:
+        card = JobsCard(None, find)
+        card.stay(picture)
+        return card
+
+    return _keep(_Kept(asyncio.get_running_loop(), make, lambda: ended.bytes))
 
 
 def open_again(name: str, tell: Callable[[str], None]) -> None:
@@ -67,13 +90,19 @@ def clear() -> None:
 def _open(found: _Kept, tell: Callable[[str], None]) -> None:
     if found not in _kept.values():
         return
-    with Guard(found.process.log):
+    with Guard(found.log):
         tell(_model(found))
 
 
 def _model(found: _Kept) -> str:
     if found.widget is None or found.widget.comm is None:  # there was none, or it was closed
-        found.widget = ProcessWidget(logged(found.process))
-        found.widget.show()
-        found.widget.follow(found.process)
+        found.widget = found.make()
     return str(found.widget.model_id)
+
+
+def _keep(run: _Kept) -> str:
+    name = secrets.token_hex(16)
+    _kept[name] = run
+    while len(_kept) > 1 and (len(_kept) > MOST_RUNS or sum(each.bytes() for each in _kept.values()) > MOST_BYTES):
+        _kept.pop(next(iter(_kept))).close()
+    return name

@@ -8,11 +8,12 @@ from ..._core.output import phrases
 from .table import Table
 
 _WIDEST = {"state": 44, "command": 60}  # characters
+_FIGURES = ("id", "time", "CPU", "memory", "lines", "cell")  # to the right
 
 
 def text(table: Table) -> str:
     """The table as text."""
-    rows = [("id", "state", "since", "time", "CPU", "memory", "lines", "cell", "launcher", "command")]
+    rows = [("id", "state", "since", "time", "CPU", "memory", "lines", "cell", "on", "command")]
     for entry in table.entries.values():
         entry.measure()
         told = entry.look()
@@ -27,22 +28,21 @@ def text(table: Table) -> str:
                 phrases.size_words(seen.memory) if seen else "",
                 f"{told.lines:,}",
                 f"[{entry.cell}]",
-                told.launcher,
+                told.origin,
                 _short(told.name, _WIDEST["command"]),
             )
         )
     if len(rows) == 1:
         return "no process was started yet\n"
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    figures = {0, 3, 4, 5, 6, 7}  # to the right
-    return "".join(
-        "  ".join(
-            text.rjust(width) if place in figures else text.ljust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        + "\n"
-        for row in rows
-    )
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    drawn = [_column(*column) for column in columns]
+    return "".join("  ".join(row).rstrip() + "\n" for row in zip(*drawn, strict=True))
+
+
+def _column(title: str, *texts: str) -> list[str]:
+    """One column, as wide as its widest text."""
+    width = max(map(len, (title, *texts)))
+    return [each.rjust(width) if title in _FIGURES else each.ljust(width) for each in (title, *texts)]
 
 
 def _short(text: str, width: int) -> str:

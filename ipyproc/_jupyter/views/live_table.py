@@ -11,28 +11,24 @@ import asyncio
 import contextlib
 import signal
 import time
-import weakref
 from typing import Any
 
 from IPython.display import display
 
 from ..._core.output import phrases
-from ..._core.output.screen import inert_line
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
 from ..page import front_end, messages, presence
 from ..page.budget import Budget
 from ..page.widget import InSight, Widget
 from . import listing
-from .another_card import another_widget
-from .process_widget import ProcessWidget
+from .opened import Opened
 from .table import Entry, Table
 
 PERIOD = 1.0  # seconds between two updates while anything runs
 _SOONEST = 0.2  # seconds between two updates, at least
 _SLICE = 0.01  # seconds of measuring in one update
 _MOST_VIEWS = 100
-_MOST_CARDS = 20
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 
 
@@ -48,9 +44,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         self._table = table
         self._views = InSight(_MOST_VIEWS)
         self._sent: dict[int, dict[str, Any]] = {}  # the rows as the pages know them
-        self._cards: weakref.WeakValueDictionary[int, ProcessWidget] = (
-            weakref.WeakValueDictionary()
-        )  # those that were opened here
+        self._opened = Opened()
         self._look_at = 0.0  # the earliest time of the next update, by the loop's clock
         self._timer: asyncio.TimerHandle | None = None  # for the next update
         if table is not None:
@@ -87,8 +81,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
             self._table = None
             self._budget.forget(self._send_rows)
             self._stop_timer()
-        while self._cards:
-            self._cards.popitem()[1].close()
+        self._opened.close()
         super().close()
 
     def _table_changed(self) -> None:
@@ -119,7 +112,7 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         if self._table is None:
             return 0
         began = time.monotonic()
-        for entry in sorted(self._table.running.values(), key=lambda entry: entry.measured_at):
+        for entry in sorted(self._table.entries.values(), key=lambda entry: (not entry.ladder, entry.measured_at)):
             entry.measure()
             if time.monotonic() > began + _SLICE:
                 break  # the others are measured in the next updates
@@ -161,11 +154,9 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
                 with contextlib.suppress(RuntimeError):  # it has just ended
                     entry.set_paused(request["op"] == "pause")
         elif request["op"] == "card":
-            for entry in self._meant(request["id"])[:1]:
-                if card := self._card(entry):
-                    self._send_message(
-                        messages.CardModel(op="card", id=entry.id, view=request["view"], model=card.model_id)
-                    )
+            meant = self._table.entries.get(request["id"])
+            model = self._opened.open(meant.id, meant.process) if meant else ""
+            self._send_message(messages.CardModel(op="card", id=request["id"], view=request["view"], model=model))
         self._look_in(0.0)
 
     def _meant(self, number: int) -> list[Entry]:
@@ -175,23 +166,10 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         running = self._table.running
         return [running[number]] if number in running else list(running.values()) if number == 0 else []
 
-    def _card(self, entry: Entry) -> ProcessWidget | None:
-        process = entry.process
-        card = self._cards.pop(entry.id, None)
-        if card is None or card.comm is None:  # there is none, or it was closed
-            if process is None or process.log is None:
-                return None
-            card = another_widget(process, is_held=False)
-        self._cards[entry.id] = card
-        if len(self._cards) > _MOST_CARDS:
-            self._cards.pop(next(iter(self._cards))).close()
-        return card
-
 
 def _row(entry: Entry) -> messages.TableRow:
     told = entry.look()
     figures = told.figures
-    there = told.log is not None and told.log.exists()
     return messages.TableRow(
         id=entry.id,
         state=told.state.name,
@@ -199,7 +177,7 @@ def _row(entry: Entry) -> messages.TableRow:
         label=told.state.label,
         name=told.name,
         pid=told.pid,
-        launcher=told.launcher,
+        origin=told.origin,
         cell=entry.cell,
         since=time.strftime("%H:%M:%S", time.localtime(entry.started_at)),
         elapsed=round(told.duration, 2),
@@ -207,7 +185,7 @@ def _row(entry: Entry) -> messages.TableRow:
         cpu=figures.cpu_words if figures else "",
         memory=phrases.size_words(figures.memory) if figures else "",
         lines=told.lines,
-        log=inert_line(str(told.log)) if there else "",
+        opens=told.opens,
     )
 
 

@@ -20,7 +20,7 @@ from ..._core.output import phrases
 from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns
 from ..._core.process.process import Process
-from ..._core.process.run import LoggedRun
+from ..._core.process.run import LoggedRun, logged
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import Guard, guarded
 from ..page import front_end, messages
@@ -88,6 +88,7 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
         self._run = run
         self._note = note
         self._folded = folded
+        self._is_line = False
         self._notify_after = notify_after  # seconds; None: not at all, or not any more
         if run is not None:
             self._guard = Guard(run.log)
@@ -239,6 +240,8 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
             note=" · ".join(filter(None, (self._note, _BEST_EFFORT.get(run.launcher)))),
             pid=run.pid,
             folded=self._folded,
+            line=self._is_line,
+            ends=run.launcher == "supervised" and not run.program.keep,
             sent=ladder.sent.name if ladder.sent else "",
             pauses=bool(_PAUSES),
             stdin=self._stdin.is_open,
@@ -314,3 +317,11 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
             self._watching.discard(view)
         elif self._watching.add(view):
             self._figures_sent = None  # the new view has none yet
+
+
+def another_widget(process: Process, *, is_held: bool) -> ProcessWidget:
+    """Make a widget to be put anywhere. `is_held`: it is closed by whoever holds it, and not by itself after the end."""
+    made = ProcessWidget(logged(process), is_held=is_held)
+    made.show()
+    made.follow(process)
+    return made

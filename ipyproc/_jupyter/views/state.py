@@ -12,12 +12,12 @@ from ..._core.process.run import ShownRun
 from ..._core.program.ladder import KILL, RUNGS, TERMINATE, StopLadder
 from ..page.messages import StateName
 
-_WHO = {
-    "stop": "Stopped by you",
-    "kill": "Killed by you",
+_WHY = {
+    "stop": "Stopped",
+    "kill": "Killed",
     "interrupt": "Interrupted",
-    "timeout": "Timed out, stopped",
-    "cancel": "Cancelled, stopped",
+    "timeout": "Timed out",
+    "cancel": "Cancelled",
 }
 
 
@@ -65,7 +65,7 @@ def of(run: ShownRun, *, paused: bool = False) -> State:
         if paused:
             return State("paused", "Paused")
         if run.log and run.log.ended:
-            return State("closed", "Running, its output is closed")
+            return State("closed", "Running, output closed")
         return State("running", "Running")
     ended = _ended(code, run)
     if failure := ladder.failure:
@@ -75,7 +75,7 @@ def of(run: ShownRun, *, paused: bool = False) -> State:
         now = f"stopping {count} ({ladder.sent.name} sent)" if ladder.sent else f"{count} left"
         return State("left", f"{ended.label}; {now}")
     if ladder.sent and not ladder.cause:
-        return State(ended.name, f"{ended.label}; what was left was ended by you with {ladder.sent.name}")
+        return State(ended.name, f"{ended.label}; the rest was stopped ({ladder.sent.name})")
     return ended
 
 
@@ -111,7 +111,7 @@ def _ended(code: int, run: ShownRun) -> State:
         hint = _memory_hint(run) if name == "SIGKILL" else ""
         if name in _CRASHES:
             return State("failed", f"Crashed ({name})")
-        return State("signaled", f"Ended by {name}, not from here{hint}")
+        return State("signaled", f"Ended by {name} from outside{hint}")
     if code in run.ok_codes:
         return State("ok", f"Done, exit {code}")
     return State("failed", f"Failed, exit {code}{_where(run.failed_command)}")
@@ -123,13 +123,13 @@ def _where(command: FailedCommand | None) -> str:
 
 
 def _stopped(ladder: StopLadder, code: int) -> str:
-    """Who stopped it and by which signal; how it ended, if by another one; how many processes ended, if more than one."""
+    """Why it was stopped and by which signal; how it ended, if by another one."""
     # if the kernel is busy when the time for SIGKILL comes, the shim sends it, and the ladder does not know
     last = RUNGS[KILL] if code == -RUNGS[KILL] else ladder.sent or RUNGS[TERMINATE]
-    said = f"{_WHO[ladder.cause]} with {last.name}"
+    said = f"{_WHY[ladder.cause]} ({last.name})"
     if code != -last:
         said += f", ended by {phrases.signal_name(-code)}" if code < 0 else f", exit {code}"
-    return f"{said}; {ladder.reached} processes ended" if ladder.reached > 1 else said
+    return said
 
 
 def _memory_hint(run: ShownRun) -> str:

@@ -20,6 +20,8 @@ from ..._core import process_table
 from ..._core.batch.stage import all_ended
 from ..._core.errors import ProcessLost
 from ..._core.output import phrases
+from ..._core.output.log import BOTH, Log
+from ..._core.output.rows import Rows
 from ..._core.process import registry
 from ..._core.process.process import Process
 from ..._core.program import family
@@ -40,15 +42,21 @@ _ids = itertools.count(1)  # a new table (`%reload_ext`) goes on counting, so th
 
 @dataclass(frozen=True)
 class Summary:
-    """What the table shows of a process; `log`: the path of its log, which may have been removed."""
+    """What the table shows of a process.
+
+    Attributes:
+        log: the path of its log, which may have been removed.
+        opens: whether its output can be shown.
+    """
 
     state: states.State
     name: str
     pid: int
-    launcher: str
+    origin: str  # the other machine that it runs on, or a launcher that promises less; mostly empty
     duration: float  # seconds
     lines: int
     log: Path | None
+    opens: bool = False
     figures: Figures | None = None  # None if nothing runs, or nothing was measured
 
 
@@ -63,6 +71,9 @@ class Entry:
         self._process = weakref.ref(process)
         self._loop = asyncio.get_running_loop()
         self._figures: Figures | None = Figures(process)
+        self._rows: Rows | None = None  # of its output, to count them; not held longer than the process
+        self._counted = -1, 0  # bytes of the log when its lines were counted last, and how many there were
+        self._has_counted = False  # all of them
         self._last = _summary(process)
 
     def __repr__(self) -> str:
@@ -84,14 +95,22 @@ class Entry:
         return self._figures.looked_at if self._figures else 0.0
 
     def measure(self) -> None:
-        """Measure CPU and memory, which may take some milliseconds; `look` returns them."""
+        """Measure CPU and memory, and count lines, which may take some milliseconds; `look` returns them."""
         if self._figures:
             self._figures.look()
+        process = self.process
+        if process and process.log and not self._has_counted and self._loop is asyncio.get_running_loop():
+            self._count(process.log)
 
     def look(self) -> Summary:
         """The summary at this moment, with the figures that were measured last."""
         if process := self.process:
             self._last = _summary(process, paused=bool(self._figures and self._figures.paused))
+            size, lines = self._counted
+            if process.log and process.log.bytes == size:
+                self._last = replace(self._last, lines=lines)
+        else:
+            self._last = replace(self._last, opens=False)
         return replace(self._last, figures=self._figures) if self.measured_at else self._last
 
     def sentence(self) -> str:
@@ -116,7 +135,17 @@ class Entry:
     def let_go(self) -> None:
         """Hold the process no longer, only its summary."""
         self.look()
-        self._held = self._figures = None
+        self._held = self._figures = self._rows = None
+
+    def _count(self, log: Log) -> None:
+        """Count lines as its card does: also the last one, which may be open, and a bar once, however often it was drawn."""
+        rows = self._rows or Rows(log, BOTH)
+        if self._held:
+            self._rows = rows
+        with contextlib.suppress(OSError):  # somebody has removed the log
+            more = rows.follow()
+            if not more:
+                self._counted, self._has_counted = (log.bytes, rows.total), log.ended
 
     async def on_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """Await a coroutine of the process on the process's event loop, which may be that of a subshell or another thread."""
@@ -222,8 +251,9 @@ def _summary(process: Process, *, paused: bool = False) -> Summary:
         states.of(process, paused=paused),
         process.name,
         process.pid,
-        f"{process.launcher} {process.where}".rstrip(),
+        process.where or (process.launcher if process.launcher == "portable" else ""),
         process.duration,
         log.lines if log else 0,
         log.path if log else None,
+        log is not None and log.is_there(),
     )

@@ -1,17 +1,20 @@
-"""Many commands at a glance: how many have ended, those that failed, those that run and their last lines."""
+"""Many commands at a glance: how many have ended, those that failed, those that run, and the last lines of all that is kept."""
 
 from __future__ import annotations
 
 import asyncio
 import html
 from collections import Counter
+from collections.abc import Container
 
 from ..._core.batch.parallel import Batch, Job
 from ..._core.output import phrases
 from ..._core.output.screen import inert_line
+from ..._core.process.process import Process
 from ..page.messages import JobsRow, Picture
+from . import link as links
 
-_MOST_FAILED, _MOST_RUNNING = 10, 20  # rows
+_MOST_FAILED, _MOST_RUNNING, _MOST_DONE = 10, 20, 10  # rows
 _LONGEST = 120  # characters of a name, and of a last line
 
 
@@ -52,14 +55,31 @@ class Tally:
         parts += [f"{counts[state]:,} {state}" for state in ("failed", "running", "skipped") if counts[state]]
         return " · ".join([*parts, phrases.duration_words(self._batch.duration)])
 
-    def picture(self) -> Picture:
-        """The picture to show: jobs that failed first, then those that run, with the last line that each wrote."""
-        counts = self.counts
+    def process(self, number: int) -> Process | None:
+        """The process of this job, with its log, if it runs or its output is kept."""
+        jobs, ended = self._batch.jobs, self._batch.ended.get(number)
+        running = jobs[number].process if number < len(jobs) else None
+        return running or (ended.logged if ended else None)
+
+    def picture(self, opened: Container[int] = (), *, all_kept: bool = False) -> Picture:
+        """The picture to show: jobs that failed first, then those that run, then those that were done last.
+
+        Args:
+            opened: the numbers of jobs that are to be in it.
+            all_kept: all whose output can be shown are to be in it.
+        """
+        counts, jobs, ended = self.counts, self._batch.jobs, self._batch.ended
         running = self.running()
-        failed = [job for job in self._batch.jobs if job.state == "failed"]
-        rows = [_failed_row(job) for job in failed[:_MOST_FAILED]]
-        rows += [self._row(job) for job in running[:_MOST_RUNNING]]
-        hidden = len(failed[_MOST_FAILED:]) + len(running[_MOST_RUNNING:])
+        failed = [job for job in jobs if job.state == "failed"]
+        done_last = [jobs[number] for number in ended if jobs[number].state == "done"]
+        shown = {job.number for job in failed[:_MOST_FAILED] + running[:_MOST_RUNNING] + done_last[-_MOST_DONE:]}
+        shown |= {number for number in (*ended, *(job.number for job in running)) if all_kept or number in opened}
+        if self._batch.is_over:
+            done_last.sort(key=lambda job: -job.number)
+        rows = [self._failed_row(job) for job in failed if job.number in shown]
+        rows += [self._row(job) for job in running if job.number in shown]
+        rows += [self._done_row(job) for job in reversed(done_last) if job.number in shown]
+        hidden = len(failed) + len(running) + (counts["done"] if ended.most else 0) - len(rows)
         more = f"… {phrases.count_words(hidden, 'other', 'others')}" if hidden else ""
         done = counts["done"] + counts["skipped"]
         return Picture(
@@ -78,21 +98,53 @@ class Tally:
         where = f" on {process.where}" if process.where else ""
         last = self._last.get(job.number, (0, ""))[1]
         took = phrases.duration_words(process.duration)
-        return JobsRow(state="running", mark="▶", name=_short(job.name + where), what=_short(last), time=took)
+        return JobsRow(
+            id=job.number,
+            state="running",
+            mark="▶",
+            name=_short(job.name + where),
+            what=_short(last),
+            time=took,
+            opens=process.log is not None,
+        )
 
-    def bundle(self) -> dict[str, object]:
-        """The picture as a MIME bundle."""
+    def _failed_row(self, job: Job) -> JobsRow:
+        ended = self._batch.ended.get(job.number)
+        return JobsRow(
+            id=job.number,
+            state="failed",
+            mark="✘",
+            name=_short(job.name),
+            what=_short(job.outcome),
+            time=phrases.duration_words(ended.result.duration) if ended else "",
+            opens=ended is not None,
+        )
+
+    def _done_row(self, job: Job) -> JobsRow:
+        ended = self._batch.ended.get(job.number)
+        assert ended
+        return JobsRow(
+            id=job.number,
+            state="done",
+            mark="✔",
+            name=_short(job.name),
+            what=_short(ended.last_line),
+            time=phrases.duration_words(ended.result.duration),
+            opens=True,
+        )
+
+    def bundle(self, link: str = "") -> dict[str, object]:
+        """The picture as a MIME bundle; `link`: the id by which a page can open it again."""
         picture = self.picture()
         rows = [f"{row['mark']} {row['name']}  {row['what']}".rstrip() for row in picture["rows"]]
         rows += [picture["more"]] if picture["more"] else []
-        return {"text/plain": "\n".join([picture["sentence"], *rows]), "text/html": _html(picture, "\n".join(rows))}
+        return {
+            "text/plain": "\n".join([picture["sentence"], *rows]),
+            "text/html": _html(picture, "\n".join(rows), link),
+        }
 
 
-def _failed_row(job: Job) -> JobsRow:
-    return JobsRow(state="failed", mark="✘", name=_short(job.name), what=_short(job.outcome), time="")
-
-
-def _html(picture: Picture, rows: str) -> str:
+def _html(picture: Picture, rows: str, link: str) -> str:
     failed, done = (
         "var(--jp-error-color1, var(--vscode-errorForeground, #d32f2f))",
         "var(--jp-success-color1, var(--vscode-testing-iconPassed, #388e3c))",
@@ -110,7 +162,8 @@ def _html(picture: Picture, rows: str) -> str:
     return (
         f'<div class="ipyproc-progress" style="border:1px solid {border};border-radius:4px;margin:2px 0;'
         f'border-left:3px solid {failed if picture["failed"] else done}">'
-        f'<div style="padding:4px 8px;font-size:13px;font-variant-numeric:tabular-nums">{html.escape(picture["sentence"])}</div>'
+        f'<div style="display:flex;flex-wrap:wrap;gap:0 16px;padding:4px 8px;font-size:13px;font-variant-numeric:tabular-nums">'
+        f"<span>{html.escape(picture['sentence'])}</span>{links.to(link, 'the output of each command')}</div>"
         f'<div style="display:flex;height:4px;background:{border}">{bar}</div>{lines}</div>'
     )
 

@@ -22,6 +22,7 @@ from ..._core.output.turns import Turns, within
 from ..._core.process.run import LoggedRun, ShownRun
 from ..._core.program.usage import Usage
 from ..page.messages import LAST_ROWS
+from . import link as links
 from . import severity, state
 from .styles import CSS_OF_SAID, INK, markup, parts
 
@@ -61,16 +62,25 @@ _WRAP = (
 
 
 def bundle(
-    run: ShownRun, rows: Rows | None, note: str = "", limit: int = LIMIT, first: int = 0, link: str = ""
+    run: ShownRun,
+    rows: Rows | None,
+    note: str = "",
+    limit: int = LIMIT,
+    first: int = 0,
+    link: str = "",
+    *,
+    folded: bool = False,
 ) -> Turns[dict[str, str]]:
     """The MIME bundle of a process: its state and name, these rows of its output from `first` on, and a note at the end.
 
-    `link`: the id by which a page can open the run again; see `kept`.
+    Args:
+        link: the id by which a page can open the run again; see `kept`.
+        folded: only its head is seen until somebody unfolds it, unless it has failed.
     """
     shown: list[Row] = []
     if rows:
         shown = yield from ends(rows, _cost_up_to(limit), limit // 2, limit // 2, _LINES, first)
-    return _bundle(run, shown, note, extent(rows, shown, first) if rows else None, link)
+    return _bundle(run, shown, note, extent(rows, shown, first) if rows else None, link, folded=folded)
 
 
 def at_once(run: LoggedRun, limit: int = LIMIT, link: str = "") -> dict[str, str]:
@@ -106,14 +116,16 @@ def extent(rows: Rows, shown: list[Row], first: int = 0) -> Extent:
 
 
 def _bundle(
-    run: ShownRun, shown: list[Row], note: str = "", size: Extent | None = None, link: str = ""
+    run: ShownRun, shown: list[Row], note: str = "", size: Extent | None = None, link: str = "", *, folded: bool = False
 ) -> dict[str, str]:
     now = state.of(run)
     took = phrases.duration_words(run.duration)
     used = _used(run.usage)
     return {
         "text/plain": "\n".join([*(row.plain for row in shown), closing_line(run, note)]),
-        "text/html": _html(now, run.name, took, used, shown, note, until(run), size, link),
+        "text/html": _html(
+            now, run.name, took, used, shown, note, until(run), size, link, folded=folded and not state.has_failed(run)
+        ),
     }
 
 
@@ -177,13 +189,13 @@ def _cost_up_to(limit: int) -> Callable[[Row], int]:
 
 
 def counts(rows: Rows) -> str:
-    """How much was written, as text: `122 lines · 9.4 kB · 1.2 kB on stderr`."""
+    """How much was written, as text: `122 lines · 9.4 kB (1.2 kB stderr)`, `1 line · 5 B (all stderr)`."""
     lines, size = rows.total, rows.log.size(rows.streams)
     on_stderr = rows.log.bytes_of[STDERR_FD] if STDERR_FD in rows.streams else 0
-    parts = [phrases.count_words(lines, "line", "lines"), phrases.size_words(size)]
+    said = f"{phrases.count_words(lines, 'line', 'lines')} · {phrases.size_words(size)}"
     if on_stderr:
-        parts.append(f"{phrases.size_words(on_stderr)} on stderr")
-    return " · ".join(parts)
+        said += f" ({'all' if on_stderr == size else phrases.size_words(on_stderr)} stderr)"
+    return said
 
 
 def until(run: ShownRun) -> str:
@@ -203,6 +215,8 @@ def _html(
     ended: str = "",
     size: Extent | None = None,
     link: str = "",
+    *,
+    folded: bool = False,
 ) -> str:
     colour = _COLOURS.get(now.name, _DIM)
     head = (
@@ -226,6 +240,9 @@ def _html(
         else ""
     )
     foot = _foot(rows, size, note, link) if rows else ""
+    if folded and rows:
+        head = head.replace("display:flex;", "display:inline-flex;width:calc(100% - 24px);box-sizing:border-box;", 1)
+        head, body, foot = f'<details><summary style="padding-left:8px">{head}</summary>', f"{body}{foot}", "</details>"
     return (
         f'<div class="ipyproc-transcript" style="border:1px solid {_BORDER};border-left:3px solid {colour};'
         f'border-radius:4px;margin:2px 0">{head}{body}{foot}</div>'
@@ -237,8 +254,7 @@ def _foot(rows: list[Row], size: Extent | None, note: str, link: str) -> str:
     spans = "".join(f"<span>{html.escape(each)}</span>" for each in (size and size.foot, where) if each)
     if _is_wide(rows):
         spans += f"<span>{_WRAP}</span>"
-    if link:  # empty and hidden: the code of a page that can open it shows it, with words
-        spans += f'<a style="display:none" href="#ipyproc-{link}" title="Open the viewer here: find, copy, download, the whole log"></a>'
+    spans += links.to(link, "find, copy, download, the whole log")
     if not spans:
         return ""
     return (

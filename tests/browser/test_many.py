@@ -1,0 +1,72 @@
+"""Many cards in one cell: from the fourth on they begin as one line, which a click or Enter unfolds."""
+
+import re
+
+from playwright.sync_api import expect
+
+from .test_states import AXE
+
+
+def test_from_the_fourth_on_a_card_is_one_line(notebook, page, picture, program):
+    lab = notebook(
+        "import asyncio, ipyproc\nps = [await ipyproc.start('sh', '-c', f'echo \"[ {20 * n}%] building {n}\"; while [ ! -e end ]; "
+        "do sleep 0.05; done; echo end', name=f'make {n}') for n in range(6)]\nfor p in ps: p.view()",
+        "print('after')",
+    )
+    lab.run(1)
+    lab.expect_done(1)
+    cards = lab.cell(1).locator(".ipyproc-card")
+    expect(cards).to_have_count(6)
+    lines = lab.cell(1).locator(".ipyproc-card[data-line]")
+    expect(lines).to_have_count(3)
+    expect(cards.nth(2).get_by_role("log")).to_contain_text("building 2")
+    expect(lines.locator(".ipyproc-last")).to_have_text([f"[ {20 * n}%] building {n}" for n in (3, 4, 5)])
+    expect(lines.first.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "60")
+    expect(lines.get_by_role("log")).to_have_count(0)
+    expect(lines.get_by_role("button")).to_have_count(3)
+    assert {round(each.bounding_box()["height"]) for each in lines.all()} <= set(range(30, 45))
+    picture("many")
+    page.evaluate(AXE)
+    assert page.evaluate("axe.run('.ipyproc-card').then((found) => found.violations.map((each) => each.id))") == []
+
+    fifth, last = cards.nth(4), cards.nth(5)
+    last.locator(".ipyproc-last").click()
+    expect(last.get_by_role("log")).to_contain_text("building 5")
+    expect(last.get_by_role("button", name=re.compile("^Stop"))).to_be_visible()
+    fifth.get_by_role("button", name="Show the card").press("Enter")
+    expect(fifth.get_by_role("log")).to_contain_text("building 4")
+    fifth.get_by_role("button", name="Fold to one line").press("Enter")
+    expect(lines).to_have_count(2)
+    last.locator(".ipyproc-title").click()
+    expect(lines).to_have_count(2), "a click on the head of a card that is whole does nothing"
+    last.get_by_role("button", name=re.compile("^Stop")).click()
+
+    saved = lab.cell(1).locator(".ipyproc-transcript")
+    expect(saved).to_contain_text("Stopped")
+    expect(saved.locator("pre")).to_be_visible()
+    (lab.server.root / "end").touch()
+    expect(saved).to_have_count(6)
+    (lab.server.root / "end").unlink()
+    expect(saved.locator("pre:visible")).to_have_count(4)
+    folded = saved.nth(3)
+    expect(folded.locator("summary")).to_contain_text("Done, exit 0")
+    folded.locator("summary").click()
+    expect(folded.locator("pre")).to_contain_text("building 3")
+    picture("many-ended")
+
+
+def test_the_fold_is_remembered(notebook, page, program):
+    lab = notebook(
+        f"import ipyproc\nps = [await ipyproc.start(*{program('out', 'here', 'stall')!r}) for n in range(5)]\n"
+        "for p in ps: p.view()"
+    )
+    lab.run(1)
+    lab.expect_done(1)
+    cards = lab.cell(1).locator(".ipyproc-card")
+    expect(lab.cell(1).locator(".ipyproc-card[data-line]")).to_have_count(2)
+    cards.nth(4).locator(".ipyproc-last").click()
+    expect(lab.cell(1).locator(".ipyproc-card[data-line]")).to_have_count(1)
+    lab.save()
+    page.reload()
+    expect(cards.nth(4).get_by_role("log")).to_contain_text("here")
+    expect(lab.cell(1).locator(".ipyproc-card[data-line]")).to_have_count(1)
