@@ -25,6 +25,7 @@ from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns
 from ..._core.process.run import LoggedRun
 from ..._core.program.ladder import KILL, TERMINATE
+from .. import kernel
 from ..guard import Guard, guarded
 from ..page import front_end, messages, presence
 from ..page.budget import Budget, Rank
@@ -87,12 +88,12 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._in_place = display is not None  # whether it replaces what the cell shows already
         self._embedded = False
         self._client = client or presence.Client()
-        self._is_here = False  # a page has said that it has this widget ...
-        self._is_drawn = False  # ... and that it has drawn it
+        self._is_drawn = False  # a page has said that it has drawn this card
         self._is_away = False  # no page has said so, and the view was taken out of the cell
         self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
-        self._text = text  # stands in for a page that has not drawn the card ...
-        self._first = 0  # ... and has written the rows up to this one
+        self._request = ""  # of the cell that it stands in
+        self._text = text  # stands in for a page that has not drawn the card
+        self._left: StreamView | None = None  # the same, once the card goes on from there
         self._above = 0  # so many messages of the text stand above the card
         self._patience = presence.PATIENCE
         self._limit = transcript_limit
@@ -139,7 +140,8 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     @property
     def tells_end(self) -> bool:
         """Whether it says how the program has ended, as far as one can know."""
-        return not self._is_away and (self._embedded or self._client.is_here)
+        is_replaced = self._client.is_page and self._client.is_here  # by the transcript, which says it too
+        return not self._is_away and (self._embedded or self._is_drawn or is_replaced)
 
     @property
     def is_in_sight(self) -> bool:
@@ -151,8 +153,9 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         """Put the card into the cell that runs now, or in place of what `display` shows already."""
         self._looked_at = time.monotonic()
         self._push_state()
-        if self._run and not (self._text or self._client.is_here):
-            self._text = StreamView(self._run, self._streams, live=True)
+        self._request = kernel.request_id()
+        if not self._client.is_here:
+            self._go_on_as_text()
         self._display_view()
 
     def _display_view(self) -> None:
@@ -192,27 +195,30 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         """Let the text go on where the card is not drawn, and the card where it is."""
         if self._embedded or self._run is None:
             return
-        is_here = self._is_here or self._client.is_here
+        is_here = self._client.is_here
         if self._text and (self._is_drawn or (self._is_away and is_here)):
-            self._take_over()
+            self._take_over(self._text)
         if self._is_drawn or self._waited <= self._patience or (self._client.has_drawn and not self._text):
             return
-        if self._text is None:
-            self._text = StreamView(self._run, self._streams, live=True, first=self._first)
+        self._go_on_as_text()
         if not (is_here or self._is_away):
             self._is_away = True  # else it might say there that it cannot be drawn
             self._display.update(_NOTHING, raw=True)
         if self._is_away and self._waited > _TYPING_PATIENCE:
             self._stdin.end()  # nobody can type
 
-    def _take_over(self) -> None:
+    def _go_on_as_text(self) -> None:
+        if self._text is None and self._run is not None:
+            self._text, self._left = self._left or StreamView(self._run, self._streams, live=True), None
+
+    def _take_over(self, text: StreamView) -> None:
         """Go on where the text ends, and below it."""
-        assert self._text is not None
-        first = self._text.leave()
-        if first is None:
+        is_above = self._is_away or text.messages != self._above
+        if is_above and kernel.request_id() != self._request:
+            return  # what is displayed now would get into another cell, or into none
+        if not text.leave():
             return
-        is_above = self._is_away or self._text.messages != self._above
-        self._text, self._first = None, first
+        self._text, self._left = None, text
         if is_above:
             if not self._is_away:
                 self._display.update(_NOTHING, raw=True)
@@ -239,6 +245,8 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._notify()
         self._push_state()
         rows: Rows | None = self._transcribed
+        if not (self._client.is_page or self._is_drawn or self._embedded):
+            self._go_on_as_text()  # such a client has not shown it, and may put no transcript in its place
         if self._text:
             await self._text.finish()
             rows = None  # it stands there already
@@ -250,7 +258,8 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._push_tail()
         is_replaced = self._client.is_page and len(self.pages) < 2 and not self._embedded
         if not (self._embedded or self._is_away):
-            bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit, self._first))
+            first = await in_turns(self._left.unchanged(self._transcribed)) if self._left else 0
+            bundle = await in_turns(transcript.bundle(run, rows, self._note, self._limit, first))
             self._display.update(bundle, raw=True)
         if is_replaced:
             self._output.rest()
@@ -332,9 +341,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
     @guarded
     def _handle(self, request: messages.CardRequest, page: str) -> None:
         assert self._run is not None
-        if request["op"] == "here":
-            self._is_here = True
-        elif request["op"] == "shown":
+        if request["op"] == "shown":
             self._is_drawn = True
         elif request["op"] == "ready":
             self._view_has_come(page)
@@ -356,7 +363,7 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         elif request["op"] == "bye":
             self._view_has_gone(page)
         else:
-            self._output.look_up(request)
+            self._output.look_up(request, page)
 
     def _do_in_order(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -371,6 +378,8 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
             if shown is not None:
                 for rows in {self._output.rows, self._transcribed}:
                     await in_turns(rows.echo(shown))
+                if stream := self._text or self._left:
+                    await in_turns(stream.echo(shown))
                 self._push_tail(anew=True)
 
     @guarded

@@ -1,7 +1,8 @@
 """The progress of many commands, in the cell that runs them: a bar, those that failed, those that run.
 
 In a page it is a card (see `jobs_card`) while they run, and static HTML in its place when they have ended. In a page
-that does not draw cards the HTML is replaced as they go on; elsewhere it is one line a second at most.
+that does not draw cards the HTML is replaced as they go on; elsewhere it is one line a second at most. A client that is no
+page, but has drawn cards before, gets one that stays: it may put nothing in the place of another display.
 """
 
 from __future__ import annotations
@@ -62,13 +63,14 @@ class JobsView:
         self._failed: list[Job] = []
         captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # no display is replaced there
         self._client = presence.client(shell)
-        is_page = self._client.is_page or self._client.is_here
-        self._is_live = is_page and not (plain.get() or kernel.is_headless(shell) or captured)
+        draws = self._client.is_page or self._client.has_drawn
+        self._is_live = draws and not (plain.get() or kernel.is_headless(shell) or captured)
         reaches_page = presence.reaches_page(shell, is_replaced=True)
         self._may_have_card = self._is_live and reaches_page and kernel.receives_while_nested(shell)
         self._halt = halt
         self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None
+        self._written: Counter[str] | None = None  # in the last line
         self._began = self._shown_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._drawing: asyncio.Task[None] | None = None
@@ -93,14 +95,15 @@ class JobsView:
         for each in (self._timer, self._drawing):
             if each:
                 each.cancel()
-        if self._is_live:
-            self._put(self._bundle())
-            if self._card and len(self._card.pages) > 1:  # a page that was reloaded cannot replace it
-                self._card.stay(self._picture(over=True))
-            elif self._card:
-                self._card.leave()
-        else:
+        is_replaced = self._client.is_page
+        if not self._is_live or not (is_replaced or self._display is None or (self._card and self._card.is_drawn)):
             self._write_line()
+        else:
+            self._put(self._bundle())
+        if self._card and (len(self._card.pages) > 1 or not is_replaced):  # a page that was reloaded cannot replace it
+            self._card.stay(self._picture(over=True))
+        elif self._card:
+            self._card.leave()
 
     def _show_in(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._show)
@@ -126,10 +129,8 @@ class JobsView:
             self._put({**self._bundle(), **self._card.view()})
         elif self._card is None:
             self._put(self._bundle())
-        elif not self._card.is_drawn and time.monotonic() > self._card.made_at + presence.PATIENCE:
-            is_here = self._card.is_here or self._client.is_here
-            if not (self._client.has_drawn and is_here):
-                self._put({**self._bundle(), **(self._card.view() if is_here else {})})
+        elif not (self._card.is_drawn or self._client.has_drawn or self._card.is_new):
+            self._put({**self._bundle(), **(self._card.view() if self._client.is_here else {})})
         if self._card:
             self._card.draw(self._picture())
         if any(job.process for job in self._jobs):  # nobody calls `note` when their last lines change
@@ -148,8 +149,10 @@ class JobsView:
         return [job for job in self._jobs if job.process]
 
     def _write_line(self) -> None:
-        sys.stdout.write(f"{self._sentence()}\n")
-        sys.stdout.flush()
+        if (counts := self._counts()) != self._written:  # else the last line has said it a moment ago
+            self._written = counts
+            sys.stdout.write(f"{self._sentence()}\n")
+            sys.stdout.flush()
 
     def _put(self, bundle: dict[str, object]) -> None:
         if self._display is None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
-from ..page import front_end, messages
+from ..page import front_end, messages, presence
 from ..page.budget import Budget
 from ..page.widget import Widget
 
@@ -24,8 +24,6 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
     """Shows pictures, which it gets from elsewhere, while a page looks on; a button calls `halt`, in any thread.
 
     Attributes:
-        made_at: when, by `time.monotonic()`.
-        is_here: a page has said that it has this widget.
         is_drawn: a page has said that it has drawn it.
     """
 
@@ -35,8 +33,8 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
 
     def __init__(self, halt: Callable[[int], None] | None = None, **_: object) -> None:
         super().__init__()
-        self.made_at = time.monotonic()
-        self.is_here = self.is_drawn = False  # a page has said so
+        self._made_at = time.monotonic()
+        self.is_drawn = False
         self._halt = halt
         self._rung = -1  # of the last button
         self._picture: messages.Picture | None = None
@@ -49,6 +47,11 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
 
     def __repr__(self) -> str:
         return f"<JobsCard: {self._picture['sentence']}>" if self._picture else "<JobsCard without jobs>"
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its pages have had no time to draw it."""
+        return time.monotonic() < self._made_at + presence.PATIENCE
 
     def view(self) -> dict[str, object]:
         """The part of a MIME bundle that makes a page show the card."""
@@ -115,7 +118,6 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
             return
         if operation == "ready":
             self._view_has_come(page)
-        self.is_here = self.is_here or operation == "here"
         self.is_drawn = self.is_drawn or operation == "shown"
         if self._halt is not None:
             self._budget.ask(self._send_picture)
