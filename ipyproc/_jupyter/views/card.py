@@ -245,8 +245,9 @@ class Card(Widget[messages.CardRequest, messages.CardMessage]):
         self._notify()
         self._push_state()
         rows: Rows | None = self._transcribed
-        if not (self._client.is_page or self._is_drawn or self._embedded):
-            self._go_on_as_text()  # such a client has not shown it, and may put no transcript in its place
+        draws = self._is_drawn or self._client.has_drawn
+        if not (self._client.is_page or draws or self._embedded):
+            self._go_on_as_text()  # such a client shows no card, and may put no transcript in its place
         if self._text:
             await self._text.finish()
             rows = None  # it stands there already

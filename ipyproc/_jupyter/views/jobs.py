@@ -63,10 +63,12 @@ class JobsView:
         self._failed: list[Job] = []
         captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # no display is replaced there
         self._client = presence.client(shell)
-        draws = self._client.is_page or self._client.has_drawn
-        self._is_live = draws and not (plain.get() or kernel.is_headless(shell) or captured)
         reaches_page = presence.reaches_page(shell, is_replaced=True)
-        self._may_have_card = self._is_live and reaches_page and kernel.receives_while_nested(shell)
+        is_text = plain.get() or kernel.is_headless(shell) or captured
+        self._may_have_card = not is_text and reaches_page and kernel.receives_while_nested(shell)
+        self._is_live = not is_text and (
+            self._client.is_page or (self._client.has_drawn and self._may_have_card)
+        )
         self._halt = halt
         self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None
@@ -95,15 +97,14 @@ class JobsView:
         for each in (self._timer, self._drawing):
             if each:
                 each.cancel()
-        is_replaced = self._client.is_page
-        if not self._is_live or not (is_replaced or self._display is None or (self._card and self._card.is_drawn)):
-            self._write_line()
-        else:
+        if self._is_live:
             self._put(self._bundle())
-        if self._card and (len(self._card.pages) > 1 or not is_replaced):  # a page that was reloaded cannot replace it
-            self._card.stay(self._picture(over=True))
-        elif self._card:
-            self._card.leave()
+            if self._card and (len(self._card.pages) > 1 or not self._client.is_page):
+                self._card.stay(self._picture(over=True))  # a page that was loaded anew cannot replace it
+            elif self._card:
+                self._card.leave()
+        else:
+            self._write_line()
 
     def _show_in(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._show)
