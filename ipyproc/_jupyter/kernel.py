@@ -153,6 +153,11 @@ def _message_queue(kernel: Any) -> Any:
     return getattr(getattr(kernel, "msg_queue", None), "_queue", None) if hasattr(kernel, "shell_handlers") else None
 
 
+def has_unheard(shell: InteractiveShell) -> bool:
+    """Whether messages wait for the cell to end, one of a page perhaps among them: see `deliver_comms`."""
+    return bool(_message_queue(getattr(shell, "kernel", None)))
+
+
 async def _deliver(kernel: Any, queue: Any) -> None:
     while True:
         await asyncio.sleep(_COMM_PERIOD)

@@ -66,9 +66,7 @@ class JobsView:
         reaches_page = presence.reaches_page(shell, is_replaced=True)
         is_text = plain.get() or kernel.is_headless(shell) or captured
         self._may_have_card = not is_text and reaches_page and kernel.receives_while_nested(shell)
-        self._is_live = not is_text and (
-            self._client.is_page or (self._client.has_drawn and self._may_have_card)
-        )
+        self._is_live = not is_text and (self._client.is_page or (self._client.has_drawn and self._may_have_card))
         self._halt = halt
         self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None

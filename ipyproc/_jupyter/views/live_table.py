@@ -19,6 +19,7 @@ from IPython.display import DisplayHandle
 from ..._core.output import phrases
 from ..._core.output.screen import inert_line
 from ..._core.program.ladder import KILL, TERMINATE
+from .. import kernel
 from ..guard import guarded
 from ..page import front_end, messages, presence
 from ..page.budget import Budget
@@ -93,10 +94,11 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
         """
         if client.is_here or self._table is None:
             return
-        if looks:
-            self._loop.call_later(presence.PATIENCE / _LOOKS, self._look_for_page, client, shown, text, looks - 1)
-        else:
+        if not looks:
             shown.update(text, raw=True)
+            return
+        looks -= not kernel.has_unheard(self._table.shell)
+        self._loop.call_later(presence.PATIENCE / _LOOKS, self._look_for_page, client, shown, text, looks)
 
     def close(self) -> None:
         """Close the widget and its cards."""
