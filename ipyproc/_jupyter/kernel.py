@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
+from IPython import get_ipython
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -45,6 +46,16 @@ def is_python_client(shell: InteractiveShell) -> bool:
     text, but no widgets, and many pass over `update_display_data`. A page numbers its messages otherwise.
     """
     return _OF_JUPYTER_CLIENT.fullmatch(str(_request(shell).get("header", {}).get("msg_id", ""))) is not None
+
+
+def request_id() -> str:
+    """The request whose cell gets what is displayed now; empty where there is none.
+
+    In a task that goes on after its cell this is still the task's own cell, but not with ipykernel 6 (6.29 to 6.31 seen):
+    there it is the last request of all, which may be a message of a widget.
+    """
+    shell = get_ipython()
+    return str(_request(shell).get("header", {}).get("msg_id", "")) if shell else ""
 
 
 def can_await(shell: InteractiveShell) -> bool:
@@ -140,6 +151,11 @@ async def deliver_comms(shell: InteractiveShell) -> AsyncIterator[None]:
 
 def _message_queue(kernel: Any) -> Any:
     return getattr(getattr(kernel, "msg_queue", None), "_queue", None) if hasattr(kernel, "shell_handlers") else None
+
+
+def has_unheard(shell: InteractiveShell) -> bool:
+    """Whether messages wait for the cell to end, one of a page perhaps among them: see `deliver_comms`."""
+    return bool(_message_queue(getattr(shell, "kernel", None)))
 
 
 async def _deliver(kernel: Any, queue: Any) -> None:

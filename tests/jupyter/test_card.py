@@ -225,9 +225,9 @@ def asked(kernel):
         if not any(map(is_there, done.messages)):
             kernel.idle_messages(is_there)
 
-        def ask(op, *, until=lambda content: not content.get("more"), **more):
+        def ask(op, *, until=lambda content: not content.get("more"), kind="", **more):
             page.send(op, **more)
-            kind = {"download": "piece", "find": "found"}.get(op, op)
+            kind = kind or {"download": "piece", "find": "found"}.get(op, op)
             answers = []
 
             def look(message):
@@ -341,6 +341,25 @@ def test_find_copy_and_download(asked):
         assert content["at"] == at and content["size"] == 1_088_895
         whole, at, more = whole + piece, at + len(piece), content["more"]
     assert whole == b"".join(b"line %d\n" % n for n in range(100_000)) + b"LINE\n"
+
+
+def test_two_people_download_and_search_at_the_same_time(asked):
+    ask = asked("lines", 100_000, rows=100_000)
+    got, at = {"a": b"", "b": b""}, {"a": 0, "b": 0}
+    for page in "ab":
+        ask.send("download", id=page, at=0, page=page)
+    while any(number is not None for number in at.values()):
+        [(content, piece)] = ask("ping", until=lambda content: True, kind="piece")
+        page = content["id"]
+        got[page] += piece
+        at[page] = len(got[page]) if content["more"] else None
+        if content["more"]:
+            ask.send("download", id=page, at=at[page], page=page)
+    assert got["a"] == got["b"] == b"".join(b"line %d\n" % n for n in range(100_000))
+    for page in "ab":
+        ask.send("find", id=page, text="no such text", case=True, page=page)
+    ids = set()
+    ask("ping", until=lambda content: ids.add(content["id"]) or ids == {"a", "b"}, kind="found")
 
 
 def test_what_is_asked_wrongly_is_ignored(asked):

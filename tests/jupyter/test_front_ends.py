@@ -15,7 +15,7 @@ from ipyproc._jupyter import kernel as room
 from ipyproc._jupyter.line import awaiting
 from ipyproc._jupyter.page import presence
 
-from .kernel_session import connected, kernel_session
+from .kernel_session import CellRun, connected, kernel_session
 from .test_card import Page, is_tail, tails
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -350,3 +350,164 @@ def test_a_client_that_is_silent_for_long_is_tried_no_more(monkeypatch):
     assert client.may_draw
     client.is_page = False
     assert client.may_draw
+
+
+def late_page(kernel, code, then):
+    """Run it in a page that is heard of only when there is text; call `then` when it has drawn the card."""
+    held, heard, drawn = [], [], []
+
+    def look(message):
+        held.append(message)
+        if heard or message["msg_type"] == "stream":
+            for each in held[len(heard) :]:
+                kernel.answer(each, "page-1")
+            heard[:] = held
+        if heard and not drawn and is_tail(message, message["content"].get("comm_id", "")):
+            drawn.append(True)
+            then()
+
+    return kernel.run(code, page="", on_message=look)
+
+
+def test_what_changes_above_the_card_is_said_again(silent_kernel, tmp_path):
+    """The program moves up when the card has taken over: what stands in the text is out of date then."""
+    program = tmp_path / "program.sh"
+    program.write_text(
+        f"echo one 0; echo two 0; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; sleep 0.5\n"
+        r"printf '\033[2Aone 100\n\033[Ktwo 100\n'; sleep 0.3; echo three"
+    )
+    done = late_page(silent_kernel, f"%aproc sh {program}", (tmp_path / "go").touch)
+    assert done.cards and not any("three" in content["text"] for content in done.of_type("stream")), "the card has it"
+    said = seen(done, replaces=True)
+    assert said[:5] == ["one 0", "two 0", "one 100", "two 100", "three"] and said[5].startswith("✔ Done")
+
+
+def test_what_is_typed_while_text_stands_in_is_in_the_text(silent_kernel):
+    """A prompt keeps the line open, so the card cannot go on where the text ends."""
+    kernel = silent_kernel
+
+    def type_it():
+        for card, job in kernel.jobs.items():
+            kernel.comm(card, op="stdin", job=job, text="bob\n")
+
+    code = "%aproc --stdin ask sh -c 'printf \"Name: \"; read x; echo line $x; echo line c'"
+    done = late_page(kernel, code, type_it)
+    assert done.text() == "Name: bob\nline bob\nline c\n"
+    assert not any("line bob" in each["text/plain"] for each in done.displays), "it is said once"
+
+
+def test_a_program_that_waits_for_input_ends_where_the_page_is_silent(silent_kernel):
+    """Its patience is over between the check of the line and the card: the program reads the end of its input all the same."""
+    silent_kernel.run(
+        "from ipyproc._jupyter.page import presence\nfrom ipyproc._jupyter.views import card\n"
+        "presence.PATIENCE = 0.1; card._TYPING_PATIENCE = 0.5\npresence.client(get_ipython()).try_widget()\n"
+        "await __import__('asyncio').sleep(0.2)",
+        page="",
+    )
+    assert silent_kernel.run("%aproc --stdin ask cat", page="").error.startswith("UsageError: --stdin ask")
+    code = "presence.PATIENCE = 1000\nx = %aproc --stdin ask sh -c 'echo line a; exec cat'\nx.returncode"
+    done = silent_kernel.run(
+        f"__import__('asyncio').get_running_loop().call_later(0.05, setattr, presence, 'PATIENCE', 0.1)\n{code}",
+        page="",
+    )
+    assert (done.error, done.value) == ("", "0")
+    assert [line for line in seen(done, replaces=False) if line in LINES] == ["line a"]
+
+
+def test_a_short_program_in_a_client_that_says_it_is_there_and_draws_nothing(silent_kernel):
+    with greeted(silent_kernel) as (client, widget, job):
+        client.comm(widget, op="here", job=job)
+        client.run("", page="")
+        done = client.run("%aproc --no-raise-error sh -c 'echo line a; sleep 0.5; exit 3'", page="")
+        _, *said = seen(done, replaces=False)  # the first is what the card's display says as text
+        assert said[0] == "line a" and said[1].startswith("✘ Failed, exit 3"), "it puts no transcript there"
+
+
+@pytest.mark.parametrize("has_drawn", [True, False])
+def test_many_commands_in_a_client_that_replaces_nothing(silent_kernel, has_drawn):
+    """Its card stays and shows the end; if it has never drawn one, there is text."""
+    with greeted(silent_kernel) as (client, widget, job):
+        for operation in ("here", *(["shown"] if has_drawn else [])):
+            client.comm(widget, op=operation, job=job)
+        client.run("", page="")
+        code = "import ipyproc; _ = await ipyproc.parallel([['sleep', '0.7'], ['true']])"
+        messages = client.run(code, page="page-1" if has_drawn else "").messages
+        pictures = [
+            message["content"]["data"]["content"]["picture"]
+            for message in messages
+            if message["msg_type"] == "comm_msg"
+            and message["content"]["data"].get("content", {}).get("op") == "picture"
+        ]
+        done = CellRun(messages=messages)
+        if has_drawn:
+            assert pictures[-1]["over"] and pictures[-1]["sentence"].startswith("2 of 2 done") and not done.text()
+        else:
+            assert not done.displays and seen(done, replaces=False)[-1].startswith("2 of 2 done")
+
+
+@pytest.mark.parametrize("code", [PROGRAM, "import ipyproc; _ = await ipyproc.parallel([['sleep', '1.8']])"])
+def test_what_another_page_of_the_kernel_has_is_not_said_for_this_one(silent_kernel, code):
+    """All pages of a kernel hear of each widget: the one that runs the cell cannot draw it, and another one says that it has it."""
+    with connected(silent_kernel.manager) as other:
+
+        def look(message):
+            if message["msg_type"] in ("comm_open", "comm_msg"):
+                job = message["content"]["data"].get("state", {}).get("shown", {}).get("job")
+                if job:
+                    other.comm(message["content"]["comm_id"], op="here", job=job, page="other")
+
+        done = silent_kernel.run(code, page="", on_message=look)
+    views = [VIEW in each for each in done.displays]
+    assert views[:2] == [True, False] and not any(views[1:]), "the view is taken away"
+    if code == PROGRAM:
+        at = [
+            time
+            for time, message in zip(done.times, done.messages, strict=True)
+            if message["msg_type"] == "update_display_data"
+        ]
+        assert done.ended_at - at[0] > 0.3, "before the end"
+
+
+def test_the_table_becomes_text_in_a_page_that_never_answers(silent_kernel):
+    for code, is_text in (("sleep(1.6)", True), ("sleep(0.1)", False)):
+        done = silent_kernel.run(f"from asyncio import sleep\n%reload_ext ipyproc\n%aprocs\nawait {code}", page="")
+        if is_text:
+            assert [VIEW in each for each in done.displays] == [True, False]
+            assert done.displays[0]["text/plain"] == done.displays[1]["text/plain"] == "no process was started yet"
+        else:
+            assert not done.displays and done.text() == "no process was started yet\n"
+
+
+def test_the_table_stays_where_the_page_answers_after_the_kernel_was_busy(silent_kernel):
+    done = silent_kernel.run("%aprocs\n__import__('time').sleep(1.5)\nawait __import__('asyncio').sleep(1.5)")
+    assert [VIEW in each for each in done.displays] == [True]
+
+
+def test_a_card_that_comes_late_comes_into_its_own_cell(silent_kernel, tmp_path):
+    """Another cell has run meanwhile. ipykernel 6 would display it there: then the text goes on."""
+    kernel, held = silent_kernel, []
+    wait = f"while [ ! -e {tmp_path}/b ]; do sleep 0.02; done"
+    cell = kernel.run(f"%aproc --bg --proc p sh -c 'echo line a; {wait}; echo line b'", page="", on_message=held.append)
+    held += kernel.idle_messages(lambda message: message["msg_type"] == "update_display_data")  # it was taken away
+    held += kernel.run("2", page="").messages
+    for message in held:
+        kernel.answer(message, "page-1")
+    looked = "await __import__('asyncio').sleep(0.6)"
+    later = kernel.run(looked)
+    (tmp_path / "b").touch()
+    later.messages += kernel.run(f"await p.wait(); await p.log.finished()\n{looked}").messages + later.strays
+    shown = [message for message in held + later.messages if message["msg_type"] == "display_data"]
+    shown += [message for message in kernel.run("").strays if message["msg_type"] == "display_data"]
+    assert {message["parent_header"]["msg_id"] for message in shown} == {cell.request}
+
+
+def test_all_widgets_were_closed(fresh_kernel):
+    """`Widget.close_all()` is how people clean up; our table and the greeting are made anew."""
+    fresh_kernel.run("%aprocs")
+    fresh_kernel.run("import ipywidgets; ipywidgets.Widget.close_all()")
+    done = fresh_kernel.run("%aprocs")
+    assert len(done.cards) == 1 and not done.of_type("stream")
+    kinds = (
+        "from ipywidgets.widgets.widget import _instances; sorted(type(each).__name__ for each in _instances.values())"
+    )
+    assert fresh_kernel.run(kinds).value.count("Greeting") == 1

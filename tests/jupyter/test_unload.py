@@ -85,3 +85,15 @@ def test_a_magic_that_ipython_knows_loads_it_when_it_is_used():
         assert session.run("%%aproc\necho lazy").text() == "lazy\n"
         assert session.run("x = %aproc echo again\nx.stdout").value == "'again\\n'"
         assert "echo lazy" in session.run("%aprocs list").text()
+
+
+def test_loaded_by_a_view_and_again_by_hand():
+    """`process.view()` needs the magics, and loads them; `%load_ext` after that is no second time."""
+    with kernel_session(load=False) as session:
+        session.run("import ipyproc; p = await ipyproc.start('true'); await p.wait(); p.view()")
+        assert session.run("%load_ext ipyproc").status == "ok"
+        session.run("%aproc --bg --proc q sleep 600")
+        assert session.run("%unload_ext ipyproc").status == "ok"
+        assert session.run("await q.wait()").value == "-15", "its programs end with it"
+        left = "ip = get_ipython(); len(ip.input_transformers_post), [each for each in ip.configurables if 'AProc' in repr(each)]"
+        assert session.run(left).value == "(0, [])"

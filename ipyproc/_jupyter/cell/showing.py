@@ -64,6 +64,7 @@ class Showing:
             and not (options.quiet or options.plain)
             and presence.reaches_page(shell, is_replaced=not options.bg)
         )
+        self._might_draw = self._client.may_draw  # a page that is silent meanwhile has not missed its time here
         self.view: View = NoView()
         self._captures: Captured | None = None
         if options.stdin == "ask" and not self._uses_card:
@@ -75,7 +76,7 @@ class Showing:
 
     @property
     def _uses_card(self) -> bool:
-        return self._may_have_card and self._client.may_draw
+        return self._may_have_card and (self._might_draw or self._client.may_draw)
 
     @property
     def is_capturing(self) -> bool:

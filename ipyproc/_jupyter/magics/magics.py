@@ -99,7 +99,8 @@ class AProcMagics(Magics):
     @property
     def live_table(self) -> LiveTable:
         """The widget of the table; one for all cells."""
-        self._live = self._live or LiveTable(self.table)
+        if self._live is None or self._live.comm is None:  # `Widget.close_all()` has closed it
+            self._live = LiveTable(self.table)
         return self._live
 
     def view(self, process: Process) -> None:
@@ -291,7 +292,9 @@ def _raise_interrupt(interrupted: str) -> None:
 
 
 def load(shell: InteractiveShell) -> None:
-    """Register the magics, the await transform and the completion; end the programs when the kernel ends."""
+    """Register the magics, the await transform and the completion; end the programs when the kernel ends. Idempotent."""
+    if AProcMagics.__name__ in shell.magics_manager.registry:
+        return  # `process.view()` has come before `%load_ext`
     magics = AProcMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_post.append(awaiting.transform)
@@ -309,8 +312,7 @@ def load(shell: InteractiveShell) -> None:
 
 def loaded(shell: InteractiveShell) -> AProcMagics:
     """The magics of this IPython, which are loaded if necessary."""
-    if AProcMagics.__name__ not in shell.magics_manager.registry:
-        load(shell)
+    load(shell)
     found = shell.magics_manager.registry[AProcMagics.__name__]
     assert isinstance(found, AProcMagics)
     return found

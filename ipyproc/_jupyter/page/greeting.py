@@ -47,7 +47,7 @@ class Greeting(Widget[messages.GreetingRequest, messages.GreetingMessage]):
 
 
 class Greeter:
-    """Greets the pages once, when the first cell runs that somebody may look at."""
+    """Greets the pages when the first cell runs that somebody may look at, and again after `Widget.close_all()`."""
 
     def __init__(self, shell: InteractiveShell, open_again: OpenAgain) -> None:
         self._shell = shell
@@ -60,7 +60,8 @@ class Greeter:
 
     def begin(self) -> None:
         """Call it before each cell."""
-        if self._greeting is None and kernel.session_of(self._shell) and not kernel.is_headless(self._shell):
+        is_open = self._greeting and self._greeting.comm
+        if not is_open and kernel.session_of(self._shell) and not kernel.is_headless(self._shell):
             with self._guard:
                 self._greeting = Greeting(self._open_again)
 

@@ -16,7 +16,7 @@ from ..._core.output import log as logs
 from ..._core.output.rows import Rows
 from ..._core.output.turns import in_turns
 from ..._core.process.run import LoggedRun
-from .. import running_cell
+from .. import kernel, running_cell
 from ..guard import guarded
 from ..page import messages, presence
 from . import kept, transcript
@@ -53,12 +53,12 @@ class Card(ProcessWidget):
         self._display = display or DisplayHandle()
         self._in_place = display is not None  # whether it replaces what the cell shows already
         self._client = client or presence.Client()
-        self._is_here = False  # a page has said that it has this widget ...
-        self._is_drawn = False  # ... and that it has drawn it
+        self._is_drawn = False  # a page has said that it has drawn this card
         self._is_away = False  # no page has said so, and the view was taken out of the cell
         self._waited, self._looked_at = 0.0, 0.0  # seconds in which a page could have spoken; when we looked last
-        self._text = text  # stands in for a page that has not drawn the card ...
-        self._first = 0  # ... and has written the rows up to this one
+        self._request = ""  # of the cell that it stands in
+        self._text = text  # stands in for a page that has not drawn the card
+        self._left: StreamView | None = None  # the same, once the card goes on from there
         self._above = 0  # so many messages of the text stand above the card
         self._patience = presence.PATIENCE
         self._limit = transcript_limit
@@ -73,7 +73,8 @@ class Card(ProcessWidget):
     @property
     def tells_end(self) -> bool:
         """Whether it says how the program has ended, as far as one can know."""
-        return not self._is_away and self._client.is_here
+        is_replaced = self._client.is_page and self._client.is_here  # by the transcript, which says it too
+        return not self._is_away and (self._is_drawn or is_replaced)
 
     @property
     def has_error(self) -> bool:
@@ -87,8 +88,9 @@ class Card(ProcessWidget):
         self._is_line = sum(each._cell == self._cell for each in _running) >= _MOST_WHOLE
         _running.add(self)
         self._push_state()
-        if self._run and not (self._text or self._client.is_here):
-            self._text = StreamView(self._run, self._streams, live=True)
+        self._request = kernel.request_id()
+        if not self._client.is_here:
+            self._go_on_as_text()
         self._display_view()
 
     def _display_view(self) -> None:
@@ -117,27 +119,30 @@ class Card(ProcessWidget):
         """Let the text go on where the card is not drawn, and the card where it is."""
         if self._run is None:
             return
-        is_here = self._is_here or self._client.is_here
+        is_here = self._client.is_here
         if self._text and (self._is_drawn or (self._is_away and is_here)):
-            self._take_over()
+            self._take_over(self._text)
         if self._is_drawn or self._waited <= self._patience or (self._client.has_drawn and not self._text):
             return
-        if self._text is None:
-            self._text = StreamView(self._run, self._streams, live=True, first=self._first)
+        self._go_on_as_text()
         if not (is_here or self._is_away):
             self._is_away = True  # else it might say there that it cannot be drawn
             self._display.update(_NOTHING, raw=True)
         if self._is_away and self._waited > _TYPING_PATIENCE:
             self._stdin.end()  # nobody can type
 
-    def _take_over(self) -> None:
+    def _go_on_as_text(self) -> None:
+        if self._text is None and self._run is not None:
+            self._text, self._left = self._left or StreamView(self._run, self._streams, live=True), None
+
+    def _take_over(self, text: StreamView) -> None:
         """Go on where the text ends, and below it."""
-        assert self._text is not None
-        first = self._text.leave()
-        if first is None:
+        is_above = self._is_away or text.messages != self._above
+        if is_above and kernel.request_id() != self._request:
+            return  # what is displayed now would get into another cell, or into none
+        if not text.leave():
             return
-        is_above = self._is_away or self._text.messages != self._above
-        self._text, self._first = None, first
+        self._text, self._left = None, text
         if is_above:
             if not self._is_away:
                 self._display.update(_NOTHING, raw=True)
@@ -165,6 +170,8 @@ class Card(ProcessWidget):
         self._notify()
         self._push_state()
         rows: Rows | None = self._transcribed
+        if not (self._client.is_page or self._is_drawn or self._client.has_drawn):
+            self._go_on_as_text()  # such a client shows no card, and may put no transcript in its place
         if self._text:
             await self._text.finish()
             rows = None  # it stands there already
@@ -177,8 +184,9 @@ class Card(ProcessWidget):
         is_replaced = self._client.is_page and len(self.pages) < 2
         if not self._is_away:
             link = kept.keep(run) if rows and rows.total and self._client.is_here else ""
+            first = await in_turns(self._left.unchanged(self._transcribed)) if self._left else 0
             bundle = await in_turns(
-                transcript.bundle(run, rows, self._note, self._limit, self._first, link, folded=self._is_line)
+                transcript.bundle(run, rows, self._note, self._limit, first, link, folded=self._is_line)
             )
             self._display.update(bundle, raw=True)
         if is_replaced:
@@ -189,8 +197,12 @@ class Card(ProcessWidget):
     def _all_rows(self) -> set[Rows]:
         return {self._output.rows, self._transcribed}
 
+    async def _echo(self, text: str) -> None:
+        await super()._echo(text)
+        if stream := self._text or self._left:
+            await in_turns(stream.echo(text))
+
     @guarded
     def _handle(self, request: messages.CardRequest, page: str) -> None:
-        self._is_here = self._is_here or request["op"] == "here"
         self._is_drawn = self._is_drawn or request["op"] == "shown"
         super()._handle(request, page)

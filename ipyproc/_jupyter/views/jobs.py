@@ -1,7 +1,8 @@
 """The progress of many commands, in the cell that runs them: a bar, those that failed, those that run.
 
 In a page it is a card (see `jobs_card`) while they run, and static HTML in its place when they have ended. In a page
-that does not draw cards the HTML is replaced as they go on; elsewhere it is one line a second at most.
+that does not draw cards the HTML is replaced as they go on; elsewhere it is one line a second at most. A client that is no
+page, but has drawn cards before, gets one that stays: it may put nothing in the place of another display.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import contextvars
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -53,14 +55,15 @@ class JobsView:
         self._tally = Tally(batch)
         captured = kernel.is_apart() or kernel.is_in_output_widget(shell)  # no display is replaced there
         self._client = presence.client(shell)
-        is_page = self._client.is_page or self._client.is_here
-        self._is_live = is_page and not (plain.get() or kernel.is_headless(shell) or captured)
         reaches_page = presence.reaches_page(shell, is_replaced=True)
-        self._may_have_card = self._is_live and reaches_page and kernel.receives_while_nested(shell)
+        is_text = plain.get() or kernel.is_headless(shell) or captured
+        self._may_have_card = not is_text and reaches_page and kernel.receives_while_nested(shell)
+        self._is_live = not is_text and (self._client.is_page or (self._client.has_drawn and self._may_have_card))
         if self._may_have_card:
             batch.ended.most = ended.MOST
         self._card: JobsCard | None = None
         self._display: DisplayHandle | None = None
+        self._written: Counter[str] | None = None  # in the last line
         self._shown_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._drawing: asyncio.Task[None] | None = None
@@ -83,8 +86,8 @@ class JobsView:
         if self._is_live:
             picture = self._tally.picture(all_kept=True)
             self._put(self._tally.bundle(kept.keep_batch(picture, self._batch.ended) if self._client.is_here else ""))
-            if self._card and len(self._card.pages) > 1:  # a page that was reloaded cannot replace it
-                self._card.stay(picture)
+            if self._card and (len(self._card.pages) > 1 or not self._client.is_page):
+                self._card.stay(picture)  # a page that was loaded anew cannot replace it
             elif self._card:
                 self._card.leave()
         else:
@@ -114,18 +117,18 @@ class JobsView:
             self._put({**self._tally.bundle(), **self._card.view()})
         elif self._card is None:
             self._put(self._tally.bundle())
-        elif not self._card.is_drawn and time.monotonic() > self._card.made_at + presence.PATIENCE:
-            is_here = self._card.is_here or self._client.is_here
-            if not (self._client.has_drawn and is_here):
-                self._put({**self._tally.bundle(), **(self._card.view() if is_here else {})})
+        elif not (self._card.is_drawn or self._client.has_drawn or self._card.is_new):
+            self._put({**self._tally.bundle(), **(self._card.view() if self._client.is_here else {})})
         if self._card:
             self._card.draw(self._tally.picture(self._card.opened))
         if self._tally.running():  # nobody calls `note` when their last lines change
             self._show_in(4 * _PERIOD)
 
     def _write_line(self) -> None:
-        sys.stdout.write(f"{self._tally.sentence()}\n")
-        sys.stdout.flush()
+        if (counts := self._tally.counts) != self._written:  # else the last line has said it a moment ago
+            self._written = counts
+            sys.stdout.write(f"{self._tally.sentence()}\n")
+            sys.stdout.flush()
 
     def _put(self, bundle: dict[str, object]) -> None:
         if self._display is None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from ..._core.process.process import Process
 from ..._core.program.ladder import KILL, TERMINATE
 from ..guard import guarded
-from ..page import front_end, messages
+from ..page import front_end, messages, presence
 from ..page.budget import Budget
 from ..page.widget import Widget
 from .opened import Opened
@@ -31,8 +31,6 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
 
     Attributes:
         opened: the cards of rows that somebody has opened.
-        made_at: when, by `time.monotonic()`.
-        is_here: a page has said that it has this widget.
         is_drawn: a page has said that it has drawn it.
     """
 
@@ -47,8 +45,8 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
         **_: object,
     ) -> None:
         super().__init__()
-        self.made_at = time.monotonic()
-        self.is_here = self.is_drawn = False  # a page has said so
+        self._made_at = time.monotonic()
+        self.is_drawn = False
         self._halt = halt
         self._find = find
         self.opened = Opened()
@@ -63,6 +61,11 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
 
     def __repr__(self) -> str:
         return f"<JobsCard: {self._picture['sentence']}>" if self._picture else "<JobsCard without jobs>"
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its pages have had no time to draw it."""
+        return time.monotonic() < self._made_at + presence.PATIENCE
 
     def view(self) -> dict[str, object]:
         """The part of a MIME bundle that makes a page show the card."""
@@ -136,7 +139,6 @@ class JobsCard(Widget[messages.JobsRequest, messages.JobsMessage]):
             return
         if operation == "ready":
             self._view_has_come(page)
-        self.is_here = self.is_here or operation == "here"
         self.is_drawn = self.is_drawn or operation == "shown"
         if self._find is not None:
             self._budget.ask(self._send_picture)

@@ -13,10 +13,11 @@ import signal
 import time
 from typing import Any
 
-from IPython.display import display
+from IPython.display import DisplayHandle
 
 from ..._core.output import phrases
 from ..._core.program.ladder import KILL, TERMINATE
+from .. import kernel
 from ..guard import guarded
 from ..page import front_end, messages, presence
 from ..page.budget import Budget
@@ -28,6 +29,7 @@ from .table import Entry, Table
 PERIOD = 1.0  # seconds between two updates while anything runs
 _SOONEST = 0.2  # seconds between two updates, at least
 _SLICE = 0.01  # seconds of measuring in one update
+_LOOKS = 5  # at whether a page has said that it can draw it, before it becomes text
 _MOST_VIEWS = 100
 _BUTTONS = {"stop": TERMINATE, "kill": KILL}
 
@@ -69,10 +71,27 @@ class LiveTable(Widget[messages.TableRequest, messages.TableMessage]):
     def show(self) -> None:
         """Put a view into the cell that runs now."""
         assert self._table is not None
-        presence.client(self._table.shell).try_widget()
+        client = presence.client(self._table.shell)
+        client.try_widget()
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
-        text = listing.text(self._table)
-        display({"application/vnd.jupyter.widget-view+json": view, "text/plain": text.rstrip("\n")}, raw=True)
+        text = {"text/plain": listing.text(self._table).rstrip("\n")}
+        shown = DisplayHandle()
+        shown.display({"application/vnd.jupyter.widget-view+json": view, **text}, raw=True)
+        self._look_for_page(client, shown, text, _LOOKS)
+
+    @guarded
+    def _look_for_page(self, client: presence.Client, shown: DisplayHandle, text: dict[str, str], looks: int) -> None:
+        """Leave the text alone to a page that does not say that it can draw the table: else it might say that it cannot.
+
+        In several looks: while the kernel is busy, no page can be heard, and only one of them passes.
+        """
+        if client.is_here or self._table is None:
+            return
+        if not looks:
+            shown.update(text, raw=True)
+            return
+        looks -= not kernel.has_unheard(self._table.shell)
+        self._loop.call_later(presence.PATIENCE / _LOOKS, self._look_for_page, client, shown, text, looks)
 
     def close(self) -> None:
         """Close the widget and its cards."""

@@ -31,6 +31,8 @@ from .stdin import Stdin, asks_for_secret
 _TAIL_ROWS, _TAIL_BYTES = 40, 16_000  # of one tail: twice what is in sight at once
 _ROWS_BYTES = 48 * 1024  # of one answer
 _MOST_WAITING = 8  # answers
+_MOST_TASKS = 20  # at a time
+_MOST_DOWNLOADS = 20  # pages that have begun one
 _MOST_FOUND = 10_000  # rows
 _MOST_COPIED, _PIECE = 1 << 20, 1 << 19  # bytes
 _AT_ONCE = 64  # steps of a search between two chances to cancel it
@@ -76,12 +78,12 @@ class Output:
         self._reading = course.Reading()
         self._answers: list[tuple[int, int, int]] = []  # (filter, first, count) of rows that a page waits for
         self._asked = itertools.count()  # numbers for the requests for rows
-        self._tasks: dict[str, asyncio.Task[None]] = {}  # the last task of each operation that takes long
-        self._download = ("", 0)  # its id, and its size in bytes
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}  # the last one of each page and operation
+        self._downloads: dict[str, tuple[str, int]] = {}  # by the page: its id, and its size in bytes
 
     def close(self) -> None:
         """End the tasks that work for the pages."""
-        for task in self._tasks.values():
+        for task in tuple(self._tasks.values()):
             task.cancel()
         self.rest()
         self._budget.forget(self._send_rows)
@@ -128,30 +130,34 @@ class Output:
             if each != stream:
                 views.discard(view)
             elif views.add(view):
-                self._do(f"filter {each}", self._begin(each))
+                self._do(f"filter {each}", "", self._begin(each))
         if stream == _ALL:
-            self._do(f"filter {_ALL}", self._begin(_ALL))
+            self._do(f"filter {_ALL}", "", self._begin(_ALL))
 
-    def look_up(self, request: messages.CardRequest) -> None:
-        """Answer a request of a page for some of the output."""
+    def look_up(self, request: messages.CardRequest, page: str) -> None:
+        """Answer a request of a page for some of the output. Two people may look at one card, each in a page."""
         if request["op"] == "rows":
             asked = request["stream"], request["first"], request["count"]
-            self._do(f"rows {next(self._asked) % _MOST_WAITING}", self._queue(*asked))
+            self._do(f"rows {next(self._asked) % _MOST_WAITING}", "", self._queue(*asked))
         elif request["op"] == "find":
             rows = self._rows(request["stream"])
-            self._do("find", self._find(rows, request["id"], request["text"], case=request["case"]))
+            self._do("find", page, self._find(rows, request["id"], request["text"], case=request["case"]))
         elif request["op"] == "text" and request["first"] <= request["last"]:
-            self._do("text", self._copy(request))
+            self._do("text", page, self._copy(request))
         elif request["op"] == "download":
-            self._do("download", self._send_piece(request["id"], request["at"]))
+            self._do("download", page, self._send_piece(page, request["id"], request["at"]))
         elif request["op"] == "filter":
             self._filter(request["view"], request["stream"])
 
-    def _do(self, operation: str, work: Coroutine[Any, Any, None]) -> None:
-        """Start an operation that takes long; the last one of the same name is cancelled."""
-        if before := self._tasks.get(operation):
+    def _do(self, operation: str, page: str, work: Coroutine[Any, Any, None]) -> None:
+        """Start an operation that takes long; the last one of the same page is cancelled, or the oldest of too many."""
+        key = operation, page
+        if before := self._tasks.pop(key, None):
             before.cancel()
-        self._tasks[operation] = self._loop.create_task(work)
+        while len(self._tasks) >= _MOST_TASKS:
+            self._tasks.pop(next(iter(self._tasks))).cancel()
+        task = self._tasks[key] = self._loop.create_task(work)
+        task.add_done_callback(lambda _: self._tasks.pop(key) if self._tasks.get(key) is task else None)
 
     @guarded
     async def _begin(self, stream: int) -> None:
@@ -210,14 +216,17 @@ class Output:
             self._budget.spend(len(piece))
 
     @guarded
-    async def _send_piece(self, name: str, at: int) -> None:
+    async def _send_piece(self, page: str, name: str, at: int) -> None:
         while not self._questions.passes():  # noqa: ASYNC110  -- nothing but time is waited for
             await asyncio.sleep(1 / QUESTIONS)
         log = self.rows.log
         if at == 0:
-            self._download = name, log.bytes
-        size = self._download[1]
-        if name != self._download[0] or at > size:
+            self._downloads.pop(page, None)
+            self._downloads[page] = name, log.bytes
+            if len(self._downloads) > _MOST_DOWNLOADS:
+                del self._downloads[next(iter(self._downloads))]
+        known, size = self._downloads.get(page, ("", 0))
+        if name != known or at > size:
             return
         if log.gap[0] <= at < log.gap[1]:
             at = log.gap[1]  # the bytes between were dropped
@@ -267,9 +276,9 @@ class Output:
     @guarded
     def _send_rows(self) -> None:
         """Answer the last request for rows; the others wait for turns of their own."""
-        reading = self._tasks.get("rows")
+        reading = self._tasks.get(("rows", ""))
         if self._answers and (reading is None or reading.done()):
-            self._do("rows", self._answer(*self._answers.pop()))
+            self._do("rows", "", self._answer(*self._answers.pop()))
 
     @guarded
     async def _answer(self, stream: int, first: int, count: int) -> None:

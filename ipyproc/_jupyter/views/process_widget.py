@@ -177,7 +177,7 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
 
     @property
     def _all_rows(self) -> set[Rows]:
-        """What has to hear of what the user types."""
+        """The rows of the output that it shows."""
         return {self._output.rows}
 
     def _notify(self) -> None:
@@ -289,7 +289,7 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
         elif request["op"] == "bye":
             self._view_has_gone(page)
         else:
-            self._output.look_up(request)
+            self._output.look_up(request, page)
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -302,9 +302,13 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
             await in_turns(self._output.rows.take_in())
             shown = self._stdin.send(text, self._output.prompt)
             if shown is not None:
-                for rows in self._all_rows:
-                    await in_turns(rows.echo(shown))
+                await self._echo(shown)
                 self._push_tail(anew=True)
+
+    async def _echo(self, text: str) -> None:
+        """Let all that shows the output take in a line that was typed."""
+        for rows in self._all_rows:
+            await in_turns(rows.echo(text))
 
     @guarded
     async def _end_input(self) -> None:

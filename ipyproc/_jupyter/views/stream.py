@@ -40,17 +40,14 @@ class StreamView:
 
     Args:
         live: somebody looks on, so an open line is worth writing before it has ended.
-        first: the row to begin with.
 
     Attributes:
         messages: how many were written.
-
-    What is put in the place of `sys.stdout` later is not for this process.
     """
 
     period = 0.2  # seconds between two updates, at least
 
-    def __init__(self, run: LoggedRun, streams: Collection[int], *, live: bool, first: int = 0) -> None:
+    def __init__(self, run: LoggedRun, streams: Collection[int], *, live: bool) -> None:
         self._rows = Rows(run.log, streams)
         self._guard = Guard(run.log)
         self._live = live
@@ -61,7 +58,7 @@ class StreamView:
         self.messages = self._written = 0  # the latter in characters
         self._looked_at = 0  # bytes of the log
         self._is_done = True  # all was written then that could be
-        self._next = first  # the row that is written next
+        self._next = 0  # the row that is written next
         self._seen = 0  # how many had ended at the last update
         self._left = HEAD
         self._recent: deque[str] | None = deque(maxlen=WINDOW)  # what was written last; None: there were moves
@@ -96,15 +93,33 @@ class StreamView:
         open_rows = set(map(id, self._rows.open)) & {id(row) for row in last.values()}
         await in_turns(self._write(rest, open_rows))
 
-    def leave(self) -> int | None:
-        """Write no more, as another view goes on: the row that is its first one.
+    def leave(self) -> bool:
+        """Write no more until the next `update`, as another view goes on below.
 
-        None: not yet, for a line is half written, or what was written may become another.
+        False: not yet, for a line is half written, or what was written may become another.
         """
         if self._work or self._open or self._rows.moves:
-            return None
+            return False
         self._budget.forget(self._take_turn)
-        return self._next
+        return True
+
+    def echo(self, text: str) -> Turns[None]:
+        """Take in a line that was typed for the program."""
+        return self._rows.echo(text)
+
+    def unchanged(self, rows: Rows) -> Turns[int]:
+        """How many rows, from the first one on, stand there as they are now in `rows`, which has the same streams."""
+        if not rows.moves or self._recent is None:
+            return self._next
+        first = self._next - len(self._recent)
+        now: list[Row] = []
+        while first + len(now) < self._next:
+            more = yield from rows.read_in_turns(first + len(now), self._next - first - len(now))
+            if not more:
+                break
+            now += more
+        same = next((n for n, (row, text) in enumerate(zip(now, self._recent, strict=False)) if row.ansi != text), None)
+        return first + (len(now) if same is None else same)
 
     def _take_turn(self) -> int:
         """Write in the context of its cell; returns the number of characters."""
@@ -143,18 +158,9 @@ class StreamView:
 
     def _look_back(self) -> Turns[None]:
         """When the program has moved up for the first time: write again from the first row on that has changed."""
-        if not self._rows.moves or self._recent is None:
-            return
-        first = self._next - len(self._recent)
-        now: list[Row] = []
-        while first + len(now) < self._next:
-            more = yield from self._rows.read_in_turns(first + len(now), self._next - first - len(now))
-            if not more:
-                break
-            now += more
-        same = next((n for n, (row, text) in enumerate(zip(now, self._recent, strict=False)) if row.ansi != text), None)
-        self._next = first + (len(now) if same is None else same)
-        self._recent = None
+        if self._rows.moves and self._recent is not None:
+            self._next = yield from self.unchanged(self._rows)
+            self._recent = None
 
     def _write(self, rows: Iterable[Row], open_rows: Collection[int] = ()) -> Turns[None]:
         parts: list[_Part] = []
