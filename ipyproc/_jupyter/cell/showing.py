@@ -21,10 +21,9 @@ from ..line.options import Options
 from ..page import presence
 from ..views import state, transcript
 from ..views.captured import Captured
-from ..views.card import Card
 from ..views.first import FirstText
 from ..views.stream import StreamView
-from ..views.view import NoView, View, keep_updated
+from ..views.view import EndingView, NoView, View, keep_updated
 from . import variables
 
 CARD_DELAY = 0.2  # seconds; a command that has ended by then gets no card
@@ -163,9 +162,9 @@ class Showing:
         return bool(view and view.tells_end and not view.has_error and self._streams == log.BOTH)
 
     @property
-    def _framed(self) -> Card | FirstText | None:
+    def _framed(self) -> EndingView | None:
         view = self.view.shown if isinstance(self.view, Captured) else self.view
-        return view if isinstance(view, Card | FirstText) else None
+        return view if isinstance(view, EndingView) else None
 
     def _first_text(self, run: LoggedRun) -> FirstText:
         return FirstText(run, self._streams, self._limit, self._notes(run))
@@ -185,6 +184,8 @@ class Showing:
         if plain or not (self._uses_card or before):
             return StreamView(run, self._streams, live=not kernel.drops_late_output(self._shell))
         with Guard(run.log):
+            from ..views.card import Card  # late: it loads anywidget, which a run without pages never needs
+
             display = before.display if isinstance(before, FirstText) else None
             notes, notify = self._notes(run), self._options.notify
             return Card(run, self._streams, notes, self._limit, display, notify, self._client, text)

@@ -25,8 +25,6 @@ from ..cell import interrupt
 from ..guard import Guard
 from ..page import presence
 from ..views import kept, listing, transcript
-from ..views.another_card import another_card
-from ..views.process_widget import another_widget
 from ..views.table import Entry, Table
 
 LIVE = "a live table with buttons; as text where there is no page"
@@ -146,9 +144,11 @@ def view(process: Process, table: Table, limit: int) -> None:
         has_page = presence.can_show(table.shell)
         if has_page and not (run.is_over and run.log.ended and not run.family.left()):
             if kernel.is_in_output_widget(table.shell):  # no transcript would take the place of a card there
+                from ..views.process_widget import another_widget  # late: it loads anywidget
+
                 display(another_widget(process, is_held=False))
             else:
-                another_card(process, presence.client(table.shell), limit).show()
+                _show_card(process, table, limit)
             return
         is_here = presence.client(table.shell).is_here
         bundle = transcript.at_once(run, limit, kept.keep(process) if is_here and run.log.bytes else "")
@@ -205,9 +205,15 @@ def _show(entry: Entry, table: Table, limit: int) -> None:
     process = entry.process
     if process and process.log and entry.ladder and presence.can_show(table.shell):
         with Guard(process.log):
-            another_card(process, presence.client(table.shell), limit).show()
+            _show_card(process, table, limit)
     else:
         sys.stdout.write(_log(entry))
+
+
+def _show_card(process: Process, table: Table, limit: int) -> None:
+    from ..views.another_card import another_card  # late: it loads anywidget
+
+    another_card(process, presence.client(table.shell), limit).show()
 
 
 def _log(entry: Entry) -> str:

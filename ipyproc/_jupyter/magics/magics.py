@@ -13,7 +13,7 @@ from collections import ChainMap
 from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import traitlets
 from IPython.core.error import UsageError
@@ -33,11 +33,13 @@ from ..cell.command import Command, Limits
 from ..cell.each import Each
 from ..line import awaiting, environment, interpolation, options
 from ..page import presence
-from ..page.greeting import Greeter
+from ..page.greeter import Greeter
 from ..views import kept, transcript
-from ..views.live_table import LiveTable
 from ..views.table import MOST_ENDED, Table
 from . import actions
+
+if TYPE_CHECKING:
+    from ..views.live_table import LiveTable
 
 _TITLE = 300  # characters
 _SHELL_WORDS = ("cd", "export", "source", ".", "alias", "set", "unset", "ulimit", "umask", "exec", "eval", "type")
@@ -100,6 +102,8 @@ class AProcMagics(Magics):
     def live_table(self) -> LiveTable:
         """The widget of the table; one for all cells."""
         if self._live is None or self._live.comm is None:  # `Widget.close_all()` has closed it
+            from ..views.live_table import LiveTable  # late: it loads anywidget
+
             self._live = LiveTable(self.table)
         return self._live
 

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from IPython.core.interactiveshell import InteractiveShell
-
-from .. import kernel
-from ..guard import Guard
 from . import front_end, messages
 from .widget import Widget
 
@@ -44,29 +40,3 @@ class Greeting(Widget[messages.GreetingRequest, messages.GreetingMessage]):
     def _tell(self, view: str, model: str) -> None:
         if self.comm is not None:
             self._send_message(messages.OpenedAgain(op="opened", view=view, model=model))
-
-
-class Greeter:
-    """Greets the pages when the first cell runs that somebody may look at, and again after `Widget.close_all()`."""
-
-    def __init__(self, shell: InteractiveShell, open_again: OpenAgain) -> None:
-        self._shell = shell
-        self._open_again = open_again
-        self._guard = Guard()
-        self._greeting: Greeting | None = None
-
-    def __repr__(self) -> str:
-        return f"<Greeter: {self._greeting or 'silent'}>"
-
-    def begin(self) -> None:
-        """Call it before each cell."""
-        is_open = self._greeting and self._greeting.comm
-        if not is_open and kernel.session_of(self._shell) and not kernel.is_headless(self._shell):
-            with self._guard:
-                self._greeting = Greeting(self._open_again)
-
-    def end(self) -> None:
-        """The extension is unloaded."""
-        if self._greeting:
-            self._greeting.close()
-        self._greeting = None

@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle
@@ -24,8 +25,10 @@ from .. import kernel
 from ..guard import Guard, guarded
 from ..page import presence
 from . import kept
-from .jobs_card import JobsCard
 from .tally import Tally
+
+if TYPE_CHECKING:
+    from .jobs_card import JobsCard
 
 _PERIOD, _LINE_PERIOD = 0.25, 1.0  # seconds between two updates of a page, and between two lines
 
@@ -113,6 +116,8 @@ class JobsView:
         await self._tally.look()
         if self._card is None and self._may_have_card and self._client.may_draw:
             self._client.try_widget()
+            from .jobs_card import JobsCard  # late: it loads anywidget
+
             self._card = JobsCard(self._batch.halt_at, self._tally.process)
             self._put({**self._tally.bundle(), **self._card.view()})
         elif self._card is None:

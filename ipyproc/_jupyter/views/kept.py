@@ -12,6 +12,7 @@ import contextlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..._core.batch.ended import Ended
 from ..._core.output.log import Log
@@ -19,8 +20,10 @@ from ..._core.process.process import Process
 from ..._core.process.run import ShownRun
 from ..guard import Guard
 from ..page.messages import Picture
-from .jobs_card import JobsCard
-from .process_widget import ProcessWidget, another_widget
+
+if TYPE_CHECKING:
+    from .jobs_card import JobsCard
+    from .process_widget import ProcessWidget
 
 MOST_RUNS = 50
 MOST_BYTES = 10**9
@@ -47,14 +50,13 @@ def keep(run: ShownRun) -> str:
     if not isinstance(run, Process) or run.log is None:
         return ""
     process, log = run, run.log
-    return _keep(
-        _Kept(
-            asyncio.get_running_loop(),
-            lambda: another_widget(process, is_held=False),
-            lambda: log.bytes - log.dropped,
-            log,
-        )
-    )
+
+    def make() -> ProcessWidget:
+        from .process_widget import another_widget  # late: it loads anywidget
+
+        return another_widget(process, is_held=False)
+
+    return _keep(_Kept(asyncio.get_running_loop(), make, lambda: log.bytes - log.dropped, log))
 
 
 def keep_batch(picture: Picture, ended: Ended) -> str:
@@ -67,6 +69,8 @@ def keep_batch(picture: Picture, ended: Ended) -> str:
         return command.logged if command else None
 
     def make() -> JobsCard:
+        from .jobs_card import JobsCard  # late: it loads anywidget
+
         card = JobsCard(None, find)
         card.stay(picture)
         return card

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..._core.output.log import Log
 from ..._core.output.rows import Rows
@@ -28,6 +28,17 @@ class View(Protocol):
     def update(self) -> None: ...
     async def settle(self) -> None: ...
     async def finish(self) -> None: ...
+
+
+@runtime_checkable
+class EndingView(View, Protocol):
+    """A view that can say how its program has ended."""
+
+    @property
+    def tells_end(self) -> bool: ...
+
+    @property
+    def has_error(self) -> bool: ...
 
 
 class NoView:
