@@ -193,7 +193,11 @@ def lab_server(root: Path) -> Iterator[LabServer]:
         yield server
     finally:
         process.terminate()  # it ends its kernels, all at once
-        process.wait()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:  # seen on a busy machine; its kernels end when they see that it has gone
+            process.kill()
+            process.wait()
 
 
 @contextmanager
