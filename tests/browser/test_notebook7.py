@@ -15,7 +15,7 @@ def test_a_cell_its_card_and_stop(server, browser):
     page.on("console", lambda message: errors.append(message.text) if "ipyproc" in message.text else None)
     path = server.write("notebook7.ipynb", ["%load_ext ipyproc", "%%aproc\necho started; sleep 600"])
     notebook = LabPage(server, page, path)
-    dialog = page.locator(".jp-Dialog")  # on a busy machine it may ask for the kernel, or say that it cannot save just now
+    dialog = page.locator(".jp-Dialog")  # on a busy machine it may ask for the kernel, say
     page.add_locator_handler(dialog, lambda: dialog.locator(".jp-mod-accept").last.click())
     page.goto(f"{server.url}/notebooks/{notebook.name}?token={server.token}")
     expect(page.locator(".jp-NotebookKernelStatus, .jp-Notebook-ExecutionIndicator").first).to_be_attached()
