@@ -156,7 +156,7 @@ def _jobs(commands: Any, for_all: Stage, *, shell: bool) -> Iterator[Job]:
             if isinstance(cmd, Awaitable):
                 raise TypeError("give the command, parallel() runs it")
             if isinstance(cmd, Spec):  # a script
-                spec = replace(for_all.spec, args=cmd.args, script=cmd.script, name=name)
+                spec = replace(for_all.spec, args=cmd.args, script=cmd.script, grace=cmd.grace, name=name)
             else:
                 spec = replace(for_all.spec, args=words(cmd, shell=shell), name=name)
         except (TypeError, ValueError) as error:

@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..._core.batch.completed import CompletedProcess
-from ..._core.batch.parallel import Job, parallel
+from ..._core.batch.parallel import parallel
 from ..._core.program.spec import Spec
 from .. import kernel
 from ..line import interpolation
@@ -37,6 +37,7 @@ class Each:
         names: interpolation.Names,
     ) -> None:
         assert options.each is not None
+        assert options.grace is not None
         self._shell = shell
         self._options = options
         items = interpolation.value_of(options.each, names, "--each")
@@ -48,13 +49,12 @@ class Each:
         for number, item in enumerate(items, 1):
             script = interpolation.body(body, ChainMap({"item": item}, names), options.secret, quote=True)  # type: ignore[arg-type]
             name = f"item {number}" if "item" in options.secret else _name(item)
-            commands.append((name, Spec(command, script=script)))
+            commands.append((name, Spec(command, script=script, grace=options.grace)))
         self._work = parallel(
             commands,
             options.jobs,
             progress=not options.quiet,
             timeout=options.timeout,
-            on_change=self._give_grace,
             on_failure="stop" if options.raise_error else "finish",
             check=bool(options.raise_error),
             cwd=options.cwd,
@@ -87,11 +87,6 @@ class Each:
     async def clean_up(self) -> None:
         """End what is left, before the event loop ends that was made for this run alone."""
         await self._work._clean_up()
-
-    def _give_grace(self, job: Job) -> None:
-        if job.process:
-            assert self._options.grace is not None
-            job.process.ladder.grace = self._options.grace
 
     async def _hand_over(self) -> None:
         if self._options.out:
