@@ -31,6 +31,7 @@ CHROMIUM_ARGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+COLLABORATION = ("@jupyter/collaboration-extension", "@jupyter/docprovider-extension")
 PATIENCE_MS = 60_000  # how long a loaded machine may take to answer
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -154,16 +155,24 @@ class LabPage:
 
 
 @contextmanager
-def lab_server(root: Path) -> Iterator[LabServer]:
-    """Start a server, end it with all its kernels."""
+def lab_server(root: Path, *, collaborates: bool = False) -> Iterator[LabServer]:
+    """Start a server, end it with all its kernels. `collaborates`: with jupyter-collaboration, which all pages would notice."""
     port = free_port()
     token = secrets.token_hex(16)
     settings = root / ".settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    if not collaborates:
+        config = root / ".config"
+        (config / "labconfig").mkdir(parents=True)
+        of_page = {"disabledExtensions": dict.fromkeys(COLLABORATION, True)}
+        (config / "labconfig/page_config.json").write_text(json.dumps(of_page))
+        of_server = {"ServerApp": {"jpserver_extensions": {"jupyter_server_ydoc": False}}}
+        (config / "jupyter_server_config.json").write_text(json.dumps(of_server))
     env = {
         **os.environ,
+        "JUPYTER_CONFIG_PATH": str(root / ".config"),
         "JUPYTERLAB_SETTINGS_DIR": str(root / ".settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(root / ".workspaces"),
         "JUPYTER_TOKEN": token,
