@@ -184,7 +184,7 @@ export class Log {
       if (drawn.element === next) next = next.nextSibling;
       else this.lines.insertBefore(drawn.element, next);
       drawn.element.classList.toggle('ipyproc-marked', row === this.marked);
-      drawn.element.classList.toggle('ipyproc-last', this.failed && row >= this.rows.total - LAST_ROWS);
+      drawn.element.classList.toggle('ipyproc-ending', this.failed && row >= this.rows.total - LAST_ROWS);
     }
     this.geometry.first = first;
     this.geometry.last = last;

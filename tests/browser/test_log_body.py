@@ -418,9 +418,9 @@ def test_what_lines_say_and_the_end_of_a_failure(page):
         "rgb(198, 47, 56)",
     ]
     assert body.row(5).locator("span").evaluate(colour) == "rgb(27, 122, 47)", "a colour of the program's own stays"
-    expect(body.card.locator(".ipyproc-last")).to_have_count(0)
+    expect(body.card.locator(".ipyproc-ending")).to_have_count(0)
     body.value("shown = { ...shown, name: 'failed', label: 'Failed, exit 1' }; kernel.changed()")
-    expect(body.card.locator(".ipyproc-last")).to_have_count(5)
+    expect(body.card.locator(".ipyproc-ending")).to_have_count(5)
     assert body.row(8).evaluate(ground) != body.row(7).evaluate(ground) == body.row(1).evaluate(ground)
 
 

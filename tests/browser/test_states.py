@@ -188,7 +188,7 @@ def test_the_whole_and_the_round_it_is_in(page):
     shares = bar.evaluate("(bar) => [...bar.children].map((each) => each.offsetWidth / bar.offsetWidth)")
     assert shares == [pytest.approx(0.571, abs=0.005), pytest.approx(0.71, abs=0.005)]
     expect(card.locator(".ipyproc-note")).to_have_text("epoch 6/10 · about 3 min left")
-    other = page.locator(".ipyproc-card", has_text="sleep 600")
+    other = page.locator(".ipyproc-card", has_text="sleep 600").first
     assert other.locator(".ipyproc-inner").is_hidden() and other.locator(".ipyproc-note").inner_text() == ""
 
 

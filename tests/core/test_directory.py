@@ -11,6 +11,8 @@ from ipyproc._core import launch
 
 from ..starting import start_exec
 
+pytestmark = pytest.mark.pure
+
 if sys.platform == "win32":
     pytest.skip("there no directory can be removed that somebody is in", allow_module_level=True)
 

@@ -2,9 +2,13 @@
 
 import gc
 
+import pytest
+
 import ipyproc
 from ipyproc._core.batch import ended
 from ipyproc._core.output import storage
+
+pytestmark = pytest.mark.pure
 
 BIG = "head -c 5000 /dev/zero | tr '\\0' x"  # in a log, and not in memory
 

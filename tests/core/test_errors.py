@@ -20,7 +20,7 @@ from ipyproc._core.program.advice import advice, near_program, says_failure
 from ipyproc._core.program.usage import Usage
 from ipyproc.testing import Script, programs
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.pure]
 played = pytest.mark.usefixtures("played")
 
 

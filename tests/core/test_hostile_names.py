@@ -17,6 +17,8 @@ from ipyproc.testing import Script, programs
 from ..hostile import NAMES
 from ..played import PLAYED
 
+pytestmark = pytest.mark.pure
+
 ACTS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 FAILS = ["sh", "-c", "echo no >&2; exit 3"]
 

@@ -12,7 +12,7 @@ import ipyproc
 from ipyproc._core.batch import joblog
 from ipyproc.testing import programs
 
-pytestmark = pytest.mark.usefixtures("nothing_left", "played")
+pytestmark = [pytest.mark.usefixtures("nothing_left", "played"), pytest.mark.pure]
 
 
 def records(path):

@@ -76,11 +76,11 @@ def test_what_ended_while_the_loop_was_busy_gets_no_further_signal(program, laun
         running = await started(
             "sh", "-c", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done", launcher=launcher
         )
-        running.ladder.grace = 0.05
+        running.ladder.grace = 0.4
         running.ladder.reach(TERMINATE, "stop")
         await asyncio.sleep(0)  # the timer of the next signal runs
         wait_gone(running)
-        time.sleep(0.1)  # and is long due
+        time.sleep(0.45)  # and is long due
         assert await running.wait() == 3
         await running.ladder.finished()
         assert running.ladder.sent == signal.SIGTERM

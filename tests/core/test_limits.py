@@ -9,6 +9,8 @@ import pytest
 
 from .unprivileged import run_python
 
+pytestmark = pytest.mark.pure
+
 if sys.platform == "win32":
     pytest.skip("there are no such limits", allow_module_level=True)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ipyproc._core.output import log, storage
 from ipyproc._core.output import writer as log_writer
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.pure]
 
 CHUNKS = st.sampled_from(
     [b"", b"a", b"\n", b"\n\n", b"line\n", b"two\nlines", b"\xff\0\r\n", b"x" * 70_000, b"y\n" * 40_000]

@@ -13,6 +13,8 @@ if sys.platform != "linux":
 from ipyproc._core.launch import client
 from ipyproc._core.launch.held import descendants
 
+pytestmark = pytest.mark.pure
+
 # one program, a script with a child, and one with two that takes no notice of SIGTERM
 STOP = """
 import asyncio, json, sys, time

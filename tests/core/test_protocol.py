@@ -58,7 +58,7 @@ from ipyproc._core.protocol import (
 
 from ..other_version import changed_copy, of_version_99
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.pure]
 BOTH_VERSIONS = "the other side speaks version 99 of ipyproc's protocol, and this side version 1"
 STATE = (10, 4, 1, 2, 0, 0, 0, None, [1, 2], 3, 1, "", 0, 0)
 START = Start(

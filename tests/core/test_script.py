@@ -23,6 +23,7 @@ from ipyproc._core.program.spec import Spec
 from ..hostile import OUTPUTS
 
 pytestmark = [
+    pytest.mark.pure,
     pytest.mark.usefixtures("nothing_left"),
     pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here"),
 ]

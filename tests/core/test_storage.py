@@ -16,7 +16,7 @@ from ipyproc._core.batch import joblog
 from ipyproc._core.output import log, storage
 from ipyproc._core.output import writer as log_writer
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.pure]
 
 DAY = 86400
 

@@ -22,7 +22,7 @@ from ipyproc.testing import FakeProgram, Script, programs
 
 from ..played import PLAYED
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.pure]
 
 uvloop.new_event_loop().close()  # uvloop keeps a few descriptors of its own from its first loop on
 

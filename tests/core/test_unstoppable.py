@@ -20,6 +20,8 @@ from ipyproc._jupyter.views import state
 
 from .. import unstoppable
 
+pytestmark = pytest.mark.pure
+
 if sys.platform != "linux":
     pytest.skip("capabilities and ptrace are Linux's", allow_module_level=True)
 

@@ -6,8 +6,12 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 import ipyproc
 from ipyproc._core import launch, versions
+
+pytestmark = pytest.mark.pure
 
 
 def test_it_names_what_has_a_part_in_it(capsys, nothing_left):

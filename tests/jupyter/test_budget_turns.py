@@ -11,6 +11,8 @@ from ipyproc._jupyter.guard import Guard
 from ipyproc._jupyter.page.budget import PATIENCE, QUESTIONS, Budget, QuestionLimit, Rank
 from ipyproc._jupyter.views.output import Output
 
+pytestmark = pytest.mark.pure
+
 
 def sent_in(seconds, size, senders):
     """(time, sender) of each message, when so many senders always have something to send."""

@@ -116,7 +116,8 @@ def test_quiet_is_quiet(kernel):
 def test_no_line_of_ours_is_captured(kernel):
     code = "%aproc --no-raise-error sh -c 'echo x; exit 3'"
     done = kernel.run(f"{TO}with contextlib.redirect_stdout(file):\n    {code}\nfile.getvalue()")
-    assert done.value == "'x\\n'" and done.text("stderr").startswith("✘ Failed, exit 3 · 0.")
+    assert (done.value, done.text("stderr")) == ("'x\\n'", "")
+    assert done.displays[-1]["text/plain"].startswith("✘ Failed, exit 3 · 0."), "the head of a failure is no text"
     assert kernel.run(f"%%capture c\n{code}").text() == "" and kernel.run("c.stdout").value == "'x\\n'"
 
 

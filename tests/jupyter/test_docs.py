@@ -19,6 +19,8 @@ from docs import tables
 
 from .kernel_session import kernel_session
 
+pytestmark = pytest.mark.pure
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(
     path for path in DOCS.glob("*.md") if re.search("^```(python|bash)$", path.read_text("utf-8"), re.MULTILINE)

@@ -9,6 +9,8 @@ import pytest
 
 from .kernel_session import kernel_session
 
+pytestmark = pytest.mark.pure
+
 WORDS = {"en_US.ISO-8859-1": "café", "ja_JP.EUC-JP": "漢字"}
 
 

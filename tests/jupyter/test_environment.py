@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.pure
+
 
 def test_python_values_become_environment_variables(kernel):
     kernel.run("n, s, l = 3, 'a b\"$(touch PWNED)', ['one two', \"it's\", '*']")

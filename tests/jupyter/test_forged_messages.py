@@ -5,6 +5,8 @@ import pytest
 from ..campaigns import messages
 from .kernel_session import PROGRAMS
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.fixture
 def live(kernel):

@@ -4,6 +4,8 @@ import pytest
 
 from ..campaigns import gaps
 
+pytestmark = pytest.mark.pure
+
 LOOSE = 0.25  # seconds of CPU; half of an ordinary machine's would be enough, and without turns it was up to a minute
 
 

@@ -10,6 +10,8 @@ from ipyproc._jupyter.page import widget
 from .test_aprocs import rows, state_is
 from .test_card import Page, is_tail
 
+pytestmark = pytest.mark.pure
+
 OPEN = "sorted(type(each).__name__ for each in _instances.values() if type(each).__module__.startswith('ipyproc'))"
 ALONE = "['Greeting']"  # not what was open before: that may be closed meanwhile
 

@@ -13,6 +13,8 @@ from ipyproc._jupyter.views import transcript
 
 from ..hostile import HEAVY, NAMES, OUTPUTS, PWNED
 
+pytestmark = pytest.mark.pure
+
 CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 STYLE = re.compile(r"\x1b\[(0|0;[0-9;]+)m")
 OURS = {"div", "span", "code", "b", "pre", "a"}

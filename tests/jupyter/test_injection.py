@@ -6,6 +6,8 @@ import pytest
 
 from ..hostile import VALUES
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.fixture
 def place(kernel, tmp_path):

@@ -2,7 +2,11 @@
 
 import re
 
+import pytest
+
 from .test_card import is_answer, is_tail, shown, tails
+
+pytestmark = pytest.mark.pure
 
 GREETING = "[str(o.model_id) for o in __import__('gc').get_objects() if type(o).__name__ == 'Greeting' and o.comm][0]"
 KEPT = "from ipyproc._jupyter.views import kept; len(kept._kept)"

@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from .test_card import shown
+
+pytestmark = pytest.mark.pure
 
 
 def lines(kernel, done):

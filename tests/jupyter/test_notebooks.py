@@ -260,7 +260,7 @@ def test_many_at_once(executed, shown):
     assert times[0] > 2 * times[2], "to wait for four at once is much faster"
     plot = next(cell for cell in executed("06_many_at_once").cells if cell.id == "plot")
     assert [list(output.data) for output in plot.outputs if "image/png" in output.data]
-    assert "Of 16 commands 1 failed" in cells["failure-run"]
+    assert "1 of 16 failed" in cells["failure-run"]
     assert "[0, 0, 1, 0," in cells["all-run"]
     assert "15 skipped, 1 done" in cells["resume-run"]
     assert "here it is" in cells["resume-run"]

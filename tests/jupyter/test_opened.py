@@ -2,9 +2,13 @@
 
 import re
 
+import pytest
+
 from .test_card import is_answer, is_tail, shown, tails
 from .test_each import picture_of
 from .test_kept import click, link, model
+
+pytestmark = pytest.mark.pure
 
 BODY = "[ {item} != 1 ] || { echo why >&2; exit 3; }\necho begun {item}; while [ {item} = 2 -a ! -e %s/go ]; do sleep 0.05; done"
 

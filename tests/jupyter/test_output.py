@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.pure
+
 BARS = (
     "import sys, time\n"
     "for i in range(3):\n"

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.pure
+
 
 def test_the_line_that_fails_is_in_the_error_and_in_the_header(kernel):
     done = kernel.run("%%aproc\necho begin\nsleep 0.4\n\ntest -e /tmp/nosuch.parquet\necho never")

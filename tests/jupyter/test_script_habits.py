@@ -16,6 +16,8 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import ipyproc
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.fixture
 def ip():

@@ -12,6 +12,8 @@ from traitlets.config import Config
 
 from .kernel_session import sockets
 
+pytestmark = pytest.mark.pure
+
 # what the program got: digests of its argument, of a variable, and of its standard input
 CODE = "import hashlib, os, sys; print(*(hashlib.sha256(text.encode()).hexdigest() for text in " + (
     "(sys.argv[1], os.environ['TOKEN'], sys.stdin.read())))"

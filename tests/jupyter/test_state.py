@@ -10,6 +10,8 @@ from ipyproc._core.batch import run
 from ipyproc._core.program.ladder import INTERRUPT, KILL, TERMINATE
 from ipyproc._jupyter.views import state
 
+pytestmark = pytest.mark.pure
+
 if sys.platform == "win32":
     pytest.skip("POSIX signals", allow_module_level=True)
 

@@ -11,6 +11,8 @@ import pytest
 from .. import unstoppable
 from .kernel_session import kernel_session
 
+pytestmark = pytest.mark.pure
+
 if sys.platform != "linux":
     pytest.skip("capabilities are Linux's", allow_module_level=True)
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.pure
+
 SHORT, LONG = "sh -c 'echo a; touch {mark}'", "sh -c 'echo a; sleep 0.5; echo b; touch {mark}'"
 BOOM = r"BOOM \x1b]0;t\x07\u202e"
 PATCHES = {

@@ -15,6 +15,8 @@ from ipyproc._jupyter.line import interpolation
 from ipyproc._jupyter.line.options import parse
 from ipyproc._jupyter.line.words import split
 
+pytestmark = pytest.mark.pure
+
 NAMES = {
     "os": os,
     "base": "/my base",
