@@ -9,7 +9,9 @@ from .lab import LabPage, lab_server
 
 def test_both_see_the_card_and_either_stops_it(tmp_path, browser):
     with lab_server(tmp_path, collaborates=True) as server:
-        path = server.write("both.ipynb", ["%load_ext ipyproc", "%aproc --name job sh -c 'echo started; exec sleep 600'"])
+        path = server.write(
+            "both.ipynb", ["%load_ext ipyproc", "%aproc --name job sh -c 'echo started; exec sleep 600'"]
+        )
         people = [LabPage(server, browser.new_context().new_page(), path).open() for _ in range(2)]
         one, other = people
         for each in people:  # as the command "Trust Notebook" does; else the other page shows the text of a widget
