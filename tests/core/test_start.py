@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import gc
+import platform
 import signal
+import sys
 import weakref
 
 import psutil
@@ -16,6 +18,8 @@ from ipyproc._core.process.start import start
 from ipyproc._core.program.spec import Spec
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
+
+CLONE = {"x86_64": 56, "aarch64": 220}  # the number of the system call
 
 
 async def test_awaited_it_gives_the_return_code(program):
@@ -114,6 +118,27 @@ async def test_pause_and_resume_the_family(program):
     for call in (process.pause, process.resume):
         with pytest.raises(ProcessLookupError):
             call()
+
+
+@pytest.mark.skipif(platform.machine() not in CLONE, reason="the number of clone(2) is not known here")
+async def test_a_program_that_waits_for_a_stopped_child_to_become_another_program_is_paused():
+    """SIGSTOP may come while a shell is just starting a command: its state is not `stopped` then, but nothing of it runs."""
+    code = f"""
+import ctypes, os, signal
+clone_vfork = 0x4000
+if not ctypes.CDLL(None).syscall({CLONE.get(platform.machine())}, clone_vfork | signal.SIGCHLD, 0, 0, 0, 0):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    os._exit(0)
+print('on', flush=True)
+signal.pause()
+"""
+    process = await ipyproc.start(sys.executable, "-c", code)
+    while not process.family.measure()[3]:
+        await asyncio.sleep(0.01)
+    process.resume()
+    await process.stdout.readline()
+    assert not process.family.measure()[3]
+    await process.stop()
 
 
 async def _quiet(log):

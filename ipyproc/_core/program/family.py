@@ -64,22 +64,25 @@ class Family:
         """CPU seconds, resident bytes and number of the processes that run now; and whether the program is paused.
 
         The CPU time of a child is counted with its parent's when it has ended and was waited for. Memory that processes
-        share counts for each of them.
+        share counts for each of them. A program that waits for a child to become another program is paused with that child.
         """
         import psutil  # late: the import of ipyproc loads the standard library only
 
-        used, memory, count, paused = 0.0, 0, 0, False
+        used, memory, own, others = 0.0, 0, "", []
         for member in self._recently_alive():
             try:
                 with member.oneshot():
                     used += sum(member.cpu_times()[:4])
                     memory += member.memory_info().rss
-                    if member.pid == self.pid:
-                        paused = member.status() == psutil.STATUS_STOPPED
-                count += 1
+                    status = member.status()
+                if member.pid == self.pid:
+                    own = status
+                else:
+                    others.append(status)
             except psutil.Error:
                 continue  # it has just ended, or is another user's
-        return used, memory, count, paused
+        held = own == psutil.STATUS_DISK_SLEEP and others and set(others) == {psutil.STATUS_STOPPED}  # vfork(2)
+        return used, memory, len(others) + bool(own), own == psutil.STATUS_STOPPED or bool(held)
 
     def is_alive(self) -> bool:
         """Whether any of it runs now. The whole process table is read only if none of the known processes runs."""
