@@ -82,9 +82,20 @@ def test_a_magic_that_ipython_knows_loads_it_when_it_is_used():
         for name in ("aproc", "aprocs"):
             session.run(f"get_ipython().magics_manager.register_lazy({name!r}, 'ipyproc')")
         assert session.run("import sys; 'ipyproc' in sys.modules").value == "False"
-        assert session.run("%%aproc\necho lazy").text() == "lazy\n"
+        done = session.run("%%aproc --plain\necho lazy")
+        assert (done.text(), done.value) == ("lazy\n", ""), "said once"
         assert session.run("x = %aproc echo again\nx.stdout").value == "'again\\n'"
         assert "echo lazy" in session.run("%aprocs list").text()
+
+
+def test_the_cell_that_loads_it_shows_a_program_once_too():
+    with kernel_session(load=False) as session:
+        done = session.run("%load_ext ipyproc\nx = %aproc --plain echo one\n%aproc --plain echo two")
+        assert (done.text(), done.value) == ("one\ntwo\n", "")
+        assert session.run("x.stdout").value == "'one\\n'"
+        session.run("%unload_ext ipyproc")
+        done = session.run("%load_ext ipyproc\nget_ipython().run_line_magic('aproc', '--plain echo three').stdout")
+        assert (done.text(), done.value) == ("three\n", "'three\\n'")
 
 
 def test_loaded_by_a_view_and_again_by_hand():

@@ -6,6 +6,8 @@ A function in IPython's `input_transformers_post` sees the cell as Python code, 
 `aproc` blocks until the program has ended; `aprocs` likewise. Where it is not legal (a plain function, a lambda, a
 class, a cell that another magic such as `%%time` runs, `%autoawait off`, an engine of ipyparallel), the call stays as it is and blocks.
 
+In the very cell that loads the extension it is too late for that: there each magic blocks (see `is_statement`).
+
 A call that is a statement of its own gets ` and None or None`, so that its value is not displayed as the cell's result (a
 `;` would do so only at the end of a cell, and not under `%%time`).
 """
@@ -13,6 +15,7 @@ A call that is a statement of its own gets ` and None or None`, so that its valu
 from __future__ import annotations
 
 import ast
+import linecache
 import sys
 from types import FrameType
 
@@ -43,6 +46,30 @@ def transform(lines: list[str]) -> list[str]:
     finder = _Finder(await_at_top=await_at_top)
     finder.visit(tree)
     return _edited(source, finder.edits).splitlines(keepends=True)
+
+
+def is_statement() -> bool:
+    """Whether the magic that runs now is a statement of its own in code that was not transformed: its value would be displayed.
+
+    That is so in the cell that loads the extension, and with one of IPython's lazy magics in the first that has a magic of ours.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame and not _is_call_of_magic(frame):
+        frame = frame.f_back
+    if not (frame and (caller := frame.f_back)):
+        return False
+    source = "".join(linecache.getlines(caller.f_code.co_filename))
+    try:
+        tree = compile(source, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError):
+        return False
+    return any(
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and _is_ours(node.value)
+        and node.lineno <= caller.f_lineno <= (node.end_lineno or node.lineno)
+        for node in ast.walk(tree)
+    )
 
 
 class _Finder(ast.NodeVisitor):
@@ -134,11 +161,15 @@ def _inside_another_magic() -> bool:
     """Is this cell being run by another magic (`%%capture`, `%%time`, ...)? Such a magic cannot await it."""
     frame: FrameType | None = sys._getframe(1)
     while frame:
-        code = frame.f_code
-        if code.co_name in (*_METHODS, "run_code") and code.co_filename.endswith("interactiveshell.py"):
+        if _is_call_of_magic(frame, "run_code"):
             return True
         frame = frame.f_back
     return False
+
+
+def _is_call_of_magic(frame: FrameType, *others: str) -> bool:
+    code = frame.f_code
+    return code.co_name in (*_METHODS, *others) and code.co_filename.endswith("interactiveshell.py")
 
 
 def _edited(source: str, edits: list[tuple[int, int, int, str]]) -> str:

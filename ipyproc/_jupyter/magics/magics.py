@@ -118,7 +118,8 @@ class AProcMagics(Magics):
         assert self.shell is not None
         with traceback.ends_in_cell(self.shell, whole_cell=cell is not None) as ending:
             work = self._cell(line, cell, local_ns, awaited=False)
-            return ending.unwrap(kernel.run_synchronously(self.shell, work.run(), work.clean_up))
+            value = ending.unwrap(kernel.run_synchronously(self.shell, work.run(), work.clean_up))
+            return None if awaiting.is_statement() else value
 
     @needs_local_scope
     @no_var_expand
