@@ -194,6 +194,7 @@ class Output:
     @guarded
     async def _tell_time(self, stream: int, name: str, row: int | None) -> None:
         rows, now, before = self._rows(stream), None, None
+        rows.follow()
         if row is not None:
             await in_thread(rows.warm, max(0, row - 1), 2)
             now = rows.moment(row)
@@ -213,7 +214,7 @@ class Output:
     @guarded
     async def _tell_row(self, stream: int, name: str, elapsed: float) -> None:
         rows = self._rows(stream)
-        await in_turns(rows.take_in())
+        rows.follow()
         await self._tell_time(stream, name, rows.row_at(self._began + elapsed))
 
     @property
