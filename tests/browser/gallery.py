@@ -31,7 +31,7 @@ const history = (elapsed, cpu, memory) => ({ op: 'history', elapsed, cpu, memory
 window.states = [
   [{ name: 'running', label: 'Running', title: 'sleep 600', elapsed: 0.4 }, [], []],
   [{ name: 'running', label: 'Running', title: 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp' }, epochs,
-    [figures(387, 2.1e9, 9), history([12, 24, 36, 48, 60, 72, 84, 96, 108, 120],
+    [figures(387, 2.1e9, 9), history([8, 16, 25, 33, 42, 50, 58, 67, 75, 84],
       [38, 391, 402, 287, 399, 310, 395, 401, 350, 387], [2, 5, 8, 12, 17, 21, 21, 21, 21, 21].map((each) => each * 1e8))], 0.571],
   [{ name: 'running', label: 'Running', title: 'python -m pdb script.py', elapsed: 8, stdin: true },
     ['1> /work/script.py(1)<module>()', '1-> import json', '1(Pdb) '], [figures(0, 12.4e6, 1)]],
