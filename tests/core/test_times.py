@@ -9,7 +9,7 @@ import pytest
 
 import ipyproc
 from ipyproc._core import launch
-from ipyproc._core.output import log, storage, times
+from ipyproc._core.output import log, storage, times, writer
 from ipyproc._core.output.rows import Rows
 from ipyproc._core.output.turns import done
 
@@ -20,16 +20,29 @@ BOTH = frozenset({1, 2})
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that is moved by hand."""
-
-    class Clock:
-        now = 1000.0
-
-        def time(self):
-            return self.now
-
     clock = Clock()
     monkeypatch.setattr(times, "time", clock)
+    monkeypatch.setattr(writer, "monotonic", clock.monotonic)
     return clock
+
+
+class Clock:
+    wall = 1000.0
+    passed = 0.0
+
+    @property
+    def now(self):
+        return self.wall
+
+    @now.setter
+    def now(self, wall):
+        self.passed, self.wall = self.passed + abs(wall - self.wall), wall
+
+    def time(self):
+        return self.wall
+
+    def monotonic(self):
+        return self.passed
 
 
 def written(clock, *pieces, **options):
@@ -164,8 +177,7 @@ def test_a_full_disk_loses_the_times_and_nothing_else(clock, monkeypatch):
     monkeypatch.setattr(os, "write", no_room)
     clock.now += 1
     made.write(1, b"three\n")
-    monkeypatch.undo()
-    monkeypatch.setattr(times, "time", clock)
+    monkeypatch.setattr(os, "write", write)
     clock.now += 1
     made.write(1, b"four\n")
     assert moments(rows_of(made)) == [None] * 4, "the second line's time would be taken for that of the third"

@@ -46,16 +46,16 @@ class Times:
         path: of the file.
         first: when the first byte came, in seconds since the epoch; None: nothing came, or nothing is known.
         has_file: whether there is a file.
+        due: when the next time is to be noted, by `time.monotonic()`; `write` looks at this for each piece of output.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.first: float | None = None
         self.has_file = False
-        self._last = -math.inf  # the time of the last record
+        self.due = -math.inf
         self._step = STEP
         self._count = 0  # of the records in the file
-        self._is_forgotten = False
 
     def __repr__(self) -> str:
         return f"<Times in {self.path}>"
@@ -63,9 +63,7 @@ class Times:
     def note(self, offset: int) -> None:
         """Output comes now, whose first byte has this offset. Never raises an error: the log goes on without times."""
         now = time.time()
-        if 0 <= now - self._last < self._step or self._is_forgotten:
-            return
-        self._last = now
+        self.due = time.monotonic() + self._step
         if self.first is None:
             self.first = now
             return
@@ -76,7 +74,7 @@ class Times:
 
     def forget(self) -> None:
         """Nothing is known from now on, and nothing is noted any more: a part would be taken for the whole."""
-        self.first, self._is_forgotten = None, True
+        self.first, self.due = None, math.inf
         if self.has_file:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)

@@ -15,6 +15,7 @@ import re
 import struct
 import sys
 from collections.abc import Callable, Collection
+from time import monotonic
 from typing import Any, BinaryIO, NamedTuple
 
 from .new_file import open_new
@@ -181,7 +182,8 @@ class LogWriter:
         """
         size = len(data) if size is None else size
         done = 0
-        self.times.note(self.bytes)
+        if monotonic() >= self.times.due:
+            self.times.note(self.bytes)
         try:
             self._look_for_moves(stream, data, size)
             self._mark_place(stream)
