@@ -20,4 +20,4 @@ def changed_copy(place: Path, file: str, old: str, new: str, name: str = "ipypro
 
 def of_version_99(place: Path, name: str = "ipyproc") -> Path:
     """One that speaks another version of the protocol."""
-    return changed_copy(place, "_core/protocol.py", "VERSION: Final = 1\n", "VERSION: Final = 99\n", name)
+    return changed_copy(place, "_core/protocol.py", "VERSION: Final = 2\n", "VERSION: Final = 99\n", name)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from types import UnionType
 from typing import Any, Final, Generic, Literal, NamedTuple, NoReturn, TypeVar, Union, cast
 
-VERSION: Final = 1
+VERSION: Final = 2
 """To be increased with each change of a message. Two versions meet if ipyproc is updated while a kernel runs."""
 
 WINDOW: Final = 1 << 19
@@ -74,7 +74,22 @@ Limit = tuple[int, tuple[int, int]]
 Used = tuple[float, float, int | None]
 """Seconds of CPU in user mode and in the operating system, and the peak memory in bytes; see `program.usage`."""
 LogState = tuple[
-    int, int, int, int, int, int, int, int | None, list[int], int, int, str, int, int  # as `LogWriter.pack` returns it
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int | None,
+    list[int],
+    int,
+    int,
+    str,
+    int,
+    int,
+    float | None,
+    bool,  # as `LogWriter.pack` returns it
 ]
 
 

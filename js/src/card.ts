@@ -33,7 +33,7 @@ class Card implements View<CardMessage> {
   private readonly stop = this.button('stop', 'Stop', 'Stop: send SIGTERM, and SIGKILL if it does not end');
   private readonly kill = this.button('kill', 'Kill', 'Kill: send SIGKILL');
   private readonly pause = this.button('pause', 'Pause', '', () => this.send({ op: this.shown.name === 'paused' ? 'resume' : 'pause' }));
-  private readonly figures = new Figures((request) => this.send(request));
+  private readonly figures = new Figures((request) => this.send(request), (seconds) => this.goTo(seconds));
   private readonly progress = new Progress();
   private readonly output = new Output((request) => this.send(request));
   private readonly stdin = new Stdin((request) => this.send(request));
@@ -120,12 +120,13 @@ class Card implements View<CardMessage> {
     this.output.take(message, buffer);
     if (message.op === 'tail') this.hearTail(message);
     else if (message.op === 'figures') this.figures.take(message);
+    else if (message.op === 'history') this.figures.takeHistory(message);
     else if (message.op === 'state') this.change(message.shown);
     else if (message.op === 'notify') notify(`${message.label} · ${message.took}`, this.shown.title, this.shown.job);
   }
 
   key(event: KeyboardEvent): boolean {
-    return this.stdin.key(event) || this.output.key(event);
+    return this.stdin.key(event) || this.figures.key(event) || this.output.key(event);
   }
 
   see(seen: boolean): void {
@@ -137,6 +138,7 @@ class Card implements View<CardMessage> {
 
   close(): void {
     this.progress.close();
+    this.figures.close();
     this.output.close();
   }
 
@@ -144,7 +146,14 @@ class Card implements View<CardMessage> {
     if (this.shown.name === 'stopping') this.label.setAttribute('aria-live', 'off'); // nobody wants to hear it count
     this.drawTimes();
     if (this.told?.left) this.drawProgress();
-    if (LIVE.has(this.shown.name)) this.figures.tick();
+    if (LIVE.has(this.shown.name)) this.figures.tick(this.times.elapsed + (performance.now() - this.heard) / 1000);
+  }
+
+  /** Go to the line that came so many seconds after the start. */
+  private goTo(seconds: number): void {
+    this.open = true;
+    this.draw();
+    this.output.goTo(seconds);
   }
 
   private drawTimes(): void {
@@ -198,7 +207,7 @@ class Card implements View<CardMessage> {
       this.pause.replaceChildren(icon(paused ? 'resume' : 'pause'));
       rename(this.pause, paused ? 'Resume: send SIGCONT' : 'Pause: send SIGSTOP');
     }
-    if (!live) this.figures.root.hidden = true;
+    this.figures.live = live;
     this.stdin.hidden = !live || !this.shown.stdin;
     put(this.counts, this.counted);
     this.drawProgress();

@@ -1,6 +1,6 @@
 // Made by `python js/messages.py` from ipyproc/_jupyter/page/messages.py: change that one.
 
-export const VERSION = 6;
+export const VERSION = 7;
 
 export const MOST_NUMBER = 9007199254740991;
 
@@ -103,6 +103,22 @@ export interface Download {
   at: number;
 }
 
+/** Ask when this row came; the answer is `RowTime`. */
+export interface GetTime {
+  op: 'time';
+  stream: number;
+  id: string;
+  row: number;
+}
+
+/** Ask which row came so many milliseconds after the start of the program; the answer is `RowTime`. */
+export interface GetRowAt {
+  op: 'row_at';
+  stream: number;
+  id: string;
+  ms: number;
+}
+
 /** A button of the table; id 0: all that runs. */
 export interface StopProgram {
   op: 'stop' | 'kill';
@@ -129,7 +145,7 @@ export interface OpenAgain {
   view: string;
 }
 
-export type CardRequest = Presence | GetCode | Watch | Filter | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download;
+export type CardRequest = Presence | GetCode | Watch | Filter | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download | GetTime | GetRowAt;
 
 export type TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard;
 
@@ -234,6 +250,14 @@ export interface Figures {
   count: number;
 }
 
+/** CPU and memory over the whole run so far, for a view that has come into sight: a few points, each with its `elapsed`. */
+export interface History {
+  op: 'history';
+  elapsed: number[];
+  cpu: number[];
+  memory: number[];
+}
+
 /** Rows in a buffer, fewer than were asked for if they are long. */
 export interface SomeRows {
   op: 'rows';
@@ -247,6 +271,20 @@ export interface Found {
   id: string;
   total: number;
   more: boolean;
+}
+
+/** When a row came: its last character, as far as it is known. */
+export interface RowTime {
+  op: 'time';
+  stream: number;
+  id: string;
+  /** None: it is not known which row was asked for. */
+  row: number | null;
+  /** Since the epoch; or less than `within` later. None: not known. */
+  at: number | null;
+  within: number;
+  /** Since the row before it, or for the first one since the start; None: not known. */
+  gap: number | null;
 }
 
 /** A piece of a text of `size` bytes, UTF-8, in a buffer; `more`: others follow. */
@@ -355,7 +393,7 @@ export interface OpenedAgain {
   model: string;
 }
 
-export type CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Found | TextPiece | TextTooBig | FilePiece;
+export type CardMessage = Code | State | Tail | Notify | Figures | History | SomeRows | Found | RowTime | TextPiece | TextTooBig | FilePiece;
 
 export type TableMessage = Code | TableRows | CardModel;
 

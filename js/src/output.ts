@@ -4,6 +4,7 @@ import { Find } from './find';
 import { ROW } from './geometry';
 import { Log } from './log';
 import type { CardMessage } from './messages';
+import { Moments } from './moments';
 import { Rows } from './rows';
 import { plain } from './sgr';
 import { type Place, Selection } from './selection';
@@ -11,6 +12,7 @@ import { Download, Refused, TextPull, copy } from './transfer';
 import { type Send, newId, unpack } from './wire';
 
 const SAID_MS = 3000;
+const TOLD_MS = 10_000;
 const OURS = 'acfvxz'; // with Ctrl or Cmd: what JupyterLab would take for the cell
 const DOWNLOAD = 'Download the output';
 const STREAMS = ['all', 'stdout', 'stderr'];
@@ -24,6 +26,7 @@ export class Output {
   private readonly log: Log;
   private readonly selection: Selection;
   private readonly find: Find;
+  private readonly moments: Moments;
   private readonly newLines = element('button', 'new-lines', { type: 'button' });
   private readonly followButton = iconButton('follow', 'Follow new lines', () => this.follow(!this.log.following));
   private readonly findButton = iconButton('find', 'Find (Ctrl+F)', () => this.toggleFind());
@@ -40,12 +43,13 @@ export class Output {
     this.log = new Log(this.rows, (changed) => this.drawn(changed));
     this.selection = new Selection(this.log, this.rows);
     this.find = new Find(this.log, this.rows, send, () => this.drawn(true));
+    this.moments = new Moments(this.log, this.rows, send, (words) => this.say(words, TOLD_MS));
     this.newLines.addEventListener('click', () => this.follow(true));
     this.filter.hidden = true; // until both streams have some output
     this.filter.append(...STREAMS.map((name, stream) => new Option(name, String(stream))));
     this.filter.addEventListener('change', () => this.limit(Number(this.filter.value)));
     const view = element('div', 'view');
-    view.append(this.log.root, this.newLines);
+    view.append(this.log.root, this.newLines, this.moments.tip);
     this.body.append(view, this.find.bar);
     this.tools.append(this.filter, this.followButton, this.findButton, this.wrapButton, this.copyButton, this.downloadButton);
     for (const button of [this.newLines, this.tools]) // a press keeps the selection and the focus where they are
@@ -98,8 +102,14 @@ export class Output {
     if (message.op === 'tail') this.rows.setTail(message.total, message.first, message.settled, unpack(buffer));
     else if (message.op === 'rows') this.rows.add(message.first, unpack(buffer));
     else if (message.op === 'found') this.find.found(message, buffer);
+    else if (message.op === 'time') this.moments.take(message);
     else if (message.op === 'text' || message.op === 'too_big') this.text?.take(message, buffer);
     else if (message.op === 'piece') this.file?.take(message, buffer);
+  }
+
+  /** Go to the line that came so many seconds after the start. */
+  goTo(seconds: number): void {
+    if (!this.isLost()) this.moments.goTo(seconds);
   }
 
   /** A key that was pressed in the card; true when JupyterLab must not have it. */
@@ -119,6 +129,7 @@ export class Output {
     this.log.close();
     this.selection.close();
     this.find.end();
+    this.moments.close();
     this.file?.cancel();
     clearTimeout(this.silence);
   }
@@ -142,6 +153,7 @@ export class Output {
       ' ': () => log.scrollPage(event.shiftKey ? -1 : 1),
       Home: () => log.scrollToEnd(-1),
       End: () => log.scrollToEnd(1),
+      t: () => this.isLost() || this.moments.sayRow(log.marked < 0 ? Math.floor(log.top) : log.marked),
     };
     if (this.find.isOpen) moves.Escape = () => this.find.close();
     moves[event.key]?.();
@@ -184,6 +196,7 @@ export class Output {
     const { following, wrap, unseen } = this.log;
     this.selection.apply();
     if (changed) this.find.highlight();
+    this.moments.drawn();
     this.followButton.setAttribute('aria-pressed', String(following));
     this.findButton.setAttribute('aria-pressed', String(this.find.isOpen));
     this.wrapButton.setAttribute('aria-pressed', String(wrap));

@@ -27,17 +27,19 @@ const epochs = ['1epoch 3/10  loss 0.412  acc 0.861', '1epoch 4/10  loss 0.377  
   '5UserWarning: 2 images could not be decoded, skipped', '1epoch 5/10  loss 0.351  acc 0.882  \x1b[0;32mbest\x1b[0m',
   '1epoch 6/10  \x1b[0;36m━━━━━━━━━━━━━━━━━━━━━\x1b[0m\x1b[0;2m━━━━━━━━\x1b[0m  71%  0:00:12'];
 const figures = (cpu, memory, count) => ({ op: 'figures', cpu, memory, count });
+const history = (elapsed, cpu, memory) => ({ op: 'history', elapsed, cpu, memory });
 window.states = [
   [{ name: 'running', label: 'Running', title: 'sleep 600', elapsed: 0.4 }, [], []],
   [{ name: 'running', label: 'Running', title: 'python train.py --epochs 10 --data /mnt/imagenet --lr 3e-4 --amp' }, epochs,
-    [380, 391, 402, 287, 399, 310, 395, 401, 350, 387].map((cpu) => figures(cpu, 2.1e9, 9)), 0.571],
+    [figures(387, 2.1e9, 9), history([8, 16, 25, 33, 42, 50, 58, 67, 75, 84],
+      [38, 391, 402, 287, 399, 310, 395, 401, 350, 387], [2, 5, 8, 12, 17, 21, 21, 21, 21, 21].map((each) => each * 1e8))], 0.571],
   [{ name: 'running', label: 'Running', title: 'python -m pdb script.py', elapsed: 8, stdin: true },
     ['1> /work/script.py(1)<module>()', '1-> import json', '1(Pdb) '], [figures(0, 12.4e6, 1)]],
   [{ name: 'running', label: 'Running', title: 'ssh-add', elapsed: 8, stdin: true }, ['2Enter passphrase: '], []],
   [{ name: 'closed', label: 'Running, output closed', title: 'server --daemon', elapsed: 301 }, ['1listening'], []],
   [{ name: 'paused', label: 'Paused', title: 'make -j8 all', elapsed: 301 }, ['1cc -O2 -c src/parse.c'], [figures(0, 312e6, 9)]],
   [{ name: 'stopping', label: 'Stopping (SIGTERM sent)', title: 'ffmpeg -i in.mov -c:v libx264 out.mp4', sent: 'SIGTERM',
-    elapsed: 31, sent_ago: 3, next_in: 2 }, [], [figures(190, 412e6, 2), figures(170, 412e6, 2), figures(181, 412e6, 2)]],
+    elapsed: 31, sent_ago: 3, next_in: 2 }, [], [figures(181, 412e6, 2), history([10, 20, 30], [190, 170, 181], [3e8, 412e6, 412e6])]],
   [{ name: 'ok', label: 'Done, exit 0', title: 'pip download numpy', elapsed: 2.4 }, ['1Saved ./numpy-2.4.0.whl'], []],
   [{ name: 'failed', label: 'Failed, exit 2', title: 'make -j8 all', elapsed: 12.9 },
      ['1cc -O2 -c src/parse.c', "8src/parse.c:118:9: error: use of undeclared identifier 'tok'", '8make: *** [parse.o] Error 1'], []],

@@ -59,8 +59,8 @@ from ipyproc._core.protocol import (
 from ..other_version import changed_copy, of_version_99
 
 pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.pure]
-BOTH_VERSIONS = "the other side speaks version 99 of ipyproc's protocol, and this side version 1"
-STATE = (10, 4, 1, 2, 0, 0, 0, None, [1, 2], 3, 1, "", 0, 0)
+BOTH_VERSIONS = "the other side speaks version 99 of ipyproc's protocol, and this side version 2"
+STATE = (10, 4, 1, 2, 0, 0, 0, None, [1, 2], 3, 1, "", 0, 0, 1.5, True)
 START = Start(
     args=["sh", "-c", "\udc80\n'\""],
     cwd=None,
@@ -78,7 +78,7 @@ MESSAGES = [
     *((TO_SHIM, each) for each in (START, START._replace(here=None, keep=None, log=None, cwd="/"))),
     *((TO_SHIM, each) for each in (Signal(15, True, None), Signal(0, False, 2.5), Signal(signal.SIGKILL, True, 3))),
     *((FROM_SHIM, each) for each in (Started(7, 6, 1.5), NotStarted(2, "none", None), NotStarted(2, "none", "x"))),
-    *((FROM_SHIM, each) for each in (Logged(STATE), Logged((*STATE[:7], 5, *STATE[8:])))),
+    *((FROM_SHIM, each) for each in (Logged(STATE), Logged((*STATE[:7], 5, *STATE[8:-2], None, False)))),
     *(
         (FROM_SHIM, each)
         for each in (Exited(-9, 2.5, (0.5, 0.25, None)), Exited(0, 2, (1, 0.0, 5)), Gone(), Lost("why"))
@@ -149,7 +149,7 @@ def test_a_message_of_another_form_is_refused(direction, message):
         b"\xff\xfe",
         b"\x03x",
         b"[" * 100_000,
-        b'[1, "Data", 1, "x"]',
+        b'[2, "Data", 1, "x"]',
     ],
 )
 def test_what_is_no_message_at_all_is_refused(data):
@@ -201,7 +201,7 @@ def test_words():
     data = b"".join(map(protocol.encode_word, Word))
     assert protocol.decode_words(data) == [*Word] and len(data) == protocol.WORD_SIZE * len(Word)
     assert protocol.decode_words(b"") == []
-    for wrong in (b"N", data + b"N", b"X\x01"):
+    for wrong in (b"N", data + b"N", b"X\x02"):
         with pytest.raises(ProtocolError, match="no message"):
             protocol.decode_words(wrong)
 
@@ -298,7 +298,7 @@ def messages_to_the_end(job):
     [
         (b'[99, "Start", {"args": ["true"]}]\n', BOTH_VERSIONS),
         (b'{"start": {"args": ["true"]}}\n', "no message of ipyproc's protocol: b'{"),
-        (b'[1, "Signal", "9", true, null]\n', "no message of ipyproc's protocol"),
+        (b'[2, "Signal", "9", true, null]\n', "no message of ipyproc's protocol"),
         (b"\xff\n", "no message of ipyproc's protocol"),
     ],
 )

@@ -13,7 +13,7 @@ REQUESTS = (messages.CardRequest, messages.TableRequest, messages.JobsRequest, m
 ANSWERS = (messages.CardMessage, messages.TableMessage, messages.JobsMessage, messages.GreetingMessage)
 STAMP = {"job": "j" * 32, "page": "p", "n": 1, "version": messages.VERSION, "as_text": False}
 CASES = [(union, kind) for union in REQUESTS for kind in get_args(union)]
-SCHEMA = (6, "f4a14d28f7585420")
+SCHEMA = (7, "5dbb97c22f8fcd76")
 
 
 def test_the_front_end_has_the_same_schema():

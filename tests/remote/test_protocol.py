@@ -34,7 +34,7 @@ from ipyproc._remote import far, far_ssh, parcel
 
 from ..other_version import changed_copy, of_version_99
 
-BOTH_VERSIONS = "the other side speaks version 99 of ipyproc's protocol, and this side version 1"
+BOTH_VERSIONS = "the other side speaks version 99 of ipyproc's protocol, and this side version 2"
 SLEEP = RemoteStart(["sleep", "600"], None, {}, None, stdin=False, stdout=True, stderr=True, ends_family=False)
 
 
@@ -114,9 +114,9 @@ async def test_another_version_at_the_end_of_a_link(tmp_path, monkeypatch, fault
         (b"\x03x", "is no message of"),
         (b"\x00x", "is no message of"),
         (b"{}", "is no message of"),
-        (b'[1, "RemoteExited", 0]', "is no message of"),
+        (b'[2, "RemoteExited", 0]', "is no message of"),
         (b'[99, "Gone"]', "version 99"),
-        (b'[1, "Figures", NaN, 1, 1, false]', "is no message of"),
+        (b'[2, "Figures", NaN, 1, 1, false]', "is no message of"),
         (TO_FAR.encode(Look()), "is no message of"),
         (FROM_FAR.encode(RemoteStarted(3)), "RemoteStarted out of turn"),
         (FROM_FAR.encode(NotStarted(2, "none", None)), "NotStarted out of turn"),
@@ -318,7 +318,7 @@ async def test_what_comes_for_a_program_that_is_gone_makes_no_session():
     there = await asyncio.create_subprocess_exec(*words, stdin=read_end, stdout=PIPE)
     os.close(read_end)
     with open(write_end, "wb", buffering=0) as stdin:
-        assert (await there.stdout.readline()).startswith(b"hello [1, ")
+        assert (await there.stdout.readline()).startswith(b"hello [2, ")
         stdin.writelines(
             HEAD.pack(number, len(message)) + message
             for number, message in ((5, TO_FAR.encode(Credit(1, 5))), (5, TO_FAR.encode(Close())), (6, b"junk"))

@@ -59,7 +59,7 @@ class LogContents(LogWriter):
         self._kept = self._is_user_file
         self._waiters: set[asyncio.Future[None]] = set()
         weakref.finalize(self, close_all, self._fds)
-        self._remove_index = storage.remove_with(self, Path(self._index_path))
+        self._remove_index = storage.remove_with(self, Path(self._index_path), Path(self.times.path))
         self._remove = storage.remove_with(self, *(() if self._is_user_file else (self.path,)))
 
     @property
@@ -154,11 +154,11 @@ class LogContents(LogWriter):
         """
         streams = streams_of(stream)
         window = 1024
-        start = self._start_of_last(window, streams)
+        start = self.start_of_last(window, streams)
         found = screen.rows(self.pieces(start, streams=streams))
         while len(found) <= lines and start > 0 and window < _MOST_TAIL:
             window *= 4
-            start = self._start_of_last(window, streams)
+            start = self.start_of_last(window, streams)
             more = within(screen.rows_in_turns(self.pieces(start, streams=streams)), _TURNS_OF_TAIL + lines // 2)
             if more is None:
                 break
@@ -167,7 +167,7 @@ class LogContents(LogWriter):
 
     def last_bytes(self, size: int, stream: int) -> bytes:
         """The last bytes of one stream, at most `size`."""
-        return self.joined(self._start_of_last(size, {stream}), streams={stream})[-size:]
+        return self.joined(self.start_of_last(size, {stream}), streams={stream})[-size:]
 
     def data(self, streams: Collection[int] = BOTH) -> bytes:
         """All bytes of these streams that were written up to now.
@@ -291,7 +291,7 @@ class LogContents(LogWriter):
             missing -= here
         return self.bytes
 
-    def _start_of_last(self, size: int, streams: Collection[int]) -> int:
+    def start_of_last(self, size: int, streams: Collection[int]) -> int:
         """The offset at which the last `size` bytes of these streams begin, however much of the other is between."""
         stop = self.bytes
         with self.index() as index:

@@ -2,7 +2,8 @@
 
 A log is one file that holds what the program wrote, in the order in which it arrived. If there is much output, or both
 streams have some, it has an index too: the offsets at which the stream changes, and how many lines end before each.
-So line N is found at once, and memory holds nothing but a few numbers; each reader says how much it wants.
+So line N is found at once, and memory holds nothing but a few numbers; each reader says how much it wants. When the output
+came is in a third file, see `times`.
 
 A log of ours takes at most `LIMIT` bytes on disk, or half of the free space when it starts, if that is less (but at least
 a mebibyte). Then the halves of that at its beginning and its end are kept, and what is between is dropped and counted

@@ -25,6 +25,7 @@ from . import phrases, screen
 from .encoding import ENCODING
 from .log import STDOUT_FD, Log
 from .screen import WINDOW, Piece, Row, Screen, inert_line
+from .times import Moment
 from .turns import Turns, advance, done
 
 _STEP = 1 << 12  # bytes that go through the screen at a time
@@ -197,6 +198,26 @@ class Rows:
             len(row.text) + 1 for row in self._screen.all[max(0, first - self._first) : max(0, stop - self._first)]
         )
 
+    def moment(self, row: int) -> Moment | None:
+        """When the last byte of this row came; None: that is not known, or it is no line of the log (see `moves`)."""
+        log = self.log
+        if not 0 <= row < self.total or (self._settled and row >= self._settled_from):
+            return None
+        if row < log.line_count(self.streams):
+            offset = log.offset_of(row + 1, self.streams) - 1
+        else:  # it is open, or without a line end
+            stream = self._screen.all[row - self._first].stream
+            offset = log.start_of_last(1, {stream})
+        return None if log.gap[0] <= offset < log.gap[1] else log.times.at(offset)
+
+    def row_at(self, at: float) -> int | None:
+        """The row that was being written at this time (seconds since the epoch), or last before it; None: that is not known."""
+        offset = self.log.times.offset(at)
+        if offset is None or not self.total:
+            return None
+        row = min(self.log.lines_before(offset, self.streams), self.total - 1)
+        return None if self._settled and row >= self._settled_from else row
+
     def find(self, text: str, *, case: bool) -> Iterator[int | None]:
         """The numbers of the rows that contain this text; and None after each piece of work, so that others get a turn.
 
@@ -305,6 +326,7 @@ class Rows:
             start = max(offset - _NEAR, self.log.offset_of(line, self.streams))
         self._begin_at(start, line)
         self._settled, self._settled_from = Log(frozenset((STDOUT_FD,))), line
+        self._settled.times.forget()  # that it is written says nothing of the program
 
     # --- rows that are lines of the log --------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from .writer import open_new
+from .new_file import open_new
 
 KEEP_DAYS = 7.0
 KEEP_BYTES = 16 * 10**9

@@ -1,6 +1,7 @@
 """Writes a log to disk: the output of one process, in order of arrival, and an index of it.
 
-Standard library only, and nothing of this package: a shim (see `launch.held`) runs it in an interpreter of its own.
+Standard library only, and of this package `times` and `new_file`: a shim (see `launch.held`) runs it in an interpreter
+of its own.
 `log` says what the files hold, and what the limit means.
 """
 
@@ -14,7 +15,11 @@ import re
 import struct
 import sys
 from collections.abc import Callable, Collection
+from time import monotonic
 from typing import Any, BinaryIO, NamedTuple
+
+from .new_file import open_new
+from .times import Times
 
 STDOUT_FD = 1
 STDERR_FD = 2
@@ -111,6 +116,7 @@ class LogWriter:
         marks: how many records the index has.
         first_stream: the stream of the first bytes.
         failure: why output was first lost; empty: none was.
+        times: when the output came; in a file beside the index.
     """
 
     def __init__(
@@ -135,6 +141,7 @@ class LogWriter:
         self.marks = 0
         self.first_stream = min(streams, default=STDOUT_FD)  # that of the first byte
         self.failure = ""
+        self.times = Times(f"{os.path.splitext(index)[0]}.times")
 
     def __repr__(self) -> str:
         return f"<LogWriter of {self.bytes} bytes so far>"
@@ -145,17 +152,18 @@ class LogWriter:
         return [
             *(self.bytes, self.bytes_of[STDOUT_FD], lines[STDOUT_FD], lines[STDERR_FD], self.dropped, *self.gap),
             *(self.moved_at, sorted(self.open_streams), self.marks, self.first_stream, self.failure),
-            *(self.lost_of[STDOUT_FD], self.lost_of[STDERR_FD]),
+            *(self.lost_of[STDOUT_FD], self.lost_of[STDERR_FD], self.times.first, self.times.has_file),
         ]
 
     def unpack(self, packed: list[Any]) -> None:
         """Take over what another writer has packed."""
         self.bytes, on_stdout, stdout_lines, stderr_lines, self.dropped, start, stop = packed[:7]
-        self.moved_at, open_streams, self.marks, self.first_stream, self.failure, *lost = packed[7:]
+        self.moved_at, open_streams, self.marks, self.first_stream, self.failure, *lost = packed[7:14]
         self.lost_of = dict(zip((STDOUT_FD, STDERR_FD), lost, strict=True))
         self.bytes_of = {STDOUT_FD: on_stdout, STDERR_FD: self.bytes - on_stdout}
         self.lines_of = {STDOUT_FD: stdout_lines, STDERR_FD: stderr_lines}
         self.gap, self.open_streams = (start, stop), set(open_streams)
+        self.times.first, self.times.has_file = packed[14:]
 
     def index(self) -> Index:
         """The index, as far as it is known here."""
@@ -174,6 +182,8 @@ class LogWriter:
         """
         size = len(data) if size is None else size
         done = 0
+        if monotonic() >= self.times.due:
+            self.times.note(self.bytes)
         try:
             self._look_for_moves(stream, data, size)
             self._mark_place(stream)
@@ -252,16 +262,6 @@ class LogWriter:
             return
         self.dropped += stop - known
         self.gap = (start, stop)
-
-
-def open_new(path: str | os.PathLike[str]) -> int:
-    """Create this file, which must not exist; only its owner may open it, whatever the umask."""
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    fd = os.open(path, flags, 0o600)
-    if hasattr(os, "fchmod"):
-        os.fchmod(fd, 0o600)  # a umask can take bits away from what was asked for
-    return fd
 
 
 def punch(fd: int, start: int, stop: int) -> bool:

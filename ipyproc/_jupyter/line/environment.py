@@ -12,7 +12,7 @@ from pathlib import Path
 from IPython.core.error import UsageError
 
 from ..._core.output import storage
-from ..._core.output.writer import open_new
+from ..._core.output.new_file import open_new
 from . import interpolation
 
 _BIN = "Scripts" if sys.platform == "win32" else "bin"

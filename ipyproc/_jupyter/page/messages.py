@@ -18,7 +18,7 @@ import functools
 import types
 from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-VERSION = 6
+VERSION = 7
 """The version of this schema, to be increased with each change. A page of another version than the kernel's only says so."""
 
 MOST_NUMBER = (1 << 53) - 1  # up to here JavaScript counts exactly
@@ -141,6 +141,24 @@ class Download(TypedDict):
     at: Number
 
 
+class GetTime(TypedDict):
+    """Ask when this row came; the answer is `RowTime`."""
+
+    op: Literal["time"]
+    stream: Streams
+    id: Id
+    row: Number
+
+
+class GetRowAt(TypedDict):
+    """Ask which row came so many milliseconds after the start of the program; the answer is `RowTime`."""
+
+    op: Literal["row_at"]
+    stream: Streams
+    id: Id
+    ms: Number
+
+
 class StopProgram(TypedDict):
     """A button of the table; id 0: all that runs."""
 
@@ -172,7 +190,20 @@ class OpenAgain(TypedDict):
 
 
 CardRequest = (
-    Presence | GetCode | Watch | Filter | Stop | Pause | TypeLine | EndInput | GetRows | Find | GetText | Download
+    Presence
+    | GetCode
+    | Watch
+    | Filter
+    | Stop
+    | Pause
+    | TypeLine
+    | EndInput
+    | GetRows
+    | Find
+    | GetText
+    | Download
+    | GetTime
+    | GetRowAt
 )
 TableRequest = Presence | GetCode | Watch | StopProgram | PauseProgram | OpenCard
 JobsRequest = Presence | GetCode | Stop | OpenCard
@@ -292,6 +323,15 @@ class Figures(TypedDict):
     count: int
 
 
+class History(TypedDict):
+    """CPU and memory over the whole run so far, for a view that has come into sight: a few points, each with its `elapsed`."""
+
+    op: Literal["history"]
+    elapsed: list[float]
+    cpu: list[int]
+    memory: list[int]
+
+
 class SomeRows(TypedDict):
     """Rows in a buffer, fewer than were asked for if they are long."""
 
@@ -307,6 +347,21 @@ class Found(TypedDict):
     id: Id
     total: int
     more: bool
+
+
+class RowTime(TypedDict):
+    """When a row came: its last character, as far as it is known."""
+
+    op: Literal["time"]
+    stream: int
+    id: Id
+    row: int | None
+    """None: it is not known which row was asked for."""
+    at: float | None
+    """Since the epoch; or less than `within` later. None: not known."""
+    within: float
+    gap: float | None
+    """Since the row before it, or for the first one since the start; None: not known."""
 
 
 class TextPiece(TypedDict):
@@ -426,7 +481,9 @@ class OpenedAgain(TypedDict):
     model: str
 
 
-CardMessage = Code | State | Tail | Notify | Figures | SomeRows | Found | TextPiece | TextTooBig | FilePiece
+CardMessage = (
+    Code | State | Tail | Notify | Figures | History | SomeRows | Found | RowTime | TextPiece | TextTooBig | FilePiece
+)
 TableMessage = Code | TableRows | CardModel
 JobsMessage = Code | Draw | Stopping | CardModel
 GreetingMessage = Code | OpenedAgain

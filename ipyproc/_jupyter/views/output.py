@@ -18,6 +18,7 @@ from typing import Any
 from ..._core.output import log as logs
 from ..._core.output.rows import Rows
 from ..._core.output.screen import Row, inert_line
+from ..._core.output.times import Moment
 from ..._core.output.turns import in_turns
 from ..._core.process.run import LoggedRun, ShownRun
 from ..guard import Guard, guarded
@@ -146,6 +147,10 @@ class Output:
             self._do("text", page, self._copy(request))
         elif request["op"] == "download":
             self._do("download", page, self._send_piece(page, request["id"], request["at"]))
+        elif request["op"] == "time":
+            self._do("time", page, self._tell_time(request["stream"], request["id"], request["row"]))
+        elif request["op"] == "row_at":
+            self._do("row_at", page, self._tell_row(request["stream"], request["id"], request["ms"] / 1000))
         elif request["op"] == "filter":
             self._filter(request["view"], request["stream"])
 
@@ -185,6 +190,38 @@ class Output:
         message = messages.Found(op="found", id=name, total=total, more=len(found) > _MOST_FOUND)
         self._send(message, [struct.pack(f"<{len(numbers)}I", *numbers)])
         self._budget.spend(4 * len(numbers))
+
+    @guarded
+    async def _tell_time(self, stream: int, name: str, row: int | None) -> None:
+        rows, now, before = self._rows(stream), None, None
+        rows.follow()
+        if row is not None:
+            await in_thread(rows.warm, max(0, row - 1), 2)
+            now = rows.moment(row)
+            before = rows.moment(row - 1) if row else Moment(self._began, 0)
+        message = messages.RowTime(
+            op="time",
+            stream=stream,
+            id=name,
+            row=row,
+            at=now and now.at,
+            within=now.within if now else 0,
+            gap=now.at - before.at if now and before and now.at >= before.at else None,
+        )
+        self._send(message, ())
+        self._budget.spend(200)
+
+    @guarded
+    async def _tell_row(self, stream: int, name: str, elapsed: float) -> None:
+        rows = self._rows(stream)
+        rows.follow()
+        await self._tell_time(stream, name, rows.row_at(self._began + elapsed))
+
+    @property
+    def _began(self) -> float:
+        """When the program started, in seconds since the epoch."""
+        run = self._run
+        return (time.time() if run.ended_at is None else run.ended_at) - run.duration
 
     @guarded
     async def _copy(self, asked: messages.GetText) -> None:

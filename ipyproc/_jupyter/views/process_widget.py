@@ -115,6 +115,7 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
                 task.cancel()
             self._output.close()
             self._budget.forget(self._send_figures)
+            self._budget.forget(self._send_history)
         super().close()
 
     @property
@@ -159,6 +160,8 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
         self._push_tail()
         if self._watching and time.monotonic() - self._figures.looked_at >= PERIOD:
             self._look()
+        elif self.pages and self._figures.history.is_due:  # somebody may look later
+            self._figures.look()
 
     @guarded
     async def settle(self) -> None:
@@ -208,6 +211,18 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
         cpu = None if now.cpu is None else round(now.cpu)
         self._send_message(messages.Figures(op="figures", cpu=cpu, memory=now.memory, count=now.count))
         return 200
+
+    @guarded
+    def _send_history(self) -> int:
+        points = self._figures.history.points
+        message = messages.History(
+            op="history",
+            elapsed=[point.elapsed for point in points],
+            cpu=[point.cpu for point in points],
+            memory=[point.memory for point in points],
+        )
+        self._send_message(message)
+        return 100 + 25 * len(points)
 
     def _push_state(self) -> None:
         with self._lock:
@@ -321,6 +336,8 @@ class ProcessWidget(Widget[messages.CardRequest, messages.CardMessage]):
             self._watching.discard(view)
         elif self._watching.add(view):
             self._figures_sent = None  # the new view has none yet
+            if self._figures.history.points:
+                self._budget.ask(self._send_history, Rank.SEEN)
 
 
 def another_widget(process: Process, *, is_held: bool) -> ProcessWidget:

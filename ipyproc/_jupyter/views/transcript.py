@@ -23,7 +23,7 @@ from ..._core.process.run import LoggedRun, ShownRun
 from ..._core.program.usage import Usage
 from ..page.messages import LAST_ROWS
 from . import link as links
-from . import severity, state
+from . import severity, spark, state
 from .styles import CSS_OF_SAID, INK, markup, parts
 
 LIMIT = 64 * 1024
@@ -124,7 +124,17 @@ def _bundle(
     return {
         "text/plain": "\n".join([*(row.plain for row in shown), closing_line(run, note)]),
         "text/html": _html(
-            now, run.name, took, used, shown, note, until(run), size, link, folded=folded and not state.has_failed(run)
+            now,
+            run.name,
+            took,
+            used,
+            shown,
+            note,
+            until(run),
+            size,
+            link,
+            spark.svg(run),
+            folded=folded and not state.has_failed(run),
         ),
     }
 
@@ -215,6 +225,7 @@ def _html(
     ended: str = "",
     size: Extent | None = None,
     link: str = "",
+    picture: str = "",
     *,
     folded: bool = False,
 ) -> str:
@@ -230,6 +241,7 @@ def _html(
             for each in (size and size.head, note, used)
             if each
         )
+        + (f'<span style="flex:none;align-self:center;color:{_DIM}">{picture}</span>' if picture else "")
         + f'<span style="white-space:nowrap;font-variant-numeric:tabular-nums" title="{ended}">{took}</span></div>'
     )
     body = (
