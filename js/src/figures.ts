@@ -1,6 +1,6 @@
 // CPU and memory of the family, in the head. The kernel measures only while a page says that a view is in sight, and sends
 // what has changed; all cards draw it at the same time.
-import { drawing, element, put } from './dom';
+import { drawing, element, hide, put } from './dom';
 import type { Figures as Told } from './messages';
 import { size } from './size';
 import { type Send, newId } from './wire';
@@ -51,7 +51,7 @@ export class Figures {
 
   private draw({ cpu, memory, count }: Told): void {
     const of = count === 1 ? '1 process' : `${count} processes`;
-    this.root.hidden = false;
+    hide(this.root, false);
     put(this.cpu, cpu === null ? '' : `${cpu} %`);
     put(this.memory, size(memory));
     this.root.title = `CPU (100 % is one core) and resident memory of ${of}`;

@@ -43,6 +43,7 @@ export class Log {
   private isSeen = true; // until it is known
   private stale = false; // it has changed since it was drawn
   private label = 0;
+  private toldAt = 0;
   private readonly observer = new ResizeObserver(([entry]) => this.resized(entry!.contentRect));
 
   constructor(
@@ -159,7 +160,8 @@ export class Log {
     if (this.follow) this.seen = total;
     this.unseen = Math.max(0, total - this.seen);
     this.rows.want(Math.floor(this.top), this.geometry.bottom(this.top), this.follow ? 0 : AHEAD);
-    this.label ||= setTimeout(() => this.tell(), LABEL_MS);
+    if (performance.now() - this.toldAt > LABEL_MS) this.tell();
+    else this.label ||= setTimeout(() => this.tell(), LABEL_MS);
     this.onDrawn(changed);
   }
 
@@ -279,7 +281,9 @@ export class Log {
   }
 
   private tell(): void {
+    clearTimeout(this.label);
     this.label = 0;
+    this.toldAt = performance.now();
     const lines = `lines ${Math.floor(this.top) + 1} to ${this.geometry.bottom(this.top)} of ${this.rows.total}`;
     this.root.setAttribute('aria-label', `Output, ${lines}`);
   }

@@ -23,7 +23,7 @@ def test_from_the_fourth_on_a_card_is_one_line(notebook, page, picture, program)
     expect(lines.locator(".ipyproc-last")).to_have_text([f"[ {20 * n}%] building {n}" for n in (3, 4, 5)])
     expect(lines.first.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "60")
     expect(lines.get_by_role("log")).to_have_count(0)
-    expect(lines.get_by_role("button")).to_have_count(3)
+    expect(lines.get_by_role("button")).to_have_text(["", "Stop"] * 3)
     assert {round(each.bounding_box()["height"]) for each in lines.all()} <= set(range(30, 45))
     picture("many")
     page.evaluate(AXE)
@@ -70,3 +70,32 @@ def test_the_fold_is_remembered(notebook, page, program):
     page.reload()
     expect(cards.nth(4).get_by_role("log")).to_contain_text("here")
     expect(lab.cell(1).locator(".ipyproc-card[data-line]")).to_have_count(1)
+
+
+def test_a_line_is_stopped_as_it_is(notebook, page, picture, program):
+    """By a click and by keys; it stays folded, and a second press does nothing more."""
+    lab = notebook(
+        f"import ipyproc\nps = [await ipyproc.start(*{program('ignore', 'TERM', 'out', 'deaf', 'stall')!r}, grace=600) for n in range(5)]\n"
+        "for p in ps: p.view()",
+        "for p in ps: p.kill()",
+    )
+    lab.run(1)
+    lab.expect_done(1)
+    lines = lab.cell(1).locator(".ipyproc-card[data-line]")
+    expect(lines.locator(".ipyproc-last")).to_have_text(["deaf", "deaf"])
+    lines.first.get_by_role("button", name="Show the card").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    lines.last.get_by_role("button", name=re.compile("^Stop")).click()
+    expect(lines.get_by_role("status")).to_have_text([re.compile(r"^Stopping \(SIGTERM sent \d+ s ago")] * 2)
+    expect(lines.get_by_role("button", name=re.compile("^Stop")).and_(page.locator(":disabled"))).to_have_count(2)
+    expect(lines).to_have_count(2), "it is still folded"
+    for width in (1000, 520):
+        page.set_viewport_size({"width": width, "height": 760})
+        picture(f"line-stopping-{width}")
+        for line in lines.all():
+            box, stop = line.bounding_box(), line.locator(".ipyproc-stop").bounding_box()
+            assert box["height"] < 45 and stop["width"] >= 20 and stop["x"] + stop["width"] <= box["x"] + box["width"]
+    lab.run(2)
+    lab.expect_done(2)
+    expect(lines).to_have_count(0)
