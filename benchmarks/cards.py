@@ -17,7 +17,7 @@ from tests.browser.lab import LabServer, chromium, lab_server
 
 from .page import BenchPage
 
-TICKING = "while true; do date; sleep 1; done"
+TICKING = "seq 50; while true; do date; sleep 1; done"  # a log that is full, as it is most of the time
 START = f"import ipyproc\nps = [await ipyproc.start('sh', '-c', {TICKING!r}, name=f'job {{n}}') for n in range(10)]"
 VIEW = "for p in ps: p.view()"
 CONTENDERS = {  # cells, in a page of their own
@@ -30,7 +30,7 @@ CONTENDERS = {  # cells, in a page of their own
         "outs = [ipywidgets.Output() for _ in range(10)]\nfor out in outs: display(out)\n"
         "for n, out in enumerate(outs): time.sleep(0.1); threading.Thread(target=tick, args=(out,), daemon=True).start()",
     ],
-    "a card that writes ten lines a second": ["%aproc --bg sh -c 'while true; do date; sleep 0.1; done'"],
+    "a card that writes ten lines a second": ["%aproc --bg sh -c 'seq 50; while true; do date; sleep 0.1; done'"],
 }
 
 

@@ -44,6 +44,7 @@ export class Log {
   private stale = false; // it has changed since it was drawn
   private label = 0;
   private toldAt = 0;
+  private digits = 0;
   private readonly observer = new ResizeObserver(([entry]) => this.resized(entry!.contentRect));
 
   constructor(
@@ -241,7 +242,8 @@ export class Log {
     const { geometry } = this;
     const high = geometry.wrapped && geometry.exact ? (geometry.edges.at(-1) ?? 0) : Math.min(total * ROW, MOST_PX);
     this.sheet.style.height = `${high + 2 * PADDING}px`;
-    this.root.style.setProperty('--ipyproc-digits', String(String(total).length));
+    const digits = String(total).length;
+    if (digits !== this.digits) this.root.style.setProperty('--ipyproc-digits', String((this.digits = digits))); // of all rows
     this.root.classList.toggle('ipyproc-tall', high > geometry.page + 1); // a page at 80 % rounds
     const scroll = geometry.exact ? geometry.y(this.top) + geometry.firstY : geometry.share(this.top) * (high - geometry.page);
     const wide = geometry.wrapped ? 0 : this.lines.offsetWidth;

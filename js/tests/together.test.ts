@@ -44,7 +44,7 @@ test('ten that draw once a second each, at any moment, make four frames of it', 
       pass(100);
     }
     pass(250);
-    equal(at.size, 13); // in 3 s and a quarter
+    equal(at.size, 12); // in 3 s
     deepEqual([...drawn.values()], Array(10).fill(3));
     pass(1500);
     let alone = false;

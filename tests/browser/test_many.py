@@ -99,3 +99,27 @@ def test_a_line_is_stopped_as_it_is(notebook, page, picture, program):
     lab.run(2)
     lab.expect_done(2)
     expect(lines).to_have_count(0)
+
+
+def test_many_cards_draw_in_the_same_frame(notebook, page):
+    """A line a second each, at any moment: the page changes some times a second, and not once for each of them."""
+    ticking = "for n in $(seq 12); do echo $n; sleep 0.5; done"
+    lab = notebook(
+        f"import asyncio, ipyproc\nps = []\nfor n in range(8):\n    ps.append(await ipyproc.start('sh', '-c', {ticking!r}))\n    "
+        "ps[-1].view()\n    await asyncio.sleep(0.06)",
+        "for p in ps: await p.wait()",
+    )
+    lab.run(1)
+    lab.expect_done(1)
+    expect(lab.cell(1).locator(".ipyproc-card")).to_have_count(8)
+    lab.value(
+        """void (window.drawn = [], new MutationObserver((list) => {
+          const counts = list.filter(({ target }) => target.className === 'ipyproc-counts');
+          if (counts.length) drawn.push(new Set(counts.map(({ target }) => target)).size);
+        }).observe(document, { subtree: true, childList: true }))"""
+    )
+    lab.run(2)
+    lab.expect_done(2)
+    drawn = lab.value("drawn")
+    assert sum(drawn) > 40, "each line is drawn"
+    assert len(drawn) < 0.6 * sum(drawn) and max(drawn) > 2
