@@ -248,7 +248,7 @@ export class Log {
     const scroll = geometry.exact ? geometry.y(this.top) + geometry.firstY : geometry.share(this.top) * (high - geometry.page);
     const wide = geometry.wrapped ? 0 : this.lines.offsetWidth;
     const wasAt = this.root.scrollTop;
-    if (wide > this.widest) this.sheet.style.minWidth = `${(this.widest = wide)}px`;
+    if (wide > this.widest && wide > this.width + 1) this.sheet.style.minWidth = `${(this.widest = wide)}px`;
     if (Math.abs(wasAt - scroll) > 1) this.root.scrollTop = scroll;
     this.placed = Math.abs(wasAt - scroll) > 1 ? this.root.scrollTop : wasAt;
     const shift = geometry.exact ? geometry.firstY : Math.round(this.placed - geometry.y(this.top));

@@ -26,6 +26,7 @@ FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 UNKNOWN = "emulation.setMediaFeaturesOverride"
 PREFERENCES = {
     "ui.prefersReducedMotion": 1,
+    "browser.download.alwaysOpenPanel": False,  # it would have the keys
     "app.normandy.enabled": False,
     "datareporting.policy.dataSubmissionEnabled": False,
     "dom.events.testing.asyncClipboard": True,  # a test reads what a click has copied, and is asked nothing
