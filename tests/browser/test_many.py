@@ -1,6 +1,7 @@
 """Many cards in one cell: from the fourth on they begin as one line, which a click or Enter unfolds."""
 
 import re
+import shlex
 
 from playwright.sync_api import expect
 
@@ -74,10 +75,10 @@ def test_the_fold_is_remembered(notebook, page, program):
 
 def test_a_line_is_stopped_as_it_is(notebook, page, picture, program):
     """By a click and by keys; it stays folded, and a second press does nothing more."""
+    command = shlex.join(program("ignore", "TERM", "out", "deaf", "stall"))
     lab = notebook(
-        f"import ipyproc\nps = [await ipyproc.start(*{program('ignore', 'TERM', 'out', 'deaf', 'stall')!r}, grace=600) for n in range(5)]\n"
-        "for p in ps: p.view()",
-        "for p in ps: p.kill()",
+        f"for n in range(5): get_ipython().run_line_magic('aproc', {f'--bg --grace 600 {command}'!r})",
+        "import ipyproc\nfor p in ipyproc.processes(): p.kill()",
     )
     lab.run(1)
     lab.expect_done(1)
