@@ -3,7 +3,7 @@
 
 const FEW = 3; // views
 const LATELY_MS = 1500;
-const BEAT_MS = 250;
+const BEAT_MS = 500;
 
 const active = new Map<object, number>(); // when each view had something to draw; the one that had last is the last item
 const waiting = new Map<object, () => void>();

@@ -56,9 +56,7 @@ def test_a_card_runs_and_becomes_its_transcript(notebook, page, picture):
 
 
 def test_stop_and_kill(notebook, page):
-    lab = notebook(
-        "%%aproc --grace 600\ntrap 'echo asked' TERM\necho ready; while true; do sleep 0.05 || true; done"
-    )
+    lab = notebook("%%aproc --grace 600\ntrap 'echo asked' TERM\necho ready; while true; do sleep 0.05 || true; done")
     lab.run(1)
     expect(lab.cards.get_by_role("log")).to_contain_text("ready")
     stop = lab.cards.get_by_role("button", name=re.compile("^Stop"))
