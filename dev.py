@@ -44,6 +44,7 @@ SLOWEST = 20  # tests whose seconds are printed
 AGAIN = 5  # at most as many tests that failed beside others are run again, alone: more are no accident
 PROGRAMS = {  # what some tests need, and the Debian package that has it
     "chromium": "chromium",
+    "firefox-esr": "firefox-esr",
     "sshd": "openssh-server",
     "curl": "curl",
     "xz": "xz-utils",

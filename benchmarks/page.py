@@ -84,7 +84,7 @@ class BenchPage:
         self._server = server
         path = server.write(f"bench-{time.monotonic_ns()}.ipynb", ["%load_ext ipyproc", *before, *cells])
         self.lab = LabPage(server, self.page, path).open()
-        self._renderer = max(renderers(browser) - others)
+        self.renderer = max(renderers(browser) - others)
         for number in range(1 + len(before)):
             self.lab.run(number)
             self.lab.expect_done(number)
@@ -108,7 +108,7 @@ class BenchPage:
                 found = self.page.evaluate("({...bench})")
                 heap = self.heap() - heap
             except Error:  # it does not answer, or only the cell goes on
-                psutil.Process(self._renderer).kill()
+                psutil.Process(self.renderer).kill()
                 found = {"tasks": [], "frames": [], "pressed": 0, "ended": CAP_MS}
                 heap = math.nan
         seconds = (found["ended"] - found["pressed"]) / 1000
@@ -127,7 +127,7 @@ class BenchPage:
     @contextlib.contextmanager
     def memory(self) -> Iterator[list[int]]:
         """How much the renderer grows meanwhile, at its most."""
-        process, ended = psutil.Process(self._renderer), threading.Event()
+        process, ended = psutil.Process(self.renderer), threading.Event()
         before = process.memory_info().rss
         most = [0]
 
@@ -145,7 +145,7 @@ class BenchPage:
     def cpu(self) -> float:
         """Percent of a core that the renderer takes when nobody touches the page; without the probe's own frames."""
         self.page.evaluate("bench.frame = () => {}")
-        process, began = psutil.Process(self._renderer), time.monotonic()
+        process, began = psutil.Process(self.renderer), time.monotonic()
         before = sum(process.cpu_times()[:2])
         self.page.wait_for_timeout(IDLE_MS)
         return 100 * (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - began)

@@ -1,7 +1,7 @@
 // The process card: what one process looks like in a cell while it runs. Its messages are in messages.ts.
 // The kernel owns state and text; all of it is put into the page by textContent, never as markup.
 import type { AnyModel, Render } from '@anywidget/types';
-import { element, icon, put, rename } from './dom';
+import { element, hide, icon, put, rename } from './dom';
 import { Figures } from './figures';
 import type { CardMessage, CardShown, Tail, Times } from './messages';
 import { askForNotifications, notify } from './notification';
@@ -10,6 +10,7 @@ import { Output } from './output';
 import { Progress } from './progress';
 import { Stdin } from './stdin';
 import { duration, running, stopping } from './time';
+import { leave, together } from './together';
 import { type View, show } from './view';
 import { type Send, stamp } from './wire';
 
@@ -69,7 +70,8 @@ class Card implements View<CardMessage> {
     this.fold.hidden = !folded;
     this.unfold.hidden = !this.shown.line;
     head.addEventListener('click', ({ target }) => {
-      if (target !== this.unfold && !this.isLine) return;
+      const button = (target as Element).closest('button');
+      if (button ? button !== this.unfold : !this.isLine) return;
       this.isLine = !this.isLine;
       this.opened.keep(0, !this.isLine);
       this.draw();
@@ -137,6 +139,7 @@ class Card implements View<CardMessage> {
   }
 
   close(): void {
+    leave(this);
     this.progress.close();
     this.figures.close();
     this.output.close();
@@ -168,14 +171,20 @@ class Card implements View<CardMessage> {
   }
 
   private hearTail(message: Tail): void {
-    const mustDraw = this.seen || this.lost || this.output.isHidden;
+    const mustDraw = this.seen || this.lost || (this.output.isHidden && this.open && !this.isLine);
     this.lost = false;
     this.told = message;
     this.counted = `${message.counts} · pid ${this.shown.pid}`;
     this.stdin.secret = message.secret;
     this.hear(message);
-    if (mustDraw) this.draw(); // else when somebody sees it; but the title of the tab tells of what nobody sees
-    else this.drawProgress();
+    if (mustDraw) return together(this, () => this.drawTail());
+    this.drawProgress(); // the title of the tab tells of what nobody sees
+    this.output.redraw(); // when somebody sees it
+  }
+
+  private drawTail(): void {
+    this.draw();
+    this.output.redraw();
   }
 
   private async askForNotifications(): Promise<void> {
@@ -199,9 +208,9 @@ class Card implements View<CardMessage> {
     }
     this.root.setAttribute('aria-label', `Process ${title}`);
     put(this.title, (this.title.title = title));
-    this.stop.hidden = this.kill.hidden = !STOPPABLE.has(name);
+    for (const button of [this.stop, this.kill]) hide(button, !STOPPABLE.has(name));
     this.stop.disabled = sent !== '';
-    this.pause.hidden = !this.shown.pauses || !live || sent !== '';
+    hide(this.pause, !this.shown.pauses || !live || sent !== '');
     if (this.pause.dataset.does !== name) {
       this.pause.dataset.does = name;
       this.pause.replaceChildren(icon(paused ? 'resume' : 'pause'));

@@ -70,6 +70,11 @@ export function put(into: HTMLElement, text: string): void {
   if (into.textContent !== text) into.textContent = text;
 }
 
+/** The same for `hidden`, which costs a frame even if it was so before. */
+export function hide(what: HTMLElement, hidden: boolean): void {
+  if (what.hidden !== hidden) what.hidden = hidden;
+}
+
 export function rename(button: HTMLButtonElement, title: string): void {
   button.title = title;
   button.setAttribute('aria-label', title);

@@ -43,6 +43,8 @@ export class Log {
   private isSeen = true; // until it is known
   private stale = false; // it has changed since it was drawn
   private label = 0;
+  private toldAt = 0;
+  private digits = 0;
   private readonly observer = new ResizeObserver(([entry]) => this.resized(entry!.contentRect));
 
   constructor(
@@ -159,7 +161,8 @@ export class Log {
     if (this.follow) this.seen = total;
     this.unseen = Math.max(0, total - this.seen);
     this.rows.want(Math.floor(this.top), this.geometry.bottom(this.top), this.follow ? 0 : AHEAD);
-    this.label ||= setTimeout(() => this.tell(), LABEL_MS);
+    if (performance.now() - this.toldAt > LABEL_MS) this.tell();
+    else this.label ||= setTimeout(() => this.tell(), LABEL_MS);
     this.onDrawn(changed);
   }
 
@@ -239,12 +242,13 @@ export class Log {
     const { geometry } = this;
     const high = geometry.wrapped && geometry.exact ? (geometry.edges.at(-1) ?? 0) : Math.min(total * ROW, MOST_PX);
     this.sheet.style.height = `${high + 2 * PADDING}px`;
-    this.root.style.setProperty('--ipyproc-digits', String(String(total).length));
+    const digits = String(total).length;
+    if (digits !== this.digits) this.root.style.setProperty('--ipyproc-digits', String((this.digits = digits))); // of all rows
     this.root.classList.toggle('ipyproc-tall', high > geometry.page + 1); // a page at 80 % rounds
     const scroll = geometry.exact ? geometry.y(this.top) + geometry.firstY : geometry.share(this.top) * (high - geometry.page);
     const wide = geometry.wrapped ? 0 : this.lines.offsetWidth;
     const wasAt = this.root.scrollTop;
-    if (wide > this.widest) this.sheet.style.minWidth = `${(this.widest = wide)}px`;
+    if (wide > this.widest && wide > this.width + 1) this.sheet.style.minWidth = `${(this.widest = wide)}px`;
     if (Math.abs(wasAt - scroll) > 1) this.root.scrollTop = scroll;
     this.placed = Math.abs(wasAt - scroll) > 1 ? this.root.scrollTop : wasAt;
     const shift = geometry.exact ? geometry.firstY : Math.round(this.placed - geometry.y(this.top));
@@ -279,7 +283,9 @@ export class Log {
   }
 
   private tell(): void {
+    clearTimeout(this.label);
     this.label = 0;
+    this.toldAt = performance.now();
     const lines = `lines ${Math.floor(this.top) + 1} to ${this.geometry.bottom(this.top)} of ${this.rows.total}`;
     this.root.setAttribute('aria-label', `Output, ${lines}`);
   }

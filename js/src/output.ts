@@ -1,5 +1,5 @@
 // The body of the card: the log, what finds, copies and downloads it, and the buttons for that.
-import { element, iconButton, rename } from './dom';
+import { element, hide, iconButton, put, rename } from './dom';
 import { Find } from './find';
 import { ROW } from './geometry';
 import { Log } from './log';
@@ -36,6 +36,7 @@ export class Output {
   private text?: TextPull;
   private file?: Download;
   private silence = 0;
+  private seen = true; // until it is known
   private readonly view = newId();
 
   constructor(private readonly send: Send) {
@@ -72,18 +73,24 @@ export class Output {
   }
 
   set hidden(hidden: boolean) {
-    this.body.hidden = this.tools.hidden = hidden;
+    for (const part of [this.body, this.tools]) hide(part, hidden);
+    this.log.inSight = this.seen && !hidden;
+  }
+
+  redraw(): void {
+    this.log.redraw();
   }
 
   /** What nobody sees is drawn when somebody does. */
   see(seen: boolean): void {
-    this.log.inSight = seen;
+    this.seen = seen;
+    this.log.inSight = seen && !this.isHidden;
     if (seen && this.rows.stream) this.sayFilter();
   }
 
   /** Whether anything may come yet. */
   set live(live: boolean) {
-    this.followButton.hidden = !live;
+    hide(this.followButton, !live);
   }
 
   /** The program has ended badly. */
@@ -97,7 +104,7 @@ export class Output {
   }
 
   take(message: CardMessage, buffer: DataView | undefined): void {
-    if (message.op === 'tail') this.filter.hidden = !message.both;
+    if (message.op === 'tail') hide(this.filter, !message.both);
     if ('stream' in message && message.stream !== this.rows.stream) return; // another view has asked for it
     if (message.op === 'tail') this.rows.setTail(message.total, message.first, message.settled, unpack(buffer));
     else if (message.op === 'rows') this.rows.add(message.first, unpack(buffer));
@@ -200,8 +207,8 @@ export class Output {
     this.followButton.setAttribute('aria-pressed', String(following));
     this.findButton.setAttribute('aria-pressed', String(this.find.isOpen));
     this.wrapButton.setAttribute('aria-pressed', String(wrap));
-    this.newLines.hidden = following || !unseen;
-    this.newLines.textContent = unseen === 1 ? '1 new line' : `${unseen.toLocaleString('en')} new lines`;
+    hide(this.newLines, following || !unseen);
+    put(this.newLines, unseen === 1 ? '1 new line' : `${unseen.toLocaleString('en')} new lines`);
   }
 
   /** Ctrl+C, or the menu of the browser. */

@@ -1,6 +1,6 @@
 // The line below the head: how far the program has come, as the kernel reads it from the output; and while the tab is
 // hidden the same in its title.
-import { element } from './dom';
+import { element, hide } from './dom';
 import { drawTitle, percent, showShare } from './title';
 
 export class Progress {
@@ -29,7 +29,7 @@ export class Progress {
     }
     this.bar.dataset.known = String(known);
     this.bar.title = described['aria-valuetext'] ?? '';
-    this.inner.hidden = !known || inner === null;
+    hide(this.inner, !known || inner === null);
     this.inner.style.width = `${100 * (inner ?? 0)}%`;
     this.done.style.width = known ? `${100 * share}%` : '';
     showShare(this, known ? share : undefined);

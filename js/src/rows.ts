@@ -42,12 +42,14 @@ export class Rows {
     this.chunks.clear();
     this.settled = 0;
     this.setTail(0, 0, 0, []);
+    this.changed();
   }
 
   has(first: number, last: number): boolean {
     return this.missing(first, last + 1) === undefined;
   }
 
+  /** Whoever calls it draws anew. */
   setTail(total: number, first: number, settled: number, rows: string[]): void {
     this.forget(Math.min(this.settled, settled)); // what was not settled when it came may have changed since
     this.total = total;
@@ -55,7 +57,6 @@ export class Rows {
     this.tailFirst = first;
     this.tail = rows;
     this.keep(first, rows.slice(0, Math.max(0, settled - first))); // they stay when the tail moves on
-    this.changed();
   }
 
   add(first: number, rows: string[]): void {

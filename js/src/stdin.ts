@@ -1,5 +1,5 @@
 // The row to type in, for a program that reads its standard input: Enter sends the line, Ctrl+D ends the input.
-import { element } from './dom';
+import { element, hide } from './dom';
 import { MOST_STDIN } from './messages';
 import type { Send } from './wire';
 
@@ -30,7 +30,7 @@ export class Stdin {
   }
 
   set hidden(hidden: boolean) {
-    this.row.hidden = hidden;
+    hide(this.row, hidden);
   }
 
   /** What is asked for is not to be seen. */

@@ -1,6 +1,7 @@
 // How card and table live in the page, from the moment when they are shown to their end.
 import type { AnyModel } from '@anywidget/types';
 import { keepKeys } from './keys';
+import { drawAll } from './together';
 import { buffersOf } from './wire';
 
 export interface View<Message> {
@@ -36,6 +37,7 @@ function tick(): void {
     view.tick();
     if (ticks % TICKS_OF_BEAT === 0) view.see(true);
   }
+  drawAll();
 }
 
 /** One clock for all views: what they change at the same time is one frame of the page. */

@@ -1,4 +1,4 @@
-"""One JupyterLab and one profile of Chromium for all browser tests; most go on in the same page."""
+"""One JupyterLab and one profile of Chromium for all browser tests but those of Firefox; most go on in the same page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright, sync_playwright
 
 from .lab import CHROMIUM, LabPage, LabServer, chromium, lab_server
 
@@ -36,8 +36,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
 
 
 @pytest.fixture(scope="package")  # not session: its event loop must be gone when other tests run
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with chromium(playwright) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect, sync_playwright
 
 from ..ports import free_port
 
@@ -210,11 +211,10 @@ def lab_server(root: Path, *, collaborates: bool = False) -> Iterator[LabServer]
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, headless."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGS))
+def chromium(playwright: Playwright | None = None) -> Iterator[Browser]:
+    """Debian's Chromium, headless; a thread can have only one playwright at a time."""
+    with contextlib.ExitStack() as stack:
+        own = playwright or stack.enter_context(sync_playwright())
+        browser = own.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGS))
         yield browser
         browser.close()

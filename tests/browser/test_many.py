@@ -1,6 +1,7 @@
 """Many cards in one cell: from the fourth on they begin as one line, which a click or Enter unfolds."""
 
 import re
+import shlex
 
 from playwright.sync_api import expect
 
@@ -23,7 +24,7 @@ def test_from_the_fourth_on_a_card_is_one_line(notebook, page, picture, program)
     expect(lines.locator(".ipyproc-last")).to_have_text([f"[ {20 * n}%] building {n}" for n in (3, 4, 5)])
     expect(lines.first.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "60")
     expect(lines.get_by_role("log")).to_have_count(0)
-    expect(lines.get_by_role("button")).to_have_count(3)
+    expect(lines.get_by_role("button")).to_have_text(["", "Stop"] * 3)
     assert {round(each.bounding_box()["height"]) for each in lines.all()} <= set(range(30, 45))
     picture("many")
     page.evaluate(AXE)
@@ -70,3 +71,56 @@ def test_the_fold_is_remembered(notebook, page, program):
     page.reload()
     expect(cards.nth(4).get_by_role("log")).to_contain_text("here")
     expect(lab.cell(1).locator(".ipyproc-card[data-line]")).to_have_count(1)
+
+
+def test_a_line_is_stopped_as_it_is(notebook, page, picture, program):
+    """By a click and by keys; it stays folded, and a second press does nothing more."""
+    command = shlex.join(program("ignore", "TERM", "out", "deaf", "stall"))
+    lab = notebook(
+        f"for n in range(5): get_ipython().run_line_magic('aproc', {f'--bg --grace 600 {command}'!r})",
+        "import ipyproc\nfor p in ipyproc.processes(): p.kill()",
+    )
+    lab.run(1)
+    lab.expect_done(1)
+    lines = lab.cell(1).locator(".ipyproc-card[data-line]")
+    expect(lines.locator(".ipyproc-last")).to_have_text(["deaf", "deaf"])
+    lines.first.get_by_role("button", name="Show the card").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    lines.last.get_by_role("button", name=re.compile("^Stop")).click()
+    expect(lines.get_by_role("status")).to_have_text([re.compile(r"^Stopping \(SIGTERM sent \d+ s ago")] * 2)
+    expect(lines.get_by_role("button", name=re.compile("^Stop")).and_(page.locator(":disabled"))).to_have_count(2)
+    expect(lines).to_have_count(2), "it is still folded"
+    for width in (1000, 520):
+        page.set_viewport_size({"width": width, "height": 760})
+        picture(f"line-stopping-{width}")
+        for line in lines.all():
+            box, stop = line.bounding_box(), line.locator(".ipyproc-stop").bounding_box()
+            assert box["height"] < 45 and stop["width"] >= 20 and stop["x"] + stop["width"] <= box["x"] + box["width"]
+    lab.run(2)
+    lab.expect_done(2)
+    expect(lines).to_have_count(0)
+
+
+def test_many_cards_draw_in_the_same_frame(notebook, page):
+    """A line a second each, at any moment: the page changes some times a second, and not once for each of them."""
+    ticking = "for n in $(seq 12); do echo $n; sleep 0.5; done"
+    lab = notebook(
+        f"import asyncio, ipyproc\nps = []\nfor n in range(8):\n    ps.append(await ipyproc.start('sh', '-c', {ticking!r}))\n    "
+        "ps[-1].view()\n    await asyncio.sleep(0.06)",
+        "for p in ps: await p.wait()",
+    )
+    lab.run(1)
+    lab.expect_done(1)
+    expect(lab.cell(1).locator(".ipyproc-card")).to_have_count(8)
+    lab.value(
+        """void (window.drawn = [], new MutationObserver((list) => {
+          const counts = list.filter(({ target }) => target.className === 'ipyproc-counts');
+          if (counts.length) drawn.push(new Set(counts.map(({ target }) => target)).size);
+        }).observe(document, { subtree: true, childList: true }))"""
+    )
+    lab.run(2)
+    lab.expect_done(2)
+    drawn = lab.value("drawn")
+    assert sum(drawn) > 40, "each line is drawn"
+    assert len(drawn) < 0.6 * sum(drawn) and max(drawn) > 2
