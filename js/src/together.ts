@@ -1,7 +1,7 @@
 // When views draw what the kernel has told them. A few do that at once; many wait for each other, because a frame costs the
 // page about the same however much has changed in it.
 
-const FEW = 2; // views // views // views
+const FEW = 2; // views
 const LATELY_MS = 1500;
 const BEAT_MS = 500;
 
