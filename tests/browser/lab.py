@@ -135,8 +135,9 @@ class LabPage:
 
     def expect_done(self, number: int) -> None:
         """Wait until the cell has its number again in its prompt."""
-        expect(self.cell(number).locator(".jp-InputPrompt")).not_to_have_text("[*]:")
-        expect(self.cell(number).locator(".jp-InputPrompt")).not_to_have_text("[ ]:")
+        prompt = expect(self.cell(number).locator(".jp-InputPrompt"), f"cell {number} of {self.name}")
+        prompt.not_to_have_text("[*]:")
+        prompt.not_to_have_text("[ ]:")
 
     def save(self) -> dict[str, Any]:
         """Save with Ctrl+S; the notebook as it is on disk then."""

@@ -531,7 +531,7 @@ def test_what_a_shim_wrote_is_not_lost_with_it(program):
             await started.log.changed(started.log.bytes)
         log = started.log
         expected = log.bytes, dict(log.bytes_of), dict(log.lines_of), log.marks
-        log.unpack([0] * 7 + [None, [1, 2], 0, 1, "", 0, 0])  # as if the kernel had heard nothing
+        log.unpack([0] * 7 + [None, [1, 2], 0, 1, "", 0, 0, None, False])  # as if the kernel had heard nothing
         os.kill(started.family.held.shim, signal.SIGKILL)
         with pytest.raises(ProcessLost):
             await started.wait()
